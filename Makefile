@@ -1,0 +1,56 @@
+# `make demo` and `make test` work as the first command typed in a fresh clone with
+# Python >= 3.11 and make.  Everything they need goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(shell command -v uv >/dev/null 2>&1 && echo "uv pip" || echo "$(BIN)/python -m pip")
+WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" || echo "--disable-pip-version-check")
+INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
+
+# --- environments -------------------------------------------------------------------------
+# One stamp a group: run, then test, then check.  uv when it is present, else venv and pip.
+$(VENV)/.run: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "pfgov needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "setting up $(VENV) (once)"
+	@if command -v uv >/dev/null 2>&1; then uv venv -q --allow-existing --python $(PYTHON) $(VENV); \
+	  else $(PYTHON) -m venv $(VENV); fi
+	@$(INSTALL) -e '.[client]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@echo "installing the test tools (once)"
+	@$(INSTALL) -e '.[client,test]'
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.test
+	@echo "installing the checkers (once)"
+	@$(INSTALL) -e '.[client,test,check]'
+	@touch $@
+
+# --- targets ------------------------------------------------------------------------------
+demo: $(VENV)/.run  ## the main job, start to finish, in a temporary workspace
+	@$(BIN)/pfgov demo
+
+test: $(VENV)/.test  ## every test that fits in a few minutes
+	@$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered $(ARGS)
+
+check: $(VENV)/.check  ## format, lint, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.test  ## the write path beside its physical limits, as ratios
+	@$(BIN)/python tests/bench/core.py
+
+clean:  ## remove the environment and every cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov dist build

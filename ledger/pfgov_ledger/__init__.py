@@ -1,0 +1,1 @@
+"""The ledger package: everything an auditor needs, readable alone."""
