@@ -1,0 +1,197 @@
+"""Everything pfgov can refuse, in one tree.
+
+    PfgovError
+    ├── InputError                 input.*      what was sent is not what can be sent
+    │   ├── InvalidError                        a field is wrong (pointer names it)
+    │   ├── UnknownFieldError
+    │   └── TooLargeError
+    ├── NotFoundError              *.not_found  no such member, packet, policy
+    ├── ConflictError                           the state does not allow it
+    │   ├── DuplicateError         *.exists
+    │   ├── IllegalTransitionError lifecycle.illegal
+    │   ├── StaleEpochError        ownership.stale_epoch
+    │   ├── NotOwnerError          ownership.not_owner
+    │   ├── NarrowingError         policy.narrowing
+    │   └── StateConflictError                  any other state that forbids it
+    ├── ForbiddenError             access.forbidden
+    ├── PolicyError                policy.*     a policy does not load, or denies
+    ├── SchedulerError             scheduler.*
+    ├── StoreError                 store.*      the disk, the file, the lock
+    │   ├── StoreLockedError       store.locked
+    │   ├── StoreCorruptError      store.corrupt
+    │   └── StoreUnavailableError  store.unavailable
+    ├── BusyError                  engine.busy  the queue is full; try again
+    └── EngineStoppedError         engine.stopped
+
+Every error carries ``code``, a stable documented string, and ``hint``, the next step in one sentence.
+Messages are for people and may change in any release; codes never change meaning.
+"""
+
+from typing import ClassVar
+
+
+class PfgovError(Exception):
+    """The root of the tree: something was refused, and nothing was half-done.
+
+    Args:
+        message: One sentence for a person, with the offending value.
+        code: A more precise stable code than the class's own.
+        hint: What to do next, in one sentence.
+        pointer: RFC 6901 JSON pointer to the offending part of the input, where there is one.
+    """
+
+    code: str = "pfgov.error"
+    exit_status: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str | None = None,
+        pointer: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+        self.hint = hint
+        self.pointer = pointer
+
+
+class InputError(PfgovError):
+    """What was sent cannot be understood."""
+
+    code = "input.invalid"
+    exit_status = 2
+
+
+class InvalidError(InputError):
+    """A field has a value that is not allowed."""
+
+    code = "input.invalid"
+
+
+class UnknownFieldError(InputError):
+    """A field does not exist."""
+
+    code = "input.unknown_field"
+
+
+class TooLargeError(InputError):
+    """A limit was passed."""
+
+    code = "input.too_large"
+
+
+class NotFoundError(PfgovError):
+    """There is no such thing."""
+
+    code = "not_found"
+
+
+class ConflictError(PfgovError):
+    """The present state does not allow what was asked."""
+
+    code = "conflict"
+
+
+class StateConflictError(ConflictError):
+    """The state of this thing forbids it; the message names both."""
+
+    code = "conflict.state"
+
+
+class DuplicateError(ConflictError):
+    """It exists already."""
+
+    code = "exists"
+
+
+class IllegalTransitionError(ConflictError):
+    """The lifecycle table has no such row."""
+
+    code = "lifecycle.illegal"
+
+    def __init__(
+        self, *, kind: str, subject: str, status: str, event: str, hint: str | None = None
+    ) -> None:
+        super().__init__(
+            f"{kind} {subject} is {status}, and {status} does not allow {event}", hint=hint
+        )
+        self.status = status
+        self.event = event
+
+
+class StaleEpochError(ConflictError):
+    """The write names an epoch that is over: somebody else owns the packet now."""
+
+    code = "ownership.stale_epoch"
+
+
+class NotOwnerError(ConflictError):
+    """The write names a member that does not own the packet."""
+
+    code = "ownership.not_owner"
+
+
+class NarrowingError(ConflictError):
+    """Constraints of a packet may only become narrower."""
+
+    code = "policy.narrowing"
+
+
+class ForbiddenError(PfgovError):
+    """The principal lacks the right."""
+
+    code = "access.forbidden"
+
+
+class PolicyError(PfgovError):
+    """A policy cannot be loaded, or cannot be used."""
+
+    code = "policy.invalid"
+    exit_status = 3
+
+
+class SchedulerError(PfgovError):
+    """A scheduler is unknown, wrongly configured, or chose what it may not."""
+
+    code = "scheduler.invalid"
+
+
+class StoreError(PfgovError):
+    """The store cannot do it."""
+
+    code = "store.error"
+    exit_status = 4
+
+
+class StoreLockedError(StoreError):
+    """Another process writes this ledger."""
+
+    code = "store.locked"
+
+
+class StoreCorruptError(StoreError):
+    """What is on disk is not what was written."""
+
+    code = "store.corrupt"
+
+
+class StoreUnavailableError(StoreError):
+    """The file or folder cannot be read or written."""
+
+    code = "store.unavailable"
+
+
+class BusyError(PfgovError):
+    """The queue is full; the caller may try again."""
+
+    code = "engine.busy"
+
+
+class EngineStoppedError(PfgovError):
+    """The engine has stopped and takes no more commands."""
+
+    code = "engine.stopped"

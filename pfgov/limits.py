@@ -1,0 +1,88 @@
+"""Every bound of the system, named once.
+
+Nothing in pfgov grows without a limit: a packet, a member, a policy, a queue and a batch each
+stop at a number in this file.  The numbers are chosen so that the largest reachable ledger entry
+stays under :data:`ENTRY_BYTES_REACHABLE_MAX` (``ledger/FORMAT.md``, "Limits"); a test builds the
+maximal inputs and measures them.  This module knows nothing but integers.
+"""
+
+from typing import Final
+
+MICRO: Final = 1_000_000
+"""One unit of any exact quantity (trust, reliability, cpu ...) in micro-units."""
+
+ID_LENGTH_MAX: Final = 128
+"""Characters in an identifier: ``[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}``."""
+
+TEXT_LENGTH_MAX: Final = 512
+"""Characters in a free text (a reason, a description)."""
+
+LABEL_LENGTH_MAX: Final = 256
+"""Characters in a label's value."""
+
+CAPABILITIES_MAX: Final = 64
+"""Capabilities a member offers, or a packet requires."""
+
+ATTRIBUTES_MAX: Final = 16
+"""Attributes of one capability."""
+
+LABELS_MAX: Final = 32
+"""Labels on a packet or a member."""
+
+DIMENSIONS_MAX: Final = 16
+"""Resource dimensions of a capacity or a demand."""
+
+REGIONS_MAX: Final = 64
+"""Regions in a packet's list."""
+
+CLEARANCES_MAX: Final = 64
+"""Clearances of a member, or data classes of a packet."""
+
+PREVIOUS_OWNERS_MAX: Final = 256
+"""Owners remembered on a packet; the ledger holds all of them."""
+
+PRIORITY_MAX: Final = 1_000
+"""Priorities run from 0 (whenever) to this (first)."""
+
+QUANTITY_MAX: Final = 999_999_999
+"""The largest whole part of a decimal: nine digits, so that every micro count is below 2**53."""
+
+NEAREST_LOSERS_MAX: Final = 8
+"""Losing members described inside a decision entry."""
+
+REASONS_PER_LOSER_MAX: Final = 16
+"""Reasons kept per losing member inside a decision entry; the verdict table has all."""
+
+REJECTED_RULES_MAX: Final = 64
+"""Distinct rules counted inside a decision entry."""
+
+CONTEXT_BYTES_MAX: Final = 1_048_576
+"""Bytes of one context checkpoint."""
+
+MEMBERS_MAX: Final = 10_000
+"""Members registered and not retired."""
+
+LIVE_PACKETS_MAX: Final = 1_000_000
+"""Packets that are neither completed, failed nor cancelled."""
+
+REVIEWS_PER_PACKET_MAX: Final = 16
+"""Reviews remembered on a live packet."""
+
+QUEUE_MAX: Final = 4_096
+"""Commands waiting for the sequencer before new ones are refused."""
+
+BATCH_MAX: Final = 512
+"""Commands in one group commit."""
+
+LEASE_SECONDS_MIN: Final = 1
+LEASE_SECONDS_MAX: Final = 86_400
+"""Bounds of a member's lease."""
+
+ENTRY_BYTES_REACHABLE_MAX: Final = 60_000
+"""No reachable event is larger than this; the format's own limit is 65,535."""
+
+FOLLOW_UPS_PER_TICK_MAX: Final = 256
+"""Level-triggered follow-up commands issued by one tick."""
+
+INTEGER_MAX: Final = 2**53 - 1
+"""The largest integer of the ledger's JSON profile."""

@@ -1,0 +1,104 @@
+"""What policy says about one member: allow, escalate or deny, with every reason.
+
+These values cross from the policy engine to ``decide`` and from there into the verdict table that the ledger
+commits to.  They hold no behaviour beyond combining: deny over escalate over allow (POLICY, "Meaning").  This
+module does not know how a condition is evaluated, nor what happens after the verdict.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+from pfgov.commands import Obligation
+
+
+class Point(StrEnum):
+    """When policy is asked."""
+
+    REGISTER = "register"
+    ASSIGN = "assign"
+    HANDOFF = "handoff"
+    ACCEPT = "accept"
+    RETAIN = "retain"
+    EXPORT = "export"
+
+
+Effect = Literal["deny", "escalate"]
+
+RESERVED: Final = "pfgov"
+"""The policy name of reasons that no author can write: ``pfgov:missing_input``, ``pfgov:capacity`` ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One rule that was not plainly satisfied.
+
+    Attributes:
+        policy: Name of the policy, or ``pfgov`` for a reserved reason of the engine itself.
+        rule: The rule's id; for a reserved reason its name (``capacity``, ``no_policy`` ...).
+        effect: What the rule does.
+        cause: ``violated`` when the condition said so; else the reserved reason that made it bind
+            (``missing_input``, ``type_error``, ``evaluation_error``, ``cost_exceeded``).
+        message: One sentence with the values in it.
+        observed: The value that was seen, as text, where there is one.
+        bound: The value it was held against, as text, where there is one.
+        missing: The path of the absent fact (``member.trust_score``).
+        to: Whom an escalation asks.
+        expires: How long an escalation waits, in microseconds.
+    """
+
+    policy: str
+    rule: str
+    effect: Effect = "deny"
+    cause: str = "violated"
+    message: str = ""
+    observed: str | None = None
+    bound: str | None = None
+    missing: str | None = None
+    to: str | None = None
+    expires: int | None = None
+
+    @property
+    def name(self) -> str:
+        """How the reason is written in a ledger entry: ``policy/rule`` or ``pfgov:reserved``."""
+        return (
+            f"{RESERVED}:{self.rule}" if self.policy == RESERVED else f"{self.policy}/{self.rule}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All that policy said about one member at one point.
+
+    ``shadow`` holds what shadowed policies would have said; it never binds.
+    """
+
+    outcome: Literal["allow", "escalate", "deny"]
+    reasons: tuple[Reason, ...] = ()
+    obligations: tuple[Obligation, ...] = ()
+    shadow: tuple[Reason, ...] = ()
+
+
+ALLOW: Final = Verdict(outcome="allow")
+"""The common verdict, shared."""
+
+
+def combine(
+    reasons: tuple[Reason, ...],
+    obligations: tuple[Obligation, ...] = (),
+    shadow: tuple[Reason, ...] = (),
+) -> Verdict:
+    """Return the verdict that *reasons* make: deny over escalate over allow."""
+    if not reasons:
+        return Verdict("allow", (), obligations, shadow) if obligations or shadow else ALLOW
+    denied = any(reason.effect == "deny" for reason in reasons)
+    return Verdict("deny" if denied else "escalate", reasons, obligations, shadow)
+
+
+def reserved(
+    rule: str, message: str, *, observed: str | None = None, bound: str | None = None
+) -> Reason:
+    """Return a reason that only the engine gives, such as ``capacity`` or ``lifecycle``."""
+    return Reason(
+        policy=RESERVED, rule=rule, cause=rule, message=message, observed=observed, bound=bound
+    )
