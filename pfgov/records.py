@@ -1,0 +1,186 @@
+"""The records that the state is made of: a member in its present life, a packet as it stands.
+
+They are plain mutable structs because one thread owns them and a failed commit throws them all away and reloads;
+nobody else ever sees them.  Their canonical JSON is a row of a folded table.  Quantities are integers in millionths,
+times are microseconds since the epoch.  This module knows neither events' effects nor rules.
+"""
+
+import msgspec
+
+from pfgov import events as e
+from pfgov.commands import Capability, Commitment, Constraints, HandoffTerms, Obligation, Pairs
+from pfgov.lifecycle import MemberStatus, PacketStatus
+
+
+class TrustScore(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An attested score in millionths."""
+
+    score: int
+    source: str
+    assessed_at: int
+    expires_at: int | None = None
+
+
+class Drain(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a member leaves."""
+
+    mode: str
+    since: int
+    deadline: int | None = None
+
+
+class Member(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A member in its present life.  Quantities in millionths; satisfies ``scheduling.base.Candidate``."""
+
+    member_id: str
+    incarnation: int
+    kind: str
+    status: MemberStatus
+    principal: str
+    capabilities: dict[str, Capability] = msgspec.field(default_factory=dict[str, Capability])
+    capacity: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    region: str | None = None
+    clearances: tuple[str, ...] = ()
+    labels: Pairs = ()
+    weight: int = 1
+    public_key: str | None = None
+    attested: TrustScore | None = None
+    claimed_trust: str | None = None
+    lease_seconds: int | None = None
+    handoff_mode: str = "auto"
+    used: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    active: int = 0
+    pressure: int = 0
+    pressed: bool = False
+    outcomes: tuple[int, int, int] = (0, 0, 0)
+    reliability: int = 500_000
+    before: MemberStatus | None = None
+    drain: Drain | None = None
+    quarantine_until: int | None = None
+    failures: tuple[int, ...] = ()
+    changed: int = 0
+
+    @property
+    def trust(self) -> int | None:
+        """The attested score in millionths, or None."""
+        return self.attested.score if self.attested else None
+
+
+class Terms(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a packet demands; replaced as a whole when it is updated.  Hashable."""
+
+    workload_type: str
+    required_capabilities: tuple[str, ...] = ()
+    constraints: Constraints = Constraints()
+    handoff: HandoffTerms = HandoffTerms()
+    demand: tuple[tuple[str, int], ...] = ()
+    data_classes: tuple[str, ...] = ()
+    priority: int = 0
+    labels: Pairs = ()
+    scheduler: str | None = None
+    deadline: int | None = None
+    max_handoffs: int | None = None
+    hold: bool = False
+
+
+class Pending(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A handoff that waits for its target."""
+
+    position: int
+    target: str
+    incarnation: int
+    deadline: int
+    reason: str
+    context: Commitment | None = None
+    view: Commitment | None = None
+    obligations: tuple[Obligation, ...] = ()
+
+
+class Review(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A review on record, granted."""
+
+    position: int
+    reviewer: str
+    point: str
+    policy: str
+    rules: tuple[e.RuleRef, ...]
+    data_classes: tuple[str, ...] = ()
+    member_id: str | None = None
+    expires_at: int | None = None
+
+
+class ReviewRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a packet waits for."""
+
+    point: str
+    policy: str
+    rules: tuple[e.RuleRef, ...]
+    to: str
+    expires_at: int
+    member_id: str | None = None
+
+
+class Waiting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Why a packet has no owner, as last recorded."""
+
+    outcome: str
+    reasons: tuple[tuple[str, int], ...] = ()
+    since: int
+
+
+class Packet(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A packet as it stands."""
+
+    packet_id: str
+    terms: Terms
+    status: PacketStatus
+    epoch: int = 0
+    version: int = 0
+    created_at: int
+    lineage_id: str
+    owner: str | None = None
+    incarnation: int = 0
+    last_owner: e.Owner | None = None
+    owners: tuple[str, ...] = ()
+    handoff_count: int = 0
+    attempts: int = 0
+    step: str | None = None
+    context: Commitment | None = None
+    obligations: tuple[Obligation, ...] = ()
+    view: Commitment | None = None
+    pending: Pending | None = None
+    reviews: tuple[Review, ...] = ()
+    request: ReviewRequest | None = None
+    waiting: Waiting | None = None
+    refused: tuple[tuple[str, int], ...] = ()
+    imported: e.Imported | None = None
+    again: str | None = None
+    cause: str | None = None
+    last_event: str = "packet_created"
+    changed_at: int = 0
+    moved_at: int = 0
+    judged: int = 0
+
+    @property
+    def holder(self) -> e.Owner | None:
+        """The present owner in its present life."""
+        if self.owner is None:
+            return None
+        return e.Owner(member_id=self.owner, incarnation=self.incarnation)
+
+
+class Key(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A key of the ledger: active until replaced or revoked."""
+
+    role: str
+    public: str
+    since: int
+    until: int | None = None
+    revoked: bool = False
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """Where and when an event was appended."""
+
+    seq: int
+    time: int

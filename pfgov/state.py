@@ -1,0 +1,232 @@
+"""The state that decisions read: members, packets, keys, configuration, active policy set.
+
+Folding every entry of a ledger through :func:`pfgov.apply.apply` gives the folded tables back, byte for byte; they are
+listed in :data:`FOLDED_TABLES`.  What is derived (who owns what, who waits) is kept here for speed and never stored.
+This module knows no rules: leases, salts and payloads live outside, in the engine and the store.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from pfgov import events as e
+from pfgov.lifecycle import OWNED, TERMINAL, MemberStatus
+from pfgov.limits import PREVIOUS_OWNERS_MAX
+from pfgov.records import Key, Member, Packet, Terms
+
+FOLDED_TABLES: Final = ("member", "packet", "ledger_state")
+"""What a fold rebuilds: members, packets (with their reviews), and keys, configuration and active policy set."""
+
+
+class State:
+    """Everything a decision may read.  Build it with :meth:`empty` and events, or from stored rows."""
+
+    __slots__ = (
+        "_roster", "configuration", "engine", "expiring", "fleet", "keys", "members", "origin", "owned",
+        "packets", "policies", "policy", "policy_since", "predecessor", "semantics", "size", "time", "touched", "unowned",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.origin = ""
+        self.engine = ""
+        self.semantics = 0
+        self.size = 0
+        self.time = 0
+        self.predecessor: e.Predecessor | None = None
+        self.configuration: e.Configuration | None = None
+        self.keys: dict[str, Key] = {}
+        self.policy: str | None = None
+        self.policy_since = 0
+        self.policies: tuple[e.PolicyRef, ...] = ()
+        self.members: dict[str, Member] = {}
+        self.packets: dict[str, Packet] = {}
+        # Derived, never stored: who owns what, who waits (in id order), and a counter of changes to the fleet.
+        self.owned: dict[str, set[str]] = {}
+        self.unowned: list[str] = []
+        self.expiring = 0
+        self.fleet = 0
+        self._roster: list[Member] | None = None
+        self.touched: set[tuple[str, str]] = set()
+
+    # --- reading ---------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> e.Configuration:
+        """The configuration in force.
+
+        Raises:
+            LookupError: the ledger has no genesis yet.
+        """
+        if self.configuration is None:
+            raise LookupError("the ledger has no genesis entry")
+        return self.configuration
+
+    def roster(self) -> list[Member]:
+        """Return every member that has not retired, in id order."""
+        if self._roster is None:
+            alive = (m for m in self.members.values() if m.status is not MemberStatus.RETIRED)
+            self._roster = sorted(alive, key=lambda m: m.member_id)
+        return self._roster
+
+    def owned_by(self, member_id: str) -> list[str]:
+        """Return the packets that *member_id* owns, in id order."""
+        return sorted(self.owned.get(member_id, ()))
+
+    def live(self) -> Iterable[Packet]:
+        """Return the packets that have not ended."""
+        return (packet for packet in self.packets.values() if packet.status not in TERMINAL)
+
+    # --- rows ------------------------------------------------------------------------------
+
+    def row(self, table: str, key: str) -> bytes:
+        """Return the stored form of one row of a folded table: canonical JSON."""
+        if table == "member":
+            return ENCODE(self.members[key])
+        if table == "packet":
+            return ENCODE(self.packets[key])
+        return ENCODE(self._ledger_row(key))
+
+    def _ledger_row(self, key: str) -> object:
+        if key == "keys":
+            return sorted(self.keys.values(), key=lambda k: (k.since, k.public))
+        if key == "policy":
+            return {"active": self.policy, "policies": self.policies, "since": self.policy_since}
+        return {
+            "configuration": self.configuration,
+            "engine": self.engine,
+            "origin": self.origin,
+            "predecessor": self.predecessor,
+            "semantics": self.semantics,
+        }
+
+    def load_row(self, table: str, key: str, raw: bytes) -> None:
+        """Put one stored row back.  Rows may come in any order.
+
+        Raises:
+            msgspec.ValidationError: the row was not written by this version.
+        """
+        if table == "member":
+            self._put_member(_MEMBER.decode(raw))
+        elif table == "packet":
+            self._put_packet(_PACKET.decode(raw))
+        elif key == "keys":
+            self.keys = {k.public: k for k in msgspec.json.decode(raw, type=list[Key])}
+        elif key == "policy":
+            stored = msgspec.json.decode(raw, type=_PolicyRow)
+            self.policy, self.policies, self.policy_since = (
+                stored.active,
+                stored.policies,
+                stored.since,
+            )
+        else:
+            head = msgspec.json.decode(raw, type=_LedgerRow)
+            self.configuration, self.engine, self.origin = (
+                head.configuration,
+                head.engine,
+                head.origin,
+            )
+            self.predecessor, self.semantics = head.predecessor, head.semantics
+
+    def rows(self) -> Iterable[tuple[str, str]]:
+        """Return the (table, key) of every row there is."""
+        yield from (("member", key) for key in self.members)
+        yield from (("packet", key) for key in self.packets)
+        yield from (("ledger_state", key) for key in ("keys", "ledger", "policy"))
+
+    def forget(self, packet_id: str) -> None:
+        """Drop an ended packet from memory; the store keeps its row."""
+        packet = self.packets.get(packet_id)
+        if packet is not None and packet.status in TERMINAL:
+            del self.packets[packet_id]
+
+    # --- bookkeeping used by apply ---------------------------------------------------------
+
+    def fleet_changed(self) -> None:
+        """Note that who may own what may have changed."""
+        self.fleet += 1
+        self._roster = None
+
+    def take(self, packet: Packet, owner: e.Owner) -> None:
+        """Make *owner* the owner of *packet*."""
+        self._leave_queue(packet.packet_id)
+        packet.owner, packet.incarnation = owner.member_id, owner.incarnation
+        self.owned.setdefault(owner.member_id, set()).add(packet.packet_id)
+        self.load(owner.member_id, packet.terms, 1)
+
+    def drop(self, packet: Packet) -> None:
+        """Leave *packet* without an owner."""
+        if packet.owner is None:
+            return
+        self.owned.get(packet.owner, set()).discard(packet.packet_id)
+        self.load(packet.owner, packet.terms, -1)
+        packet.last_owner = packet.holder
+        packet.owners = (*packet.owners, packet.owner)[-PREVIOUS_OWNERS_MAX:]
+        packet.owner, packet.incarnation = None, 0
+        packet.obligations, packet.view = (), None
+
+    def release_target(self, packet: Packet) -> None:
+        """Give the reserved capacity of a pending handoff back."""
+        if packet.pending is not None:
+            self.load(packet.pending.target, packet.terms, -1)
+            packet.pending = None
+
+    def load(self, member_id: str, terms: Terms, sign: int) -> None:
+        """Add or remove one packet's demand from a member's load."""
+        member = self.members[member_id]
+        member.active += sign
+        for name, amount in terms.demand:
+            left = member.used.get(name, 0) + sign * amount
+            if left:
+                member.used[name] = left
+            else:
+                member.used.pop(name, None)
+        self.touched.add(("member", member_id))
+
+    def queue(self, packet_id: str) -> None:
+        """Note that *packet_id* waits for an owner."""
+        index = bisect_left(self.unowned, packet_id)
+        if index == len(self.unowned) or self.unowned[index] != packet_id:
+            insort(self.unowned, packet_id)
+
+    def _leave_queue(self, packet_id: str) -> None:
+        index = bisect_left(self.unowned, packet_id)
+        if index < len(self.unowned) and self.unowned[index] == packet_id:
+            del self.unowned[index]
+
+    def leave_queue(self, packet: Packet) -> None:
+        """Note that *packet* no longer waits."""
+        self._leave_queue(packet.packet_id)
+
+    def _put_member(self, member: Member) -> None:
+        self.members[member.member_id] = member
+        if member.attested is not None and member.attested.expires_at is not None:
+            self.expiring += 1
+        self.fleet_changed()
+
+    def _put_packet(self, packet: Packet) -> None:
+        self.packets[packet.packet_id] = packet
+        if packet.owner is not None and packet.status in OWNED:
+            self.owned.setdefault(packet.owner, set()).add(packet.packet_id)
+        elif packet.status not in TERMINAL:
+            self.queue(packet.packet_id)
+
+
+class _PolicyRow(msgspec.Struct, forbid_unknown_fields=True):
+    active: str | None
+    policies: tuple[e.PolicyRef, ...]
+    since: int
+
+
+class _LedgerRow(msgspec.Struct, forbid_unknown_fields=True):
+    configuration: e.Configuration | None
+    engine: str
+    origin: str
+    predecessor: e.Predecessor | None
+    semantics: int
+
+
+ENCODE: Final = msgspec.json.Encoder(order="sorted").encode
+_MEMBER: Final = msgspec.json.Decoder(Member)
+_PACKET: Final = msgspec.json.Decoder(Packet)
