@@ -1,12 +1,14 @@
-"""The contract between the engine's ``decide`` and whatever ranks members: the scheduler protocol.
+"""The contract between ``decide`` and whatever ranks members: the scheduler protocol.
 
-A scheduler is given one request and the members that policy found eligible, and names one of them or nobody.
-It is a pure function of its arguments: no clock, no randomness, no floats, no memory that could change a result,
-and the order of the candidates never matters.  That is what lets an auditor recompute a choice from the ledger.
-This module does not know about policy, storage, packets or the network, and no scheduler decides *eligibility*.
+A scheduler is given one request and the members that policy found eligible, and names one of them
+or nobody. It is a pure function of its arguments: no clock, no randomness, no floats, no memory
+that could change a result, and the order of the candidates never matters.  That is what lets an
+auditor recompute a choice from the ledger. This module does not know about policy, storage, packets
+or the network, and no scheduler decides *eligibility*.
 
-All quantities (capacity, use, demand, trust, reliability) are integer **micro-units**: 1.0 is 1,000,000.
-``capacity["tasks"]`` is no exception: a member that takes five packets at a time declares 5,000,000.
+All quantities (capacity, use, demand, trust, reliability) are integer **micro-units**: 1.0 is
+1,000,000. ``capacity["tasks"]`` is no exception: a member that takes five packets at a time
+declares 5,000,000.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +20,11 @@ from pfgov.limits import INTEGER_MAX, MICRO
 __all__ = [
     "MICRO",
     "SCORE_MAX",
+    "TABLE_MAX",
     "TASKS",
     "WEIGHT_MAX",
     "BadParameterError",
+    "BadWeightError",
     "BrokenSchedulerError",
     "Candidate",
     "Choice",
@@ -38,6 +42,9 @@ __all__ = [
 TASKS: Final = "tasks"
 """The dimension that counts owned packets: every packet takes one unit of it."""
 
+TABLE_MAX: Final = 64
+"""Candidates up to which ``ring`` and ``binpack`` put a table of all scores into the choice."""
+
 WEIGHT_MAX: Final = 1_000
 """The largest weight of a member: a ring of weight 1,000 has 128,000 virtual nodes."""
 
@@ -46,7 +53,7 @@ SCORE_MAX: Final = INTEGER_MAX
 
 
 Pairs = tuple[tuple[str, str], ...]
-"""Parameters as the ledger records them: unique (name, value) pairs in byte order of their names."""
+"""Parameters as the ledger records them: unique (name, value) pairs in byte order of names."""
 
 
 class UnknownSchedulerError(SchedulerError):
@@ -73,8 +80,15 @@ class IneligibleChoiceError(SchedulerError):
     code = "scheduler.ineligible_choice"
 
 
+class BadWeightError(SchedulerError):
+    """A member's weight is outside 1..:data:`WEIGHT_MAX`."""
+
+    code = "scheduler.bad_weight"
+
+
 class Candidate(Protocol):
-    """A member as a scheduler sees it.  The engine's own member state has this shape; nothing is copied.
+    """A member as a scheduler sees it.  The engine's member state has this shape: nothing is
+    copied.
 
     Every attribute is read-only here: a scheduler that writes to a candidate is a bug.
     """
@@ -142,10 +156,11 @@ class Choice(NamedTuple):
     Attributes:
         member_id: The chosen member.
         score: Its score; a larger score is better, 0..:data:`SCORE_MAX`.
-        runner_up: The member that would have been chosen without the chosen one, None if nobody.
+        runner_up: The next best that could have been chosen, None if nobody.
         runner_up_score: Its score.
-        scores: ``(member_id, score)`` of every candidate in the order given, for the explain table.  Empty when the
-            choice was made without scoring everybody (a large fleet): ask :meth:`Scheduler.scores` then.
+        scores: ``(member_id, score)`` of every candidate in the order given, for the explain table.
+            Empty when the choice was made without scoring everybody (a large fleet): ask
+            :meth:`Scheduler.scores` then.
     """
 
     member_id: str
@@ -157,7 +172,7 @@ class Choice(NamedTuple):
 
 @runtime_checkable
 class Scheduler(Protocol):
-    """What an entry point of the group ``pfgov.schedulers`` must yield when called with its parameters."""
+    """What an entry point of the group ``pfgov.schedulers`` yields when called with parameters."""
 
     @property
     def name(self) -> str:
@@ -186,7 +201,8 @@ class Scheduler(Protocol):
 class Pool(Protocol):
     """Candidates prepared for many choices.  Answers exactly as ``Scheduler.choose`` would, faster.
 
-    A pool holds for one set of members with their weights and capacities; when these change, make another.
+    A pool holds for one set of members with their weights and capacities; when these change, make
+    another.
     """
 
     def choose(self, request: Request) -> Choice | None:
@@ -212,10 +228,11 @@ class Pooling(Protocol):
 
 
 def fits(request: Request, candidate: Candidate) -> bool:
-    """Say whether *candidate* has room: the kernel's own capacity check, the same for every scheduler.
+    """Say whether *candidate* has room: the kernel's capacity check, the same for every scheduler.
 
-    ``used + demand <= capacity`` in every declared dimension, also in those that the packet does not ask for: a
-    member that is over its limits anywhere takes nothing more.  ``active + 1 <= capacity["tasks"]`` when declared.
+    ``used + demand <= capacity`` in every declared dimension, also in those that the packet does
+    not ask for: a member that is over its limits anywhere takes nothing more.  ``active + 1 <=
+    capacity["tasks"]`` when declared.
     """
     capacity = candidate.capacity
     if not capacity:

@@ -1,0 +1,140 @@
+"""The consistent-hash ring with weights and bounded loads.
+
+A packet belongs to the first virtual node clockwise from its position, so each member's score is
+its
+nearness: a candidate set needs no ring of its own, because a member's distance does not
+depend on who else is eligible.  Only the leaver's packets move, within any eligible set.  *Bounded
+load* (Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with bounded loads", 2018) passes
+over a member that already holds its weighted share times ``bound_permille / 1000``.
+
+For many candidates (more than :data:`TABLE_MAX`) the members' tokens are merged into one array that
+is searched instead; the arrays are kept, derived from each other when few members differ, and never
+change a result.  This module does not move packets: what was placed stays until the engine moves
+it.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from pfgov.scheduling.base import (
+    TABLE_MAX,
+    Candidate,
+    Choice,
+    Pairs,
+    Pool,
+    Request,
+    fits,
+)
+from pfgov.scheduling.draws import position
+from pfgov.scheduling.hash_ring import CIRCLE, HashRing, tokens
+from pfgov.scheduling.parameters import Parameter, Whole, settle
+from pfgov.scheduling.ring_pool import SCORE_SHIFT, RingCache, RingPool, within_share
+from pfgov.scheduling.selection import Accepts, PlainPool, best_two, chosen, ranking
+
+_PARAMETERS: Final[tuple[Parameter, ...]] = (
+    Whole("bound_permille", 1_250, 1_000, 10_000, zero="no bound"),
+    Whole("vnodes", 128, 1, 1_024),
+)
+
+
+class Ring:
+    """The nearest member clockwise that has room and is not above its share.
+
+    A member is within its share while ``active < bound x (all active + 1) x weight / all weights``,
+    sums over the candidates; at least one always is.  If none of those has room, shares are taken
+    anew over the candidates that have room.
+
+    Args:
+        parameters: ``vnodes`` per unit of weight, and ``bound_permille`` (1250 = a quarter above
+            the share; 0 = no bound).
+
+    Raises:
+        BadParameterError: an unknown parameter, or a value out of range.
+    """
+
+    name = "ring"
+    version = "1"
+
+    def __init__(self, parameters: Pairs = ()) -> None:
+        settled = settle(self.name, _PARAMETERS, parameters)
+        self.parameters: Pairs = tuple(settled.items())
+        self._vnodes = int(settled["vnodes"])
+        self._bound = int(settled["bound_permille"])
+        self._rings = RingCache(self._vnodes)
+
+    def scores(self, request: Request, candidates: Sequence[Candidate]) -> list[int]:
+        """Return each candidate's nearness: ``(2**64 - 1 - clockwise distance) >> 11``.
+
+        Raises:
+            BadWeightError: a weight is outside its bounds.
+        """
+        return [value >> SCORE_SHIFT for value in self._nearness(request, candidates)]
+
+    def choose(self, request: Request, candidates: Sequence[Candidate]) -> Choice | None:
+        """Return the nearest acceptable member.
+
+        Raises:
+            BadWeightError: a weight is outside its bounds.
+        """
+        if len(candidates) > TABLE_MAX:
+            ring = self._rings.seen_before(candidates)
+            if ring is not None:
+                return self._pool(ring, candidates).choose(request)
+        return self._scored(request, candidates)
+
+    def _scored(self, request: Request, candidates: Sequence[Candidate]) -> Choice | None:
+        """Choose by every candidate's own distance: the reference that merged rings must equal."""
+        values = self._nearness(request, candidates)
+        first, second = best_two(request, candidates, values, self._acceptance(candidates))
+        if first < 0:
+            first, second = self._second_pass(request, candidates, values)
+        table = [value >> SCORE_SHIFT for value in values]
+        choice = chosen(candidates, table, first, second)
+        if choice is None or len(candidates) <= TABLE_MAX:
+            return choice
+        return choice._replace(scores=())  # as the merged ring answers, which scores nobody else
+
+    def preference(
+        self, request: Request, candidates: Sequence[Candidate], limit: int
+    ) -> list[str]:
+        """Return the first *limit* members clockwise: who would take over, whatever their load."""
+        values = self._nearness(request, candidates)
+        order = ranking(request, candidates, values, limit)
+        return [candidates[index].member_id for index in order]
+
+    def pool(self, candidates: Sequence[Candidate]) -> Pool:
+        """Return the candidates merged into one ring, for many choices."""
+        if len(candidates) <= TABLE_MAX:
+            return PlainPool(self, candidates)
+        return self._pool(self._rings.ring(candidates), candidates)
+
+    def _pool(self, ring: HashRing, candidates: Sequence[Candidate]) -> Pool:
+        crowded = partial(self._scored, candidates=candidates)
+        return RingPool(ring, candidates, bound_permille=self._bound, crowded=crowded)
+
+    def _nearness(self, request: Request, candidates: Sequence[Candidate]) -> list[int]:
+        start = position(request.packet_id)
+        nearness: list[int] = []
+        for candidate in candidates:
+            own = tokens(candidate.member_id, candidate.weight, self._vnodes)
+            index = bisect_left(own, start)
+            nearest = own[index] if index < len(own) else own[0] + CIRCLE
+            nearness.append(CIRCLE - 1 - nearest + start)
+        return nearness
+
+    def _acceptance(self, candidates: Sequence[Candidate]) -> Accepts:
+        active = sum([candidate.active for candidate in candidates])
+        weight = sum([candidate.weight for candidate in candidates])
+        return within_share(self._bound, active, weight)
+
+    def _second_pass(
+        self, request: Request, candidates: Sequence[Candidate], values: Sequence[int]
+    ) -> tuple[int, int]:
+        """Return the best two by shares over only those candidates that have room."""
+        roomy = [index for index, other in enumerate(candidates) if fits(request, other)]
+        subset = [candidates[index] for index in roomy]
+        accepts = self._acceptance(subset)
+        first, second = best_two(request, subset, [values[index] for index in roomy], accepts)
+        return roomy[first] if first >= 0 else -1, roomy[second] if second >= 0 else -1
