@@ -27,7 +27,19 @@ Every error carries ``code``, a stable documented string, and ``hint``, the next
 Messages are for people and may change in any release; codes never change meaning.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with an input: where (RFC 6901 pointer), what, and what to do about it."""
+
+    pointer: str
+    detail: str
+    code: str = "input.invalid"
+    hint: str | None = None
 
 
 class PfgovError(Exception):
@@ -38,6 +50,7 @@ class PfgovError(Exception):
         code: A more precise stable code than the class's own.
         hint: What to do next, in one sentence.
         pointer: RFC 6901 JSON pointer to the offending part of the input, where there is one.
+        errors: Everything that is wrong, when an input was read to its end; the first is the message.
     """
 
     code: str = "pfgov.error"
@@ -50,6 +63,7 @@ class PfgovError(Exception):
         code: str | None = None,
         hint: str | None = None,
         pointer: str | None = None,
+        errors: Sequence[Problem] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -57,6 +71,9 @@ class PfgovError(Exception):
             self.code = code
         self.hint = hint
         self.pointer = pointer
+        if not errors and pointer is not None:
+            errors = (Problem(pointer, message, self.code, hint),)
+        self.errors = tuple(errors)
 
 
 class InputError(PfgovError):

@@ -20,6 +20,9 @@ TEXT_LENGTH_MAX: Final = 512
 LABEL_LENGTH_MAX: Final = 256
 """Characters in a label's value."""
 
+NAME_LENGTH_MAX: Final = 64
+"""Characters in the name of a resource dimension, a label or an attribute."""
+
 CAPABILITIES_MAX: Final = 64
 """Capabilities a member offers, or a packet requires."""
 
@@ -44,6 +47,12 @@ PREVIOUS_OWNERS_MAX: Final = 256
 PRIORITY_MAX: Final = 1_000
 """Priorities run from 0 (whenever) to this (first)."""
 
+HANDOFFS_MAX: Final = 1_000
+"""The largest ``max_handoffs`` a packet may name."""
+
+WEIGHT_MAX: Final = 100
+"""The largest weight of a member; 1 is ordinary."""
+
 QUANTITY_MAX: Final = 999_999_999
 """The largest whole part of a decimal: nine digits, so that every micro count is below 2**53."""
 
@@ -56,11 +65,26 @@ REASONS_PER_LOSER_MAX: Final = 16
 REJECTED_RULES_MAX: Final = 64
 """Distinct rules counted inside a decision entry."""
 
+ACTION_BYTES_MAX: Final = 24_000
+"""Bytes of one action in the ledger's encoding.  Its entry holds it, and much of it again as the body."""
+
+REQUEST_BYTES_MAX: Final = 2_097_152
+"""Bytes of one request or input file."""
+
+JSON_DEPTH_MAX: Final = 32
+"""Nesting of one JSON input."""
+
+NUMBER_LENGTH_MAX: Final = 64
+"""Characters of one JSON number."""
+
 CONTEXT_BYTES_MAX: Final = 1_048_576
 """Bytes of one context checkpoint."""
 
 MEMBERS_MAX: Final = 10_000
 """Members registered and not retired."""
+
+OWNED_MAX: Final = 10_000
+"""Packets that one heartbeat may name."""
 
 LIVE_PACKETS_MAX: Final = 1_000_000
 """Packets that are neither completed, failed nor cancelled."""

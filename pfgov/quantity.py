@@ -12,10 +12,11 @@ from functools import lru_cache
 from pfgov.errors import InvalidError
 from pfgov.limits import MICRO, QUANTITY_MAX
 
+_NUMBER = re.compile(r"-?[0-9]{1,64}(\.[0-9]{1,64})?", re.ASCII)
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,8})(\.[0-9]{0,5}[1-9])?", re.ASCII)
 
 
-def to_micro(value: int | float | str | Decimal, *, pointer: str | None = None) -> int:
+def to_micro(value: float | str | Decimal, *, pointer: str | None = None) -> int:
     """Return *value* in millionths.
 
     Accepts what JSON and YAML readers produce.  A float is read as its shortest decimal text, which is
@@ -24,27 +25,37 @@ def to_micro(value: int | float | str | Decimal, *, pointer: str | None = None) 
     Raises:
         InvalidError: not a finite number, more than six fraction digits, or beyond nine whole digits.
     """
-    if isinstance(value, bool):
-        raise InvalidError(f"{value!r} is not a number", pointer=pointer)
-    try:
-        exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    except (InvalidOperation, ValueError, TypeError):
-        raise InvalidError(f"{value!r} is not a number", pointer=pointer) from None
+    exact = _exact(value, pointer)
     if not exact.is_finite():
-        raise InvalidError(f"{value!r} is not a finite number", pointer=pointer)
-    if abs(exact) > QUANTITY_MAX:
+        raise InvalidError(f"{value!s} is not a finite number", pointer=pointer)
+    if exact.copy_abs() > QUANTITY_MAX:
         raise InvalidError(
-            f"{value!r} is larger than {QUANTITY_MAX}", code="input.too_large", pointer=pointer
+            f"{value!s} is larger than {QUANTITY_MAX}", code="input.too_large", pointer=pointer
         )
-    scaled = exact.scaleb(6)
-    whole = int(scaled)
-    if scaled != whole:
+    # whole arithmetic on the digits: operators of Decimal would round at the context's 28
+    sign, digits, exponent = exact.as_tuple()
+    text = "".join(map(str, digits)).rstrip("0")
+    shift = int(exponent) + 6 + len(digits) - len(text)
+    if not text:
+        return 0
+    if shift < 0:
         raise InvalidError(
-            f"{value!r} has more than six digits after the point",
+            f"{value!s} has more than six digits after the point",
             hint="round it yourself: pfgov never rounds a score or a capacity",
             pointer=pointer,
         )
-    return whole
+    micro = int(text + "0" * shift)
+    return -micro if sign else micro
+
+
+def _exact(value: float | str | Decimal, pointer: str | None) -> Decimal:
+    """Return *value* as the decimal that its author typed."""
+    if isinstance(value, bool) or (isinstance(value, str) and not _NUMBER.fullmatch(value)):
+        raise InvalidError(f"{value!r} is not a number", pointer=pointer)
+    try:
+        return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    except (InvalidOperation, ValueError, TypeError):
+        raise InvalidError(f"{value!r} is not a number", pointer=pointer) from None
 
 
 @lru_cache(maxsize=65_536)
