@@ -11,8 +11,7 @@ is for the verifier.
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pfgov_ledger import canonical, errors, vocabulary
 from pfgov_ledger.canonical import Json
@@ -31,13 +30,13 @@ KEYS: Final = (
 """The members of an entry, in canonical order."""
 
 HEX32: Final = re.compile(r"[0-9a-f]{64}")
-_TYPE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_ORIGIN: Final = re.compile(r"[!-*,-~]{1,255}")
+_TYPE_PATTERN: Final = r"[a-z][a-z0-9_]{0,63}"
+_ORIGIN_PATTERN: Final = r"[!#-*,-\[\]-~]{1,255}"
+_ORIGIN: Final = re.compile(_ORIGIN_PATTERN)
 _KEY_SET: Final = frozenset(KEYS)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What an entry's bytes say, beside the bytes and their leaf hash.
 
     ``prev``, ``subject_prev`` and ``issuer`` are 32 raw bytes here and lowercase hexadecimal in
@@ -64,7 +63,7 @@ class Entry:
 
 
 def is_origin(text: str) -> bool:
-    """Whether *text* may name a log: 1-255 printable ASCII characters, no space, no ``+``."""
+    r"""Whether *text* may name a log: 1-255 of printable ASCII without space, ``+``, ``"``, ``\``."""
     return _ORIGIN.fullmatch(text) is not None
 
 
@@ -73,8 +72,27 @@ def leaf_hash(raw: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + raw).digest()
 
 
-def parse(raw: bytes) -> Entry:
+_COUNT: Final = r"(0|[1-9][0-9]{0,15})"
+_HASH: Final = r"([0-9a-f]{64})"
+_BODY_AT: Final = len(b'{"body":')
+_TAIL_START: Final = b',"command":{"index":'
+_TAIL: Final = re.compile(
+    (
+        rf',"command":\{{"index":{_COUNT},"seq":{_COUNT}\}},"issuer":"{_HASH}",'
+        rf'"log":"({_ORIGIN_PATTERN})","prev":"{_HASH}","seq":{_COUNT},'
+        rf'"subject":"({vocabulary.SUBJECT_PATTERN})","subject_prev":"{_HASH}",'
+        rf'"subject_seq":{_COUNT},"term":{_COUNT},"time":{_COUNT},"type":"({_TYPE_PATTERN})","v":1\}}'
+    ).encode()
+)
+"""Everything after the body. Only the body is free-form; the rest has one spelling."""
+
+
+def parse(raw: bytes, *, codec: canonical.Codec = canonical.STANDARD) -> Entry:
     """Read an entry from exactly its bytes.
+
+    Args:
+        raw: The entry's bytes.
+        codec: See :class:`canonical.Codec`.
 
     Raises:
         OversizeError: More than :data:`ENTRY_BYTES_MAX` bytes.
@@ -84,40 +102,72 @@ def parse(raw: bytes) -> Entry:
     """
     if len(raw) > ENTRY_BYTES_MAX:
         raise errors.OversizeError(expected=f"at most {ENTRY_BYTES_MAX} bytes", found=str(len(raw)))
-    found = canonical.decode(raw)
-    if not isinstance(found, dict):
-        raise errors.EntryShapeError("an entry is an object")
-    if found.get("v") != VERSION or found["v"] is True:
-        raise errors.VersionError(expected=str(VERSION), found=repr(found.get("v"))[:40])
-    if found.keys() != _KEY_SET:
-        odd = sorted(found.keys() ^ _KEY_SET)
-        raise errors.EntryShapeError("members missing or unknown", found=", ".join(odd)[:200])
-    command = found["command"]
-    if not isinstance(command, dict) or command.keys() != {"index", "seq"}:
-        raise errors.EntryShapeError("command is {index, seq}")
-    body = found["body"]
+    end = raw.rfind(_TAIL_START)
+    tail = _TAIL.fullmatch(raw, end) if end > 0 and raw.startswith(b'{"body":{') else None
+    if tail is None:
+        raise _refusal(raw)
+    (
+        index,
+        command_seq,
+        issuer,
+        log,
+        prev,
+        seq,
+        subject,
+        subject_prev,
+        subject_seq,
+        term,
+        time,
+        kind,
+    ) = tail.group(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
+    body = canonical.decode(raw[_BODY_AT:end], depth_max=canonical.DEPTH_MAX - 1, codec=codec)
     if not isinstance(body, dict):
         raise errors.EntryShapeError("body is an object")
-    log, subject, kind = _text(found, "log"), _text(found, "subject"), _text(found, "type")
-    if not is_origin(log):
-        raise errors.EntryShapeError("log is an origin", found=log[:80])
-    if not vocabulary.is_subject(subject):
-        raise errors.EntryShapeError(
-            "subject is packet/ID, member/ID, policy, keys or ledger", found=subject[:80]
-        )
-    if _TYPE.fullmatch(kind) is None:
-        raise errors.EntryShapeError("type is a lowercase name", found=kind[:80])
-    seq = _count(found, "seq")
-    command_seq, command_index = _count(command, "seq"), _count(command, "index")
-    if command_seq + command_index != seq:
-        raise errors.CommandReferenceError(
-            position=seq, expected=f"{seq}", found=f"{command_seq} + {command_index}"
-        )
-    return Entry(
-        VERSION, log, seq, _count(found, "term"), _hash(found, "prev"), subject,
-        _count(found, "subject_seq"), _hash(found, "subject_prev"), _hash(found, "issuer"),
-        _count(found, "time"), command_seq, command_index, kind, body, raw, leaf_hash(raw),
+    entry = Entry(
+        VERSION, log.decode(), int(seq), int(term), bytes.fromhex(prev.decode()), subject.decode(),
+        int(subject_seq), bytes.fromhex(subject_prev.decode()), bytes.fromhex(issuer.decode()),
+        int(time), int(command_seq), int(index), kind.decode(), body, raw, leaf_hash(raw),
     )  # fmt: skip
+    if entry.command_seq + entry.command_index != entry.seq:
+        raise errors.CommandReferenceError(
+            position=entry.seq,
+            expected=f"{entry.seq}",
+            found=f"{command_seq.decode()} + {index.decode()}",
+        )
+    if max(entry.seq, entry.term, entry.time, entry.subject_seq) > canonical.INTEGER_MAX:
+        raise errors.IntegerRangeError(position=entry.seq)
+    return entry
+
+
+def _refusal(raw: bytes) -> errors.LedgerError:
+    """What is wrong with bytes that do not have the shape of an entry."""
+    try:
+        found = canonical.decode(raw)
+    except errors.MalformedError as error:
+        return error
+    if not isinstance(found, dict):
+        return errors.EntryShapeError("an entry is an object")
+    if found.get("v") != VERSION or found["v"] is True:
+        return errors.VersionError(expected=str(VERSION), found=repr(found.get("v"))[:40])
+    if found.keys() != _KEY_SET:
+        odd = sorted(found.keys() ^ _KEY_SET)
+        return errors.EntryShapeError("members missing or unknown", found=", ".join(odd)[:200])
+    for name, value in found.items():
+        wanted = _SHAPES.get(name)
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if wanted is not None and not (isinstance(text, str) and re.fullmatch(wanted, text)):
+            return errors.EntryShapeError(f"{name} is not as it must be", found=repr(value)[:80])
+    return errors.EntryShapeError("body or command is not as it must be")
+
+
+_SHAPES: Final = {
+    **dict.fromkeys(("issuer", "prev", "subject_prev"), _HASH),
+    "log": _ORIGIN_PATTERN,
+    "subject": vocabulary.SUBJECT_PATTERN,
+    "type": _TYPE_PATTERN,
+    **dict.fromkeys(("seq", "subject_seq", "term", "time"), _COUNT),
+}
+"""What each scalar member looks like, numbers as text."""
 
 
 def check_subject(entry: Entry) -> None:
@@ -130,24 +180,3 @@ def check_subject(entry: Entry) -> None:
     named = vocabulary.subject_of(entry.type, entry.body)
     if named != entry.subject:
         raise errors.SubjectMismatchError(position=entry.seq, expected=named, found=entry.subject)
-
-
-def _text(members: dict[str, Json], name: str) -> str:
-    value = members[name]
-    if not isinstance(value, str):
-        raise errors.EntryShapeError(f"{name} is a string")
-    return value
-
-
-def _count(members: dict[str, Json], name: str) -> int:
-    value = members[name]
-    if not isinstance(value, int) or value is True or value is False or value < 0:
-        raise errors.EntryShapeError(f"{name} is an integer, zero or more")
-    return value
-
-
-def _hash(members: dict[str, Json], name: str) -> bytes:
-    value = members[name]
-    if not isinstance(value, str) or HEX32.fullmatch(value) is None:
-        raise errors.EntryShapeError(f"{name} is 64 lowercase hexadecimal digits")
-    return bytes.fromhex(value)

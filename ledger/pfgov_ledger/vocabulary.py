@@ -17,7 +17,8 @@ ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}"
 """Every id in the ledger; compared as bytes."""
 
 _ID: Final = re.compile(ID_PATTERN)
-_SUBJECT: Final = re.compile(rf"(?:packet|member)/{ID_PATTERN}|policy|keys|ledger")
+SUBJECT_PATTERN: Final = rf"(?:packet|member)/{ID_PATTERN}|policy|keys|ledger"
+_SUBJECT: Final = re.compile(SUBJECT_PATTERN)
 
 _PACKET: Final = (
     "packet_created", "packet_updated", "assignment_decision", "review_requested",
