@@ -8,19 +8,57 @@ here reads the state, the clock or a disk.
 from pfgov.model.border import Wire, parse, parse_json
 from pfgov.model.member import (
     CapabilityOffer,
+    Drain,
+    Failure,
+    Heartbeat,
     MemberRegistration,
     MemberUpdate,
+    PressureReport,
+    Quarantine,
+    TrustAssessment,
 )
-from pfgov.model.packet import FlightPacket, PacketUpdate
+from pfgov.model.packet import ContextCheckpoint, FlightPacket, PacketUpdate, PolicyConstraints
 from pfgov.model.reader import Json, check_tree, read_json, write_json
+from pfgov.model.work import (
+    Abort,
+    Acceptance,
+    Cancellation,
+    Checkpoint,
+    Completion,
+    DecisionRequest,
+    GivingUp,
+    Handoff,
+    Placement,
+    Requeue,
+    Review,
+)
 
 __all__ = [
+    "Abort",
+    "Acceptance",
+    "Cancellation",
     "CapabilityOffer",
+    "Checkpoint",
+    "Completion",
+    "ContextCheckpoint",
+    "DecisionRequest",
+    "Drain",
+    "Failure",
     "FlightPacket",
+    "GivingUp",
+    "Handoff",
+    "Heartbeat",
     "Json",
     "MemberRegistration",
     "MemberUpdate",
     "PacketUpdate",
+    "Placement",
+    "PolicyConstraints",
+    "PressureReport",
+    "Quarantine",
+    "Requeue",
+    "Review",
+    "TrustAssessment",
     "Wire",
     "check_tree",
     "parse",
