@@ -24,6 +24,12 @@ class LedgerError(Exception):
     """Anything this package refuses; see the module for the tree."""
 
     code: ClassVar[str] = "ledger.error"
+    """Stable and unique to the class."""
+
+    def __init_subclass__(cls, *, code: str | None = None) -> None:
+        super().__init_subclass__()
+        if code is not None:
+            cls.code = code
 
     def __init__(
         self,
@@ -56,481 +62,327 @@ class LedgerError(Exception):
 # --- malformed ---------------------------------------------------------------------------------
 
 
-class MalformedError(LedgerError):
+class MalformedError(LedgerError, code="ledger.malformed"):
     """The bytes are not what they claim to be."""
 
-    code = "ledger.malformed"
 
-
-class NotJsonError(MalformedError):
+class NotJsonError(MalformedError, code="ledger.not_json"):
     """The bytes are not JSON."""
 
-    code = "ledger.not_json"
 
-
-class NotUtf8Error(MalformedError):
+class NotUtf8Error(MalformedError, code="ledger.not_utf8"):
     """The bytes are not UTF-8."""
 
-    code = "ledger.not_utf8"
 
-
-class ByteOrderMarkError(MalformedError):
+class ByteOrderMarkError(MalformedError, code="ledger.byte_order_mark"):
     """The bytes begin with a byte order mark."""
 
-    code = "ledger.byte_order_mark"
 
-
-class DuplicateKeyError(MalformedError):
+class DuplicateKeyError(MalformedError, code="ledger.duplicate_key"):
     """An object names one key twice."""
 
-    code = "ledger.duplicate_key"
 
-
-class KeyNameError(MalformedError):
+class KeyNameError(MalformedError, code="ledger.key_name"):
     """An object key is not ``[a-z][a-z0-9_]*``."""
 
-    code = "ledger.key_name"
 
-
-class FloatError(MalformedError):
+class FloatError(MalformedError, code="ledger.float"):
     """A number has a fraction or an exponent."""
 
-    code = "ledger.float"
 
-
-class NegativeZeroError(MalformedError):
+class NegativeZeroError(MalformedError, code="ledger.negative_zero"):
     """A number is minus zero."""
 
-    code = "ledger.negative_zero"
 
-
-class NotANumberError(MalformedError):
+class NotANumberError(MalformedError, code="ledger.not_a_number"):
     """NaN or an infinity stands where a value should."""
 
-    code = "ledger.not_a_number"
 
-
-class IntegerRangeError(MalformedError):
+class IntegerRangeError(MalformedError, code="ledger.integer_range"):
     """An integer lies outside +-(2^53 - 1)."""
 
-    code = "ledger.integer_range"
 
-
-class SurrogateError(MalformedError):
+class SurrogateError(MalformedError, code="ledger.lone_surrogate"):
     """A string holds half of a surrogate pair."""
 
-    code = "ledger.lone_surrogate"
 
-
-class CharacterError(MalformedError):
+class CharacterError(MalformedError, code="ledger.forbidden_character"):
     """A string holds U+0000 or a noncharacter."""
 
-    code = "ledger.forbidden_character"
 
-
-class DepthError(MalformedError):
+class DepthError(MalformedError, code="ledger.too_deep"):
     """Values are nested too deeply."""
 
-    code = "ledger.too_deep"
 
-
-class NonCanonicalError(MalformedError):
+class NonCanonicalError(MalformedError, code="ledger.non_canonical"):
     """Valid JSON, but not the one canonical encoding of it."""
 
-    code = "ledger.non_canonical"
 
-
-class OversizeError(MalformedError):
+class OversizeError(MalformedError, code="ledger.oversize"):
     """More bytes than the format allows."""
 
-    code = "ledger.oversize"
 
-
-class PairsError(MalformedError):
+class PairsError(MalformedError, code="ledger.pairs_unsorted"):
     """A map's ``[name, value]`` pairs are not unique and in byte order."""
 
-    code = "ledger.pairs_unsorted"
 
-
-class DecimalError(MalformedError):
+class DecimalError(MalformedError, code="ledger.decimal"):
     """A decimal is not written in its one form."""
 
-    code = "ledger.decimal"
 
-
-class EntryShapeError(MalformedError):
+class EntryShapeError(MalformedError, code="ledger.entry_shape"):
     """An entry lacks a member, has one too many, or one of the wrong type."""
 
-    code = "ledger.entry_shape"
 
-
-class VersionError(MalformedError):
+class VersionError(MalformedError, code="ledger.version_unknown"):
     """A version this code does not know."""
 
-    code = "ledger.version_unknown"
 
-
-class EventUnknownError(MalformedError):
+class EventUnknownError(MalformedError, code="ledger.event_unknown"):
     """An event type outside the closed vocabulary."""
 
-    code = "ledger.event_unknown"
 
-
-class Base64Error(MalformedError):
+class Base64Error(MalformedError, code="ledger.base64"):
     """Base64 that is not in its one canonical form."""
 
-    code = "ledger.base64"
 
-
-class NoteError(MalformedError):
+class NoteError(MalformedError, code="ledger.note_malformed"):
     """Not a C2SP signed note."""
 
-    code = "ledger.note_malformed"
 
-
-class CheckpointError(MalformedError):
+class CheckpointError(MalformedError, code="ledger.checkpoint_malformed"):
     """Not a C2SP checkpoint."""
 
-    code = "ledger.checkpoint_malformed"
 
-
-class CheckpointExtensionError(CheckpointError):
+class CheckpointExtensionError(CheckpointError, code="ledger.checkpoint_extension"):
     """A checkpoint carries extension lines, which no one can audit."""
 
-    code = "ledger.checkpoint_extension"
 
-
-class ProofShapeError(MalformedError):
+class ProofShapeError(MalformedError, code="ledger.proof_malformed"):
     """Not a proof in the format it claims."""
 
-    code = "ledger.proof_malformed"
 
-
-class KeyTextError(MalformedError):
+class KeyTextError(MalformedError, code="ledger.key_malformed"):
     """Not a key, a verifier key or an anchor in the format it claims."""
-
-    code = "ledger.key_malformed"
 
 
 # --- chain -------------------------------------------------------------------------------------
 
 
-class ChainError(LedgerError):
+class ChainError(LedgerError, code="ledger.chain"):
     """Entries that do not follow one another."""
 
-    code = "ledger.chain"
 
-
-class SequenceError(ChainError):
+class SequenceError(ChainError, code="ledger.sequence"):
     """An entry's ``seq`` is not the next one: deleted, inserted, repeated or reordered."""
 
-    code = "ledger.sequence"
 
-
-class HeadMissingError(ChainError):
+class HeadMissingError(ChainError, code="ledger.head_missing"):
     """The first entry is not the genesis entry."""
 
-    code = "ledger.head_missing"
 
-
-class EmptyError(ChainError):
+class EmptyError(ChainError, code="ledger.empty"):
     """There is no entry at all."""
 
-    code = "ledger.empty"
 
-
-class ChainBrokenError(ChainError):
+class ChainBrokenError(ChainError, code="ledger.chain_broken"):
     """An entry's ``prev`` is not the leaf hash of the entry before it."""
 
-    code = "ledger.chain_broken"
 
-
-class SubjectSequenceError(ChainError):
+class SubjectSequenceError(ChainError, code="ledger.subject_sequence"):
     """An entry's ``subject_seq`` is not the next one of its subject."""
 
-    code = "ledger.subject_sequence"
 
-
-class SubjectChainBrokenError(ChainError):
+class SubjectChainBrokenError(ChainError, code="ledger.subject_chain_broken"):
     """An entry's ``subject_prev`` is not the leaf hash of the subject's entry before it."""
 
-    code = "ledger.subject_chain_broken"
 
-
-class SubjectMismatchError(ChainError):
+class SubjectMismatchError(ChainError, code="ledger.subject_mismatch"):
     """An entry's ``subject`` is not the one its type and body name."""
 
-    code = "ledger.subject_mismatch"
 
-
-class OriginMismatchError(ChainError):
+class OriginMismatchError(ChainError, code="ledger.origin_mismatch"):
     """An entry or a checkpoint belongs to another log."""
 
-    code = "ledger.origin_mismatch"
 
-
-class TermError(ChainError):
+class TermError(ChainError, code="ledger.term_decreased"):
     """The term went back."""
 
-    code = "ledger.term_decreased"
 
-
-class TimeError(ChainError):
+class TimeError(ChainError, code="ledger.time_decreased"):
     """The asserted time went back."""
 
-    code = "ledger.time_decreased"
 
-
-class CommandReferenceError(ChainError):
+class CommandReferenceError(ChainError, code="ledger.command_reference"):
     """An entry's ``command`` does not name the entry its index says."""
 
-    code = "ledger.command_reference"
 
-
-class GenesisError(ChainError):
+class GenesisError(ChainError, code="ledger.genesis_mismatch"):
     """The genesis entry is not the anchored one, or not a genesis entry."""
-
-    code = "ledger.genesis_mismatch"
 
 
 # --- authenticity ------------------------------------------------------------------------------
 
 
-class AuthenticityError(LedgerError):
+class AuthenticityError(LedgerError, code="ledger.unauthentic"):
     """Who signed, with which key."""
 
-    code = "ledger.unauthentic"
 
-
-class SignatureMissingError(AuthenticityError):
+class SignatureMissingError(AuthenticityError, code="ledger.signature_missing"):
     """A signature that must be there is not."""
 
-    code = "ledger.signature_missing"
 
-
-class SignatureFormError(AuthenticityError):
+class SignatureFormError(AuthenticityError, code="ledger.signature_non_canonical"):
     """A signature is not 64 bytes in canonical form (S >= L, or R small-order or non-canonical)."""
 
-    code = "ledger.signature_non_canonical"
 
-
-class SignatureInvalidError(AuthenticityError):
+class SignatureInvalidError(AuthenticityError, code="ledger.signature_invalid"):
     """A signature does not fit the bytes and the key."""
 
-    code = "ledger.signature_invalid"
 
-
-class WeakKeyError(AuthenticityError):
+class WeakKeyError(AuthenticityError, code="ledger.key_weak"):
     """A public key is of small order, not canonical, or not a point of the curve."""
 
-    code = "ledger.key_weak"
 
-
-class KeyUnknownError(AuthenticityError):
+class KeyUnknownError(AuthenticityError, code="ledger.key_unknown"):
     """Signed by a key that nobody introduced."""
 
-    code = "ledger.key_unknown"
 
-
-class KeyRetiredError(AuthenticityError):
+class KeyRetiredError(AuthenticityError, code="ledger.key_retired"):
     """Signed by a key that had been rotated out."""
 
-    code = "ledger.key_retired"
 
-
-class KeyRevokedError(AuthenticityError):
+class KeyRevokedError(AuthenticityError, code="ledger.key_revoked"):
     """Signed by a key that had been revoked."""
 
-    code = "ledger.key_revoked"
 
-
-class KeyRoleError(AuthenticityError):
+class KeyRoleError(AuthenticityError, code="ledger.key_role"):
     """A key is used for a role that is not its own, or stands in two roles."""
 
-    code = "ledger.key_role"
 
-
-class RotationError(AuthenticityError):
+class RotationError(AuthenticityError, code="ledger.rotation_unauthorised"):
     """A key change lacks the signatures that authorise it."""
 
-    code = "ledger.rotation_unauthorised"
 
-
-class CheckpointUnsignedError(AuthenticityError):
+class CheckpointUnsignedError(AuthenticityError, code="ledger.checkpoint_unsigned"):
     """No known key signed the checkpoint."""
 
-    code = "ledger.checkpoint_unsigned"
 
-
-class CheckpointSignatureError(AuthenticityError):
+class CheckpointSignatureError(AuthenticityError, code="ledger.checkpoint_signature"):
     """A known key's signature on a checkpoint is wrong."""
-
-    code = "ledger.checkpoint_signature"
 
 
 # --- tree --------------------------------------------------------------------------------------
 
 
-class TreeError(LedgerError):
+class TreeError(LedgerError, code="ledger.tree"):
     """The tree, its proofs, and what they say was left out."""
 
-    code = "ledger.tree"
 
-
-class RootMismatchError(TreeError):
+class RootMismatchError(TreeError, code="ledger.root_mismatch"):
     """The entries' Merkle root is not the one that was signed."""
 
-    code = "ledger.root_mismatch"
 
-
-class TailMissingError(TreeError):
+class TailMissingError(TreeError, code="ledger.tail_missing"):
     """There are fewer entries than the checkpoint counts."""
 
-    code = "ledger.tail_missing"
 
-
-class InclusionError(TreeError):
+class InclusionError(TreeError, code="ledger.inclusion_invalid"):
     """An inclusion proof does not lead to the root."""
 
-    code = "ledger.inclusion_invalid"
 
-
-class ConsistencyError(TreeError):
+class ConsistencyError(TreeError, code="ledger.fork"):
     """A later tree is not an extension of the earlier one."""
 
-    code = "ledger.fork"
 
-
-class SameSizeForkError(TreeError):
+class SameSizeForkError(TreeError, code="ledger.fork_same_size"):
     """Two checkpoints of one size have different roots."""
 
-    code = "ledger.fork_same_size"
 
-
-class RollbackError(TreeError):
+class RollbackError(TreeError, code="ledger.rollback"):
     """The log is shorter than a checkpoint that was seen before."""
 
-    code = "ledger.rollback"
 
-
-class StaleError(TreeError):
+class StaleError(TreeError, code="ledger.stale"):
     """The checkpoint is older than the reader accepts."""
 
-    code = "ledger.stale"
 
-
-class SubjectEntryMissingError(TreeError):
+class SubjectEntryMissingError(TreeError, code="ledger.subject_entry_missing"):
     """An entry of the subject lies between two that are shown."""
 
-    code = "ledger.subject_entry_missing"
 
-
-class SubjectTailError(TreeError):
+class SubjectTailError(TreeError, code="ledger.subject_tail_missing"):
     """The subject's last entry is not shown."""
 
-    code = "ledger.subject_tail_missing"
 
-
-class SubjectMapError(TreeError):
+class SubjectMapError(TreeError, code="ledger.subject_map_proof"):
     """A subject map proof does not lead to the committed root."""
 
-    code = "ledger.subject_map_proof"
 
-
-class IndexMismatchError(TreeError):
+class IndexMismatchError(TreeError, code="ledger.index_mismatch"):
     """A committed subject map is not the one the entries give."""
 
-    code = "ledger.index_mismatch"
 
-
-class QuestionError(TreeError):
+class QuestionError(TreeError, code="ledger.other_question"):
     """The export answers another question than the one asked."""
-
-    code = "ledger.other_question"
 
 
 # --- attachments -------------------------------------------------------------------------------
 
 
-class AttachmentError(LedgerError):
+class AttachmentError(LedgerError, code="ledger.attachment"):
     """Payloads that lie beside the entries."""
 
-    code = "ledger.attachment"
 
-
-class CommitmentError(AttachmentError):
+class CommitmentError(AttachmentError, code="ledger.commitment_mismatch"):
     """A payload and salt do not open the commitment."""
 
-    code = "ledger.commitment_mismatch"
 
-
-class ErasedPayloadError(AttachmentError):
+class ErasedPayloadError(AttachmentError, code="ledger.payload_after_erasure"):
     """A payload is present although its erasure is recorded."""
 
-    code = "ledger.payload_after_erasure"
 
-
-class PolicyBytesError(AttachmentError):
+class PolicyBytesError(AttachmentError, code="ledger.policy_bytes"):
     """A policy set's bytes do not have the digest the entries name."""
-
-    code = "ledger.policy_bytes"
 
 
 # --- custody -----------------------------------------------------------------------------------
 
 
-class CustodyError(LedgerError):
+class CustodyError(LedgerError, code="ledger.custody"):
     """Who owned the packet, and whether they could."""
 
-    code = "ledger.custody"
 
-
-class TwoOwnersError(CustodyError):
+class TwoOwnersError(CustodyError, code="ledger.two_owners"):
     """A packet that is owned was given to another owner."""
 
-    code = "ledger.two_owners"
 
-
-class EpochError(CustodyError):
+class EpochError(CustodyError, code="ledger.epoch_skipped"):
     """A change of owner did not raise the epoch by exactly one."""
 
-    code = "ledger.epoch_skipped"
 
-
-class AfterTerminalError(CustodyError):
+class AfterTerminalError(CustodyError, code="ledger.after_terminal"):
     """Something happened to a packet after its end."""
 
-    code = "ledger.after_terminal"
 
-
-class OwnerUnregisteredError(CustodyError):
+class OwnerUnregisteredError(CustodyError, code="ledger.owner_unregistered"):
     """An owner that was never registered, or no longer is."""
 
-    code = "ledger.owner_unregistered"
 
-
-class HandoffSourceError(CustodyError):
+class HandoffSourceError(CustodyError, code="ledger.handoff_source"):
     """A handoff's source did not own the packet."""
-
-    code = "ledger.handoff_source"
 
 
 # --- usage -------------------------------------------------------------------------------------
 
 
-class UsageError(LedgerError):
+class UsageError(LedgerError, code="ledger.usage"):
     """A caller asked for something that makes no sense."""
 
-    code = "ledger.usage"
 
-
-class KeyFileError(UsageError):
+class KeyFileError(UsageError, code="ledger.key_file"):
     """A private key cannot be read, or others can read it too."""
 
-    code = "ledger.key_file"
 
-
-class SchemeError(UsageError):
+class SchemeError(UsageError, code="ledger.key_scheme"):
     """No signer is registered for the URI's scheme."""
-
-    code = "ledger.key_scheme"
