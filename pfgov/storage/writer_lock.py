@@ -1,0 +1,80 @@
+"""One writer at a time: an advisory lock on a file that names its holder.
+
+The kernel releases the lock when the process ends, however it ends, so a stale file stops nobody.  A second writer is
+refused with the first one's process, host and address.  The lock works among processes of one machine: a ledger's
+folder does not belong on a network file system.
+"""
+
+import fcntl
+import json
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from pfgov.errors import StoreLockedError
+from pfgov.storage.errors import translating
+
+HOLDER_BYTES_MAX: Final = 4_096
+
+
+class WriterLock:
+    """The right to write one ledger; give it back with :meth:`release`."""
+
+    def __init__(self, path: Path, *, address: str | None = None) -> None:
+        """Take the lock.
+
+        Args:
+            path: The lock file; created if it is missing, never removed.
+            address: Where the holder can be reached, to be named to others.
+
+        Raises:
+            StoreLockedError: another process holds it.
+            StoreUnavailableError: the file cannot be opened.
+        """
+        self._path = path
+        with translating(path):
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = self._read()
+            os.close(self._handle)
+            raise StoreLockedError(
+                f"{path.parent} is being written by {holder}",
+                hint="send commands to that process, or stop it; reading needs no lock",
+            ) from error
+        self.announce(address)
+
+    def announce(self, address: str | None) -> None:
+        """Write down who holds the lock and where it listens."""
+        holder = {"address": address, "host": socket.gethostname(), "pid": os.getpid()}
+        with translating(self._path):
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, json.dumps(holder).encode(), 0)
+
+    def _read(self) -> str:
+        try:
+            holder = json.loads(os.pread(self._handle, HOLDER_BYTES_MAX, 0))
+            text = f"process {int(holder['pid'])} on {holder['host']!s}"
+            return f"{text} at {holder['address']}" if holder["address"] else text
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
+
+    def release(self) -> None:
+        """Let others write."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
