@@ -31,7 +31,7 @@ from pfgov.reliability import Record, observed, value
 from pfgov.state import State
 
 REFUSALS_REMEMBERED_MAX: Final = 64
-"""Stale writers remembered per packet; the first write of each (member, epoch) is recorded, later ones only answered."""
+"""Stale writers remembered per packet; the first write of each (member, epoch) is recorded, later ones answered."""
 
 
 def apply(state: State, event: e.Event, stamp: Stamp) -> None:
@@ -149,8 +149,7 @@ def _member_registered(state: State, event: e.MemberRegistered, stamp: Stamp) ->
 
 
 def _member_touched(state: State, member: Member) -> None:
-    state.fleet_changed()
-    state.touched.add(("member", member.member_id))
+    state.member_changed(member.member_id)
 
 
 def _member_updated(state: State, event: e.MemberUpdated, stamp: Stamp) -> None:
@@ -275,7 +274,7 @@ def _pressure_changed(state: State, event: e.PressureChanged, _: Stamp) -> None:
 def _record_outcome(state: State, owner: e.Owner, stamp: Stamp, *, success: bool) -> None:
     member = state.members[owner.member_id]
     half_life = state.settings.half_life
-    record = observed(Record(*member.outcomes), stamp.time, success, half_life)
+    record = observed(Record(*member.outcomes), stamp.time, success=success, half_life_us=half_life)
     member.outcomes = (record.successes_micro, record.failures_micro, record.as_of_us)
     member.reliability = value(record, stamp.time, half_life)
     state.touched.add(("member", owner.member_id))
@@ -285,7 +284,15 @@ def _record_outcome(state: State, owner: e.Owner, stamp: Stamp, *, success: bool
 
 
 def _packet_created(state: State, event: e.PacketCreated, stamp: Stamp) -> None:
-    packet = Packet(
+    packet = new_packet(event)
+    state.packets[event.packet_id] = packet
+    state.queue(packet.packet_id)
+    _packet_touched(state, packet, event, stamp)
+
+
+def new_packet(event: e.PacketCreated) -> Packet:
+    """Return the packet that *event* makes, before anybody owns it."""
+    return Packet(
         packet_id=event.packet_id,
         terms=terms_of(event),
         status=PacketStatus.PENDING,
@@ -296,9 +303,6 @@ def _packet_created(state: State, event: e.PacketCreated, stamp: Stamp) -> None:
         imported=event.imported,
         again=event.again,
     )
-    state.packets[event.packet_id] = packet
-    state.queue(packet.packet_id)
-    _packet_touched(state, packet, event, stamp)
 
 
 def terms_of(event: e.PacketCreated) -> Terms:
@@ -334,7 +338,7 @@ def _packet_updated(state: State, event: e.PacketUpdated, stamp: Stamp) -> None:
     for member_id in holders:
         state.load(member_id, before, -1)
         state.load(member_id, after, 1)
-    packet.terms = after
+    packet.terms, packet.terms_since = after, stamp.seq
     packet.waiting = None
     _packet_touched(state, packet, event, stamp)
 
@@ -503,9 +507,9 @@ def _checkpoint_committed(state: State, event: e.CheckpointCommitted, stamp: Sta
     _packet_touched(state, packet, event, stamp)
 
 
-def _packet_ended(state: State, event: e.Event, stamp: Stamp) -> None:
-    if not isinstance(event, e.PacketCompleted | e.PacketFailed | e.PacketCancelled):
-        raise AssertionError(event.type)
+def _packet_ended(
+    state: State, event: e.PacketCompleted | e.PacketFailed | e.PacketCancelled, stamp: Stamp
+) -> None:
     packet = state.packets[event.packet_id]
     state.release_target(packet)
     state.drop(packet)

@@ -404,7 +404,7 @@ class AbortHandoff(Action, frozen=True, kw_only=True, tag="abort_handoff"):
     right: ClassVar[str] = "member"
     packet_id: str
     member_id: str | None = None
-    cause: Literal["requested", "timeout", "refused"] = "requested"
+    cause: Literal["requested", "timeout", "refused", "target_failed"] = "requested"
 
 
 class CommitCheckpoint(Action, frozen=True, kw_only=True, tag="commit_checkpoint"):
@@ -520,7 +520,7 @@ class Principal(Part, frozen=True, kw_only=True):
 
 
 class Command(Part, frozen=True, kw_only=True):
-    """An action with who asked for it.  ``id`` is drawn by the engine and recorded, so that an answer can be found again."""
+    """An action with who asked for it.  ``id`` is drawn by the engine and recorded: by it an answer is found again."""
 
     id: str
     principal: Principal

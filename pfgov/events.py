@@ -3,8 +3,8 @@
 The type *is* the format: its fields, encoded as canonical JSON with sorted keys, are the ``body`` of an entry
 (``ledger/FORMAT.md``), and its JSON Schema is generated from it.  Real numbers are canonical decimal strings
 (:mod:`pfgov.quantity`), times are integer microseconds since the epoch, free-form maps are arrays of
-``[name, value]`` pairs in byte order, absent fields are left out.  This module knows no rules: what an event does to the
-state is in :mod:`pfgov.state`, when it may happen is in :mod:`pfgov.decide`.
+``[name, value]`` pairs in byte order, absent fields are left out.  This module knows no rules: what an event does to
+the state is in :mod:`pfgov.apply`, when it may happen is in :mod:`pfgov.decide`.
 """
 
 from typing import ClassVar, Final, Literal
@@ -93,7 +93,7 @@ class Loser(_Part, frozen=True, kw_only=True):
 
     member_id: str
     reasons: tuple[str, ...] = ()
-    score: str | None = None
+    score: int | None = None
 
 
 class Decision(_Part, frozen=True, kw_only=True):
@@ -105,9 +105,9 @@ class Decision(_Part, frozen=True, kw_only=True):
     eligible: int
     rejected: tuple[tuple[str, int], ...] = ()
     scheduler: SchedulerRef | None = None
-    score: str | None = None
+    score: int | None = None
     runner_up: str | None = None
-    runner_up_score: str | None = None
+    runner_up_score: int | None = None
     nearest: tuple[Loser, ...] = ()
     table: str
     shadow: tuple[tuple[str, int], ...] = ()

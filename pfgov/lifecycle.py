@@ -53,7 +53,7 @@ MEMBER_TRANSITIONS: Final[dict[str, dict[MemberStatus | None, frozenset[MemberSt
         _M.ACTIVE: frozenset({_M.FAILED}),
         _M.SUSPECT: frozenset({_M.FAILED}),
         _M.DRAINING: frozenset({_M.FAILED}),
-        _M.QUARANTINED: frozenset({_M.FAILED}),
+        _M.QUARANTINED: frozenset({_M.FAILED}),  # ADR 0007: else what it owns would wait for ever
     },
     "member_draining": {
         _M.ACTIVE: frozenset({_M.DRAINING}),
@@ -66,13 +66,7 @@ MEMBER_TRANSITIONS: Final[dict[str, dict[MemberStatus | None, frozenset[MemberSt
         _M.DRAINING: frozenset({_M.QUARANTINED}),
     },
     "member_released": {_M.QUARANTINED: frozenset({_M.ACTIVE, _M.SUSPECT, _M.DRAINING})},
-    "member_retired": {
-        _M.ACTIVE: frozenset({_M.RETIRED}),
-        _M.SUSPECT: frozenset({_M.RETIRED}),
-        _M.DRAINING: frozenset({_M.RETIRED}),
-        _M.QUARANTINED: frozenset({_M.RETIRED}),
-        _M.FAILED: frozenset({_M.RETIRED}),
-    },
+    "member_retired": {_M.DRAINING: frozenset({_M.RETIRED})},
 }
 """Member event -> status before -> statuses after.  Retiring needs zero owned packets, checked in the commit."""
 

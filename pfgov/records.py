@@ -5,6 +5,8 @@ nobody else ever sees them.  Their canonical JSON is a row of a folded table.  Q
 times are microseconds since the epoch.  This module knows neither events' effects nor rules.
 """
 
+from typing import Final
+
 import msgspec
 
 from pfgov import events as e
@@ -160,6 +162,7 @@ class Packet(msgspec.Struct, kw_only=True, omit_defaults=True):
     changed_at: int = 0
     moved_at: int = 0
     judged: int = 0
+    terms_since: int = 0
 
     @property
     def holder(self) -> e.Owner | None:
@@ -184,3 +187,7 @@ class Stamp(msgspec.Struct, frozen=True):
 
     seq: int
     time: int
+
+
+ENCODE: Final = msgspec.json.Encoder(order="sorted").encode
+"""Canonical JSON of a record, as the folded tables store it."""

@@ -14,7 +14,7 @@ import msgspec
 from pfgov import events as e
 from pfgov.lifecycle import OWNED, TERMINAL, MemberStatus
 from pfgov.limits import PREVIOUS_OWNERS_MAX
-from pfgov.records import Key, Member, Packet, Terms
+from pfgov.records import ENCODE, Key, Member, Packet, Terms
 
 FOLDED_TABLES: Final = ("member", "packet", "ledger_state")
 """What a fold rebuilds: members, packets (with their reviews), and keys, configuration and active policy set."""
@@ -24,8 +24,9 @@ class State:
     """Everything a decision may read.  Build it with :meth:`empty` and events, or from stored rows."""
 
     __slots__ = (
-        "_roster", "configuration", "engine", "expiring", "fleet", "keys", "members", "origin", "owned",
-        "packets", "policies", "policy", "policy_since", "predecessor", "semantics", "size", "time", "touched", "unowned",
+        "_roster", "configuration", "engine", "expiring", "facts", "fleet", "freed", "keys", "members", "origin",
+        "owned", "packets", "policies", "policy", "policy_since", "predecessor", "semantics", "size", "time",
+        "touched", "unowned",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -47,6 +48,8 @@ class State:
         self.unowned: list[str] = []
         self.expiring = 0
         self.fleet = 0
+        self.freed = 0
+        self.facts: dict[str, dict[str, object]] = {}
         self._roster: list[Member] | None = None
         self.touched: set[tuple[str, str]] = set()
 
@@ -148,6 +151,12 @@ class State:
         self.fleet += 1
         self._roster = None
 
+    def member_changed(self, member_id: str) -> None:
+        """Note that a member's row, and with it what policies see of it, changed."""
+        self.facts.pop(member_id, None)
+        self.fleet_changed()
+        self.touched.add(("member", member_id))
+
     def take(self, packet: Packet, owner: e.Owner) -> None:
         """Make *owner* the owner of *packet*."""
         self._leave_queue(packet.packet_id)
@@ -176,6 +185,7 @@ class State:
         """Add or remove one packet's demand from a member's load."""
         member = self.members[member_id]
         member.active += sign
+        self.freed += sign < 0
         for name, amount in terms.demand:
             left = member.used.get(name, 0) + sign * amount
             if left:
@@ -227,6 +237,5 @@ class _LedgerRow(msgspec.Struct, forbid_unknown_fields=True):
     semantics: int
 
 
-ENCODE: Final = msgspec.json.Encoder(order="sorted").encode
 _MEMBER: Final = msgspec.json.Decoder(Member)
 _PACKET: Final = msgspec.json.Decoder(Packet)

@@ -1,0 +1,84 @@
+"""The rules: a pure function from the state and a command to the events that follow.
+
+``decide`` reads no clock, draws nothing and writes nothing.  What it needs from outside and was not given it asks for
+by raising :class:`NeedsPacketError` or :class:`NeedsViewError`: the shell supplies it and decides again.  A refusal
+that is not worth an entry is raised as a :class:`~pfgov.errors.PfgovError`; one that is recorded comes back with its
+entry.  One table says which function decides which command.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pfgov import commands as c
+from pfgov.decide import ledger, members, moves, packets
+from pfgov.decide.context import Context, Decided, NeedsPacketError, NeedsViewError, Tools
+from pfgov.decide.due import LeaseView, Memory, due
+from pfgov.state import State
+
+__all__ = [
+    "RULES",
+    "Context",
+    "Decided",
+    "LeaseView",
+    "Memory",
+    "NeedsPacketError",
+    "NeedsViewError",
+    "Tools",
+    "decide",
+    "due",
+]
+
+RULES: Final[Mapping[type[c.Action], Callable[[Context, Any], Decided]]] = {
+    c.CreateLedger: ledger.create,
+    c.Configure: ledger.configure,
+    c.ActivatePolicy: ledger.activate_policy,
+    c.RefusePolicy: ledger.refuse_policy,
+    c.RotateKey: ledger.rotate_key,
+    c.RevokeKey: ledger.revoke_key,
+    c.EraseAttachment: ledger.erase,
+    c.CommitIndex: ledger.commit_index,
+    c.HaltExpiry: ledger.halt_expiry,
+    c.RegisterMember: members.register,
+    c.UpdateMember: members.update,
+    c.AssessTrust: members.assess_trust,
+    c.ExpireTrust: members.expire_trust,
+    c.ReportPressure: members.report_pressure,
+    c.ExpireLease: members.expire_lease,
+    c.SawHeartbeat: members.saw_heartbeat,
+    c.DrainMember: members.drain,
+    c.CancelDrain: members.cancel_drain,
+    c.RetireMember: members.retire,
+    c.FailMember: members.fail,
+    c.RecoverMember: members.recover,
+    c.QuarantineMember: members.quarantine,
+    c.ReleaseMember: members.release,
+    c.SubmitPacket: packets.submit,
+    c.UpdatePacket: packets.update,
+    c.CommitCheckpoint: packets.checkpoint,
+    c.CompletePacket: packets.complete,
+    c.FailPacket: packets.fail,
+    c.RequeuePacket: packets.requeue,
+    c.CancelPacket: packets.cancel,
+    c.ExpirePacket: packets.expire,
+    c.PlacePacket: moves.place,
+    c.HandOff: moves.hand_off,
+    c.AcceptHandoff: moves.accept,
+    c.AbortHandoff: moves.abort,
+    c.ReviewPacket: moves.review,
+    c.ExpireReview: moves.expire_review,
+    c.RevokeOwner: moves.revoke,
+    c.RejudgeOwner: moves.rejudge,
+    c.EvaluateDecision: moves.evaluate,
+}
+"""Every command and the rule that decides it."""
+
+
+def decide(state: State, command: c.Command, now: int, tools: Tools) -> Decided:
+    """Return what *command* comes to at *now* (microseconds since the epoch).
+
+    Raises:
+        PfgovError: refused, and nothing is to be recorded.
+        NeedsPacketError: an ended packet has to be loaded first.
+        NeedsViewError: a view of a context has to be committed to first.
+    """
+    return RULES[type(command.do)](Context(state, command, now, tools), command.do)

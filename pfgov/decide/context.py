@@ -1,0 +1,170 @@
+"""What every rule works with: the state, the moment, the command, and the tools from outside.
+
+Also the questions that all rules ask first: does this member or packet exist, and may this principal do that?
+Nothing here changes the state; a rule answers with the events that would.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pfgov import events as e
+from pfgov.commands import Action, Command, Commitment
+from pfgov.errors import ForbiddenError, NotFoundError, PfgovError
+from pfgov.policy import PolicySet
+from pfgov.records import Member, Packet, Terms
+from pfgov.scheduling.base import Scheduler
+from pfgov.state import State
+from pfgov.verdicts import Verdict
+
+MEMO_MAX = 4_096
+"""Verdict lists and packet facts remembered between decisions; then all are dropped."""
+
+
+class NeedsPacketError(Exception):
+    """The command names a packet that is not in memory: load it from the store, or learn that it does not exist."""
+
+    def __init__(self, packet_id: str) -> None:
+        super().__init__(packet_id)
+        self.packet_id = packet_id
+
+
+class NeedsViewError(Exception):
+    """A redaction binds: commit to the context without the values at *paths*, and decide again."""
+
+    def __init__(self, paths: tuple[str, ...], context: Commitment) -> None:
+        super().__init__(paths)
+        self.paths = paths
+        self.context = context
+
+
+class SubjectIndex(Protocol):
+    """The ledger's subject map as it stands before the next entry."""
+
+    def __call__(self) -> tuple[int, str]:
+        """Return the number of subjects and the root in hex."""
+        ...
+
+
+@dataclass(slots=True)
+class Tools:
+    """What ``decide`` uses besides the state.  All of it is a pure function of what the ledger names.
+
+    Attributes:
+        policies: Digest -> compiled policy set.
+        scheduler: Name and parameters -> scheduler.
+        index: The subject map, for ``index_committed``.
+        complete: Every packet there ever was is in memory (replay), so none has to be loaded.
+    """
+
+    policies: Callable[[str], PolicySet]
+    scheduler: Callable[[e.SchedulerRef], Scheduler]
+    index: SubjectIndex
+    complete: bool = False
+    terms: dict[Terms, dict[str, Any]] = field(default_factory=dict[Terms, dict[str, Any]])
+    verdicts: dict[object, list[Verdict]] = field(default_factory=dict[object, list[Verdict]])
+    absent: set[str] = field(default_factory=set[str])
+
+
+@dataclass(slots=True)
+class Decided:
+    """What a command comes to.
+
+    Attributes:
+        events: To be appended, in order; none when nothing changed.
+        refusal: Raised to the caller once the events are durable.
+        tables: Verdict tables by digest (hex), as canonical JSON.
+    """
+
+    events: list[e.Event]
+    refusal: PfgovError | None = None
+    tables: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One command being decided."""
+
+    state: State
+    command: Command
+    now: int
+    tools: Tools
+
+    @property
+    def is_follow_up(self) -> bool:
+        """Whether the engine itself asks."""
+        return "engine" in self.command.principal.rights
+
+    def member(self, member_id: str, *, pointer: str = "/member_id") -> Member:
+        """Return the member of that id.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        member = self.state.members.get(member_id)
+        if member is None:
+            raise NotFoundError(
+                f"there is no member {member_id}",
+                code="member.not_found",
+                hint=_near(
+                    member_id, self.state.members, "see who is registered: pfgov member list"
+                ),
+                pointer=pointer,
+            )
+        return member
+
+    def packet(self, packet_id: str) -> Packet:
+        """Return the packet of that id, ended ones included.
+
+        Raises:
+            NeedsPacketError: it is not in memory.
+            NotFoundError: there is none.
+        """
+        packet = self.find_packet(packet_id)
+        if packet is None:
+            raise NotFoundError(
+                f"there is no packet {packet_id}",
+                code="packet.not_found",
+                hint="see what was submitted: pfgov packet list --all",
+                pointer="/packet_id",
+            )
+        return packet
+
+    def find_packet(self, packet_id: str) -> Packet | None:
+        """Return the packet of that id, or None.
+
+        Raises:
+            NeedsPacketError: it is not in memory, and nobody has looked in the store yet.
+        """
+        packet = self.state.packets.get(packet_id)
+        if packet is None and not self.tools.complete and packet_id not in self.tools.absent:
+            raise NeedsPacketError(packet_id)
+        return packet
+
+    def authorise(self, action: Action, *members: str | None) -> None:
+        """Check that the principal holds the action's right, or acts for one of *members*.
+
+        Raises:
+            ForbiddenError: it does not.
+        """
+        rights = self.command.principal.rights
+        right = action.right
+        if right in rights:
+            return
+        if right in {"member", "submitter", "operator"} and (
+            "operator" in rights or "engine" in rights
+        ):
+            return
+        if right == "member" and any(f"member:{member}" in rights for member in members if member):
+            return
+        wanted = f"member:{members[0]}" if right == "member" and members and members[0] else right
+        raise ForbiddenError(
+            f"{self.command.principal.id} lacks the right {wanted!r}",
+            hint="use a key with that scope, or ask an operator",
+        )
+
+
+def _near(name: str, known: Mapping[str, object] | Sequence[str], otherwise: str) -> str:
+    close = difflib.get_close_matches(name, list(known)[:1_000], n=1)
+    return f"did you mean {close[0]}?" if close else otherwise

@@ -1,0 +1,229 @@
+"""What is due: follow-ups derived from the state, level-triggered, a bounded number at a time.
+
+Nothing here is an event: each follow-up is an ordinary command of the engine's own principal, judged like any other
+when it runs, so that a crash between two of them loses nothing.  ``due`` looks at the state, the leases and the clock
+and names the commands that have something to do now.  What was tried to no effect is remembered in :class:`Memory`,
+which is not state: losing it costs a second look, never a decision.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, islice
+
+from pfgov import commands as c
+from pfgov.lifecycle import OWNED, MemberStatus
+from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
+from pfgov.records import Member, Packet
+from pfgov.state import State
+
+RETRY_BASE = 1_000_000
+RETRY_MAX = 300_000_000
+"""A packet that nobody may own is looked at again after a change of the fleet, and after 1 s, 2 s, 4 s ... 300 s."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """The last look at a packet that led to nothing."""
+
+    fleet: int
+    freed: int
+    retry_at: int
+    wait: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseView:
+    """A lease as the engine saw it: wall times in microseconds."""
+
+    incarnation: int
+    last_seen: int
+    ttl: int
+    stretch: int = 0
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was tried: packet -> last attempt; packet -> what its owner was last judged against."""
+
+    attempts: dict[str, Attempt] = field(default_factory=dict[str, Attempt])
+    judged: dict[str, int] = field(default_factory=dict[str, int])
+    scanned: int = -1
+
+    def tried(self, state: State, packet_id: str, now: int) -> None:
+        """Note that a look at *packet_id* led to nothing."""
+        before = self.attempts.get(packet_id)
+        wait = RETRY_BASE if before is None else min(before.wait * 2, RETRY_MAX)
+        self.attempts[packet_id] = Attempt(state.fleet, state.freed, now + wait, wait)
+
+    def forget(self, packet_id: str) -> None:
+        """Note that *packet_id* moved or ended."""
+        self.attempts.pop(packet_id, None)
+        self.judged.pop(packet_id, None)
+
+
+def due(
+    state: State,
+    memory: Memory,
+    leases: Mapping[str, LeaseView],
+    now: int,
+    *,
+    limit: int = FOLLOW_UPS_PER_TICK_MAX,
+) -> list[c.Action]:
+    """Return at most *limit* commands that have something to do at *now*, in a fixed order.
+
+    Members first (their leases, drains and penalties), then owned packets in id order, then packets that wait, the
+    higher priority first.
+    """
+    if state.configuration is None:
+        return []
+    every = chain(
+        _leases(state, leases, now),
+        _members(state, now),
+        _owned(state, memory, now),
+        _waiting(state, memory, now),
+    )
+    return list(islice(every, limit))
+
+
+# --- members ------------------------------------------------------------------------------
+
+
+def _leases(state: State, leases: Mapping[str, LeaseView], now: int) -> Iterator[c.Action]:
+    overdue: list[c.Action] = []
+    ending = leased = 0
+    share, floor = state.settings.expiry_share_permille, state.settings.expiry_floor
+    for member_id in sorted(leases):
+        member, lease = state.members.get(member_id), leases[member_id]
+        if member is None or member.incarnation != lease.incarnation or lease.ttl <= 0:
+            continue
+        if member.status not in _LEASED:
+            continue
+        leased += 1
+        silence = now - lease.last_seen - lease.stretch
+        is_over = silence >= lease.ttl
+        is_late = silence * 1_000 >= lease.ttl * state.settings.suspect_permille
+        if is_over or (is_late and member.status is MemberStatus.ACTIVE):
+            ending += is_over
+            overdue.append(
+                c.ExpireLease(
+                    member_id=member_id,
+                    incarnation=lease.incarnation,
+                    last_seen=lease.last_seen,
+                    ttl=lease.ttl,
+                    stretch=lease.stretch,
+                )
+            )
+    if ending > floor and ending * 1_000 > leased * share:
+        yield c.HaltExpiry(cause="mass_expiry", overdue=ending, leased=leased)
+        return
+    yield from overdue
+
+
+_LEASED = frozenset(
+    {MemberStatus.ACTIVE, MemberStatus.SUSPECT, MemberStatus.DRAINING, MemberStatus.QUARANTINED}
+)
+
+
+def _members(state: State, now: int) -> Iterator[c.Action]:
+    for member in state.roster():
+        trust = member.attested
+        if trust is not None and trust.expires_at is not None and now >= trust.expires_at:
+            yield c.ExpireTrust(member_id=member.member_id)
+        if member.status is MemberStatus.DRAINING and member.active == 0:
+            yield c.RetireMember(member_id=member.member_id)
+        until = member.quarantine_until
+        if member.status is MemberStatus.QUARANTINED and until is not None and now >= until:
+            yield c.ReleaseMember(member_id=member.member_id)
+
+
+# --- owned packets ------------------------------------------------------------------------
+
+
+def _owned(state: State, memory: Memory, now: int) -> Iterator[c.Action]:
+    moving = (
+        packet_id for member_id in sorted(state.owned) for packet_id in state.owned[member_id]
+    )
+    for packet_id in sorted(moving):
+        packet = state.packets[packet_id]
+        if packet.owner is None or packet.status not in OWNED:
+            continue
+        action = _for_owned(state, memory, packet, state.members[packet.owner], now)
+        if action is not None:
+            yield action
+
+
+def _for_owned(
+    state: State, memory: Memory, packet: Packet, owner: Member, now: int
+) -> c.Action | None:
+    packet_id, epoch = packet.packet_id, packet.epoch
+    dead = owner.status in {MemberStatus.FAILED, MemberStatus.RETIRED}
+    if dead or owner.incarnation != packet.incarnation or _past_drain(owner, now):
+        return c.RevokeOwner(packet_id=packet_id, epoch=epoch)
+    if packet.terms.deadline is not None and now >= packet.terms.deadline:
+        return c.ExpirePacket(packet_id=packet_id)
+    if packet.pending is not None:
+        return _for_pending(state, packet, now)
+    if packet.request is not None and now >= packet.request.expires_at:
+        return c.ExpireReview(packet_id=packet_id)
+    against = max(owner.changed, state.policy_since, packet.terms_since)
+    if against > packet.judged and memory.judged.get(packet_id) != against:
+        memory.judged[packet_id] = against
+        return c.RejudgeOwner(packet_id=packet_id, epoch=epoch)
+    if owner.status is MemberStatus.DRAINING and _may_try(state, memory, packet, now):
+        return c.HandOff(packet_id=packet_id, reason="drain")
+    reviewed = packet.waiting is not None and packet.waiting.outcome == "escalated"
+    if reviewed and packet.request is None and _may_try(state, memory, packet, now):
+        return c.HandOff(packet_id=packet_id, reason="reviewed")
+    if owner.pressed and _may_try(state, memory, packet, now):
+        return c.HandOff(packet_id=packet_id, reason="pressure")
+    return None
+
+
+def _past_drain(owner: Member, now: int) -> bool:
+    drain = owner.drain
+    if owner.status is not MemberStatus.DRAINING or drain is None:
+        return False
+    return drain.mode == "stop_first" or (drain.deadline is not None and now >= drain.deadline)
+
+
+def _for_pending(state: State, packet: Packet, now: int) -> c.Action | None:
+    pending = packet.pending
+    if pending is None:
+        return None
+    target = state.members[pending.target]
+    if target.status is not MemberStatus.ACTIVE or target.incarnation != pending.incarnation:
+        return c.AbortHandoff(packet_id=packet.packet_id, cause="target_failed")
+    if now >= pending.deadline:
+        return c.AbortHandoff(packet_id=packet.packet_id, cause="timeout")
+    return None
+
+
+# --- packets that wait --------------------------------------------------------------------
+
+
+def _waiting(state: State, memory: Memory, now: int) -> Iterator[c.Action]:
+    waiting = sorted(state.unowned, key=lambda packet_id: -state.packets[packet_id].terms.priority)
+    for packet_id in waiting:
+        packet = state.packets[packet_id]
+        deadline = packet.terms.deadline
+        if (
+            deadline is not None and now >= deadline
+        ) or packet.attempts >= state.settings.attempts_max:
+            yield c.ExpirePacket(packet_id=packet_id)
+        elif packet.request is not None and now >= packet.request.expires_at:
+            yield c.ExpireReview(packet_id=packet_id)
+        elif not packet.terms.hold and _may_try(state, memory, packet, now):
+            yield c.PlacePacket(packet_id=packet_id)
+
+
+def _may_try(state: State, memory: Memory, packet: Packet, now: int) -> bool:
+    """Whether anything changed since the last look, or it is time for another one."""
+    last = memory.attempts.get(packet.packet_id)
+    if last is None:
+        return True
+    waits_for_room = packet.waiting is not None and packet.waiting.outcome == "no_capacity"
+    return (
+        last.fleet != state.fleet
+        or (waits_for_room and last.freed != state.freed)
+        or now >= last.retry_at
+    )

@@ -1,0 +1,389 @@
+"""Rules about members: joining, changing, leaving, failing, coming back.
+
+Which status follows which is in :mod:`pfgov.lifecycle`; here is what else must hold.  What a change means for the
+packets a member owns is not decided here but by follow-ups (:mod:`pfgov.decide.due`), one packet at a time.
+"""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from pfgov import commands as c
+from pfgov import events as e
+from pfgov.decide.context import Context, Decided
+from pfgov.decide.placement import active_policy, verdict_table
+from pfgov.errors import (
+    ConflictError,
+    DuplicateError,
+    ForbiddenError,
+    NotFoundError,
+    PfgovError,
+    TooLargeError,
+)
+from pfgov.facts import member_facts, principal_facts
+from pfgov.lifecycle import MemberStatus, member_after
+from pfgov.limits import CAPABILITIES_MAX, MEMBERS_MAX
+from pfgov.policy import Question
+from pfgov.quantity import from_text, to_text
+from pfgov.records import Member, TrustScore
+from pfgov.verdicts import Point, Verdict
+
+REGISTRABLE = frozenset({MemberStatus.FAILED, MemberStatus.RETIRED})
+"""A member in one of these comes back by registering: that is its next incarnation."""
+
+
+class RegistrationDeniedError(PfgovError):
+    """Policy kept the member out; the denial is on record."""
+
+    code = "policy.denied"
+
+
+def register(ctx: Context, do: c.RegisterMember) -> Decided:
+    """Let a member join, or come back, if policy at ``register`` allows it."""
+    ctx.authorise(do, do.member_id)
+    before = ctx.state.members.get(do.member_id)
+    if before is not None and before.status not in REGISTRABLE:
+        raise DuplicateError(
+            f"member {do.member_id} is registered already and {before.status}",
+            code="member.exists",
+            hint=f"change it with: pfgov member update {do.member_id}",
+            pointer="/id",
+        )
+    if before is None and len(ctx.state.members) >= MEMBERS_MAX:
+        raise TooLargeError(f"there are {MEMBERS_MAX} members already", code="member.too_many")
+    _only_operators_clear(ctx, do.clearances)
+    event = _registered(ctx, do, before)
+    verdict = _judge_registration(ctx, event)
+    if verdict.outcome != "allow":
+        return _denied(ctx, do.member_id, event, verdict)
+    return Decided([event, *_flap_penalty(ctx, before, event.incarnation)])
+
+
+def _only_operators_clear(ctx: Context, clearances: tuple[str, ...] | None) -> None:
+    """Refuse clearances that a member gives to itself."""
+    if clearances and not {"operator", "assessor"} & set(ctx.command.principal.rights):
+        raise ForbiddenError(
+            "a member cannot grant itself clearances",
+            hint="register without clearances; an operator or assessor adds them",
+            pointer="/clearances",
+        )
+
+
+def _registered(ctx: Context, do: c.RegisterMember, before: Member | None) -> e.MemberRegistered:
+    may_attest = "assessor" in ctx.command.principal.rights
+    trust = claimed = None
+    if do.trust_score is not None and may_attest:
+        trust = c.Trust(score=do.trust_score, source=ctx.command.principal.id, assessed_at=ctx.now)
+    elif do.trust_score is not None:
+        claimed = do.trust_score
+    return e.MemberRegistered(
+        member_id=do.member_id,
+        incarnation=before.incarnation + 1 if before else 1,
+        kind=do.type,
+        capabilities=do.capabilities,
+        capacity=do.capacity,
+        region=do.region,
+        clearances=do.clearances,
+        labels=do.labels,
+        weight=do.weight,
+        public_key=do.public_key,
+        trust=trust,
+        claimed_trust=claimed,
+        lease_seconds=do.lease_seconds,
+        handoff_mode=do.handoff_mode,
+        principal=ctx.command.principal.id,
+        policy=ctx.state.policy or "",
+    )
+
+
+def _candidate(event: e.MemberRegistered) -> Member:
+    """Return the member that *event* would make, for policy to look at."""
+    trust = event.trust
+    return Member(
+        member_id=event.member_id,
+        incarnation=event.incarnation,
+        kind=event.kind,
+        status=MemberStatus.ACTIVE,
+        principal=event.principal,
+        capabilities={cap.name: cap for cap in event.capabilities},
+        capacity={name: from_text(text) for name, text in event.capacity},
+        region=event.region,
+        clearances=event.clearances,
+        labels=event.labels,
+        attested=None
+        if trust is None
+        else TrustScore(from_text(trust.score), trust.source, trust.assessed_at),
+    )
+
+
+def _judge_registration(ctx: Context, event: e.MemberRegistered) -> Verdict:
+    question = Question(
+        point=Point.REGISTER,
+        action=Point.REGISTER.value,
+        packet=None,
+        source=None,
+        principal=principal_facts(ctx.command.principal),
+        reason="",
+        now=ctx.now,
+    )
+    return active_policy(ctx).judge(question, [member_facts(_candidate(event))])[0]
+
+
+def _denied(ctx: Context, member_id: str, event: e.MemberRegistered, verdict: Verdict) -> Decided:
+    table = verdict_table([_candidate(event)], [verdict], None)
+    digest = hashlib.sha256(table).hexdigest()
+    denial = e.RegistrationDenied(
+        member_id=member_id,
+        policy=ctx.state.policy or "",
+        reasons=tuple(reason.name for reason in verdict.reasons),
+        table=digest,
+    )
+    first = verdict.reasons[0]
+    refusal = RegistrationDeniedError(
+        f"policy keeps {member_id} out: {first.message or first.name}",
+        hint="see the rule: pfgov policy show",
+    )
+    return Decided([denial], refusal, {digest: table})
+
+
+def _flap_penalty(ctx: Context, before: Member | None, incarnation: int) -> list[e.Event]:
+    """Quarantine a member that came back after failing too often; the penalty doubles with every further failure."""
+    if before is None:
+        return []
+    settings = ctx.state.settings
+    recent = sum(1 for at in before.failures if at > ctx.now - settings.flap_window)
+    excess = recent - settings.flap_limit
+    if excess < 0:
+        return []
+    until = ctx.now + settings.flap_penalty * 2 ** min(excess, 10)
+    return [
+        e.MemberQuarantined(
+            member_id=before.member_id, incarnation=incarnation, cause="flapping", until=until
+        )
+    ]
+
+
+def update(ctx: Context, do: c.UpdateMember) -> Decided:
+    """Change what a member says about itself."""
+    ctx.authorise(do, do.member_id)
+    member = ctx.member(do.member_id)
+    if member.status is MemberStatus.RETIRED:
+        raise ConflictError(f"member {do.member_id} has retired", code="member.retired")
+    _only_operators_clear(ctx, do.clearances)
+    events: list[e.Event] = []
+    names = (
+        "capacity",
+        "region",
+        "clearances",
+        "labels",
+        "weight",
+        "lease_seconds",
+        "handoff_mode",
+    )
+    changes = {name: getattr(do, name) for name in names if getattr(do, name) is not None}
+    if changes:
+        events.append(msgspec.structs.replace(e.MemberUpdated(member_id=do.member_id), **changes))
+    for name in do.withdrawn:
+        if name not in member.capabilities:
+            raise NotFoundError(
+                f"member {do.member_id} has no capability {name}",
+                code="capability.not_found",
+                pointer="/withdrawn",
+            )
+        events.append(e.CapabilityWithdrawn(member_id=do.member_id, name=name))
+    if len(set(member.capabilities) | {cap.name for cap in do.discovered}) > CAPABILITIES_MAX:
+        raise TooLargeError(
+            f"a member has at most {CAPABILITIES_MAX} capabilities", pointer="/discovered"
+        )
+    events += [
+        e.CapabilityDiscovered(member_id=do.member_id, capability=cap)
+        for cap in do.discovered
+        if member.capabilities.get(cap.name) != cap
+    ]
+    return Decided(events)
+
+
+def assess_trust(ctx: Context, do: c.AssessTrust) -> Decided:
+    """Set a member's trust, with its source."""
+    ctx.authorise(do)
+    ctx.member(do.member_id)
+    if do.expires_at is not None and do.expires_at <= ctx.now:
+        raise ConflictError(
+            "the assessment would have expired already", code="trust.expired", pointer="/expires_at"
+        )
+    trust = c.Trust(
+        score=do.score,
+        source=ctx.command.principal.id,
+        assessed_at=ctx.now,
+        expires_at=do.expires_at,
+    )
+    return Decided([e.TrustAssessed(member_id=do.member_id, trust=trust)])
+
+
+def expire_trust(ctx: Context, do: c.ExpireTrust) -> Decided:
+    """Record that an assessment ended, if it did."""
+    ctx.authorise(do)
+    trust = ctx.member(do.member_id).attested
+    if trust is None or trust.expires_at is None or ctx.now < trust.expires_at:
+        return Decided([])
+    return Decided([e.TrustExpired(member_id=do.member_id, expired_at=trust.expires_at)])
+
+
+def report_pressure(ctx: Context, do: c.ReportPressure) -> Decided:
+    """Record a member's pressure when it crosses a threshold; between the two thresholds nothing changes."""
+    ctx.authorise(do, do.member_id)
+    member, settings = ctx.member(do.member_id), ctx.state.settings
+    pressure = from_text(do.pressure)
+    if not member.pressed and pressure >= from_text(settings.pressure_high):
+        level: Literal["high", "normal"] = "high"
+    elif member.pressed and pressure <= from_text(settings.pressure_low):
+        level = "normal"
+    else:
+        return Decided([])
+    return Decided(
+        [e.PressureChanged(member_id=do.member_id, pressure=to_text(pressure), level=level)]
+    )
+
+
+def expire_lease(ctx: Context, do: c.ExpireLease) -> Decided:
+    """Judge the evidence of silence again: suspect at two thirds of the lease, dead at its end."""
+    ctx.authorise(do)
+    member = ctx.member(do.member_id)
+    silence = ctx.now - do.last_seen - do.stretch
+    if member.incarnation != do.incarnation or do.ttl <= 0:
+        return Decided([])
+    lease = e.Lease(last_seen=do.last_seen, ttl=do.ttl, stretch=do.stretch)
+    events: list[e.Event] = []
+    status = member.status
+    if (
+        status is MemberStatus.ACTIVE
+        and silence * 1_000 >= do.ttl * ctx.state.settings.suspect_permille
+    ):
+        events.append(
+            e.MemberSuspected(member_id=do.member_id, incarnation=member.incarnation, lease=lease)
+        )
+        status = MemberStatus.SUSPECT
+    over = silence >= do.ttl
+    if over and status in {MemberStatus.SUSPECT, MemberStatus.DRAINING, MemberStatus.QUARANTINED}:
+        events.append(
+            e.MemberFailed(
+                member_id=do.member_id,
+                incarnation=member.incarnation,
+                cause="lease_expired",
+                lease=lease,
+            )
+        )
+    return Decided(events)
+
+
+def saw_heartbeat(ctx: Context, do: c.SawHeartbeat) -> Decided:
+    """End a suspicion."""
+    ctx.authorise(do)
+    member = ctx.member(do.member_id)
+    if member.status is not MemberStatus.SUSPECT or member.incarnation != do.incarnation:
+        return Decided([])
+    return Decided([e.MemberRecovered(member_id=do.member_id, incarnation=member.incarnation)])
+
+
+def drain(ctx: Context, do: c.DrainMember) -> Decided:
+    """Begin to move everything off a member."""
+    ctx.authorise(do, do.member_id)
+    member = ctx.member(do.member_id)
+    member_after(do.member_id, member.status, "member_draining")
+    draining = e.MemberDraining(
+        member_id=do.member_id, incarnation=member.incarnation, deadline=do.deadline, mode=do.mode
+    )
+    return Decided([draining])
+
+
+def cancel_drain(ctx: Context, do: c.CancelDrain) -> Decided:
+    """Keep the member."""
+    ctx.authorise(do, do.member_id)
+    member = ctx.member(do.member_id)
+    member_after(do.member_id, member.status, "drain_cancelled")
+    return Decided([e.DrainCancelled(member_id=do.member_id, incarnation=member.incarnation)])
+
+
+def retire(ctx: Context, do: c.RetireMember) -> Decided:
+    """Let a member go: at once when it owns nothing, else as soon as its drain has moved everything."""
+    ctx.authorise(do, do.member_id)
+    member = ctx.member(do.member_id)
+    events: list[e.Event] = []
+    if member.status is not MemberStatus.DRAINING:
+        member_after(do.member_id, member.status, "member_draining")
+        events.append(e.MemberDraining(member_id=do.member_id, incarnation=member.incarnation))
+    if member.active == 0:
+        events.append(e.MemberRetired(member_id=do.member_id, incarnation=member.incarnation))
+    elif not events and not ctx.is_follow_up:
+        raise ConflictError(
+            f"member {do.member_id} still owns {member.active} packets",
+            code="member.owns_packets",
+            hint="it retires by itself when its drain has moved them; move the work along with: pfgov tick",
+        )
+    return Decided(events)
+
+
+def fail(ctx: Context, do: c.FailMember) -> Decided:
+    """Hold a member for dead."""
+    ctx.authorise(do)
+    member = ctx.member(do.member_id)
+    member_after(do.member_id, member.status, "member_failed")
+    return Decided(
+        [
+            e.MemberFailed(
+                member_id=do.member_id,
+                incarnation=member.incarnation,
+                cause="reported",
+                detail=do.reason,
+            )
+        ]
+    )
+
+
+def recover(ctx: Context, do: c.RecoverMember) -> Decided:
+    """Take a failed member back in its next life, owning nothing."""
+    ctx.authorise(do, do.member_id)
+    member = ctx.member(do.member_id)
+    if member.status is not MemberStatus.FAILED:
+        raise ConflictError(
+            f"member {do.member_id} is {member.status}, not FAILED",
+            code="lifecycle.illegal",
+            hint="only a failed member recovers; a suspect recovers by its next heartbeat",
+        )
+    incarnation = member.incarnation + 1
+    recovered = e.MemberRecovered(member_id=do.member_id, incarnation=incarnation)
+    return Decided([recovered, *_flap_penalty(ctx, member, incarnation)])
+
+
+def quarantine(ctx: Context, do: c.QuarantineMember) -> Decided:
+    """Give a member no new work."""
+    ctx.authorise(do)
+    member = ctx.member(do.member_id)
+    member_after(do.member_id, member.status, "member_quarantined")
+    return Decided(
+        [
+            e.MemberQuarantined(
+                member_id=do.member_id,
+                incarnation=member.incarnation,
+                cause="requested",
+                until=do.until,
+                detail=do.reason,
+            )
+        ]
+    )
+
+
+def release(ctx: Context, do: c.ReleaseMember) -> Decided:
+    """End a quarantine: back to the status before it."""
+    ctx.authorise(do)
+    member = ctx.member(do.member_id)
+    allowed = member_after(do.member_id, member.status, "member_released")
+    before = member.before if member.before in allowed else MemberStatus.ACTIVE
+    return Decided(
+        [
+            e.MemberReleased(
+                member_id=do.member_id, incarnation=member.incarnation, status=before.value
+            )
+        ]
+    )
