@@ -22,7 +22,7 @@ CIRCLE: Final = 1 << 64
 SLOT_BITS: Final = 20
 """An entry of the array is ``token << 20 | slot``; the slot is the member's index."""
 
-_SLOT_MASK: Final = (1 << SLOT_BITS) - 1
+SLOT_MASK: Final = (1 << SLOT_BITS) - 1
 _CACHED_MAX: Final = 16_384
 
 _tokens: dict[tuple[str, int], tuple[int, ...]] = {}
@@ -63,7 +63,7 @@ class HashRing:
             BadWeightError: a weight is outside its bounds.
             ValueError: more than 2**20 members.
         """
-        if len(members) > _SLOT_MASK:
+        if len(members) > SLOT_MASK:
             raise ValueError(f"{len(members)} members are too many for one ring")
         self._vnodes = vnodes
         self._by_member = {
@@ -91,15 +91,13 @@ class HashRing:
         """
         if member_id in self._by_member:
             raise ValueError(f"{member_id} is on the ring already")
-        other = self._copy()
-        slot = len(other.slots)
-        other.slots.append(member_id)
-        other._by_member[member_id] = slot, weight  # noqa: SLF001 - our own copy
-        other.entries += [
-            placed << SLOT_BITS | slot for placed in tokens(member_id, weight, self._vnodes)
-        ]
-        other.entries.sort()  # two sorted runs: one merge
-        return other
+        slot = len(self.slots)
+        added = [placed << SLOT_BITS | slot for placed in tokens(member_id, weight, self._vnodes)]
+        return self._changed(
+            {**self._by_member, member_id: (slot, weight)},
+            [*self.slots, member_id],
+            sorted(self.entries + added),  # two sorted runs: one merge
+        )
 
     def without(self, member_id: str) -> Self:
         """Return this ring without one member.
@@ -108,24 +106,29 @@ class HashRing:
             KeyError: the member is not on the ring.
         """
         slot, weight = self._by_member[member_id]
-        other = self._copy()
-        del other._by_member[member_id]  # noqa: SLF001 - our own copy
-        other.slots[slot] = None
         kept: list[int] = []
         start = 0
         for placed in tokens(member_id, weight, self._vnodes):
             stop = bisect_left(self.entries, placed << SLOT_BITS | slot, start)
             kept += self.entries[start:stop]
             start = stop + 1
-        other.entries = kept + self.entries[start:]
-        return other
+        by_member = dict(self._by_member)
+        del by_member[member_id]
+        slots = list(self.slots)
+        slots[slot] = None
+        return self._changed(by_member, slots, kept + self.entries[start:])
 
-    def _copy(self) -> Self:
+    def _changed(
+        self,
+        by_member: dict[str, tuple[int, int]],
+        slots: list[str | None],
+        entries: list[int],
+    ) -> Self:
         other = object.__new__(type(self))
         other._vnodes = self._vnodes
-        other._by_member = dict(self._by_member)
-        other.slots = list(self.slots)
-        other.entries = list(self.entries)
+        other._by_member = by_member
+        other.slots = slots
+        other.entries = entries
         return other
 
     def owner(self, position: int) -> str | None:
@@ -138,7 +141,7 @@ class HashRing:
         if not entries:
             return None
         index = bisect_left(entries, position << SLOT_BITS)
-        return self.slots[entries[index if index < len(entries) else 0] & _SLOT_MASK]
+        return self.slots[entries[index if index < len(entries) else 0] & SLOT_MASK]
 
     def walk(self, position: int) -> Iterator[tuple[int, int]]:
         """Yield ``(distance, slot)`` of every member once, clockwise from *position*."""
@@ -147,7 +150,7 @@ class HashRing:
         seen: set[int] = set()
         for index in range(start - len(entries), start):
             entry = entries[index]
-            slot = entry & _SLOT_MASK
+            slot = entry & SLOT_MASK
             if slot not in seen:
                 seen.add(slot)
                 yield ((entry >> SLOT_BITS) - position) % CIRCLE, slot

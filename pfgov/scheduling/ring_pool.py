@@ -5,6 +5,7 @@ decides only how long a choice takes: the reference is :class:`pfgov.scheduling.
 any of this, and a property test holds both equal after any history.
 """
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
@@ -12,7 +13,7 @@ from typing import Final
 
 from pfgov.scheduling.base import Candidate, Choice, Request, fits
 from pfgov.scheduling.draws import position, ranks
-from pfgov.scheduling.hash_ring import CIRCLE, HashRing
+from pfgov.scheduling.hash_ring import CIRCLE, SLOT_BITS, SLOT_MASK, HashRing
 from pfgov.scheduling.selection import Accepts
 
 SCORE_SHIFT: Final = 11
@@ -85,6 +86,19 @@ class RingPool:
         self._active += now - self._known[member_id]
         self._known[member_id] = now
         self._accepts = within_share(self._bound, self._active, self._weight)
+
+    def lookup(self, request: Request) -> str | None:
+        """Return the id of the member that :meth:`choose` would choose, without a runner-up."""
+        entries = self.ring.entries
+        if len(entries) > 1:
+            after = bisect_left(entries, position(request.packet_id) << SLOT_BITS) - len(entries)
+            entry = entries[after]
+            nearest = self._by_slot[entry & SLOT_MASK]
+            alone = entry >> SLOT_BITS != entries[after + 1] >> SLOT_BITS
+            if alone and nearest is not None and self._accepts(request, nearest):
+                return nearest.member_id
+        choice = self.choose(request)
+        return None if choice is None else choice.member_id
 
     def choose(self, request: Request) -> Choice | None:
         """Return the nearest acceptable member."""
