@@ -53,7 +53,7 @@ class Codec(NamedTuple):
     wrongly is caught as the standard one's is.
     """
 
-    loads: Callable[[bytes], object]
+    loads: Callable[[str], object]
     dumps: Callable[[object], bytes]
 
 
@@ -67,15 +67,11 @@ _encoder: Final = json.JSONEncoder(
 )
 
 
-def _loads(raw: bytes) -> object:
-    return _decoder.decode(raw.decode())
-
-
 def _dumps(value: object) -> bytes:
     return _encoder.encode(value).encode()
 
 
-STANDARD: Final = Codec(_loads, _dumps)
+STANDARD: Final = Codec(_decoder.decode, _dumps)
 
 
 def encode(value: object) -> bytes:
@@ -122,7 +118,7 @@ def check_pairs(value: object) -> None:
 # --- the fast way in -------------------------------------------------------------------------
 
 _UNSURE: Final = object()
-_ODD_NUMBER: Final = re.compile(rb"[:,\[]-?(?:[0-9]{17}|9[0-9]{15}|[0-9]+[.eE])")
+_ODD_NUMBER: Final = re.compile(rb"[:,\[]-?(?:[0-9]{17}|9[0-9]{15}|[0-9]+[.eE]|[NI])")
 _GOOD_KEY: Final = re.compile(rb'"[a-z][a-z0-9_]*":')
 _NOT_OPENING: Final = bytes(set(range(256)) - set(b"[{"))
 
@@ -131,7 +127,7 @@ def _decode_fast(raw: bytes, depth_max: int, codec: Codec) -> object:
     r"""The value of *raw* if the codec can be believed, else ``_UNSURE``.
 
     Equal bytes after re-emission rule out repeated or unsorted keys, spaces, other escapes and
-    ``-0``.  What re-emission cannot see is cleared by sight: floats and long integers, keys outside
+    ``-0``.  What re-emission cannot see is cleared by sight: floats, NaN, long integers, keys outside
     the alphabet (every ``":`` must end a good key; without ``\"`` a quote always delimits), U+0000,
     noncharacters (their UTF-8 holds EF B7, BF BE or BF BF), depth (few openings, or counted).
     """
@@ -147,7 +143,7 @@ def _decode_fast(raw: bytes, depth_max: int, codec: Codec) -> object:
     ):
         return _UNSURE
     try:
-        value = codec.loads(raw)
+        value = codec.loads(raw.decode())
         if codec.dumps(value) != raw:
             return _UNSURE
     except (ValueError, RecursionError):

@@ -226,8 +226,9 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
     """
     if not 0 <= index < size <= SIZE_MAX:
         raise errors.InclusionError(f"no leaf {index} in a tree of {size}", position=index)
-    first, last, total = index, size - 1, leaf
-    for sibling in _hashes(proof, errors.InclusionError):
+    first, last = index, size - 1
+    total, *siblings = _hashes([leaf, *proof], errors.InclusionError)
+    for sibling in siblings:
         if last == 0:
             raise errors.InclusionError("the proof is too long", position=index)
         if first & 1 or first == last:
@@ -254,16 +255,12 @@ def check_consistency(
     """
     if new < old:
         raise errors.RollbackError(position=new, expected=f"at least {old}", found=str(new))
-    if old == new:
-        if old_root != new_root:
-            raise errors.SameSizeForkError(
-                position=old, expected=old_root.hex(), found=new_root.hex()
-            )
-        if proof:
-            raise errors.ConsistencyError("the proof is too long", position=old)
-        return
-    hashes = _hashes(proof, errors.ConsistencyError)
-    if old == 0:
+    hashes = _hashes([old_root, new_root, *proof], errors.ConsistencyError)[2:]
+    if old == 0 and old_root != EMPTY_ROOT:
+        raise errors.ConsistencyError(position=0, expected=EMPTY_ROOT.hex(), found=old_root.hex())
+    if old == new and old_root != new_root:
+        raise errors.SameSizeForkError(position=old, expected=old_root.hex(), found=new_root.hex())
+    if old in {0, new}:
         if proof:
             raise errors.ConsistencyError("the proof is too long", position=old)
         return
