@@ -36,7 +36,8 @@ class Requirement(NamedTuple):
         """Say whether the capability in *version* (canonical, or None) satisfies the requirement."""
         if not len(self.versions):
             return True
-        return version is not None and self.versions.contains(version)
+        named = bool(self.versions.prereleases)
+        return version is not None and self.versions.contains(version, prereleases=named)
 
 
 @lru_cache(maxsize=4_096)

@@ -28,9 +28,11 @@ def to_micro(value: float | str | Decimal, *, pointer: str | None = None) -> int
     exact = _exact(value, pointer)
     if not exact.is_finite():
         raise InvalidError(f"{value!s} is not a finite number", pointer=pointer)
-    if exact.copy_abs() > QUANTITY_MAX:
+    if exact.copy_abs() >= QUANTITY_MAX + 1:
         raise InvalidError(
-            f"{value!s} is larger than {QUANTITY_MAX}", code="input.too_large", pointer=pointer
+            f"{value!s} has a whole part beyond {QUANTITY_MAX}",
+            code="input.too_large",
+            pointer=pointer,
         )
     # whole arithmetic on the digits: operators of Decimal would round at the context's 28
     sign, digits, exponent = exact.as_tuple()

@@ -13,7 +13,7 @@ import re
 from decimal import Decimal
 from typing import Any, Final, TypeAlias, cast
 
-from pfgov.errors import InvalidError, PfgovError, TooLargeError
+from pfgov.errors import InvalidError, TooLargeError
 from pfgov.limits import INTEGER_MAX, JSON_DEPTH_MAX, NUMBER_LENGTH_MAX
 
 Json: TypeAlias = "bool | int | Decimal | str | list[Json] | dict[str, Json] | None"
@@ -31,8 +31,8 @@ _SHOWN_LENGTH_MAX: Final = 60
 class _Refused:
     """A value that is JSON, but not ours; kept in the tree until its place is known."""
 
-    def __init__(self, error: PfgovError) -> None:
-        self.error = error
+    def __init__(self, message: str) -> None:
+        self.message = message
 
 
 def read_json(raw: bytes, *, limit: int) -> Json:
@@ -108,15 +108,13 @@ def _object(pairs: list[tuple[str, Any]]) -> object:
         return found
     names = [name for name, _ in pairs]
     twice = next(name for index, name in enumerate(names) if name in names[:index])
-    return _Refused(InvalidError(f"the key {shown(twice)} appears twice"))
+    return _Refused(f"the key {shown(twice)} appears twice")
 
 
 def _integer(text: str) -> object:
     if len(text) <= 17 and abs(value := int(text)) <= INTEGER_MAX:
         return value
-    return _Refused(
-        InvalidError(f"{text[:_SHOWN_LENGTH_MAX]} is beyond 2**53 - 1: not every reader keeps it")
-    )
+    return _Refused(f"{text[:_SHOWN_LENGTH_MAX]} is beyond 2**53 - 1: not every reader keeps it")
 
 
 def _fraction(text: str) -> object:
@@ -124,11 +122,11 @@ def _fraction(text: str) -> object:
         exponent = text.lower().partition("e")[2]
         if len(exponent) <= 4 and abs(int(exponent or "0")) <= _EXPONENT_MAX:
             return Decimal(text)
-    return _Refused(InvalidError(f"the number {text[:_SHOWN_LENGTH_MAX]} is out of range"))
+    return _Refused(f"the number {text[:_SHOWN_LENGTH_MAX]} is out of range")
 
 
 def _constant(text: str) -> object:
-    return _Refused(InvalidError(f"{text} is not a number in JSON"))
+    return _Refused(f"{text} is not a number in JSON")
 
 
 _DECODER: Final = json.JSONDecoder(
@@ -161,8 +159,7 @@ def _check(value: object, pointer: str, depth: int) -> None:
 
 def _check_number(value: object, pointer: str) -> None:
     if isinstance(value, _Refused):
-        value.error.pointer = pointer
-        raise value.error
+        raise InvalidError(value.message, pointer=pointer)
     if isinstance(value, int):
         if abs(value) > INTEGER_MAX:
             raise InvalidError("an integer is beyond 2**53 - 1", pointer=pointer)

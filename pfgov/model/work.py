@@ -5,16 +5,14 @@ the claim is checked inside the commit.  Views of a context after redaction are 
 ``to_action``.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pfgov import commands as c
 from pfgov.model.border import Wire, bounded
 from pfgov.model.fields import Digest, Id, Moment, Natural, Positive, Text, refuse
 from pfgov.model.packet import ContextCheckpoint
-
-Reason = Annotated[Text, Field(json_schema_extra={"minLength": 1})]
 
 
 class OwnerWrite(Wire):
@@ -45,7 +43,7 @@ class Handoff(Wire):
     """Move a packet away from its owner, to a target or to whoever is best."""
 
     target: Id | None = None
-    reason: Reason = "requested"
+    reason: Text = "requested"
 
     def to_action(self, *, packet_id: str, views: tuple[c.View, ...] = ()) -> c.HandOff:
         """Return the command's action for *packet_id*."""
@@ -118,7 +116,7 @@ class Completion(OwnerWrite):
 class GivingUp(OwnerWrite):
     """The owner gives up for good."""
 
-    reason: Reason
+    reason: Text
 
     def to_action(self, *, packet_id: str) -> c.FailPacket:
         """Return the command's action for *packet_id*."""
@@ -131,7 +129,7 @@ class Requeue(Wire):
     member_id: Id | None = None
     incarnation: Positive | None = None
     epoch: Natural | None = None
-    reason: Reason = "requested"
+    reason: Text = "requested"
 
     @model_validator(mode="after")
     def _whole_claim(self) -> Self:
@@ -153,7 +151,7 @@ class Requeue(Wire):
 class Cancellation(Wire):
     """Call the work off."""
 
-    reason: Reason = "requested"
+    reason: Text = "requested"
 
     def to_action(self, *, packet_id: str) -> c.CancelPacket:
         """Return the command's action for *packet_id*."""
