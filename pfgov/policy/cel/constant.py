@@ -1,0 +1,197 @@
+"""Conditions that cannot matter: always true, never true, or equal to nothing possible.
+
+A rule that never fires is a mistake that no test of the rule finds, so it is refused at
+load.  Only what the types prove is reported: a value outside a field's declared set or
+range, comparisons of one path that contradict each other, conditions without any fact.
+A declared constant (``params.x``) counts as a fact here: it is meant to be changed.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from pfgov.policy.cel import ir
+from pfgov.policy.cel.hints import did_you_mean
+from pfgov.policy.cel.library import Function
+from pfgov.policy.cel.types import ListType, NumberType, StringType
+
+Finding = tuple[str, str | None]
+"""A message, and perhaps a hint."""
+
+_FLIPPED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
+_SIGNS: Final = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_==_": "==", "_!=_": "!="}
+
+
+def condition_problem(root: ir.Node) -> Finding | None:
+    """Why the condition *root* is constant, or None."""
+    if not reads_facts(root):
+        return "the condition reads no fact: it is always the same", "compare a fact"
+    return _decided(root)
+
+
+def reads_facts(root: ir.Node) -> bool:
+    """Whether the value of *root* can depend on a fact or a declared constant."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        match node:
+            case ir.Var():
+                return True
+            case ir.Const(label=label) if label is not None:
+                return True
+            case ir.Named(expression=expression):
+                stack.append(expression.root)
+            case _:
+                stack.extend(ir.children(node))
+    return False
+
+
+def _decided(node: ir.Node) -> Finding | None:
+    match node:
+        case ir.Logic(kind=kind, operands=operands):
+            return _decided_logic(kind, operands)
+        case ir.Call(function=Function(name="!_"), arguments=(operand,)):
+            return _decided(operand)
+        case ir.Call():
+            return _outside_range(node)
+        case _:
+            return None
+
+
+def _decided_logic(kind: str, operands: Sequence[ir.Node]) -> Finding | None:
+    deciding = kind == "any"
+    for operand in operands:
+        if isinstance(operand, ir.Const) and operand.label is None and operand.value is deciding:
+            return f"always {str(deciding).lower()}, because one operand is", None
+        found = _decided(operand)
+        if found is not None:
+            return found
+    return _contradiction(operands) if kind == "all" else None
+
+
+# --- ranges ---------------------------------------------------------------------------------
+
+
+def _comparison(node: ir.Node) -> tuple[str, tuple[str, ...], ir.Node, object] | None:
+    """(operator, path, the node of the path, constant) of a comparison with a constant."""
+    if not isinstance(node, ir.Call) or node.function.name not in _SIGNS:
+        return None
+    left, right = node.arguments
+    operator = node.function.name
+    if isinstance(left, ir.Const) and left.label is None:
+        left, right = right, left
+        operator = _FLIPPED.get(operator, operator)
+    path = ir.path_of(left)
+    if path is None or not isinstance(right, ir.Const) or right.label is not None:
+        return None
+    return operator, path, left, right.value
+
+
+def _outside_range(node: ir.Node) -> Finding | None:
+    found = _comparison(node)
+    if found is None:
+        return None
+    operator, path, fact, value = found
+    type_ = fact.type
+    if not isinstance(type_, NumberType) or type(value) not in (int, float):
+        return None
+    low = -math.inf if type_.minimum is None else type_.minimum
+    high = math.inf if type_.maximum is None else type_.maximum
+    if low == -math.inf and high == math.inf:
+        return None
+    number = float(value)  # type: ignore[arg-type]
+    truth = _always(operator, low, high, number)
+    if truth is None:
+        return None
+    shown = f"{'.'.join(path)} {_SIGNS[operator]} {value}"
+    verdict = "always" if truth else "never"
+    return f"`{shown}` is {verdict} true", f"{path[-1]} is between {low:g} and {high:g}"
+
+
+def _always(operator: str, low: float, high: float, value: float) -> bool | None:
+    """True or False when the comparison with anything in [low, high] is; else None."""
+    match operator:
+        case "_<_":
+            return True if high < value else False if low >= value else None
+        case "_<=_":
+            return True if high <= value else False if low > value else None
+        case "_>_":
+            return True if low > value else False if high <= value else None
+        case "_>=_":
+            return True if low >= value else False if high < value else None
+        case "_==_":
+            return False if value < low or value > high else None
+        case _:
+            return True if value < low or value > high else None
+
+
+def _contradiction(operands: Sequence[ir.Node]) -> Finding | None:
+    """Two comparisons of one path that cannot both hold."""
+    facts: dict[tuple[str, ...], list[tuple[str, object]]] = {}
+    for operand in operands:
+        found = _comparison(operand)
+        if found is not None:
+            facts.setdefault(found[1], []).append((found[0], found[3]))
+    for path, claims in facts.items():
+        if _empty(claims):
+            shown = " && ".join(f"{'.'.join(path)} {_SIGNS[op]} {v!r}" for op, v in claims)
+            return f"never true: `{shown}` contradicts itself", None
+    return None
+
+
+def _empty(claims: Sequence[tuple[str, object]]) -> bool:
+    equals = [value for operator, value in claims if operator == "_==_"]
+    if len({(type(value), value) for value in equals if isinstance(value, (str, int))}) > 1:
+        return True
+    low = high = None
+    for operator, value in claims:
+        if type(value) not in (int, float):
+            return False
+        number = float(value)  # type: ignore[arg-type]
+        if operator in ("_>_", "_>=_", "_==_"):
+            bound = (number, operator == "_>_")
+            low = bound if low is None else max(low, bound)
+        if operator in ("_<_", "_<=_", "_==_"):
+            bound = (number, operator != "_<_")
+            high = bound if high is None else min(high, bound)
+    if low is None or high is None:
+        return False
+    return low[0] > high[0] or (low[0] == high[0] and (low[1] or not high[1]))
+
+
+# --- values that a fact never takes ---------------------------------------------------------
+
+
+def never_taken(function: Function, arguments: Sequence[ir.Node]) -> Finding | None:
+    """A constant compared with a string fact whose declared values do not include it."""
+    if function.name in ("_==_", "_!=_"):
+        left, right = arguments
+        return _unlisted(left, [right]) or _unlisted(right, [left])
+    if function.name == "@in":
+        needle, container = arguments
+        if isinstance(container, ir.MakeList):
+            return _unlisted(needle, container.items)
+        if isinstance(container.type, ListType):
+            return _unlisted_type(container.type.elem, [needle], ir.path_of(container))
+    return None
+
+
+def _unlisted(fact: ir.Node, values: Sequence[ir.Node]) -> Finding | None:
+    return _unlisted_type(fact.type, values, ir.path_of(fact))
+
+
+def _unlisted_type(
+    type_: object, values: Sequence[ir.Node], path: tuple[str, ...] | None
+) -> Finding | None:
+    if not isinstance(type_, StringType) or type_.allowed is None:
+        return None
+    for value in values:
+        if isinstance(value, ir.Const) and type(value.value) is str:
+            if value.value in type_.allowed:
+                continue
+            name = ".".join(path) if path else "it"
+            hint = did_you_mean(value.value, type_.allowed)
+            if hint is None and len(type_.allowed) <= 12:
+                hint = f"one of {', '.join(sorted(type_.allowed))}"
+            return f"{name} is never {value.value!r}", hint
+    return None

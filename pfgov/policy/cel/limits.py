@@ -1,0 +1,49 @@
+"""Every bound of the CEL engine, by name: what an author may write and what an evaluation may use.
+
+Numbers only.  Nothing here knows how a bound is enforced; the module that
+enforces one names it, and a test stands at each edge.
+"""
+
+from typing import Final
+
+SOURCE_CHARACTERS: Final = 4_096
+"""Longest source text; refused before any parser sees it."""
+
+NESTING: Final = 32
+"""Deepest nesting of parentheses, brackets and braces."""
+
+TREE_DEPTH: Final = 64
+"""Deepest syntax tree (``&&`` and ``||`` chains count once, whatever their length)."""
+
+TREE_NODES: Final = 2_048
+"""Most nodes in one syntax tree."""
+
+COST_UNITS: Final = 1_000_000
+"""Largest static cost of one expression, in cel-go's units (the bound Kubernetes uses per call)."""
+
+WORK_UNITS: Final = 2_000_000
+"""Most work of one evaluation at run time: loop steps, list items and characters produced.
+
+A backstop behind the static cost, for data whose bounds nobody declared.
+"""
+
+ITEMS_ASSUMED: Final = 256
+"""Items assumed, for the static cost, in a list or map whose bound nobody declared."""
+
+CHARACTERS_ASSUMED: Final = 1_024
+"""Characters assumed, for the static cost, in a string or bytes whose bound nobody declared."""
+
+PATTERN_CHARACTERS: Final = 512
+"""Longest regular expression."""
+
+PATTERN_MEMORY_BYTES: Final = 1 << 20
+"""Memory one compiled regular expression may take (RE2's ``max_mem``)."""
+
+FORMAT_PRECISION: Final = 1_000
+"""Largest precision in a format clause such as ``%.3f``."""
+
+INT_MIN: Final = -(2**63)
+INT_MAX: Final = 2**63 - 1
+UINT_MAX: Final = 2**64 - 1
+DOUBLE_EXACT: Final = 2**53
+"""Integers up to this magnitude convert to double without rounding."""

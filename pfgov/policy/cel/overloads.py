@@ -1,0 +1,132 @@
+"""Choosing a function's overload for the types of its arguments.
+
+``dyn`` matches anything, so several overloads may apply; the result type is then what
+all of them agree on.  Comparison and membership are stricter than their runtime, which
+merely answers false: two things that can never be equal are a mistake at load.
+"""
+
+from collections.abc import Sequence
+
+from pfgov.policy.cel.library import Function, Overload
+from pfgov.policy.cel.types import (
+    DYN,
+    CelType,
+    ListType,
+    MapType,
+    Record,
+    TypeParam,
+    fits,
+    is_number,
+    join,
+    substitute,
+)  # fmt: skip
+
+_EQUALITY = frozenset({"_==_", "_!=_"})
+_SYMBOLS = {
+    "_+_": "+", "_-_": "-", "_*_": "*", "_/_": "/", "_%_": "%", "-_": "-", "!_": "!",
+    "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_==_": "==", "_!=_": "!=", "@in": "in",
+}  # fmt: skip
+
+
+def symbol(function: Function) -> str:
+    """The function as an author writes it."""
+    return _SYMBOLS.get(function.name, f"{function.name}()")
+
+
+def resolve(function: Function, arguments: Sequence[CelType]) -> CelType | None:
+    """The result type of *function* on *arguments*, or None when no overload takes them."""
+    if function.name in _EQUALITY and not comparable(arguments[0], arguments[1]):
+        return None
+    if function.name == "@in" and not _may_contain(arguments[1], arguments[0]):
+        return None
+    result: CelType | None = None
+    for overload in function.overloads:
+        bindings: dict[str, CelType] = {}
+        if _takes(overload, arguments, bindings):
+            found = substitute(overload.result, bindings)
+            if DYN not in arguments and function.name != "@in":
+                return found
+            result = found if result is None else join(result, found)
+    return result
+
+
+def _takes(overload: Overload, arguments: Sequence[CelType], bindings: dict[str, CelType]) -> bool:
+    wanted = overload.arguments
+    if overload.variadic:
+        if not arguments:
+            return False
+        wanted = (*wanted, *([wanted[-1]] * (len(arguments) - len(wanted))))
+    if len(wanted) != len(arguments):
+        return False
+    return all(fits(a, w, bindings) for a, w in zip(arguments, wanted, strict=True))
+
+
+def comparable(left: CelType, right: CelType) -> bool:
+    """Whether values of these types can ever be equal.  Numbers compare across types."""
+    if is_number(left) and is_number(right):
+        return True
+    return fits(left, right) or fits(right, left)
+
+
+def _may_contain(container: CelType, needle: CelType) -> bool:
+    match container:
+        case ListType(elem=elem):
+            return isinstance(elem, TypeParam) or comparable(elem, needle)
+        case MapType(key=key):
+            return comparable(key, needle)
+        case Record():
+            return True
+        case _:
+            return container == DYN
+
+
+def complaint(function: Function, arguments: Sequence[CelType]) -> tuple[str, str | None]:
+    """The message, and perhaps a hint, for arguments that no overload takes."""
+    sign = symbol(function)
+    shown = [str(argument) for argument in arguments]
+    if function.name == "@in":
+        return _membership_complaint(arguments)
+    if sign.isalpha() or sign.endswith("()"):
+        counts = {len(overload.arguments) for overload in function.overloads}
+        if len(arguments) not in counts and not any(o.variadic for o in function.overloads):
+            expected = " or ".join(str(count) for count in sorted(counts))
+            return f"{sign} takes {expected} arguments, not {len(arguments)}", None
+        return f"{sign} does not take ({', '.join(shown)})", _expected(function)
+    if len(shown) == 1:
+        return f"`{sign}` does not apply to {shown[0]}", None
+    if function.name in _EQUALITY:
+        return f"{shown[0]} and {shown[1]} are never equal", _quoting(arguments)
+    return f"`{sign}` does not apply to {shown[0]} and {shown[1]}", _numeric(function, arguments)
+
+
+def _membership_complaint(arguments: Sequence[CelType]) -> tuple[str, str | None]:
+    needle, container = arguments
+    if isinstance(container, (ListType, MapType)):
+        inside = container.elem if isinstance(container, ListType) else container.key
+        return f"{needle} is never in {container}", f"its items are {inside}"
+    hint = "write text.contains(part)" if str(container) == "string" else None
+    return f"`in` needs a list or map on the right, not {container}", hint
+
+
+def _expected(function: Function) -> str | None:
+    if len(function.overloads) > 3:
+        return None
+    signatures = (
+        f"({', '.join(str(argument) for argument in overload.arguments)})"
+        for overload in function.overloads
+    )
+    return f"it takes {' or '.join(signatures)}"
+
+
+def _quoting(arguments: Sequence[CelType]) -> str | None:
+    kinds = {str(argument) for argument in arguments}
+    if "string" in kinds and kinds & {"int", "double", "uint"}:
+        return "write the number as text in quotes, or convert with int() or string()"
+    return None
+
+
+def _numeric(function: Function, arguments: Sequence[CelType]) -> str | None:
+    kinds = {str(argument) for argument in arguments}
+    if function.name in ("_+_", "_-_", "_*_", "_/_") and kinds == {"int", "double"}:
+        return "arithmetic does not mix int and double; write 1.0 or double(x)"
+    return None
