@@ -328,6 +328,7 @@ def _packet_touched(state: State, packet: Packet, event: e.Event, stamp: Stamp) 
     packet.last_event = event.type
     packet.changed_at = stamp.time
     state.touched.add(("packet", packet.packet_id))
+    state.watch(packet)
 
 
 def _packet_updated(state: State, event: e.PacketUpdated, stamp: Stamp) -> None:

@@ -26,7 +26,7 @@ class State:
     __slots__ = (
         "_roster", "configuration", "engine", "expiring", "facts", "fleet", "freed", "keys", "members", "origin",
         "owned", "packets", "policies", "policy", "policy_since", "predecessor", "semantics", "size", "time",
-        "touched", "unowned",
+        "touched", "unowned", "watched",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -46,6 +46,7 @@ class State:
         # Derived, never stored: who owns what, who waits (in id order), and a counter of changes to the fleet.
         self.owned: dict[str, set[str]] = {}
         self.unowned: list[str] = []
+        self.watched: set[str] = set()
         self.expiring = 0
         self.fleet = 0
         self.freed = 0
@@ -205,6 +206,18 @@ class State:
         if index < len(self.unowned) and self.unowned[index] == packet_id:
             del self.unowned[index]
 
+    def watch(self, packet: Packet) -> None:
+        """Note whether time alone can make something due for *packet*, or a change of its terms did."""
+        if packet.status in OWNED and (
+            packet.terms.deadline is not None
+            or packet.pending is not None
+            or packet.waiting is not None
+            or packet.terms_since > packet.judged
+        ):
+            self.watched.add(packet.packet_id)
+        else:
+            self.watched.discard(packet.packet_id)
+
     def leave_queue(self, packet: Packet) -> None:
         """Note that *packet* no longer waits."""
         self._leave_queue(packet.packet_id)
@@ -221,6 +234,7 @@ class State:
             self.owned.setdefault(packet.owner, set()).add(packet.packet_id)
         elif packet.status not in TERMINAL:
             self.queue(packet.packet_id)
+        self.watch(packet)
 
 
 class _PolicyRow(msgspec.Struct, forbid_unknown_fields=True):

@@ -6,11 +6,12 @@ and names the commands that have something to do now.  What was tried to no effe
 which is not state: losing it costs a second look, never a decision.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from pfgov import commands as c
+from pfgov import events as e
 from pfgov.lifecycle import OWNED, MemberStatus
 from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
 from pfgov.records import Member, Packet
@@ -19,6 +20,10 @@ from pfgov.state import State
 RETRY_BASE = 1_000_000
 RETRY_MAX = 300_000_000
 """A packet that nobody may own is looked at again after a change of the fleet, and after 1 s, 2 s, 4 s ... 300 s."""
+
+
+PRUNE_FROM = 1_024
+"""Remembered packets below which nothing is pruned."""
 
 
 @dataclass(slots=True)
@@ -47,18 +52,32 @@ class Memory:
 
     attempts: dict[str, Attempt] = field(default_factory=dict[str, Attempt])
     judged: dict[str, int] = field(default_factory=dict[str, int])
-    scanned: int = -1
+    scanned: dict[str, int] = field(default_factory=dict[str, int])
 
-    def tried(self, state: State, packet_id: str, now: int) -> None:
-        """Note that a look at *packet_id* led to nothing."""
-        before = self.attempts.get(packet_id)
-        wait = RETRY_BASE if before is None else min(before.wait * 2, RETRY_MAX)
-        self.attempts[packet_id] = Attempt(state.fleet, state.freed, now + wait, wait)
+    def prune(self, state: State) -> None:
+        """Forget packets that ended, once they are the larger part."""
+        for remembered in (self.attempts, self.judged):
+            if len(remembered) > 2 * len(state.packets) + PRUNE_FROM:
+                for packet_id in [known for known in remembered if known not in state.packets]:
+                    del remembered[packet_id]
 
-    def forget(self, packet_id: str) -> None:
-        """Note that *packet_id* moved or ended."""
-        self.attempts.pop(packet_id, None)
-        self.judged.pop(packet_id, None)
+    def note(self, state: State, action: c.Action, events: Sequence[e.Event], now: int) -> None:
+        """Remember what *action*, a follow-up, came to: *events*, or nothing."""
+        packet_id: str | None = getattr(action, "packet_id", None)
+        if packet_id is None:
+            return
+        if isinstance(action, c.PlacePacket | c.HandOff) and not any(map(_moved, events)):
+            before = self.attempts.get(packet_id)
+            wait = RETRY_BASE if before is None else min(before.wait * 2, RETRY_MAX)
+            self.attempts[packet_id] = Attempt(state.fleet, state.freed, now + wait, wait)
+        elif events:
+            self.attempts.pop(packet_id, None)
+
+
+def _moved(event: e.Event) -> bool:
+    if isinstance(event, e.AssignmentDecision):
+        return event.outcome == "allowed"
+    return isinstance(event, e.HandoffCompleted | e.HandoffStarted | e.PacketFailed)
 
 
 def due(
@@ -76,6 +95,7 @@ def due(
     """
     if state.configuration is None:
         return []
+    memory.prune(state)
     every = chain(
         _leases(state, leases, now),
         _members(state, now),
@@ -140,16 +160,30 @@ def _members(state: State, now: int) -> Iterator[c.Action]:
 
 
 def _owned(state: State, memory: Memory, now: int) -> Iterator[c.Action]:
-    moving = (
-        packet_id for member_id in sorted(state.owned) for packet_id in state.owned[member_id]
-    )
-    for packet_id in sorted(moving):
+    """Look at packets that time may touch, and at all packets of members that changed since the last whole look."""
+    looked_at: dict[str, int] = {}
+    packets = set(state.watched)
+    for member_id, owned in state.owned.items():
+        member = state.members[member_id]
+        since = max(member.changed, state.policy_since)
+        if owned and (
+            member.status not in _SETTLED
+            or member.pressed
+            or memory.scanned.get(member_id) != since
+        ):
+            packets |= owned
+            looked_at[member_id] = since
+    for packet_id in sorted(packets):
         packet = state.packets[packet_id]
         if packet.owner is None or packet.status not in OWNED:
             continue
         action = _for_owned(state, memory, packet, state.members[packet.owner], now)
         if action is not None:
             yield action
+    memory.scanned.update(looked_at)  # not reached when the tick's limit cut the look short
+
+
+_SETTLED = frozenset({MemberStatus.ACTIVE, MemberStatus.SUSPECT, MemberStatus.QUARANTINED})
 
 
 def _for_owned(

@@ -19,7 +19,7 @@ from pfgov.limits import NEAREST_LOSERS_MAX, REASONS_PER_LOSER_MAX, REJECTED_RUL
 from pfgov.policy import PolicySet, Question
 from pfgov.records import ENCODE, Member, Packet
 from pfgov.scheduling.base import Choice, Request, fits
-from pfgov.scheduling.registry import checked_choose
+from pfgov.scheduling.selection import checked_choose
 from pfgov.verdicts import Point, Reason, Verdict, combine, reserved
 
 PLACE: Final = "place"
@@ -213,7 +213,7 @@ def decide_placement(
         ]
     eligible = [m for m, v in zip(members, verdicts, strict=True) if v.outcome == "allow"]
     ref = scheduler_ref(ctx, packet)
-    choice = checked_choose(ctx.tools.scheduler(ref), request, eligible) if eligible else None
+    choice = _choose(ctx, point, ref, request, eligible)
     outcome = _outcome(members, verdicts, choice)
     table = verdict_table(members, verdicts, choice)
     winner = None if choice is None else ctx.state.members[choice.member_id]
@@ -221,6 +221,17 @@ def decide_placement(
     decision = _decision(ctx, point, members, verdicts, eligible, ref, choice, table)
     escalations = _escalations(verdicts) if outcome == "escalated" else ()
     return Placement(outcome, decision, table, winner, verdict, escalations)
+
+
+def _choose(
+    ctx: Context, point: Point, ref: e.SchedulerRef, request: Request, eligible: Sequence[Member]
+) -> Choice | None:
+    """Ask the scheduler; at ``accept`` the target is chosen already and its room is reserved."""
+    if not eligible:
+        return None
+    if point in {Point.ACCEPT, Point.RETAIN}:
+        return Choice(eligible[0].member_id, 0)
+    return checked_choose(ctx.tools.scheduler(ref), request, eligible)
 
 
 def _with_kernel(

@@ -1,0 +1,213 @@
+"""A world in memory: the real ``decide`` and ``apply``, a real policy set, no store, no keys, no threads.
+
+Every event takes the way that it takes in production: encoded as canonical JSON, decoded again, applied.  After every
+command the promises that can be read off the state are checked.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pfgov import commands as c
+from pfgov import events as e
+from pfgov.apply import apply
+from pfgov.decide import Decided, Memory, Tools, decide, due
+from pfgov.decide.due import LeaseView
+from pfgov.errors import PfgovError
+from pfgov.lifecycle import EPOCH_RAISED_BY, OWNED, TERMINAL
+from pfgov.policy import PolicySet
+from pfgov.records import Member, Packet, Stamp
+from pfgov.scheduling.registry import scheduler
+from pfgov.state import State
+from pfgov.verdicts import ALLOW, Verdict
+
+START = 1_782_331_200_000_000
+SECOND = 1_000_000
+OPERATOR = c.LOCAL_OPERATOR
+
+
+class FakePolicy:
+    """A policy set whose verdicts a test writes: ``(point, packet facts, member facts) -> Verdict``."""
+
+    digest = "f" * 64
+    document = b"{}"
+    policies = (("fake", "1", "enforce"),)
+    points = ("register", "assign", "handoff", "accept", "retain", "export")
+
+    def __init__(
+        self, rule: Callable[[str, Mapping[str, Any] | None, Mapping[str, Any]], Verdict]
+    ) -> None:
+        self.rule = rule
+
+    def judge(self, question: Any, members: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        """Ask the test's rule about each member."""
+        return [self.rule(question.point.value, question.packet, member) for member in members]
+
+    def reads_load(self, _: object) -> bool:
+        """Say yes: a test's rule may read anything."""
+        return True
+
+    def is_timeless(self, _: object) -> bool:
+        """Say no: nothing is remembered."""
+        return False
+
+
+def active_only(point: str, _: object, member: Mapping[str, Any]) -> Verdict:
+    """Allow whoever is ACTIVE, and everybody at retain."""
+    from pfgov.verdicts import combine, reserved
+
+    if point in {"retain", "register"} or member["status"] == "ACTIVE":
+        return ALLOW
+    return combine((reserved("lifecycle", f"{member['id']} is {member['status']}"),))
+
+
+@dataclass
+class World:
+    """A ledger's worth of history, in memory."""
+
+    policy: PolicySet | FakePolicy = field(default_factory=lambda: FakePolicy(active_only))
+    scheduler: str = "rendezvous"
+    now: int = START
+    state: State = field(default_factory=State)
+    entries: list[tuple[Stamp, e.Event]] = field(default_factory=list)
+    memory: Memory = field(default_factory=Memory)
+    leases: dict[str, LeaseView] = field(default_factory=dict)
+    tables: dict[str, bytes] = field(default_factory=dict)
+    drawn: int = 0
+
+    def __post_init__(self) -> None:
+        """Write the genesis and activate the policy."""
+        self.tools = Tools(
+            policies=lambda _: self.policy,  # type: ignore[arg-type,return-value]
+            scheduler=lambda ref: scheduler(ref.name, ref.parameters),
+            index=lambda: (0, "0" * 64),
+            complete=True,
+        )
+        self.do(
+            c.CreateLedger(
+                origin="pfgov.test/world",
+                engine="test",
+                semantics=e.SEMANTICS,
+                keys=(("issuer", "1" * 64), ("log", "2" * 64)),
+                scheduler=self.scheduler,
+            )
+        )
+        self.do(
+            c.ActivatePolicy(
+                digest=self.policy.digest, policies=tuple(self.policy.policies), points=()
+            )
+        )
+
+    # --- acting ----------------------------------------------------------------------------
+
+    def decide(self, action: c.Action, principal: c.Principal = OPERATOR) -> Decided:
+        """Decide without applying."""
+        self.drawn += 1
+        command = c.Command(id=f"c{self.drawn:06d}", principal=principal, do=action)  # type: ignore[arg-type]
+        return decide(self.state, command, self.now, self.tools)
+
+    def do(self, action: c.Action, principal: c.Principal = OPERATOR) -> list[e.Event]:
+        """Decide, encode, decode, apply, check; raise the refusal if there is one."""
+        decided = self.decide(action, principal)
+        for event in decided.events:
+            self.append(e.decode_body(event.type, e.encode_body(event)))
+        self.tables.update(decided.tables)
+        self.check()
+        if decided.refusal is not None:
+            raise decided.refusal
+        return list(decided.events)
+
+    def append(self, event: e.Event) -> None:
+        """Apply one event at the next position."""
+        stamp = Stamp(self.state.size, self.now)
+        before = self._epochs()
+        apply(self.state, event, stamp)
+        self.entries.append((stamp, event))
+        self._epoch_rose_by_one(event, before)
+
+    def settle(self, rounds: int = 50) -> list[e.Event]:
+        """Run follow-ups until nothing is due."""
+        done: list[e.Event] = []
+        for _ in range(rounds):
+            actions = due(self.state, self.memory, self.leases, self.now)
+            if not actions:
+                return done
+            for action in actions:
+                self.follow(action, done)
+        raise AssertionError(f"still due after {rounds} rounds: {actions[:3]}")
+
+    def follow(self, action: c.Action, done: list[e.Event]) -> None:
+        """Run one follow-up as the engine does, and note a fruitless one."""
+        try:
+            events = self.do(action, c.ENGINE)
+        except PfgovError:
+            events = []
+        done += events
+        self.memory.note(self.state, action, events, self.now)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += round(seconds * SECOND)
+
+    # --- shorthands ------------------------------------------------------------------------
+
+    def member(self, member_id: str, **fields: Any) -> Member:
+        """Register a member and return it."""
+        self.do(c.RegisterMember(member_id=member_id, type="agent", **fields))
+        return self.state.members[member_id]
+
+    def packet(self, packet_id: str, **fields: Any) -> Packet:
+        """Submit a packet and return it."""
+        self.do(
+            c.SubmitPacket(
+                packet_id=packet_id, workload_type="test", lineage_id=f"lin-{packet_id}", **fields
+            )
+        )
+        return self.state.packets[packet_id]
+
+    def claim(self, packet_id: str) -> c.OwnerClaim:
+        """Return the claim of a packet's present owner."""
+        packet = self.state.packets[packet_id]
+        assert packet.owner is not None
+        return c.OwnerClaim(
+            member_id=packet.owner, incarnation=packet.incarnation, epoch=packet.epoch
+        )
+
+    def types(self, start: int = 0) -> list[str]:
+        """Return the types of the entries from *start* on."""
+        return [event.type for _, event in self.entries[start:]]
+
+    # --- the promises ----------------------------------------------------------------------
+
+    def _epochs(self) -> dict[str, int]:
+        return {packet_id: packet.epoch for packet_id, packet in self.state.packets.items()}
+
+    def _epoch_rose_by_one(self, event: e.Event, before: dict[str, int]) -> None:
+        name = event.type
+        if isinstance(event, e.AssignmentDecision):
+            name = "assignment_allowed" if event.outcome == "allowed" else "assignment_refused"
+        packet_id = getattr(event, "packet_id", None)
+        for other, packet in self.state.packets.items():
+            rise = 1 if other == packet_id and name in EPOCH_RAISED_BY else 0
+            assert packet.epoch == before.get(other, 0) + rise, (name, other)
+
+    def check(self) -> None:
+        """One owner at most, load equals what is owned or reserved, nobody waits in silence."""
+        owned: dict[str, int] = {}
+        for packet in self.state.packets.values():
+            assert (packet.owner is not None) == (packet.status in OWNED), packet
+            for holder in (packet.owner, packet.pending.target if packet.pending else None):
+                if holder is not None:
+                    owned[holder] = owned.get(holder, 0) + 1
+            if packet.status not in TERMINAL and packet.owner is None:
+                assert packet.packet_id in self.state.unowned
+        for member in self.state.members.values():
+            assert member.active == owned.get(member.member_id, 0), member.member_id
+            assert not any(amount < 0 for amount in member.used.values())
+
+    def refold(self) -> State:
+        """Fold the history into a fresh state."""
+        fresh = State()
+        for stamp, event in self.entries:
+            apply(fresh, event, stamp)
+        return fresh
