@@ -124,7 +124,8 @@ def test_decimals_in_their_one_form(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-", "-0", "00", "01", "1.", ".5", "1.0", "0.10", "1.1234567", "1234567890", "+1", "1e3", "1_0", "\uff11", "1\n"],
+    ["", "-", "-0", "00", "01", "1.", ".5", "1.0", "0.10", "1.1234567", "1234567890", "+1", "1e3", "1_0", "\uff11",
+     "1\n"],
 )  # fmt: skip
 def test_decimals_in_any_other_form(text: str) -> None:
     """Every number has one spelling: excess digits, zeros and signs are refused, never rounded."""

@@ -65,7 +65,9 @@ def _both(public: bytes, message: bytes, signature: bytes) -> bool:
     return found.pop()
 
 
-@pytest.mark.parametrize("prime_parts", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize(
+    "prime_parts", [(True, True), (True, False), (False, True), (False, False)]
+)
 def test_keys_and_commitments_with_small_order_parts(prime_parts: tuple[bool, bool]) -> None:
     """For A = aB + T and R = rB + T' exactly the equation without cofactor decides, and small order refuses."""
     a, r = (int.from_bytes(hashlib.sha256(word).digest(), "big") % L if on else 0

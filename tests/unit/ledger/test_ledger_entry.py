@@ -44,11 +44,14 @@ def test_the_members_are_named_in_canonical_order() -> None:
         ("term", None, "ledger.entry_shape"), ("time", "now", "ledger.entry_shape"), ("time", -5, "ledger.entry_shape"),
         ("prev", "00", "ledger.entry_shape"), ("prev", "AB" * 32, "ledger.entry_shape"),
         ("subject_prev", 0, "ledger.entry_shape"), ("issuer", "zz" * 32, "ledger.entry_shape"),
-        ("log", "", "ledger.entry_shape"), ("log", "two words", "ledger.entry_shape"), ("log", "a+b", "ledger.entry_shape"),
-        ("log", 'a"b', "ledger.entry_shape"), ("log", "a\\b", "ledger.entry_shape"), ("log", "x" * 256, "ledger.entry_shape"),
+        ("log", "", "ledger.entry_shape"), ("log", "two words", "ledger.entry_shape"),
+        ("log", "a+b", "ledger.entry_shape"),
+        ("log", 'a"b', "ledger.entry_shape"), ("log", "a\\b", "ledger.entry_shape"),
+        ("log", "x" * 256, "ledger.entry_shape"),
         ("subject", "packet/", "ledger.entry_shape"), ("subject", "packet/a b", "ledger.entry_shape"),
         ("subject", "other", "ledger.entry_shape"), ("subject", "packet/" + "x" * 129, "ledger.entry_shape"),
-        ("type", "Packet", "ledger.entry_shape"), ("type", "", "ledger.entry_shape"), ("body", [], "ledger.entry_shape"),
+        ("type", "Packet", "ledger.entry_shape"), ("type", "", "ledger.entry_shape"),
+        ("body", [], "ledger.entry_shape"),
         ("body", {"a": "x" * 65_535}, "ledger.oversize"), ("body", {"A": 1}, "ledger.key_name"),
         ("extra", 1, "ledger.entry_shape"),
     ],
@@ -73,7 +76,9 @@ def test_every_member_is_required() -> None:
             entry.parse(canonical.encode(fields))
 
 
-@pytest.mark.parametrize("raw", [b"", b"[]", b"null", b'"x"', b"{}", b'{"body":{}}', b"\xff", b'{"body":{'])
+@pytest.mark.parametrize(
+    "raw", [b"", b"[]", b"null", b'"x"', b"{}", b'{"body":{}}', b"\xff", b'{"body":{']
+)
 def test_other_json_is_not_an_entry(raw: bytes) -> None:
     """Bytes that are no entry are refused as malformed."""
     with pytest.raises(errors.MalformedError):
@@ -123,7 +128,11 @@ def test_an_entry_under_another_subject_is_refused() -> None:
     fields["subject"] = "packet/fp-2"
     with pytest.raises(errors.SubjectMismatchError) as caught:
         entry.check_subject(entry.parse(canonical.encode(fields)))
-    assert (caught.value.position, caught.value.expected, caught.value.found) == (8, "packet/fp-1", "packet/fp-2")
+    assert (caught.value.position, caught.value.expected, caught.value.found) == (
+        8,
+        "packet/fp-1",
+        "packet/fp-2",
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +146,9 @@ def test_an_entry_under_another_subject_is_refused() -> None:
         ("attachment_erased", {"subject": "policy"}, "policy"),
     ],
 )  # fmt: skip
-def test_subjects_follow_from_type_and_body(event: str, body: dict[str, object], subject: str) -> None:
+def test_subjects_follow_from_type_and_body(
+    event: str, body: dict[str, object], subject: str
+) -> None:
     """The vocabulary's rule gives one subject for each event."""
     assert vocabulary.subject_of(event, body) == subject
 
@@ -145,7 +156,8 @@ def test_subjects_follow_from_type_and_body(event: str, body: dict[str, object],
 @pytest.mark.parametrize(
     ("event", "body", "code"),
     [
-        ("packet_created", {}, "ledger.subject_mismatch"), ("packet_created", {"packet_id": 7}, "ledger.subject_mismatch"),
+        ("packet_created", {}, "ledger.subject_mismatch"),
+        ("packet_created", {"packet_id": 7}, "ledger.subject_mismatch"),
         ("packet_created", {"packet_id": "a/b"}, "ledger.subject_mismatch"),
         ("attachment_erased", {"subject": "nonsense"}, "ledger.subject_mismatch"),
         ("attachment_erased", {}, "ledger.subject_mismatch"), ("packet_exploded", {}, "ledger.event_unknown"),
@@ -161,7 +173,14 @@ def test_bodies_that_name_no_subject(event: str, body: dict[str, object], code: 
 def test_the_vocabulary_is_closed() -> None:
     """45 event types, each with a rule; adding one is a decision, not an accident."""
     assert len(vocabulary.EVENTS) == 45
-    assert set(vocabulary.EVENTS.values()) == {"packet", "member", "policy", "keys", "ledger", "named"}
+    assert set(vocabulary.EVENTS.values()) == {
+        "packet",
+        "member",
+        "policy",
+        "keys",
+        "ledger",
+        "named",
+    }
 
 
 def test_error_codes_are_unique() -> None:

@@ -8,7 +8,16 @@ LEAVES = [leaf_hash(bytes([n])) for n in range(70)]
 
 def test_the_classic_tree() -> None:
     """The eight-leaf tree of the Certificate Transparency tests has its published roots."""
-    data = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
+    data = [
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    ]
     roots = {
         1: "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
         2: "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -17,7 +26,10 @@ def test_the_classic_tree() -> None:
     hashes = [leaf_hash(bytes.fromhex(item)) for item in data]
     for size, root in roots.items():
         assert merkle.root_of(hashes[:size]).hex() == root
-    assert merkle.root_of([]).hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert (
+        merkle.root_of([]).hex()
+        == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )
 
 
 def test_the_frontier_and_the_tree_agree_at_every_size() -> None:
@@ -41,7 +53,10 @@ def test_a_copied_frontier_is_independent() -> None:
     assert frontier.to_bytes() == before
 
 
-@pytest.mark.parametrize("state", [b"", b"\x00" * 7, b"\x00" * 9, (1).to_bytes(8, "big"), (2**60).to_bytes(8, "big") + bytes(32)])
+@pytest.mark.parametrize(
+    "state",
+    [b"", b"\x00" * 7, b"\x00" * 9, (1).to_bytes(8, "big"), (2**60).to_bytes(8, "big") + bytes(32)],
+)
 def test_a_damaged_frontier_is_not_restored(state: bytes) -> None:
     """Size and number of hashes must fit."""
     with pytest.raises(errors.ProofShapeError):
@@ -73,7 +88,9 @@ def test_rollback_fork_and_growth_are_told_apart() -> None:
     def attempt(old: int, new: int, new_tree: merkle.LeafTree) -> str:
         proof = merkle.consistency_proof(new_tree, min(old, new), new)
         try:
-            merkle.check_consistency(old, new, merkle.root(tree, old), merkle.root(new_tree, new), proof)
+            merkle.check_consistency(
+                old, new, merkle.root(tree, old), merkle.root(new_tree, new), proof
+            )
         except errors.LedgerError as error:
             return error.code
         return "pass"
