@@ -59,13 +59,34 @@ QUANTITY_MAX: Final = 999_999_999
 NEAREST_LOSERS_MAX: Final = 8
 """Losing members described inside a decision entry."""
 
-REASONS_PER_LOSER_MAX: Final = 16
+REASONS_PER_LOSER_MAX: Final = 8
 """Reasons kept per losing member inside a decision entry; the verdict table has all."""
 
-REJECTED_RULES_MAX: Final = 64
-"""Distinct rules counted inside a decision entry."""
+REJECTED_RULES_MAX: Final = 32
+"""Distinct rules counted inside a decision entry, and again as many shadowed ones; the verdict table has all."""
 
-ACTION_BYTES_MAX: Final = 24_000
+REASONS_MAX: Final = 32
+"""Reasons listed in an entry that is not a decision (a revocation, an evaluation); the verdict table has all."""
+
+ESCALATING_RULES_MAX: Final = 64
+"""Escalating rules in one policy set: a review names each of them."""
+
+OBLIGATION_BYTES_MAX: Final = 8_192
+"""Bytes of all obligations that one policy set can impose, in the ledger's encoding."""
+
+WORKLOAD_SCHEDULERS_MAX: Final = 32
+"""Workload types with a scheduler of their own."""
+
+PRINCIPAL_RIGHTS_MAX: Final = 32
+"""Rights of one principal."""
+
+KEYS_MAX: Final = 16
+"""Keys in a genesis, or signatures under a rotation."""
+
+POLICIES_MAX: Final = 128
+"""Policies in one set, the kernel included."""
+
+ACTION_BYTES_MAX: Final = 20_000
 """Bytes of one action in the ledger's encoding.  Its entry holds it, and much of it again as the body."""
 
 REQUEST_BYTES_MAX: Final = 2_097_152

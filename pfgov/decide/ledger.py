@@ -12,8 +12,8 @@ import msgspec
 from pfgov import commands as c
 from pfgov import events as e
 from pfgov.decide.context import Context, Decided
-from pfgov.errors import ConflictError, DuplicateError, InvalidError, NotFoundError
-from pfgov.limits import INTEGER_MAX, MICRO, QUANTITY_MAX
+from pfgov.errors import ConflictError, DuplicateError, InvalidError, NotFoundError, TooLargeError
+from pfgov.limits import INTEGER_MAX, MICRO, QUANTITY_MAX, WORKLOAD_SCHEDULERS_MAX
 from pfgov.quantity import from_text, to_micro, to_text
 
 
@@ -110,6 +110,10 @@ def configure(ctx: Context, do: c.Configure) -> Decided:
             raise InvalidError(
                 f"there is no setting {name!r}", hint=f"settings: {', '.join(sorted(SETTINGS))}"
             )
+    if len(by_workload) > WORKLOAD_SCHEDULERS_MAX:
+        raise TooLargeError(
+            f"at most {WORKLOAD_SCHEDULERS_MAX} workload types have their own scheduler"
+        )
     changes["schedulers"] = tuple(sorted(by_workload.items()))
     new = msgspec.structs.replace(ctx.state.settings, **changes)
     if from_text(new.pressure_low) >= from_text(new.pressure_high):

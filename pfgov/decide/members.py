@@ -23,7 +23,7 @@ from pfgov.errors import (
 )
 from pfgov.facts import member_facts, principal_facts
 from pfgov.lifecycle import MemberStatus, member_after
-from pfgov.limits import CAPABILITIES_MAX, MEMBERS_MAX
+from pfgov.limits import CAPABILITIES_MAX, MEMBERS_MAX, REASONS_MAX
 from pfgov.policy import Question
 from pfgov.quantity import from_text, to_text
 from pfgov.records import Member, TrustScore
@@ -136,7 +136,7 @@ def _denied(ctx: Context, member_id: str, event: e.MemberRegistered, verdict: Ve
     denial = e.RegistrationDenied(
         member_id=member_id,
         policy=ctx.state.policy or "",
-        reasons=tuple(reason.name for reason in verdict.reasons),
+        reasons=tuple(reason.name for reason in verdict.reasons[:REASONS_MAX]),
         table=digest,
     )
     first = verdict.reasons[0]

@@ -12,6 +12,7 @@ from pfgov.decide.context import Context, Decided
 from pfgov.decide.placement import Placement, decide_placement, judge, review_point, view_for
 from pfgov.errors import ConflictError, ForbiddenError, StateConflictError
 from pfgov.lifecycle import OWNED, MemberStatus, PacketStatus, packet_after
+from pfgov.limits import REASONS_MAX
 from pfgov.records import Member, Packet
 from pfgov.verdicts import Point, Reason
 
@@ -425,9 +426,8 @@ def rejudge(ctx: Context, do: c.RejudgeOwner) -> Decided:
     verdict = judge(ctx, packet, Point.RETAIN, [member], source=None, reason="")[0]
     if verdict.outcome == "allow":
         return Decided([])
-    return Decided(
-        [_revoked(packet, holder, "retain_denied", tuple(r.name for r in verdict.reasons))]
-    )
+    reasons = tuple(r.name for r in verdict.reasons[:REASONS_MAX])
+    return Decided([_revoked(packet, holder, "retain_denied", reasons)])
 
 
 # --- asking -------------------------------------------------------------------------------
