@@ -1,0 +1,212 @@
+"""What events of members do to the state, and how a member's outcomes are counted."""
+
+from pfgov import events as e
+from pfgov.commands import Pairs, Trust
+from pfgov.lifecycle import MemberStatus
+from pfgov.quantity import from_text
+from pfgov.records import Drain, Member, Stamp, TrustScore
+from pfgov.reliability import Record, observed, value
+from pfgov.state import State
+
+
+def quantities(pairs: Pairs) -> dict[str, int]:
+    """Apply quantities."""
+    return {name: from_text(text) for name, text in pairs}
+
+
+def trust_score(trust: Trust | None) -> TrustScore | None:
+    """Apply trust_score."""
+    if trust is None:
+        return None
+    return TrustScore(from_text(trust.score), trust.source, trust.assessed_at, trust.expires_at)
+
+
+def member_registered(state: State, event: e.MemberRegistered, stamp: Stamp) -> None:
+    """Apply member_registered."""
+    before = state.members.get(event.member_id)
+    if (
+        before is not None
+        and before.attested is not None
+        and before.attested.expires_at is not None
+    ):
+        state.expiring -= 1
+    member = Member(
+        member_id=event.member_id,
+        incarnation=event.incarnation,
+        kind=event.kind,
+        status=MemberStatus.ACTIVE,
+        principal=event.principal,
+        capabilities={c.name: c for c in event.capabilities},
+        capacity=quantities(event.capacity),
+        region=event.region,
+        clearances=event.clearances,
+        labels=event.labels,
+        weight=event.weight,
+        public_key=event.public_key,
+        attested=trust_score(event.trust),
+        claimed_trust=event.claimed_trust,
+        lease_seconds=event.lease_seconds,
+        handoff_mode=event.handoff_mode,
+        changed=stamp.seq,
+    )
+    if before is not None:
+        # Outcomes belong to the id, not to one life of it; what a dead life still holds is revoked by follow-ups.
+        member.outcomes, member.reliability, member.failures = (
+            before.outcomes,
+            before.reliability,
+            before.failures,
+        )
+        member.used, member.active = before.used, before.active
+    if member.attested is not None and member.attested.expires_at is not None:
+        state.expiring += 1
+    state.members[event.member_id] = member
+    member_touched(state, member)
+
+
+def member_touched(state: State, member: Member) -> None:
+    """Apply member_touched."""
+    state.member_changed(member.member_id)
+
+
+def member_updated(state: State, event: e.MemberUpdated, stamp: Stamp) -> None:
+    """Apply member_updated."""
+    member = state.members[event.member_id]
+    if event.capacity is not None:
+        member.capacity = quantities(event.capacity)
+    for name in ("region", "clearances", "labels", "weight", "lease_seconds", "handoff_mode"):
+        new = getattr(event, name)
+        if new is not None:
+            setattr(member, name, new)
+    member.changed = stamp.seq
+    member_touched(state, member)
+
+
+def capability_discovered(state: State, event: e.CapabilityDiscovered, stamp: Stamp) -> None:
+    """Apply capability_discovered."""
+    member = state.members[event.member_id]
+    member.capabilities[event.capability.name] = event.capability
+    member.changed = stamp.seq
+    member_touched(state, member)
+
+
+def capability_withdrawn(state: State, event: e.CapabilityWithdrawn, stamp: Stamp) -> None:
+    """Apply capability_withdrawn."""
+    member = state.members[event.member_id]
+    del member.capabilities[event.name]
+    member.changed = stamp.seq
+    member_touched(state, member)
+
+
+def set_trust(state: State, member: Member, trust: TrustScore | None, stamp: Stamp) -> None:
+    """Apply set_trust."""
+    state.expiring -= member.attested is not None and member.attested.expires_at is not None
+    state.expiring += trust is not None and trust.expires_at is not None
+    member.attested = trust
+    member.changed = stamp.seq
+    member_touched(state, member)
+
+
+def trust_assessed(state: State, event: e.TrustAssessed, stamp: Stamp) -> None:
+    """Apply trust_assessed."""
+    set_trust(state, state.members[event.member_id], trust_score(event.trust), stamp)
+
+
+def trust_expired(state: State, event: e.TrustExpired, stamp: Stamp) -> None:
+    """Apply trust_expired."""
+    set_trust(state, state.members[event.member_id], None, stamp)
+
+
+def member_suspected(state: State, event: e.MemberSuspected, _: Stamp) -> None:
+    """Apply member_suspected."""
+    member = state.members[event.member_id]
+    member.status = MemberStatus.SUSPECT
+    member_touched(state, member)
+
+
+def member_failed(state: State, event: e.MemberFailed, stamp: Stamp) -> None:
+    """Apply member_failed."""
+    member = state.members[event.member_id]
+    member.status, member.before, member.drain, member.quarantine_until = (
+        MemberStatus.FAILED,
+        None,
+        None,
+        None,
+    )
+    window = stamp.time - state.settings.flap_window
+    member.failures = (*(t for t in member.failures if t > window), stamp.time)[-16:]
+    member_touched(state, member)
+
+
+def member_recovered(state: State, event: e.MemberRecovered, stamp: Stamp) -> None:
+    """Apply member_recovered."""
+    member = state.members[event.member_id]
+    if event.incarnation != member.incarnation:
+        member.incarnation, member.pressure, member.pressed = event.incarnation, 0, False
+        member.changed = stamp.seq
+    member.status = MemberStatus.ACTIVE
+    member_touched(state, member)
+
+
+def member_draining(state: State, event: e.MemberDraining, stamp: Stamp) -> None:
+    """Apply member_draining."""
+    member = state.members[event.member_id]
+    member.status, member.drain = (
+        MemberStatus.DRAINING,
+        Drain(event.mode, stamp.time, event.deadline),
+    )
+    member_touched(state, member)
+
+
+def drain_cancelled(state: State, event: e.DrainCancelled, _: Stamp) -> None:
+    """Apply drain_cancelled."""
+    member = state.members[event.member_id]
+    member.status, member.drain = MemberStatus.ACTIVE, None
+    member_touched(state, member)
+
+
+def member_quarantined(state: State, event: e.MemberQuarantined, stamp: Stamp) -> None:
+    """Apply member_quarantined."""
+    member = state.members[event.member_id]
+    member.before, member.status, member.quarantine_until = (
+        member.status,
+        MemberStatus.QUARANTINED,
+        event.until,
+    )
+    member.changed = stamp.seq
+    member_touched(state, member)
+
+
+def member_released(state: State, event: e.MemberReleased, _: Stamp) -> None:
+    """Apply member_released."""
+    member = state.members[event.member_id]
+    member.status, member.before, member.quarantine_until = MemberStatus(event.status), None, None
+    member_touched(state, member)
+
+
+def member_retired(state: State, event: e.MemberRetired, _: Stamp) -> None:
+    """Apply member_retired."""
+    member = state.members[event.member_id]
+    member.status, member.before, member.drain, member.quarantine_until = (
+        MemberStatus.RETIRED,
+        None,
+        None,
+        None,
+    )
+    member_touched(state, member)
+
+
+def pressure_changed(state: State, event: e.PressureChanged, _: Stamp) -> None:
+    """Apply pressure_changed."""
+    member = state.members[event.member_id]
+    member.pressure, member.pressed = from_text(event.pressure), event.level == "high"
+    member_touched(state, member)
+
+
+def record_outcome(state: State, owner: e.Owner, stamp: Stamp, *, success: bool) -> None:
+    """Apply record_outcome."""
+    member = state.members[owner.member_id]
+    half_life = state.settings.half_life
+    record = observed(Record(*member.outcomes), stamp.time, success=success, half_life_us=half_life)
+    member.outcomes = (record.successes_micro, record.failures_micro, record.as_of_us)
+    member.reliability = value(record, stamp.time, half_life)
+    state.touched.add(("member", owner.member_id))

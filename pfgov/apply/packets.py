@@ -1,0 +1,285 @@
+"""What events of packets do to the state."""
+
+from typing import Any, Final
+
+import msgspec
+
+from pfgov import events as e
+from pfgov.apply import members
+from pfgov.lifecycle import PacketStatus
+from pfgov.limits import REVIEWS_PER_PACKET_MAX
+from pfgov.quantity import from_text
+from pfgov.records import Packet, Pending, Review, ReviewRequest, Stamp, Terms, Waiting
+from pfgov.state import State
+
+REFUSALS_REMEMBERED_MAX: Final = 64
+"""Stale writers remembered per packet; the first write of each (member, epoch) is recorded, later ones answered."""
+
+
+def packet_created(state: State, event: e.PacketCreated, stamp: Stamp) -> None:
+    """Apply packet_created."""
+    packet = new_packet(event)
+    state.packets[event.packet_id] = packet
+    state.queue(packet.packet_id)
+    packet_touched(state, packet, event, stamp)
+
+
+def new_packet(event: e.PacketCreated) -> Packet:
+    """Return the packet that *event* makes, before anybody owns it."""
+    return Packet(
+        packet_id=event.packet_id,
+        terms=terms_of(event),
+        status=PacketStatus.PENDING,
+        created_at=event.created_at,
+        lineage_id=event.lineage_id,
+        step=event.step,
+        context=event.context,
+        imported=event.imported,
+        again=event.again,
+    )
+
+
+def terms_of(event: e.PacketCreated) -> Terms:
+    """Return what a new packet demands."""
+    return Terms(
+        workload_type=event.workload_type,
+        required_capabilities=event.required_capabilities,
+        constraints=event.constraints,
+        handoff=event.handoff,
+        demand=tuple((name, from_text(text)) for name, text in event.demand),
+        data_classes=event.data_classes,
+        priority=event.priority,
+        labels=event.labels,
+        scheduler=event.scheduler,
+        deadline=event.deadline,
+        max_handoffs=event.max_handoffs,
+        hold=event.hold,
+    )
+
+
+def packet_touched(state: State, packet: Packet, event: e.Event, stamp: Stamp) -> None:
+    """Apply packet_touched."""
+    packet.version += 1
+    packet.last_event = event.type
+    packet.changed_at = stamp.time
+    state.touched.add(("packet", packet.packet_id))
+    state.watch(packet)
+
+
+def packet_updated(state: State, event: e.PacketUpdated, stamp: Stamp) -> None:
+    """Apply packet_updated."""
+    packet = state.packets[event.packet_id]
+    before, after = packet.terms, updated_terms(packet.terms, event)
+    holders = [packet.owner] if packet.owner else []
+    holders += [packet.pending.target] if packet.pending else []
+    for member_id in holders:
+        state.load(member_id, before, -1)
+        state.load(member_id, after, 1)
+    packet.terms, packet.terms_since = after, stamp.seq
+    packet.waiting = None
+    packet_touched(state, packet, event, stamp)
+
+
+def updated_terms(terms: Terms, event: e.PacketUpdated) -> Terms:
+    """Return *terms* with the fields that *event* sets."""
+    names = (
+        "required_capabilities", "constraints", "data_classes", "handoff", "labels", "priority", "deadline",
+        "max_handoffs", "scheduler", "hold",
+    )  # fmt: skip
+    changes: dict[str, Any] = {n: getattr(event, n) for n in names if getattr(event, n) is not None}
+    if event.demand is not None:
+        changes["demand"] = tuple((name, from_text(text)) for name, text in event.demand)
+    return msgspec.structs.replace(terms, **changes)
+
+
+def assignment_decision(state: State, event: e.AssignmentDecision, stamp: Stamp) -> None:
+    """Apply assignment_decision."""
+    packet = state.packets[event.packet_id]
+    if event.outcome == "allowed" and event.owner is not None:
+        state.take(packet, event.owner)
+        packet.status, packet.epoch = PacketStatus.ASSIGNED, event.epoch
+        packet.obligations, packet.view = event.obligations, event.view
+        packet.waiting = packet.request = None
+        packet.judged, packet.moved_at = stamp.seq, stamp.time
+        packet.handoff_count += event.source is not None
+    else:
+        packet.waiting = Waiting(
+            outcome=event.outcome, reasons=event.decision.rejected, since=stamp.time
+        )
+        if event.outcome == "escalated":
+            packet.status = PacketStatus.AWAITING_REVIEW
+        else:
+            packet.status, packet.request = PacketStatus.PENDING, None
+    packet_touched(state, packet, event, stamp)
+
+
+def review_requested(state: State, event: e.ReviewRequested, stamp: Stamp) -> None:
+    """Apply review_requested."""
+    packet = state.packets[event.packet_id]
+    packet.request = ReviewRequest(
+        point=event.point,
+        policy=event.policy,
+        rules=event.rules,
+        to=event.to,
+        expires_at=event.expires_at,
+        member_id=event.member_id,
+    )
+    packet_touched(state, packet, event, stamp)
+
+
+def review_recorded(state: State, event: e.ReviewRecorded, stamp: Stamp) -> None:
+    """Apply review_recorded."""
+    packet = state.packets[event.packet_id]
+    packet.request = None
+    if event.granted:
+        review = Review(
+            position=stamp.seq,
+            reviewer=event.reviewer,
+            point=event.point,
+            policy=event.policy,
+            rules=event.rules,
+            data_classes=packet.terms.data_classes,
+            member_id=event.member_id,
+            expires_at=event.expires_at,
+        )
+        packet.reviews = (*packet.reviews, review)[-REVIEWS_PER_PACKET_MAX:]
+    elif packet.status is PacketStatus.AWAITING_REVIEW:
+        packet.status = PacketStatus.PENDING
+        names = tuple((f"{r.policy}/{r.rule}", 1) for r in event.rules)
+        packet.waiting = Waiting(outcome="review_refused", reasons=names, since=stamp.time)
+    packet_touched(state, packet, event, stamp)
+
+
+def review_expired(state: State, event: e.ReviewExpired, stamp: Stamp) -> None:
+    """Apply review_expired."""
+    packet = state.packets[event.packet_id]
+    packet.request = None
+    if packet.status is PacketStatus.AWAITING_REVIEW:
+        packet.status = PacketStatus.PENDING
+        names = tuple((f"{r.policy}/{r.rule}", 1) for r in event.rules)
+        packet.waiting = Waiting(outcome="review_expired", reasons=names, since=stamp.time)
+    packet_touched(state, packet, event, stamp)
+
+
+def handoff_started(state: State, event: e.HandoffStarted, stamp: Stamp) -> None:
+    """Apply handoff_started."""
+    packet = state.packets[event.packet_id]
+    packet.status = PacketStatus.HANDOFF_PENDING
+    packet.pending = Pending(
+        position=stamp.seq,
+        target=event.target.member_id,
+        incarnation=event.target.incarnation,
+        deadline=event.deadline,
+        reason=event.reason,
+        context=event.context,
+        view=event.view,
+        obligations=event.obligations,
+    )
+    packet.request = None
+    state.load(event.target.member_id, packet.terms, 1)
+    packet_touched(state, packet, event, stamp)
+
+
+def handoff_completed(state: State, event: e.HandoffCompleted, stamp: Stamp) -> None:
+    """Apply handoff_completed."""
+    packet = state.packets[event.packet_id]
+    pending = packet.pending
+    state.release_target(packet)
+    state.drop(packet)
+    state.take(packet, event.owner)
+    packet.status, packet.epoch = PacketStatus.ASSIGNED, event.epoch
+    packet.obligations = pending.obligations if pending else ()
+    packet.view = pending.view if pending else None
+    packet.handoff_count += 1
+    packet.judged, packet.moved_at = stamp.seq, stamp.time
+    packet.waiting = packet.request = None
+    packet_touched(state, packet, event, stamp)
+
+
+def _handoff_refused(
+    state: State, event: e.HandoffDenied | e.HandoffEscalated, stamp: Stamp
+) -> None:
+    """Apply _handoff_refused."""
+    packet = state.packets[event.packet_id]
+    outcome = event.outcome if isinstance(event, e.HandoffDenied) else "escalated"
+    packet.waiting = Waiting(outcome=outcome, reasons=event.decision.rejected, since=stamp.time)
+    packet_touched(state, packet, event, stamp)
+
+
+def handoff_aborted(state: State, event: e.HandoffAborted, stamp: Stamp) -> None:
+    """Apply handoff_aborted."""
+    packet = state.packets[event.packet_id]
+    state.release_target(packet)
+    packet.status = PacketStatus.ASSIGNED
+    packet.attempts += event.cause in {"timeout", "refused", "target_failed", "policy"}
+    packet_touched(state, packet, event, stamp)
+
+
+def ownership_revoked(state: State, event: e.OwnershipRevoked, stamp: Stamp) -> None:
+    """Apply ownership_revoked."""
+    packet = state.packets[event.packet_id]
+    unown(state, packet, event.epoch)
+    packet.attempts += event.cause in {"member_failed", "retain_denied", "member_gone"}
+    if event.cause in {"member_failed", "member_gone"}:
+        members.record_outcome(state, event.owner, stamp, success=False)
+    packet_touched(state, packet, event, stamp)
+
+
+def packet_requeued(state: State, event: e.PacketRequeued, stamp: Stamp) -> None:
+    """Apply packet_requeued."""
+    packet = state.packets[event.packet_id]
+    unown(state, packet, event.epoch)
+    packet.attempts += 1
+    packet_touched(state, packet, event, stamp)
+
+
+def unown(state: State, packet: Packet, epoch: int) -> None:
+    """Apply unown."""
+    state.release_target(packet)
+    state.drop(packet)
+    packet.status, packet.epoch, packet.waiting, packet.request = (
+        PacketStatus.PENDING,
+        epoch,
+        None,
+        None,
+    )
+    state.queue(packet.packet_id)
+
+
+def checkpoint_committed(state: State, event: e.CheckpointCommitted, stamp: Stamp) -> None:
+    """Apply checkpoint_committed."""
+    packet = state.packets[event.packet_id]
+    packet.context = event.context
+    packet.attempts = 0
+    if event.step is not None:
+        packet.step = event.step
+    packet_touched(state, packet, event, stamp)
+
+
+def _packet_ended(
+    state: State, event: e.PacketCompleted | e.PacketFailed | e.PacketCancelled, stamp: Stamp
+) -> None:
+    """Apply _packet_ended."""
+    packet = state.packets[event.packet_id]
+    state.release_target(packet)
+    state.drop(packet)
+    state.leave_queue(packet)
+    packet.request = packet.waiting = None
+    if isinstance(event, e.PacketCompleted):
+        packet.status = PacketStatus.COMPLETED
+        members.record_outcome(state, event.owner, stamp, success=True)
+    elif isinstance(event, e.PacketFailed):
+        packet.status, packet.cause = PacketStatus.FAILED, event.cause
+        if event.cause == "owner" and event.owner is not None:
+            members.record_outcome(state, event.owner, stamp, success=False)
+    else:
+        packet.status, packet.cause = PacketStatus.CANCELLED, event.reason
+    packet_touched(state, packet, event, stamp)
+
+
+def write_refused(state: State, event: e.WriteRefused, _: Stamp) -> None:
+    """Apply write_refused."""
+    packet = state.packets[event.packet_id]
+    seen = (event.member_id, event.claimed_epoch)
+    packet.refused = (*packet.refused, seen)[-REFUSALS_REMEMBERED_MAX:]
+    state.touched.add(("packet", packet.packet_id))
