@@ -10,19 +10,19 @@ from pfgov.state import State
 
 
 def quantities(pairs: Pairs) -> dict[str, int]:
-    """Apply quantities."""
+    """Return decimal pairs as millionths."""
     return {name: from_text(text) for name, text in pairs}
 
 
 def trust_score(trust: Trust | None) -> TrustScore | None:
-    """Apply trust_score."""
+    """Return an attested score as the state keeps it."""
     if trust is None:
         return None
     return TrustScore(from_text(trust.score), trust.source, trust.assessed_at, trust.expires_at)
 
 
 def member_registered(state: State, event: e.MemberRegistered, stamp: Stamp) -> None:
-    """Apply member_registered."""
+    """Put the member in, or its next life; outcomes belong to the id."""
     before = state.members.get(event.member_id)
     if (
         before is not None
@@ -64,12 +64,12 @@ def member_registered(state: State, event: e.MemberRegistered, stamp: Stamp) -> 
 
 
 def member_touched(state: State, member: Member) -> None:
-    """Apply member_touched."""
+    """Note that the member changed."""
     state.member_changed(member.member_id)
 
 
 def member_updated(state: State, event: e.MemberUpdated, stamp: Stamp) -> None:
-    """Apply member_updated."""
+    """Set what the event sets."""
     member = state.members[event.member_id]
     if event.capacity is not None:
         member.capacity = quantities(event.capacity)
@@ -82,7 +82,7 @@ def member_updated(state: State, event: e.MemberUpdated, stamp: Stamp) -> None:
 
 
 def capability_discovered(state: State, event: e.CapabilityDiscovered, stamp: Stamp) -> None:
-    """Apply capability_discovered."""
+    """Add a capability, or its new version."""
     member = state.members[event.member_id]
     member.capabilities[event.capability.name] = event.capability
     member.changed = stamp.seq
@@ -90,7 +90,7 @@ def capability_discovered(state: State, event: e.CapabilityDiscovered, stamp: St
 
 
 def capability_withdrawn(state: State, event: e.CapabilityWithdrawn, stamp: Stamp) -> None:
-    """Apply capability_withdrawn."""
+    """Take a capability away."""
     member = state.members[event.member_id]
     del member.capabilities[event.name]
     member.changed = stamp.seq
@@ -98,7 +98,7 @@ def capability_withdrawn(state: State, event: e.CapabilityWithdrawn, stamp: Stam
 
 
 def set_trust(state: State, member: Member, trust: TrustScore | None, stamp: Stamp) -> None:
-    """Apply set_trust."""
+    """Replace the score, and the count of those that expire."""
     state.expiring -= member.attested is not None and member.attested.expires_at is not None
     state.expiring += trust is not None and trust.expires_at is not None
     member.attested = trust
@@ -107,24 +107,24 @@ def set_trust(state: State, member: Member, trust: TrustScore | None, stamp: Sta
 
 
 def trust_assessed(state: State, event: e.TrustAssessed, stamp: Stamp) -> None:
-    """Apply trust_assessed."""
+    """Set the attested score."""
     set_trust(state, state.members[event.member_id], trust_score(event.trust), stamp)
 
 
 def trust_expired(state: State, event: e.TrustExpired, stamp: Stamp) -> None:
-    """Apply trust_expired."""
+    """Clear the attested score."""
     set_trust(state, state.members[event.member_id], None, stamp)
 
 
 def member_suspected(state: State, event: e.MemberSuspected, _: Stamp) -> None:
-    """Apply member_suspected."""
+    """No new work."""
     member = state.members[event.member_id]
     member.status = MemberStatus.SUSPECT
     member_touched(state, member)
 
 
 def member_failed(state: State, event: e.MemberFailed, stamp: Stamp) -> None:
-    """Apply member_failed."""
+    """Held for dead; the failure is remembered for the flap penalty."""
     member = state.members[event.member_id]
     member.status, member.before, member.drain, member.quarantine_until = (
         MemberStatus.FAILED,
@@ -138,7 +138,7 @@ def member_failed(state: State, event: e.MemberFailed, stamp: Stamp) -> None:
 
 
 def member_recovered(state: State, event: e.MemberRecovered, stamp: Stamp) -> None:
-    """Apply member_recovered."""
+    """Back: from suspicion in the same life, from failure in the next."""
     member = state.members[event.member_id]
     if event.incarnation != member.incarnation:
         member.incarnation, member.pressure, member.pressed = event.incarnation, 0, False
@@ -148,7 +148,7 @@ def member_recovered(state: State, event: e.MemberRecovered, stamp: Stamp) -> No
 
 
 def member_draining(state: State, event: e.MemberDraining, stamp: Stamp) -> None:
-    """Apply member_draining."""
+    """Leaving."""
     member = state.members[event.member_id]
     member.status, member.drain = (
         MemberStatus.DRAINING,
@@ -158,14 +158,14 @@ def member_draining(state: State, event: e.MemberDraining, stamp: Stamp) -> None
 
 
 def drain_cancelled(state: State, event: e.DrainCancelled, _: Stamp) -> None:
-    """Apply drain_cancelled."""
+    """Staying."""
     member = state.members[event.member_id]
     member.status, member.drain = MemberStatus.ACTIVE, None
     member_touched(state, member)
 
 
 def member_quarantined(state: State, event: e.MemberQuarantined, stamp: Stamp) -> None:
-    """Apply member_quarantined."""
+    """No new work; remember the status before."""
     member = state.members[event.member_id]
     member.before, member.status, member.quarantine_until = (
         member.status,
@@ -177,14 +177,14 @@ def member_quarantined(state: State, event: e.MemberQuarantined, stamp: Stamp) -
 
 
 def member_released(state: State, event: e.MemberReleased, _: Stamp) -> None:
-    """Apply member_released."""
+    """Back to the status before."""
     member = state.members[event.member_id]
     member.status, member.before, member.quarantine_until = MemberStatus(event.status), None, None
     member_touched(state, member)
 
 
 def member_retired(state: State, event: e.MemberRetired, _: Stamp) -> None:
-    """Apply member_retired."""
+    """Gone."""
     member = state.members[event.member_id]
     member.status, member.before, member.drain, member.quarantine_until = (
         MemberStatus.RETIRED,
@@ -196,14 +196,14 @@ def member_retired(state: State, event: e.MemberRetired, _: Stamp) -> None:
 
 
 def pressure_changed(state: State, event: e.PressureChanged, _: Stamp) -> None:
-    """Apply pressure_changed."""
+    """Note the pressure."""
     member = state.members[event.member_id]
     member.pressure, member.pressed = from_text(event.pressure), event.level == "high"
     member_touched(state, member)
 
 
 def record_outcome(state: State, owner: e.Owner, stamp: Stamp, *, success: bool) -> None:
-    """Apply record_outcome."""
+    """Count a success or a failure for the member; its reliability moves only here."""
     member = state.members[owner.member_id]
     half_life = state.settings.half_life
     record = observed(Record(*member.outcomes), stamp.time, success=success, half_life_us=half_life)

@@ -17,7 +17,7 @@ REFUSALS_REMEMBERED_MAX: Final = 64
 
 
 def packet_created(state: State, event: e.PacketCreated, stamp: Stamp) -> None:
-    """Apply packet_created."""
+    """Put the packet in; it waits."""
     packet = new_packet(event)
     state.packets[event.packet_id] = packet
     state.queue(packet.packet_id)
@@ -58,7 +58,7 @@ def terms_of(event: e.PacketCreated) -> Terms:
 
 
 def packet_touched(state: State, packet: Packet, event: e.Event, stamp: Stamp) -> None:
-    """Apply packet_touched."""
+    """Note that the packet changed."""
     packet.version += 1
     packet.last_event = event.type
     packet.changed_at = stamp.time
@@ -67,7 +67,7 @@ def packet_touched(state: State, packet: Packet, event: e.Event, stamp: Stamp) -
 
 
 def packet_updated(state: State, event: e.PacketUpdated, stamp: Stamp) -> None:
-    """Apply packet_updated."""
+    """Replace its terms, and with them what it takes of its holders."""
     packet = state.packets[event.packet_id]
     before, after = packet.terms, updated_terms(packet.terms, event)
     holders = [packet.owner] if packet.owner else []
@@ -93,7 +93,7 @@ def updated_terms(terms: Terms, event: e.PacketUpdated) -> Terms:
 
 
 def assignment_decision(state: State, event: e.AssignmentDecision, stamp: Stamp) -> None:
-    """Apply assignment_decision."""
+    """Give it an owner, or note why not."""
     packet = state.packets[event.packet_id]
     if event.outcome == "allowed" and event.owner is not None:
         state.take(packet, event.owner)
@@ -114,7 +114,7 @@ def assignment_decision(state: State, event: e.AssignmentDecision, stamp: Stamp)
 
 
 def review_requested(state: State, event: e.ReviewRequested, stamp: Stamp) -> None:
-    """Apply review_requested."""
+    """Note what it waits for."""
     packet = state.packets[event.packet_id]
     packet.request = ReviewRequest(
         point=event.point,
@@ -128,7 +128,7 @@ def review_requested(state: State, event: e.ReviewRequested, stamp: Stamp) -> No
 
 
 def review_recorded(state: State, event: e.ReviewRecorded, stamp: Stamp) -> None:
-    """Apply review_recorded."""
+    """Remember a granted review; a refused one sends the packet back."""
     packet = state.packets[event.packet_id]
     packet.request = None
     if event.granted:
@@ -151,7 +151,7 @@ def review_recorded(state: State, event: e.ReviewRecorded, stamp: Stamp) -> None
 
 
 def review_expired(state: State, event: e.ReviewExpired, stamp: Stamp) -> None:
-    """Apply review_expired."""
+    """Back to waiting, without a review."""
     packet = state.packets[event.packet_id]
     packet.request = None
     if packet.status is PacketStatus.AWAITING_REVIEW:
@@ -162,7 +162,7 @@ def review_expired(state: State, event: e.ReviewExpired, stamp: Stamp) -> None:
 
 
 def handoff_started(state: State, event: e.HandoffStarted, stamp: Stamp) -> None:
-    """Apply handoff_started."""
+    """Reserve room at the target."""
     packet = state.packets[event.packet_id]
     packet.status = PacketStatus.HANDOFF_PENDING
     packet.pending = Pending(
@@ -181,7 +181,7 @@ def handoff_started(state: State, event: e.HandoffStarted, stamp: Stamp) -> None
 
 
 def handoff_completed(state: State, event: e.HandoffCompleted, stamp: Stamp) -> None:
-    """Apply handoff_completed."""
+    """Move it."""
     packet = state.packets[event.packet_id]
     pending = packet.pending
     state.release_target(packet)
@@ -196,10 +196,9 @@ def handoff_completed(state: State, event: e.HandoffCompleted, stamp: Stamp) -> 
     packet_touched(state, packet, event, stamp)
 
 
-def _handoff_refused(
+def handoff_refused(
     state: State, event: e.HandoffDenied | e.HandoffEscalated, stamp: Stamp
 ) -> None:
-    """Apply _handoff_refused."""
     packet = state.packets[event.packet_id]
     outcome = event.outcome if isinstance(event, e.HandoffDenied) else "escalated"
     packet.waiting = Waiting(outcome=outcome, reasons=event.decision.rejected, since=stamp.time)
@@ -207,7 +206,7 @@ def _handoff_refused(
 
 
 def handoff_aborted(state: State, event: e.HandoffAborted, stamp: Stamp) -> None:
-    """Apply handoff_aborted."""
+    """Give the reservation back."""
     packet = state.packets[event.packet_id]
     state.release_target(packet)
     packet.status = PacketStatus.ASSIGNED
@@ -216,7 +215,7 @@ def handoff_aborted(state: State, event: e.HandoffAborted, stamp: Stamp) -> None
 
 
 def ownership_revoked(state: State, event: e.OwnershipRevoked, stamp: Stamp) -> None:
-    """Apply ownership_revoked."""
+    """Take it from its owner."""
     packet = state.packets[event.packet_id]
     unown(state, packet, event.epoch)
     packet.attempts += event.cause in {"member_failed", "retain_denied", "member_gone"}
@@ -226,7 +225,7 @@ def ownership_revoked(state: State, event: e.OwnershipRevoked, stamp: Stamp) -> 
 
 
 def packet_requeued(state: State, event: e.PacketRequeued, stamp: Stamp) -> None:
-    """Apply packet_requeued."""
+    """Put it back into the queue."""
     packet = state.packets[event.packet_id]
     unown(state, packet, event.epoch)
     packet.attempts += 1
@@ -234,7 +233,7 @@ def packet_requeued(state: State, event: e.PacketRequeued, stamp: Stamp) -> None
 
 
 def unown(state: State, packet: Packet, epoch: int) -> None:
-    """Apply unown."""
+    """Leave it without an owner, under the next epoch."""
     state.release_target(packet)
     state.drop(packet)
     packet.status, packet.epoch, packet.waiting, packet.request = (
@@ -247,7 +246,7 @@ def unown(state: State, packet: Packet, epoch: int) -> None:
 
 
 def checkpoint_committed(state: State, event: e.CheckpointCommitted, stamp: Stamp) -> None:
-    """Apply checkpoint_committed."""
+    """Progress: the attempts start over."""
     packet = state.packets[event.packet_id]
     packet.context = event.context
     packet.attempts = 0
@@ -256,10 +255,9 @@ def checkpoint_committed(state: State, event: e.CheckpointCommitted, stamp: Stam
     packet_touched(state, packet, event, stamp)
 
 
-def _packet_ended(
+def packet_ended(
     state: State, event: e.PacketCompleted | e.PacketFailed | e.PacketCancelled, stamp: Stamp
 ) -> None:
-    """Apply _packet_ended."""
     packet = state.packets[event.packet_id]
     state.release_target(packet)
     state.drop(packet)
@@ -278,7 +276,7 @@ def _packet_ended(
 
 
 def write_refused(state: State, event: e.WriteRefused, _: Stamp) -> None:
-    """Apply write_refused."""
+    """Remember whom, so that a zombie is recorded once."""
     packet = state.packets[event.packet_id]
     seen = (event.member_id, event.claimed_epoch)
     packet.refused = (*packet.refused, seen)[-REFUSALS_REMEMBERED_MAX:]
