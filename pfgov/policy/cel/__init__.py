@@ -26,6 +26,7 @@ from pfgov.policy.cel.ir import Access, Checked
 from pfgov.policy.cel.library import STANDARD, Function
 from pfgov.policy.cel.parser import parse
 from pfgov.policy.cel.syntax import Ast
+from pfgov.policy.cel.trace import Comparison, Trace, trace
 from pfgov.policy.cel.types import (
     BOOL,
     BYTES,
@@ -47,6 +48,7 @@ from pfgov.policy.cel.types import (
     Record,
     StringType,
 )
+from pfgov.policy.cel.unparse import unparse
 from pfgov.policy.cel.values import Duration, Timestamp, Uint
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "CelSyntaxError",
     "CelType",
     "Checked",
+    "Comparison",
     "Constant",
     "Duration",
     "Environment",
@@ -85,10 +88,13 @@ __all__ = [
     "Record",
     "StringType",
     "Timestamp",
+    "Trace",
     "Uint",
     "check",
     "exact",
     "parse",
+    "trace",
     "types",
+    "unparse",
     "value_of",
 ]

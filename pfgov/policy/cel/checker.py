@@ -24,6 +24,7 @@ from pfgov.policy.cel.types import (
     BOOL,
     DOUBLE,
     DYN,
+    FREE,
     INT,
     NULL,
     STRING,
@@ -38,6 +39,7 @@ from pfgov.policy.cel.types import (
     StringType,
     fits,
     join,
+    settled,
 )  # fmt: skip
 from pfgov.policy.cel.values import Uint
 
@@ -84,7 +86,7 @@ def check(
     paths = accesses(root, checker.named)
     roots = frozenset(access.path[0] for access in paths)
     return ir.Checked(
-        ast.source, root, root.type, estimate.cost, estimate.size, checker.slots, roots, paths,
+        ast.source, root, settled(root.type), estimate.cost, estimate.size, checker.slots, roots, paths,
         checker.named,
     )  # fmt: skip
 
@@ -216,9 +218,19 @@ class _Checker:
             if not (isinstance(declaration, Constant) and type(declaration.value) is not str
                     and "." not in known)
         ]  # fmt: skip
+        if self.lenient:
+            return self.unbound(node, name)
         locals_ = [local.name for local in self.scope]
         hint = did_you_mean(name, [*names, *locals_])
         return self.problem("cel.unknown_name", f"unknown name `{name}`", node, hint)
+
+    def unbound(self, node: syntax.Node, name: str) -> ir.Node:
+        """An unknown name in a lenient check: an error only if it is evaluated."""
+
+        def fail() -> object:
+            raise CelError(f"unbound: {name}")
+
+        return ir.Call(node.span, DYN, Function.simple(name, (), DYN, fail), ())
 
     def namespaces(self, name: str) -> list[str]:
         """Declared names that begin with ``name.``."""
@@ -281,7 +293,7 @@ class _Checker:
                     self.mismatch("cel.type", f"the keys of {type_} are not strings", node)
                 return Field(value, optional=True)
             case OptionalType(elem=elem):
-                inner = self.field(elem, node)
+                inner = self.field(settled(elem), node)
                 return Field(OptionalType(_unwrapped(inner.type)))
             case _:
                 if type_ != DYN:
@@ -291,7 +303,7 @@ class _Checker:
 
     def index(self, node: syntax.Index) -> ir.Node:
         operand, key = self.node(node.operand), self.node(node.key)
-        result = self.item(operand.type, key, node)
+        result = settled(self.item(operand.type, key, node))
         if node.optional:
             return ir.OptionalAccess(node.span, OptionalType(_unwrapped(result)), operand, key)
         return ir.Index(node.span, result, operand, key)
@@ -319,7 +331,7 @@ class _Checker:
             case Record() if fits(key.type, STRING):
                 return DYN
             case OptionalType(elem=elem):
-                return OptionalType(_unwrapped(self.item(elem, key, node)))
+                return OptionalType(_unwrapped(self.item(settled(elem), key, node)))
             case _:
                 if type_ != DYN:
                     self.mismatch("cel.type", f"{type_} cannot be indexed", node)
@@ -363,6 +375,8 @@ class _Checker:
     def unknown_function(self, node: syntax.Call) -> ir.Node:
         wants_member = node.target is not None
         name = node.function
+        if self.lenient:
+            return self.unbound(node, name)
         found = self.environment.functions.get(name)
         if found is not None:
             hint = f"write {name}(x)" if wants_member else f"write x.{name}(...)"
@@ -470,7 +484,7 @@ class _Checker:
 
     def local(self, node: syntax.Node, name: str, type_: CelType) -> ir.Local:
         self.slots += 1
-        return ir.Local(node.span, type_, name, self.slots - 1)
+        return ir.Local(node.span, settled(type_), name, self.slots - 1)
 
     def within(self, locals_: Sequence[ir.Local], node: syntax.Node | None) -> ir.Node | None:
         if node is None:
@@ -553,7 +567,7 @@ def _unwrapped(type_: CelType) -> CelType:
 
 def _joined(types: Sequence[CelType]) -> CelType:
     if not types:
-        return DYN
+        return FREE
     result = types[0]
     for type_ in types[1:]:
         result = join(result, type_)

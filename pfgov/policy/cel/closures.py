@@ -29,7 +29,7 @@ from pfgov.policy.cel.values import (
 Frame = list[Any]
 Closure = Callable[[Frame], object]
 Compile = Callable[[ir.Node], Closure]
-Observe = Callable[[ir.Node, Closure], Closure]
+Observe = Callable[[ir.Checked, ir.Node, Closure], Closure]
 
 ABSENT: Final = object()
 

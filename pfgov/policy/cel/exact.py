@@ -98,7 +98,7 @@ class _Compiler:
 
     def compile(self, node: ir.Node) -> Closure:
         closure = self.closure(node)
-        return closure if self.observe is None else self.observe(node, closure)
+        return closure if self.observe is None else self.observe(self.checked, node, closure)
 
     def optional(self, node: ir.Node | None) -> Closure | None:
         return None if node is None else self.compile(node)

@@ -17,6 +17,7 @@ from pfgov.policy.cel.types import (
     DOUBLE,
     DURATION,
     DYN,
+    FREE,
     INT,
     NULL,
     STRING,
@@ -326,7 +327,7 @@ def _lists_and_sets() -> Iterable[Function]:
 def _optionals() -> Iterable[Function]:
     c = containers
     yield _global("optional.of", c.optional_of, ((_A,), _OPT_A), result_size=_first_size)
-    yield _global("optional.none", c.optional_none, ((), OptionalType(DYN)))
+    yield _global("optional.none", c.optional_none, ((), OptionalType(FREE)))
     yield _global(
         "optional.ofNonZeroValue", c.optional_of_non_zero, ((_A,), _OPT_A), result_size=_first_size
     )
@@ -398,6 +399,6 @@ TYPE_NAMES: Final[Mapping[str, CelType]] = MappingProxyType({
     "bool": BOOL, "int": INT, "uint": UINT, "double": DOUBLE, "string": STRING, "bytes": BYTES,
     "null_type": NULL, "list": ListType(DYN), "map": MapType(DYN, DYN), "type": TypeType(DYN),
     "google.protobuf.Timestamp": TIMESTAMP, "google.protobuf.Duration": DURATION,
-    "optional_type": OptionalType(DYN), "dyn": DYN,
+    "optional_type": OptionalType(DYN),
 })  # fmt: skip
 """Identifiers that denote types."""

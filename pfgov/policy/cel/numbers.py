@@ -29,8 +29,8 @@ TIMESTAMP_MIN: Final = -62_135_596_800 * 10**9
 TIMESTAMP_MAX: Final = 253_402_300_800 * 10**9 - 1
 """9999-12-31T23:59:59.999999999Z."""
 
-DURATION_MAX: Final = 315_576_000_000 * 10**9
-"""About 10,000 years, the bound of google.protobuf.Duration."""
+DURATION_MAX: Final = INT_MAX
+"""About 292 years: a duration is a 64-bit count of nanoseconds, as in cel-go."""
 
 
 def int64(value: int) -> int:
@@ -70,11 +70,11 @@ def duration(ns: int) -> Duration:
     """The duration of *ns* nanoseconds.
 
     Raises:
-        CelError: It is longer than about 10,000 years.
+        CelError: It is longer than about 292 years.
     """
-    if -DURATION_MAX <= ns <= DURATION_MAX:
+    if -DURATION_MAX - 1 <= ns <= DURATION_MAX:
         return Duration(ns)
-    raise CelError("duration overflow: more than 10,000 years")
+    raise CelError("duration overflow: more than 292 years")
 
 
 # --- arithmetic -----------------------------------------------------------------------------

@@ -152,6 +152,8 @@ NULL: Final = Simple("null")
 TIMESTAMP: Final = Simple("timestamp")
 DURATION: Final = Simple("duration")
 DYN: Final = Simple("dyn")
+FREE: Final = TypeParam("_")
+"""What the items of an empty list are: nothing yet."""
 
 
 def is_number(type_: CelType) -> bool:
@@ -207,15 +209,13 @@ def fits(given: CelType, wanted: CelType, bindings: dict[str, CelType] | None = 
 
 def _bind(param: TypeParam, given: CelType, bindings: dict[str, CelType]) -> bool:
     bound = bindings.get(param.name)
-    if bound is None or bound == DYN:
+    if bound is None or bound in (DYN, FREE):
         bindings[param.name] = given
         return True
     if fits(given, bound):
         bindings[param.name] = join(given, bound)
         return True
-    if given == DYN or is_dynamic(given):
-        return True
-    return False
+    return is_dynamic(given)
 
 
 def is_dynamic(type_: CelType) -> bool:
@@ -229,11 +229,16 @@ def is_dynamic(type_: CelType) -> bool:
             return type_ == DYN
 
 
+def settled(type_: CelType) -> CelType:
+    """*type_* with nothing left open: what was free becomes ``dyn``."""
+    return substitute(type_, {FREE.name: DYN})
+
+
 def substitute(type_: CelType, bindings: Mapping[str, CelType]) -> CelType:
-    """*type_* with its type parameters replaced; an unbound one becomes ``dyn``."""
+    """*type_* with its type parameters replaced; an unbound one becomes ``dyn`` (but free stays)."""
     match type_:
         case TypeParam(name=name):
-            return bindings.get(name, DYN)
+            return bindings.get(name, FREE if type_ == FREE else DYN)
         case ListType(elem=elem, max_items=bound):
             return ListType(substitute(elem, bindings), bound)
         case MapType(key=key, value=value, max_items=bound):
@@ -246,8 +251,10 @@ def substitute(type_: CelType, bindings: Mapping[str, CelType]) -> CelType:
 
 def join(left: CelType, right: CelType) -> CelType:
     """The narrowest type that holds values of both, with the wider bounds; else ``dyn``."""
-    if left == right:
+    if left == right or right == FREE:
         return left
+    if left == FREE:
+        return right
     match left, right:
         case StringType(), StringType():
             allowed = None
@@ -259,24 +266,17 @@ def join(left: CelType, right: CelType) -> CelType:
         case NumberType(name=a), NumberType(name=b) if a == b:
             return plain(left)
         case ListType(), ListType():
-            return ListType(
-                _join_inner(left.elem, right.elem), _wider(left.max_items, right.max_items)
-            )
+            return ListType(join(left.elem, right.elem), _wider(left.max_items, right.max_items))
         case MapType(), MapType():
             return MapType(
-                _join_inner(left.key, right.key),
-                _join_inner(left.value, right.value),
+                join(left.key, right.key),
+                join(left.value, right.value),
                 _wider(left.max_items, right.max_items),
             )
         case OptionalType(elem=a), OptionalType(elem=b):
-            return OptionalType(_join_inner(a, b))
+            return OptionalType(join(a, b))
         case _:
             return DYN
-
-
-def _join_inner(left: CelType, right: CelType) -> CelType:
-    # An empty list literal is list(dyn) with nothing in it: the other side says what it is.
-    return join(left, right)
 
 
 def _wider(left: int | None, right: int | None) -> int | None:
