@@ -86,6 +86,10 @@ def terms_facts(terms: Terms) -> Facts:
     }
 
 
+TERMS_FACTS = frozenset(terms_facts(Terms(workload_type="")))
+"""Facts of a packet that only its terms decide."""
+
+
 def packet_facts(packet: Packet, terms: Facts) -> Facts:
     """Return everything about *packet* that a policy may read; *terms* as :func:`terms_facts` made them."""
     facts = dict(terms)

@@ -199,6 +199,7 @@ def handoff_completed(state: State, event: e.HandoffCompleted, stamp: Stamp) -> 
 def handoff_refused(
     state: State, event: e.HandoffDenied | e.HandoffEscalated, stamp: Stamp
 ) -> None:
+    """Note why the owner keeps the packet."""
     packet = state.packets[event.packet_id]
     outcome = event.outcome if isinstance(event, e.HandoffDenied) else "escalated"
     packet.waiting = Waiting(outcome=outcome, reasons=event.decision.rejected, since=stamp.time)
@@ -258,6 +259,7 @@ def checkpoint_committed(state: State, event: e.CheckpointCommitted, stamp: Stam
 def packet_ended(
     state: State, event: e.PacketCompleted | e.PacketFailed | e.PacketCancelled, stamp: Stamp
 ) -> None:
+    """End a packet: completed, failed or cancelled."""
     packet = state.packets[event.packet_id]
     state.release_target(packet)
     state.drop(packet)

@@ -12,8 +12,8 @@ from itertools import chain, islice
 
 from pfgov import commands as c
 from pfgov import events as e
-from pfgov.lifecycle import OWNED, MemberStatus
-from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
+from pfgov.lifecycle import OWNED, MemberStatus, PacketStatus
+from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX, MICRO
 from pfgov.records import Member, Packet
 from pfgov.state import State
 
@@ -101,6 +101,7 @@ def due(
         _members(state, now),
         _owned(state, memory, now),
         _waiting(state, memory, now),
+        _rebalance(state, now),
     )
     return list(islice(every, limit))
 
@@ -261,3 +262,56 @@ def _may_try(state: State, memory: Memory, packet: Packet, now: int) -> bool:
         or (waits_for_room and last.freed != state.freed)
         or now >= last.retry_at
     )
+
+
+# --- rebalancing --------------------------------------------------------------------------
+
+
+def _rebalance(state: State, now: int) -> Iterator[c.Action]:
+    """Move a few packets from the fullest member to the emptiest while the gain is worth a move.
+
+    Off while ``rebalance_budget`` is 0.  A packet that moved less than ``rebalance_cooldown`` ago stays, and a gain
+    below ``rebalance_gain_permille`` moves nothing, so that the fleet comes to rest.
+    """
+    settings = state.settings
+    fleet = [m for m in state.roster() if m.status is MemberStatus.ACTIVE]
+    if not settings.rebalance_budget or len(fleet) < 2:
+        return
+    active = {m.member_id: m.active for m in fleet}
+    moved: set[str] = set()
+    for _ in range(settings.rebalance_budget):
+        fullest = max(fleet, key=lambda m: (_fill(m, active[m.member_id]), m.member_id))
+        emptiest = min(fleet, key=lambda m: (_fill(m, active[m.member_id]), m.member_id))
+        ours, theirs = active[fullest.member_id], active[emptiest.member_id]
+        gain = _fill(fullest, ours - 1) - _fill(emptiest, theirs + 1)
+        whole = max(_fill(fullest, ours), 1)
+        if gain <= 0 or gain * 1_000 < whole * settings.rebalance_gain_permille:
+            return
+        packet_id = _movable(state, fullest.member_id, moved, now)
+        if packet_id is None:
+            return
+        moved.add(packet_id)
+        active[fullest.member_id], active[emptiest.member_id] = ours - 1, theirs + 1
+        yield c.HandOff(packet_id=packet_id, target=emptiest.member_id, reason="rebalance")
+
+
+def _fill(member: Member, active: int) -> int:
+    """Return how full *member* would be with *active* packets, in millionths of its share of the work."""
+    tasks = member.capacity.get("tasks")
+    share = tasks // MICRO if tasks else member.weight
+    return active * MICRO // max(share, 1)
+
+
+def _movable(state: State, member_id: str, moved: set[str], now: int) -> str | None:
+    """Return the least urgent packet of *member_id* that may move now, the first by id among equals."""
+    cooled = now - state.settings.rebalance_cooldown
+    candidates = [
+        (packet.terms.priority, packet_id)
+        for packet_id in state.owned.get(member_id, ())
+        if packet_id not in moved
+        and (packet := state.packets[packet_id]).status is PacketStatus.ASSIGNED
+        and packet.moved_at <= cooled
+        and packet.terms.handoff.allowed
+        and packet.waiting is None
+    ]
+    return min(candidates)[1] if candidates else None

@@ -127,7 +127,7 @@ def _judge_registration(ctx: Context, event: e.MemberRegistered) -> Verdict:
         reason="",
         now=ctx.now,
     )
-    return active_policy(ctx).judge(question, [member_facts(_candidate(event))])[0]
+    return active_policy(ctx).judge(question, [member_facts(_candidate(event))], validated=True)[0]
 
 
 def _denied(ctx: Context, member_id: str, event: e.MemberRegistered, verdict: Verdict) -> Decided:

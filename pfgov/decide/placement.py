@@ -9,12 +9,21 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from pfgov import events as e
 from pfgov.commands import Obligation, View
 from pfgov.decide.context import MEMO_MAX, Context, NeedsViewError
-from pfgov.facts import Facts, member_facts, member_load, packet_facts, principal_facts, terms_facts
+from pfgov.facts import (
+    TERMS_FACTS,
+    Facts,
+    member_facts,
+    member_load,
+    packet_facts,
+    principal_facts,
+    terms_facts,
+)
 from pfgov.limits import NEAREST_LOSERS_MAX, REASONS_PER_LOSER_MAX, REJECTED_RULES_MAX
 from pfgov.policy import PolicySet, Question
 from pfgov.records import ENCODE, Member, Packet
@@ -90,7 +99,7 @@ def judge(
     memo = _memo_key(ctx, policy, packet, point, members, source, reason)
     verdicts = ctx.tools.verdicts.get(memo) if memo is not None else None
     if verdicts is None:
-        load = policy.reads_load(point)
+        load = point in policy.reads_load
         question = Question(
             point=point,
             action=point.value,
@@ -100,7 +109,9 @@ def judge(
             reason=reason,
             now=ctx.now,
         )
-        verdicts = policy.judge(question, [facts_of(ctx, member, load=load) for member in members])
+        verdicts = policy.judge(
+            question, [facts_of(ctx, member, load=load) for member in members], validated=True
+        )
         if memo is not None:
             if len(ctx.tools.verdicts) >= MEMO_MAX:
                 ctx.tools.verdicts.clear()
@@ -126,11 +137,27 @@ def _memo_key(
 
     Only where no clause reads what changes from packet to packet: load, time, the asker, the packet's history.
     """
-    if ctx.state.expiring or members is not ctx.state.roster() or not policy.is_timeless(point):
+    if (
+        ctx.state.expiring
+        or members is not ctx.state.roster()
+        or not _reads_only_terms(policy, point)
+    ):
         return None
     return (
         policy.digest, point, packet.terms, ctx.state.fleet, source.member_id if source else None, reason,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _reads_only_terms(policy: PolicySet, point: Point) -> bool:
+    """Whether the verdict depends on nothing but the packet's terms and the members as they are."""
+    if point in policy.reads_load or point in policy.reads_time:
+        return False
+    for path in policy.reads[point]:
+        root, _, rest = path.partition(".")
+        if root == "principal" or (root == "packet" and rest.partition(".")[0] not in TERMS_FACTS):
+            return False
+    return True
 
 
 def _terms_facts(ctx: Context, packet: Packet) -> Facts:

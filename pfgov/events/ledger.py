@@ -41,7 +41,7 @@ class Configuration(Part, frozen=True, kw_only=True):
     pressure_high: str = "0.9"
     pressure_low: str = "0.7"
     rebalance_gain_permille: int = 250
-    rebalance_budget: int = 16
+    rebalance_budget: int = 0
     rebalance_cooldown: int = 60_000_000
     flap_limit: int = 3
     flap_window: int = 60_000_000

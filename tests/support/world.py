@@ -19,7 +19,7 @@ from pfgov.policy import PolicySet
 from pfgov.records import Member, Packet, Stamp
 from pfgov.scheduling.registry import scheduler
 from pfgov.state import State
-from pfgov.verdicts import ALLOW, Verdict
+from pfgov.verdicts import ALLOW, Point, Verdict, combine, reserved
 
 START = 1_782_331_200_000_000
 SECOND = 1_000_000
@@ -39,23 +39,18 @@ class FakePolicy:
     ) -> None:
         self.rule = rule
 
-    def judge(self, question: Any, members: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    reads_load = frozenset(Point)
+    reads_time = frozenset(Point)
+
+    def judge(
+        self, question: Any, members: Sequence[Mapping[str, Any]], *, validated: bool = False
+    ) -> list[Verdict]:
         """Ask the test's rule about each member."""
         return [self.rule(question.point.value, question.packet, member) for member in members]
-
-    def reads_load(self, _: object) -> bool:
-        """Say yes: a test's rule may read anything."""
-        return True
-
-    def is_timeless(self, _: object) -> bool:
-        """Say no: nothing is remembered."""
-        return False
 
 
 def active_only(point: str, _: object, member: Mapping[str, Any]) -> Verdict:
     """Allow whoever is ACTIVE, and everybody at retain."""
-    from pfgov.verdicts import combine, reserved
-
     if point in {"retain", "register"} or member["status"] == "ACTIVE":
         return ALLOW
     return combine((reserved("lifecycle", f"{member['id']} is {member['status']}"),))

@@ -67,7 +67,7 @@ def test_decide_every_table_is_complete() -> None:
     assert set(RULES) == set(c.AnyAction.__args__)
 
 
-@pytest.mark.parametrize(("event", "status"), ROWS, ids=lambda v: str(v))
+@pytest.mark.parametrize(("event", "status"), ROWS, ids=str)
 def test_decide_every_member_row_is_reachable(event: str, status: MemberStatus | None) -> None:
     """A row of the member table that no command reaches is a promise nobody can use."""
     world = World()
@@ -88,7 +88,7 @@ ILLEGAL = [
 ]
 
 
-@pytest.mark.parametrize(("event", "status"), ILLEGAL, ids=lambda v: str(v))
+@pytest.mark.parametrize(("event", "status"), ILLEGAL, ids=str)
 def test_decide_every_other_member_row_is_refused(event: str, status: MemberStatus) -> None:
     """A transition that the table does not have must be refused by name and leave no entry."""
     world = World()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from support.world import OPERATOR, SECOND, FakePolicy, World, active_only
+from support.world import OPERATOR, SECOND, FakePolicy, World
 
 from pfgov import commands as c
 from pfgov import events as e
@@ -25,7 +25,7 @@ COMMITMENT = c.Commitment(digest="ab" * 32, size=64)
 
 
 def test_decide_a_dead_owner_loses_its_packet_and_cannot_write() -> None:
-    """After a death the packet moves on under the next epoch, and the old owner's late write is refused and recorded once."""
+    """After a death the packet moves on under a new epoch; the old owner's late write is refused and recorded once."""
     world = World()
     world.member("m")
     world.packet("p")
@@ -454,3 +454,28 @@ def test_decide_folding_gives_the_same_rows() -> None:
         again.load_row(table, key, fresh.row(table, key))
         assert again.row(table, key) == fresh.row(table, key)
     assert ENCODE(sorted(fresh.unowned)) == ENCODE(world.state.unowned)
+
+
+def test_decide_rebalancing_comes_to_rest() -> None:
+    """A joiner gets a fair share within the budget per tick, and then nothing moves any more."""
+    world = World()
+    world.do(c.Configure(settings=(("rebalance_budget", "2"), ("rebalance_cooldown", "10"))))
+    world.member("m")
+    for i in range(10):
+        world.packet(f"p{i}")
+    world.member("n")
+    assert len(world.state.owned["m"]) == 10
+    world.settle()
+    assert len(world.state.owned["m"]) == 10, "nothing moves before its cooldown"
+    world.wait(11)
+    from pfgov.decide import due
+
+    moves = due(world.state, world.memory, world.leases, world.now)
+    assert [type(move) for move in moves] == [c.HandOff, c.HandOff]
+    world.settle()
+    shares = sorted(len(owned) for owned in world.state.owned.values())
+    assert shares[0] >= 4
+    world.wait(60)
+    size = world.state.size
+    world.settle()
+    assert world.state.size == size
