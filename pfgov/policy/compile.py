@@ -1,0 +1,344 @@
+"""From policies as written to rules that can be evaluated, or to every problem in them.
+
+Each expression is parsed once and checked once for every shape of facts that its rule meets: at
+``register`` there is no packet, at ``export`` no member.  Variables and definitions become named
+sub-expressions, params constants.  All problems of all files are collected before one is raised.
+This module evaluates nothing; :mod:`pfgov.policy.judge` does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pfgov.policy import document, limits, params
+from pfgov.policy.cel import CelLoadError, Checked, Constant, Environment, check, parse
+from pfgov.policy.cel.syntax import Ast
+from pfgov.policy.cel.types import BOOL
+from pfgov.policy.clauses import Message, PlannedRule, clause_of
+from pfgov.policy.facts import ROOTS, ROOTS_AT
+from pfgov.policy.functions import FUNCTIONS
+from pfgov.policy.messages import TemplateError, split
+from pfgov.policy.model import KERNEL, Bundle, Definitions, ParamValue, Policy, Rule, Text, Variable
+from pfgov.policy.names import Mention, mentions
+from pfgov.policy.policyset import PolicySet, make_set
+from pfgov.policy.problems import PolicyErrors, Problem, did_you_mean
+from pfgov.verdicts import Point
+
+Shape = tuple[str, ...]
+
+AUTHOR_ROOTS: Final = ("params", "variables", "defs")
+
+
+def compile_set(
+    policies: Sequence[Policy], definitions: Sequence[Definitions], *, generated: bool = True
+) -> PolicySet:
+    """Compile *policies* (the kernel among them) into a set.
+
+    With *generated* the fast evaluator is used, else only the exact one.
+
+    Raises:
+        PolicyErrors: With every problem of every policy.
+        PolicyError: The set is too large to be recorded.
+    """
+    assert any(policy.name == KERNEL for policy in policies), "no set without the kernel"
+    compiler = Compiler(definitions)
+    planned = [compiler.policy(policy) for policy in policies]
+    compiler.all_definitions()
+    total = sum(len(policy.rules) for policy in policies)
+    if len(policies) > limits.POLICIES_MAX or total > limits.RULES_PER_SET_MAX:
+        where = policies[-1].place
+        compiler.problems.append(
+            where.problem(
+                "policy.too_many",
+                f"{len(policies)} policies with {total} rules: at most {limits.POLICIES_MAX} "
+                f"with {limits.RULES_PER_SET_MAX}",
+            )
+        )
+    if compiler.problems:
+        raise PolicyErrors(compiler.problems)
+    used = {text.text for policy in policies for text in policy.imports}
+    bundle = Bundle(
+        policies=tuple(sorted(policies, key=lambda policy: policy.name)),
+        definitions=tuple(
+            sorted((d for d in definitions if d.name in used), key=lambda item: item.name)
+        ),
+    )
+    rules = {point: _at(point, planned) for point in Point}
+    return make_set(bundle, document.encode(bundle), rules, generated=generated)
+
+
+def _at(
+    point: Point, planned: Sequence[Mapping[Point, Sequence[PlannedRule]]]
+) -> list[PlannedRule]:
+    return [rule for policy in planned for rule in policy.get(point, ())]
+
+
+@dataclass(slots=True)
+class Scope:
+    """The names of one policy at one shape, and why some of them do not exist there."""
+
+    environment: Environment
+    broken: dict[tuple[str, str], list[Problem]] = field(default_factory=dict)
+
+
+class Compiler:
+    """Compiles policies against one collection of definitions; collects ``problems``."""
+
+    def __init__(self, definitions: Sequence[Definitions]) -> None:
+        self.problems: list[Problem] = []
+        self._definitions = {item.name: item for item in definitions}
+        self._asts: dict[tuple[str, int, int, str], Ast | None] = {}
+
+    def policy(self, policy: Policy) -> dict[Point, list[PlannedRule]]:
+        """Return the rules of *policy* at each of its decision points."""
+        self._check_imports(policy)
+        scopes: dict[Shape, Scope] = {}
+        planned: dict[Point, list[PlannedRule]] = {}
+        for rule in policy.rules:
+            made: dict[Shape, PlannedRule | None] = {}
+            for point in rule.on:
+                shape = ROOTS_AT[point]
+                if shape not in scopes:
+                    scopes[shape] = self._scope(policy, shape)
+                if shape not in made:
+                    made[shape] = self._rule(policy, rule, point, scopes[shape])
+                ready = made[shape]
+                if ready is not None:
+                    planned.setdefault(point, []).append(ready)
+        self._unreachable_variables(policy, scopes)
+        return planned
+
+    def all_definitions(self) -> None:
+        """Check the definitions that no policy imports, so that their mistakes are found, too."""
+        shape = tuple(ROOTS)
+        for definitions in self._definitions.values():
+            scope = Scope(Environment({}))
+            self._define(definitions, _roots(shape), {}, {}, scope)
+            for problems in scope.broken.values():
+                self.problems += problems
+
+    # --- names --------------------------------------------------------------------------------
+
+    def _check_imports(self, policy: Policy) -> None:
+        origin: dict[str, str] = {}
+        for text in policy.imports:
+            found = self._definitions.get(text.text)
+            if found is None:
+                known = self._definitions
+                hint = did_you_mean(text.text, known) or (
+                    f"known definitions: {', '.join(sorted(known))}"
+                    if known
+                    else "no file here has kind: Definitions"
+                )
+                self.problems.append(
+                    text.problem(
+                        "policy.unknown_import",
+                        f"there are no definitions named `{text.text}`",
+                        hint=hint,
+                    )
+                )
+                continue
+            for name in [item.name for item in found.params] + [v.name for v in found.variables]:
+                if name in origin:
+                    self.problems.append(
+                        text.problem(
+                            "policy.duplicate_name",
+                            f"`defs.{name}` comes from {origin[name]} and {found.name}",
+                            hint="rename one of them",
+                        )
+                    )
+                origin[name] = found.name
+
+    def _scope(self, policy: Policy, shape: Shape) -> Scope:
+        roots = _roots(shape)
+        named: dict[str, Checked] = {}
+        constants: dict[str, Constant] = {}
+        scope = Scope(Environment({}))
+        for text in policy.imports:
+            found = self._definitions.get(text.text)
+            if found is not None:
+                self._define(found, roots, named, constants, scope)
+        for param in policy.params:
+            constants[f"params.{param.name}"] = _constant(param.type, param.value)
+        for variable in policy.variables:
+            self._variable("variables", variable, roots, named, constants, scope)
+        scope.environment = _environment(roots, named, constants)
+        return scope
+
+    def _define(
+        self,
+        found: Definitions,
+        roots: Mapping[str, object],
+        named: dict[str, Checked],
+        constants: dict[str, Constant],
+        scope: Scope,
+    ) -> None:
+        own_named: dict[str, Checked] = {}
+        own: dict[str, Constant] = {}
+        for param in found.params:
+            own[f"defs.{param.name}"] = _constant(param.type, param.value)
+        for variable in found.variables:
+            self._variable("defs", variable, roots, own_named, own, scope)
+        named.update(own_named)
+        constants.update(own)
+
+    def _variable(
+        self,
+        prefix: str,
+        variable: Variable,
+        roots: Mapping[str, object],
+        named: dict[str, Checked],
+        constants: dict[str, Constant],
+        scope: Scope,
+    ) -> None:
+        text = variable.expression
+        ast = self._parse(text)
+        key = (prefix, variable.name)
+        if ast is None:
+            scope.broken[key] = []
+            return
+        inner = self._borrowed(ast, roots, scope, text, None)
+        if inner is not None:
+            scope.broken[key] = inner
+            return
+        try:
+            environment = _environment(roots, named, constants)
+            named[f"{prefix}.{variable.name}"] = check(ast, environment, None)
+        except CelLoadError as error:
+            scope.broken[key] = [_placed(text, problem) for problem in error.problems]
+
+    def _unreachable_variables(self, policy: Policy, scopes: Mapping[Shape, Scope]) -> None:
+        """Report a variable that makes no sense at any shape of facts, even if nobody uses it."""
+        for variable in policy.variables:
+            key = ("variables", variable.name)
+            found = [scope.broken[key] for scope in scopes.values() if key in scope.broken]
+            if scopes and len(found) == len(scopes):
+                self.problems += found[0]
+
+    # --- rules --------------------------------------------------------------------------------
+
+    def _rule(self, policy: Policy, rule: Rule, point: Point, scope: Scope) -> PlannedRule | None:
+        before = len(self.problems)
+        when = self._condition(rule.when, point, scope)
+        condition = self._condition(rule.condition, point, scope)
+        message = self._message(rule.message, point, scope)
+        if len(self.problems) > before:
+            return None
+        return PlannedRule(
+            policy=policy.name,
+            rule=rule,
+            shadow=policy.mode == "shadow",
+            when=when,
+            condition=condition,
+            message=message,
+            clause=clause_of(rule.kind, when, condition),
+        )
+
+    def _condition(self, text: Text | None, point: Point, scope: Scope) -> Checked | None:
+        if text is None:
+            return None
+        ast = self._parse(text)
+        if ast is None:
+            return None
+        roots = _roots(ROOTS_AT[point])
+        inner = self._borrowed(ast, roots, scope, text, point)
+        if inner is not None:
+            self.problems += inner
+            return None
+        try:
+            return check(ast, scope.environment, BOOL)
+        except CelLoadError as error:
+            self.problems += [_placed(text, problem) for problem in error.problems]
+            return None
+
+    def _message(self, text: Text | None, point: Point, scope: Scope) -> Message | None:
+        if text is None:
+            return None
+        try:
+            pieces, paths = split(text.text)
+        except TemplateError as error:
+            self.problems.append(
+                text.problem("policy.message", str(error), 1, error.offset + 1, error.hint)
+            )
+            return None
+        roots = _roots(ROOTS_AT[point])
+        values: list[Checked] = []
+        for path, offset in paths:
+            shifted = Text(path, text.place, None)
+            try:
+                ast = parse(path)
+                inner = self._borrowed(ast, roots, scope, shifted, point)
+                if inner is None:
+                    values.append(check(ast, scope.environment, None))
+                    continue
+                found = [(problem.message, problem.hint) for problem in inner]
+            except CelLoadError as error:
+                found = [(problem.message, problem.hint) for problem in error.problems]
+            for message, hint in found:
+                self.problems.append(
+                    text.problem(
+                        "policy.message", f"in the message: {message}", 1, offset + 1, hint
+                    )
+                )
+        return Message(tuple(pieces), tuple(values)) if len(values) == len(paths) else None
+
+    def _borrowed(
+        self,
+        ast: Ast,
+        roots: Mapping[str, object],
+        scope: Scope,
+        text: Text,
+        point: Point | None,
+    ) -> list[Problem] | None:
+        """Return the problems of names that exist, only not here; None when there are none."""
+        found: list[Problem] = []
+        for mention in mentions(ast):
+            if mention.root in ROOTS and mention.root not in roots:
+                found.append(_not_here(text, mention, point))
+            elif mention.member is not None:
+                found += scope.broken.get((mention.root, mention.member), ())
+        broken = any((m.root, m.member) in scope.broken for m in mentions(ast) if m.member)
+        return found if found or broken else None
+
+    def _parse(self, text: Text) -> Ast | None:
+        key = (text.place.file, text.place.line, text.place.column, text.text)
+        if key not in self._asts:
+            try:
+                self._asts[key] = parse(text.text)
+            except CelLoadError as error:
+                self.problems += [_placed(text, problem) for problem in error.problems]
+                self._asts[key] = None
+        return self._asts[key]
+
+
+def _roots(shape: Shape) -> dict[str, object]:
+    return {name: ROOTS[name].type for name in shape}
+
+
+def _environment(
+    roots: Mapping[str, object], named: Mapping[str, Checked], constants: Mapping[str, Constant]
+) -> Environment:
+    types = {name: ROOTS[name].type for name in roots}
+    return Environment(types, FUNCTIONS, named=named, constants=constants)
+
+
+def _constant(type_name: str, value: ParamValue) -> Constant:
+    return Constant(params.cel_value(type_name, value), params.cel_type(type_name, value))
+
+
+def _placed(text: Text, problem: object) -> Problem:
+    from pfgov.policy.cel.errors import Problem as CelProblem
+
+    assert isinstance(problem, CelProblem)
+    return text.problem(problem.code, problem.message, problem.line, problem.column, problem.hint)
+
+
+def _not_here(text: Text, mention: Mention, point: Point | None) -> Problem:
+    where = f"at {point.value}" if point else "at every decision point of this policy"
+    return text.problem(
+        "policy.root_unavailable",
+        f"`{mention.root}` does not exist {where}",
+        mention.line,
+        mention.column,
+        "give the rule its own `on` without that decision point",
+    )

@@ -1,0 +1,85 @@
+"""What can be wrong with policy files: positioned problems, all of them at once.
+
+A problem names its file, line and column, carries a stable ``code`` and, wherever one can be
+guessed, a hint with what was probably meant.  Loading never stops at the first one: an author gets
+the whole list, a machine gets the codes.  This module knows neither YAML nor CEL.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pfgov.errors import PolicyError
+
+Severity = Literal["error", "warning"]
+
+_NEAR: Final = 0.6
+"""How alike two words must be before one is suggested for the other (difflib's own default)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that an author should know.
+
+    Attributes:
+        code: Stable and documented, such as ``policy.unknown_key`` or ``cel.unknown_field``.
+        message: One sentence with the offending text in it.
+        file: The file as it was named to the loader, or the name of a document without a file.
+        line: 1-based; 0 when the problem is the file as a whole.
+        column: 1-based, in code points.
+        hint: What was probably meant or what to do next, or None.
+        severity: An ``error`` refuses the set, a ``warning`` only fails ``policy check``.
+    """
+
+    code: str
+    message: str
+    file: str
+    line: int = 0
+    column: int = 0
+    hint: str | None = None
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        """Render as ``file:line:column: code: message (hint)``."""
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{where}: {self.code}: {self.message}{hint}"
+
+
+class PolicyErrors(PolicyError):  # noqa: N818 - several at once, by design
+    """A policy set was refused; ``problems`` holds every reason, in the order of files and lines."""
+
+    code = "policy.invalid"
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = in_order(problems)
+        first = self.problems[0]
+        more = len(self.problems) - 1
+        tail = f" (and {more} more)" if more else ""
+        super().__init__(f"{first}{tail}", hint=first.hint)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The distinct codes, sorted: what the ledger records of a refused set."""
+        return tuple(sorted({problem.code for problem in self.problems}))
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return *problems* without repetitions, sorted by file and position."""
+    unique = dict.fromkeys(problems)
+    return tuple(sorted(unique, key=lambda p: (p.file, p.line, p.column, p.code)))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """Return a hint naming the known word nearest to *word*, or None when nothing is near.
+
+    >>> did_you_mean("mesage", ["message", "when"])
+    'did you mean `message`?'
+    """
+    names: Sequence[str] = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=_NEAR)
+    if not near:
+        lowered = {name.lower(): name for name in names}
+        near = [lowered[word.lower()]] if word.lower() in lowered else []
+    return f"did you mean `{near[0]}`?" if near else None

@@ -1,0 +1,287 @@
+"""Why a rule was not satisfied: the reason with its sentence, the value seen and the bound missed.
+
+Only a rule whose clause was not true comes here, so a decision that allows pays nothing.  The
+reason is a function of the facts that the rule reads; equal facts share one object.  The values
+are taken with the exact evaluator, sub-expression by sub-expression: the first part that failed is
+the one that is shown.  This module decides nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from pfgov.policy.cel import Checked, Failure, ir, value_of
+from pfgov.policy.cel.errors import FailureKind
+from pfgov.policy.cel.library import STANDARD
+from pfgov.policy.cel.types import BOOL
+from pfgov.policy.clauses import PlannedRule
+from pfgov.policy.limits import REASONS_CACHED_MAX
+from pfgov.policy.messages import ABSENT, fill, shorten, show
+from pfgov.verdicts import Reason
+
+Values = Mapping[str, object]
+
+CAUSES: Final[dict[FailureKind, str]] = {
+    "missing": "missing_input",
+    "type": "type_error",
+    "error": "evaluation_error",
+    "cost": "cost_exceeded",
+}
+"""The reserved reason for each way in which a condition has no value."""
+
+_COMPARISONS: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_", "@in"})
+_SENTENCE_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """The part of a condition that decided it, with the values of its two sides.
+
+    Attributes:
+        node: The smallest part that decided.
+        observed: The side that reads the candidate, as text.
+        bound: The other side, as text, or None.
+        wanted: Whether the part should have been true.
+    """
+
+    node: ir.Node
+    observed: str | None
+    bound: str | None
+    wanted: bool
+
+
+class Explainer:
+    """Makes reasons for one rule."""
+
+    def __init__(self, planned: PlannedRule) -> None:
+        self._planned = planned
+        self._programs: dict[int, Callable[[Values], object]] = {}
+        self._message = [value_of(checked) for checked in _message_values(planned)]
+        self._paths = _key_paths(planned)
+        self._cache: dict[object, Reason] = {}
+        self._clause = value_of(planned.clause)
+        self._when = None if planned.when is None else value_of(planned.when)
+
+    def reason(self, values: Values) -> Reason:
+        """Return why the rule is not satisfied by *values*."""
+        key = self._key(values)
+        try:
+            found = self._cache.get(key)
+        except TypeError:  # an unhashable value where the schema has none: corrupted facts
+            return self._make(values)
+        if found is None:
+            found = self._make(values)
+            if len(self._cache) >= REASONS_CACHED_MAX:
+                self._cache.clear()
+            self._cache[key] = found
+        return found
+
+    def _key(self, values: Values) -> object:
+        return tuple([_freeze(_read(values, path)) for path in self._paths])
+
+    def _make(self, values: Values) -> Reason:
+        planned = self._planned
+        outcome = self._clause(values)
+        if type(outcome) is Failure:
+            return self._undecided(values, outcome)
+        rule = planned.rule
+        escalates = rule.kind == "escalate"
+        focus = self.focus(values)
+        return Reason(
+            policy=planned.policy,
+            rule=rule.id,
+            effect="escalate" if escalates else "deny",
+            message=self._sentence(values, focus),
+            observed=focus.observed if focus else None,
+            bound=focus.bound if focus else None,
+            to=rule.to,
+            expires=rule.expires,
+        )
+
+    def _undecided(self, values: Values, failure: Failure) -> Reason:
+        when = self._when(values) if self._when is not None else True
+        part = "`when`" if type(when) is Failure else f"`{self._planned.rule.kind}`"
+        return Reason(
+            policy=self._planned.policy,
+            rule=self._planned.rule.id,
+            effect="deny",
+            cause=CAUSES[failure.kind],
+            message=shorten(f"{part} cannot be decided: {failure.message}", _SENTENCE_MAX),
+            missing=failure.path if failure.kind == "missing" else None,
+        )
+
+    def _sentence(self, values: Values, focus: Focus | None) -> str:
+        planned = self._planned
+        if planned.message is not None:
+            parts = [value(values) for value in self._message]
+            shown = [ABSENT if type(part) is Failure else show(part) for part in parts]
+            return fill(planned.message.pieces, shown)
+        rule = planned.rule
+        if rule.kind == "escalate":
+            source = planned.when.source if planned.when else ""
+            return shorten(f"{rule.to} must agree: {_squeeze(source)}", _SENTENCE_MAX)
+        source = _squeeze(planned.condition.source if planned.condition else "")
+        lead = "requires" if rule.kind == "require" else "denied because"
+        tail = ""
+        if focus is not None and focus.observed is not None:
+            tail = f" (observed {focus.observed}"
+            tail += f", bound {focus.bound})" if focus.bound is not None else ")"
+        return shorten(f"{lead} {source}{tail}", _SENTENCE_MAX)
+
+    # --- what decided ---------------------------------------------------------------------------
+
+    def focus(self, values: Values) -> Focus | None:
+        """Return the part of the rule's condition that made it bind."""
+        planned = self._planned
+        if planned.rule.kind == "escalate" and planned.when is not None:
+            return self._descend(planned.when, planned.when.root, values, wanted=False)
+        if planned.condition is None:
+            return None
+        wanted = planned.rule.kind == "require"
+        return self._descend(planned.condition, planned.condition.root, values, wanted=wanted)
+
+    def _descend(self, owner: Checked, node: ir.Node, values: Values, *, wanted: bool) -> Focus:
+        match node:
+            case ir.Named(expression=expression):
+                return self._descend(expression, expression.root, values, wanted=wanted)
+            case ir.Logic(operands=operands):
+                guilty = [p for p in operands if self._value(owner, p, values) is not wanted]
+                chosen = guilty[0] if guilty else operands[0]
+                # Where all of them are guilty, one that reads the candidate says most.
+                if (node.kind == "any") is wanted:
+                    about = [part for part in guilty if _reads_candidate(part)]
+                    chosen = about[0] if about else chosen
+                return self._descend(owner, chosen, values, wanted=wanted)
+            case ir.Call(function=function, arguments=(only,)) if function is STANDARD["!_"]:
+                return self._descend(owner, only, values, wanted=not wanted)
+            case ir.Ternary(condition=condition, then=then, otherwise=otherwise):
+                taken = then if self._value(owner, condition, values) is True else otherwise
+                return self._descend(owner, taken, values, wanted=wanted)
+            case ir.Call(arguments=(left, right)):
+                if _reads_candidate(right) and not _reads_candidate(left):
+                    left, right = right, left
+                return self._two_sides(owner, node, left, right, values, wanted=wanted)
+            case ir.Fold(target=target):
+                return self._fold(owner, node, target, values, wanted=wanted)
+            case ir.Has(operand=operand, name=name):
+                path = ir.path_of(operand)
+                shown = ".".join((*path, name)) if path else name
+                held = "present" if self._value(owner, node, values) is True else "absent"
+                return Focus(node, f"{shown} is {held}", None, wanted)
+            case _:
+                observed = _text(self._value(owner, node, values))
+                return Focus(node, observed, "true" if wanted else "false", wanted)
+
+    def _two_sides(
+        self, owner: Checked, node: ir.Node, left: ir.Node, right: ir.Node, values: Values, *,
+        wanted: bool,
+    ) -> Focus:  # fmt: skip
+        observed = _text(self._value(owner, left, values))
+        return Focus(node, observed, _text(self._value(owner, right, values)), wanted)
+
+    def _fold(
+        self, owner: Checked, node: ir.Fold, target: ir.Node, values: Values, *, wanted: bool
+    ) -> Focus:
+        """Of ``all`` and ``exists`` show the items that decided, against what the candidate has."""
+        body = node.condition
+        seen = _candidate_part(body) if body is not None else None
+        observed = None if seen is None else _text(self._value(owner, seen, values))
+        items: object = None
+        if body is not None and len(node.locals) == 1 and node.kind in {"all", "exists"}:
+            guilty: ir.Node = body
+            if node.kind == "all":
+                guilty = ir.Call(body.span, BOOL, STANDARD["!_"], (body,))
+            if (node.kind == "all") is wanted:
+                picked = ir.Fold(
+                    node.span, target.type, "filter", target, node.locals, guilty, None
+                )
+                items = self._value(owner, picked, values, key=id(node))
+        if type(items) is not list or not items:
+            items = self._value(owner, target, values)
+        if observed is None:
+            return Focus(node, _text(items), None, wanted)
+        return Focus(node, observed, _text(items), wanted)
+
+    def _value(
+        self, owner: Checked, node: ir.Node, values: Values, key: int | None = None
+    ) -> object:
+        at = id(node) if key is None else -key
+        program = self._programs.get(at)
+        if program is None:
+            part = Checked(
+                owner.source, node, node.type, owner.cost, owner.size, owner.slots, owner.roots,
+                owner.paths, owner.named,
+            )  # fmt: skip
+            program = value_of(part)
+            self._programs[at] = program
+        return program(values)
+
+
+def _text(value: object) -> str | None:
+    if type(value) is Failure:
+        return ABSENT if value.kind == "missing" else None
+    return show(value)
+
+
+def _squeeze(source: str) -> str:
+    return " ".join(source.split())
+
+
+def _reads_candidate(node: ir.Node) -> bool:
+    return _candidate_part(node) is not None
+
+
+def _candidate_part(node: ir.Node) -> ir.Node | None:
+    """Return the first access of the member (or of the last owner) inside *node*."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        path = ir.path_of(current)
+        if path is not None:
+            if path[0] in {"member", "source", "principal"}:
+                return current
+            continue
+        if isinstance(current, ir.Named):
+            stack.append(current.expression.root)
+        stack.extend(reversed(ir.children(current)))
+    return None
+
+
+def _message_values(planned: PlannedRule) -> tuple[Checked, ...]:
+    return planned.message.values if planned.message else ()
+
+
+def _key_paths(planned: PlannedRule) -> tuple[tuple[str, ...], ...]:
+    paths = {access.path for access in planned.clause.paths}
+    for checked in _message_values(planned):
+        paths.update(access.path for access in checked.paths)
+    return tuple(sorted(paths))
+
+
+_ABSENT: Final = object()
+
+
+def _read(values: Values, path: tuple[str, ...]) -> object:
+    value: object = values
+    for step in path:
+        if type(value) is not dict:
+            return (_ABSENT, step, type(value))
+        value = cast("dict[str, object]", value).get(step, _ABSENT)
+        if value is _ABSENT:
+            return (_ABSENT, step)
+    return value
+
+
+def _freeze(value: object) -> object:
+    """Return *value* as a key: equal keys only for values of equal types."""
+    kind = type(value)
+    if kind is str:
+        return value
+    if kind is list:
+        return (list, *[_freeze(item) for item in cast("list[object]", value)])
+    if kind is dict:
+        return (
+            dict,
+            *[(key, _freeze(item)) for key, item in cast("dict[str, object]", value).items()],
+        )
+    return (kind, value)
