@@ -134,7 +134,7 @@ class SubjectMap:
         tree = self._tree
         for subject, (seq, leaf) in self._pending.items():
             key = subject_key(subject)
-            new = _Leaf(_leaf_hash(key, seq, leaf), key, seq, leaf)
+            new = _Leaf(leaf_hash(key, seq, leaf), key, seq, leaf)
             tree = new if tree is None else _insert(tree, new)
         self._tree = tree
         self._pending.clear()
@@ -183,13 +183,13 @@ def check_absent(proof: MapProof, root: bytes, subject: str) -> None:
 
 def _check_path(proof: MapProof, key: bytes, root: bytes) -> None:
     number = int.from_bytes(key, "big")
-    total, below = _leaf_hash(key, proof.seq, proof.leaf), KEY_BITS
+    total, below = leaf_hash(key, proof.seq, proof.leaf), KEY_BITS
     for bit, sibling in proof.path:
         if not 0 <= bit < below:
             raise errors.SubjectMapError("bits must fall towards the root")
         below = bit
         pair = (sibling, total) if _bit(number, bit) else (total, sibling)
-        total = _node_hash(bit, *pair)
+        total = node_hash(bit, *pair)
     if total != root:
         raise errors.SubjectMapError(expected=root.hex(), found=total.hex())
 
@@ -198,11 +198,13 @@ def _bit(key: int, bit: int) -> int:
     return key >> (KEY_BITS - 1 - bit) & 1
 
 
-def _leaf_hash(key: bytes, seq: int, leaf: bytes) -> bytes:
+def leaf_hash(key: bytes, seq: int, leaf: bytes) -> bytes:
+    """``SHA-256(0x02 || key || u64 seq || leaf)``."""
     return hashlib.sha256(b"\x02" + key + seq.to_bytes(8, "big") + leaf).digest()
 
 
-def _node_hash(bit: int, left: bytes, right: bytes) -> bytes:
+def node_hash(bit: int, left: bytes, right: bytes) -> bytes:
+    """``SHA-256(0x03 || u16 bit || left || right)``."""
     return hashlib.sha256(b"\x03" + bit.to_bytes(2, "big") + left + right).digest()
 
 
@@ -229,4 +231,4 @@ def _insert(tree: _Leaf | _Node, new: _Leaf) -> _Leaf | _Node:
 
 def _join(bit: int, key: int, on_path: _Leaf | _Node, other: _Leaf | _Node) -> _Node:
     left, right = (other, on_path) if _bit(key, bit) else (on_path, other)
-    return _Node(_node_hash(bit, left.hash, right.hash), bit, left, right)
+    return _Node(node_hash(bit, left.hash, right.hash), bit, left, right)

@@ -49,7 +49,9 @@ EVENTS: Final[Mapping[str, str]] = {
 }
 """Event type -> rule: ``packet`` and ``member`` read an id, ``named`` a subject, others are fixed."""
 
-PAIR_FIELDS: Final = frozenset({"labels", "capacities", "attributes"})
+PAIR_FIELDS: Final = frozenset(
+    {"attributes", "capacity", "demand", "labels", "parameters", "settings"}
+)
 """Body members that are free-form maps, hence arrays of pairs (:func:`canonical.check_pairs`)."""
 
 

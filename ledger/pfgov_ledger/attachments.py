@@ -1,0 +1,167 @@
+"""Payloads beside the entries: opened, withheld or erased; and the policy sets that must travel.
+
+``FORMAT.md`` section "Attachments".  A payload follows the entry that names its commitment, under
+the field that the entry names it by, and opens it; after an ``attachment_erased`` it must be gone.
+A policy set follows the entry that activates it.  What payloads mean is not known here.
+"""
+
+import hashlib
+from typing import Final
+
+from pfgov_ledger import commitment, commitments, errors
+from pfgov_ledger.entry import Entry
+from pfgov_ledger.export_errors import AttachmentUnnamedError, LineError, PolicyMissingError
+from pfgov_ledger.export_format import ChunkLine
+from pfgov_ledger.spill import SpillDict
+
+ERASURES_SHOWN_MAX: Final = 100
+"""Erasures listed one by one in a report; all are counted."""
+
+_DISCLOSED, _ERASED, _NAMED = 1, 2, 4
+_SEQ_SHIFT: Final = 3
+"""Above the flags: the ``seq`` of the erasure."""
+
+
+class Attachments:
+    """What the entries so far name, and what of it is there.
+
+    Attributes:
+        counts: How many distinct commitments are ``disclosed``, ``erased`` and ``withheld``.
+        erasures: (seq, why) of the first erasures.
+        policies: Digests of the policy sets that are there.
+        missing: The first activation whose policy set is not there.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._flags: SpillDict[int] = SpillDict(limit, pack=str, unpack=int)
+        self._entry: Entry | None = None
+        self._fields: dict[str, set[str]] = {}
+        self._policy: str | None = None
+        self._chunks: list[ChunkLine] = []
+        self.counts = {"disclosed": 0, "erased": 0, "withheld": 0}
+        self.erasures: list[tuple[int, str]] = []
+        self.policies: set[str] = set()
+        self.missing: PolicyMissingError | None = None
+
+    def close(self) -> None:
+        """Remove what lies on disk."""
+        self._flags.close()
+
+    def entry(self, of: Entry) -> None:
+        """Take note of what *of* names.
+
+        Raises:
+            ErasedPayloadError: It erases a payload that is there.
+            LineError: A payload before it is not complete.
+        """
+        self.settle()
+        self._entry = of
+        if self._fields:
+            self._fields = {}
+        for digest, field in commitments.named_in(of.body, of.raw):
+            self._fields.setdefault(digest, set()).add(field)
+        for digest in self._fields:
+            if not self._flags.get(digest):
+                self._flags.put(digest, _NAMED)
+                self.counts["withheld"] += 1
+        if of.type == "policy_activated":
+            activated = of.body.get("digest")
+            self._policy = activated if isinstance(activated, str) else None
+        elif of.type == "attachment_erased":
+            self._erase(of)
+
+    def settle(self) -> None:
+        """Say that no more lines belong to the last entry.
+
+        Raises:
+            LineError: A payload is not complete.
+        """
+        if self._chunks:
+            raise LineError("a payload ends before its last chunk")
+        if (
+            self._policy is not None
+            and self._policy not in self.policies
+            and self._entry is not None
+        ):
+            self.missing = self.missing or PolicyMissingError(
+                position=self._entry.seq, expected=self._policy[:64], found="no policy line"
+            )
+        self._policy = None
+
+    def chunk(self, line: ChunkLine) -> tuple[str, bytes] | None:
+        """Take a piece; returns (digest, content) when a policy set is complete.
+
+        Raises:
+            LineError: Not the next piece.
+            AttachmentError: The payload is complete and wrong, or must not be there.
+        """
+        first = self._chunks[0] if self._chunks else line
+        if line.chunk != len(self._chunks) or (
+            (line.digest, line.chunks, line.salt, line.field)
+            != (first.digest, first.chunks, first.salt, first.field)
+        ):
+            raise LineError("not the next chunk", expected=str(len(self._chunks)))
+        self._chunks.append(line)
+        if len(self._chunks) < line.chunks:
+            return None
+        content = b"".join(piece.data for piece in self._chunks)
+        self._chunks = []
+        of = self._entry
+        if of is None:
+            raise LineError("a payload before the first entry")
+        try:
+            if line.salt is None:
+                self._take_policy(line.digest, content)
+                return line.digest, content
+            self._take_payload(of, line, line.salt, content)
+        except errors.LedgerError as error:
+            raise error.at(of.seq) from None
+        return None
+
+    def _take_policy(self, digest: str, content: bytes) -> None:
+        if digest != self._policy:
+            raise AttachmentUnnamedError(expected=str(self._policy)[:64], found=digest)
+        found = hashlib.sha256(content).hexdigest()
+        if found != digest:
+            raise errors.PolicyBytesError(expected=digest, found=found)
+        self.policies.add(digest)
+
+    def _take_payload(self, of: Entry, line: ChunkLine, salt: bytes, payload: bytes) -> None:
+        fields, field = self._fields.get(line.digest, set()), line.field or ""
+        if field not in fields:
+            expected = ", ".join(sorted(fields)) or "no commitment"
+            raise AttachmentUnnamedError(expected=expected, found=field)
+        commitment.check(
+            bytes.fromhex(line.digest),
+            origin=of.log,
+            subject=of.subject,
+            field=field,
+            salt=salt,
+            payload=payload,
+        )
+        flags = self._flags.get(line.digest) or 0
+        if flags & _ERASED:
+            raise errors.ErasedPayloadError(
+                position=flags >> _SEQ_SHIFT, expected="no payload", found=line.digest
+            )
+        if not flags & _DISCLOSED:
+            self._flags.put(line.digest, flags | _DISCLOSED)
+            self.counts["withheld"] -= 1
+            self.counts["disclosed"] += 1
+
+    def _erase(self, of: Entry) -> None:
+        digest, why = of.body.get("commitment"), of.body.get("why")
+        if not isinstance(digest, str) or not isinstance(why, str):
+            raise errors.EntryShapeError("an erasure names a commitment and says why")
+        flags = self._flags.get(digest) or 0
+        if not flags & _ERASED:
+            self._flags.put(digest, of.seq << _SEQ_SHIFT | flags | _ERASED)
+            if len(self.erasures) < ERASURES_SHOWN_MAX:
+                self.erasures.append((of.seq, why))
+            self.counts["erased"] += 1
+            if flags & _NAMED and not flags & _DISCLOSED:
+                self.counts["withheld"] -= 1
+        if flags & _DISCLOSED:
+            raise errors.ErasedPayloadError(
+                position=of.seq, expected="no payload", found=digest[:64]
+            )

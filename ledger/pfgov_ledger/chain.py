@@ -1,0 +1,188 @@
+"""Whether entries follow one another: the chain, the subjects' chains, and what may be left out.
+
+``FORMAT.md`` section "Verification procedure", checks 2 to 8.  A full export has every entry from 0;
+a partial one has genesis, the key events, whole histories of some subjects or a range, and its
+index entry, in order.  Who signed is not known here.
+"""
+
+from collections.abc import Callable
+
+from pfgov_ledger import canonical, entry, errors, vocabulary
+from pfgov_ledger.canonical import Json
+from pfgov_ledger.entry import Entry
+from pfgov_ledger.export_errors import EntryUnexpectedError, HeaderError
+from pfgov_ledger.export_format import Header
+from pfgov_ledger.subjects import Row, SubjectTable
+
+
+class Chain:
+    """Takes entries one by one and refuses the first that does not follow.
+
+    Attributes:
+        count: Entries taken.
+        last: The last entry taken.
+    """
+
+    def __init__(self, header: Header, table: SubjectTable) -> None:
+        self._header = header
+        self._table = table
+        self._is_full = header.kind == "full"
+        self._in_range = header.start
+        self.count = 0
+        self.last: Entry | None = None
+
+    @property
+    def next_seq(self) -> int:
+        """Where the next entry is expected: one after the last."""
+        return 0 if self.last is None else self.last.seq + 1
+
+    def admit(self, of: Entry) -> Row:
+        """Check *of* against everything before it; returns its subject's row, not yet stored.
+
+        Raises:
+            LedgerError: It does not follow; checks run in the order in which they are written.
+        """
+        check_body(of)
+        last = self.last
+        if last is None:
+            self._check_first(of)
+        else:
+            self._check_follows(last, of)
+        if not self._is_full:
+            self._check_expected(of)
+        row = self._check_subject_chain(of)
+        self.last = of
+        self.count += 1
+        return row
+
+    def check_end(self) -> None:
+        """Refuse a range that ends early.
+
+        Raises:
+            SequenceError: Entries at its end are missing.
+        """
+        if self._header.kind == "range" and self._in_range < self._header.stop:
+            raise errors.SequenceError(
+                position=self._in_range, expected=str(self._in_range), found="nothing"
+            )
+
+    def is_whole(self, subject: str) -> bool:
+        """Whether a partial export must carry the whole history of *subject* if any of it."""
+        if subject in {"keys", self._header.subject}:
+            return True
+        return self._header.kind == "subject" and subject != "ledger"
+
+    def is_index(self, of: Entry) -> bool:
+        """Whether *of* is the entry whose subject map a partial export relies on."""
+        return (
+            not self._is_full and of.seq == self._header.size - 1 and of.type == "index_committed"
+        )
+
+    def _check_first(self, of: Entry) -> None:
+        if of.seq != 0 or of.type != "ledger_created":
+            raise errors.HeadMissingError(
+                position=0, expected="0 ledger_created", found=f"{of.seq} {of.type}"
+            )
+        if of.prev != entry.ZERO:
+            raise errors.ChainBrokenError(
+                position=0, expected=entry.ZERO.hex(), found=of.prev.hex()
+            )
+        if of.log != self._header.origin:
+            raise HeaderError(position=0, expected=of.log, found=self._header.origin)
+
+    def _check_follows(self, last: Entry, of: Entry) -> None:
+        position, follows = last.seq + 1, of.seq == last.seq + 1
+        if of.log != last.log:
+            raise errors.OriginMismatchError(position=position, expected=last.log, found=of.log)
+        if (self._is_full and not follows) or of.seq <= last.seq:
+            raise errors.SequenceError(position=position, expected=str(position), found=str(of.seq))
+        if follows and of.prev != last.leaf:
+            raise errors.ChainBrokenError(
+                position=position, expected=last.leaf.hex(), found=of.prev.hex()
+            )
+        if of.term < last.term:
+            raise errors.TermError(
+                position=of.seq, expected=f"at least {last.term}", found=str(of.term)
+            )
+        if of.time < last.time:
+            raise errors.TimeError(
+                position=of.seq, expected=f"at least {last.time}", found=str(of.time)
+            )
+        if follows and of.command_index > 0 and of.command_seq != last.command_seq:
+            raise errors.CommandReferenceError(
+                position=of.seq, expected=str(last.command_seq), found=str(of.command_seq)
+            )
+
+    def _check_expected(self, of: Entry) -> None:
+        header = self._header
+        if of.seq >= header.size:
+            raise EntryUnexpectedError(
+                position=of.seq, expected=f"below {header.size}", found=str(of.seq)
+            )
+        if header.kind == "range" and self._in_range < header.stop and of.seq >= self._in_range:
+            if of.seq > self._in_range:
+                raise errors.SequenceError(
+                    position=self._in_range, expected=str(self._in_range), found=str(of.seq)
+                )
+            self._in_range += 1
+            return
+        if of.seq == 0 or of.subject == "keys" or self.is_index(of):
+            return
+        if header.kind == "subject" and (
+            of.subject == header.subject
+            or (
+                str(header.subject).startswith("packet/")
+                and (of.subject == "policy" or of.subject.startswith("member/"))
+            )
+        ):
+            return
+        raise EntryUnexpectedError(
+            position=of.seq, expected="part of what was asked", found=of.subject
+        )
+
+    def _check_subject_chain(self, of: Entry) -> Row:
+        row = self._table.get(of.subject)
+        may_skip = not self._is_full and not self.is_whole(of.subject)
+        known = row or Row()
+        if of.subject_seq != known.next_seq:
+            if not may_skip or of.subject_seq < known.next_seq:
+                refusal: Callable[..., errors.LedgerError] = errors.SubjectSequenceError
+                if not self._is_full and of.subject_seq > known.next_seq:
+                    refusal = errors.SubjectEntryMissingError
+                raise refusal(
+                    position=of.seq, expected=str(known.next_seq), found=str(of.subject_seq)
+                )
+        elif of.subject_prev != known.leaf:
+            raise errors.SubjectChainBrokenError(
+                position=of.seq, expected=known.leaf.hex(), found=of.subject_prev.hex()
+            )
+        return Row(of.subject_seq + 1, of.leaf, known.state)
+
+
+def check_body(of: Entry) -> None:
+    """Refuse a body whose subject is not the entry's, or whose maps are not in order.
+
+    Raises:
+        EventUnknownError, SubjectMismatchError, PairsError: See each.
+    """
+    try:
+        entry.check_subject(of)
+        for name in vocabulary.PAIR_FIELDS:
+            if f'"{name}":'.encode() in of.raw:
+                _check_pairs(of.body)
+                break
+    except errors.LedgerError as error:
+        raise error.at(of.seq) from None
+
+
+def _check_pairs(body: Json) -> None:
+    pending: list[Json] = [body]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            for name, item in value.items():
+                if name in vocabulary.PAIR_FIELDS and item is not None:
+                    canonical.check_pairs(item)
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)

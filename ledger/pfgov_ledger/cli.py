@@ -1,0 +1,250 @@
+"""``pfgov-verify``: verify a lineage export, a receipt or a proof, offline.
+
+Only arguments, files, the clock and the terminal are here; what is checked is in
+:mod:`pfgov_ledger.verify`, which is imported late so that ``--help`` is quick.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+if TYPE_CHECKING:
+    from pfgov_ledger.checkpoint import Checkpoint
+    from pfgov_ledger.conclusions import Question, Witnessing
+    from pfgov_ledger.examine import Progress
+    from pfgov_ledger.keys import Anchor
+    from pfgov_ledger.note import Vkey
+
+EXIT_USAGE: Final = 2
+EXIT_NOT_CHECKED: Final = 4
+_TEXT_BYTES_MAX: Final = 65_536
+_AGE: Final = re.compile(r"([1-9][0-9]{0,8})(s|m|h|d)")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_VERDICTS: Final = (
+    "integrity", "authenticity", "completeness", "custody", "freshness", "non_equivocation", "replay",
+)  # fmt: skip
+
+_EPILOG: Final = """\
+exit status:
+  0  everything required was checked and holds
+  1  checked, and something failed
+  2  the command line makes no sense
+  4  something required could not be checked (no key, unreadable, unknown version)
+  5  the file is cut short; what is there holds
+
+The anchor is the small public text that `pfgov ledger keys` prints.  Get it from
+somewhere else than the export: keys in the export itself are never believed.
+
+examples:
+  pfgov-verify fp-001.lineage.jsonl --key anchor.txt --subject packet/fp-001
+  pfgov-verify all.lineage.jsonl.gz --key anchor.txt --full --remember seen.note --init
+"""
+
+
+class CommandError(Exception):
+    """The command line, or a file that it names, cannot be used; the message says what to do."""
+
+    def __init__(self, message: str, status: int = EXIT_USAGE) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(f"{message}; see pfgov-verify --help")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's description."""
+    top = _Parser(
+        prog="pfgov-verify",
+        description="Verify a lineage export, a receipt or a tlog-proof, offline.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("file", metavar="FILE", help="NAME.lineage.jsonl, plain or .gz")
+    top.add_argument("--key", metavar="ANCHOR", help="the anchor file: log key and genesis hash")
+    asked = top.add_mutually_exclusive_group()
+    asked.add_argument("--subject", metavar="S", help="ask for one history, e.g. packet/fp-001")
+    asked.add_argument("--full", action="store_true", help="ask for the whole log")
+    asked.add_argument("--range", action="store_true", help="ask for a range of entries")
+    top.add_argument("--remember", metavar="NOTE", help="compare with, then keep, a checkpoint")
+    top.add_argument("--init", action="store_true", help="with --remember: there is none yet")
+    top.add_argument("--witness", metavar="VKEYS", help="file of witness keys, one a line")
+    top.add_argument("--quorum", type=int, metavar="N", help="witnesses needed (default: all)")
+    top.add_argument("--max-age", metavar="AGE", help="of the newest cosignature: 90s, 5m, 2h, 7d")
+    top.add_argument("--quick", action="store_true", help="leave entry signatures out")
+    top.add_argument("--require", metavar="V,V", help="verdicts that must pass, comma-separated")
+    top.add_argument("--processes", type=int, metavar="N", help="for signatures (default: cores)")
+    top.add_argument("--json", action="store_true", help="print the report as JSON")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    try:
+        arguments = parser().parse_args(argv)
+        return _run(arguments)
+    except CommandError as error:
+        sys.stderr.write(f"pfgov-verify: {error}\n")
+        return error.status
+    except BrokenPipeError:
+        return EXIT_NOT_CHECKED
+    except KeyboardInterrupt:
+        sys.stderr.write("pfgov-verify: interrupted\n")
+        return EXIT_NOT_CHECKED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from pfgov_ledger import errors, remember
+    from pfgov_ledger.report import dumps
+    from pfgov_ledger.verify import verify
+
+    keep = None if arguments.remember is None else Path(arguments.remember)
+    if arguments.init and keep is None:
+        raise CommandError("--init belongs to --remember")
+    remembered = _remembered(keep, is_first=arguments.init)
+    report = verify(
+        Path(arguments.file),
+        anchor=_anchor(arguments.key),
+        question=_question(arguments),
+        remembered=remembered,
+        is_remembering=keep is not None and not arguments.init,
+        witnessing=_witnessing(arguments),
+        quick=arguments.quick,
+        require=_required(arguments.require),
+        processes=_processes(arguments.processes),
+        progress=_progress(),
+    )
+    sys.stdout.write(dumps(report) if arguments.json else report.to_text())
+    if keep is not None and report.exit_status == 0 and report.note:
+        try:
+            remember.store(keep, report.note)
+        except errors.LedgerError as error:
+            raise CommandError(str(error), EXIT_NOT_CHECKED) from None
+    return report.exit_status
+
+
+def _read_text(path: str, what: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(_TEXT_BYTES_MAX).decode("utf-8", errors="replace")
+    except OSError as error:
+        raise CommandError(
+            f"cannot read the {what} {path}: {error.strerror}", EXIT_NOT_CHECKED
+        ) from None
+
+
+def _anchor(path: str | None) -> "Anchor | None":
+    if path is None:
+        return None
+    from pfgov_ledger import errors, keys
+
+    try:
+        return keys.parse_anchor(_read_text(path, "anchor"))
+    except errors.LedgerError as error:
+        raise CommandError(f"{path} is not an anchor: {error}", EXIT_NOT_CHECKED) from None
+
+
+def _question(arguments: argparse.Namespace) -> "Question":
+    from pfgov_ledger import vocabulary
+    from pfgov_ledger.conclusions import Question
+
+    if arguments.subject is not None:
+        if not vocabulary.is_subject(arguments.subject):
+            raise CommandError(
+                f"{arguments.subject!r} is not a subject; write packet/ID, member/ID, policy, keys or ledger"
+            )
+        return Question("subject", arguments.subject)
+    if arguments.full:
+        return Question("full")
+    return Question("range") if arguments.range else Question()
+
+
+def _remembered(path: Path | None, *, is_first: bool) -> "Checkpoint | None":
+    if path is None:
+        return None
+    from pfgov_ledger import errors, remember
+
+    try:
+        found = remember.load(path)
+    except errors.LedgerError as error:
+        raise CommandError(str(error), EXIT_NOT_CHECKED) from None
+    if found is not None and is_first:
+        raise CommandError(f"{path} exists already; leave --init out")
+    return found
+
+
+def _witnessing(arguments: argparse.Namespace) -> "Witnessing":
+    from pfgov_ledger.conclusions import Witnessing
+
+    vkeys: tuple[Vkey, ...] = ()
+    if arguments.witness is not None:
+        vkeys = _vkeys(arguments.witness)
+    elif arguments.quorum is not None or arguments.max_age is not None:
+        raise CommandError("--quorum and --max-age need --witness")
+    quorum = len(vkeys) if arguments.quorum is None else arguments.quorum
+    if not 0 <= quorum <= len(vkeys):
+        raise CommandError(f"a quorum of {quorum} among {len(vkeys)} witnesses")
+    max_age = None
+    if arguments.max_age is not None:
+        match = _AGE.fullmatch(arguments.max_age)
+        if match is None:
+            raise CommandError(f"{arguments.max_age!r} is not an age; write 90s, 5m, 2h or 7d")
+        max_age = int(match.group(1)) * _SECONDS[match.group(2)]
+    return Witnessing(vkeys, quorum, max_age, _now())
+
+
+def _vkeys(path: str) -> "tuple[Vkey, ...]":
+    from pfgov_ledger import errors, note
+
+    lines = [line.strip() for line in _read_text(path, "witness file").splitlines()]
+    try:
+        return tuple(note.parse_vkey(line) for line in lines if line and not line.startswith("#"))
+    except errors.LedgerError as error:
+        raise CommandError(f"{path}: {error}", EXIT_NOT_CHECKED) from None
+
+
+def _required(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = tuple(name.strip().replace("-", "_") for name in text.split(","))
+    for name in names:
+        if name not in _VERDICTS:
+            raise CommandError(f"{name!r} is not a verdict; there are {', '.join(_VERDICTS)}")
+    return names
+
+
+def _processes(asked: int | None) -> int:
+    if asked is not None and asked < 1:
+        raise CommandError("--processes is 1 or more")
+    if asked is not None:
+        return asked
+    import os
+
+    return min(os.cpu_count() or 1, 8)
+
+
+def _now() -> int:
+    import time
+
+    return int(time.time())  # noqa: TID251 (the verifier's own clock, for --max-age alone)
+
+
+def _progress() -> "Progress | None":
+    """A progress bar on standard error, when a person is looking."""
+    if not sys.stderr.isatty():
+        return None
+    width = 32
+
+    def show(done: int, whole: int) -> None:
+        share = min(done / max(whole, 1), 1.0)
+        filled = int(share * width)
+        end = "\r" if share < 1 else "\r" + " " * (width + 30) + "\r"
+        sys.stderr.write(f"\r[{'#' * filled}{'.' * (width - filled)}] {done} of {whole}{end}")
+        sys.stderr.flush()
+
+    return show

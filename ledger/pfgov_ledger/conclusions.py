@@ -1,0 +1,362 @@
+"""What follows from a reading: the checkpoint, the tree, completeness, freshness, no split view.
+
+``FORMAT.md`` section "Verification procedure", checks 13 to 20.  Everything here works on what
+:class:`~pfgov_ledger.examine.Examination` noted; nothing reads the file again.  Times come in as
+arguments.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pfgov_ledger import checkpoint, errors, keys, merkle, note
+from pfgov_ledger.checkpoint import Checkpoint, Opened
+from pfgov_ledger.examine import Examination
+from pfgov_ledger.export_errors import (
+    BeyondCheckpointError,
+    CheckpointMissingError,
+    HeaderError,
+)
+from pfgov_ledger.note import Vkey
+from pfgov_ledger.verdicts import (
+    AUTHENTICITY,
+    COMPLETENESS,
+    CUSTODY,
+    FRESHNESS,
+    INTEGRITY,
+    NON_EQUIVOCATION,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the reader wants to know about: ``full``, ``subject`` (which), ``range``, or ``file``.
+
+    ``file`` takes the question from the file's own header, and the report says so.
+    """
+
+    kind: str = "file"
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Witnessing:
+    """Which witnesses the reader trusts, how many must have cosigned, and how recently.
+
+    ``max_age`` is seconds between a cosignature's time and ``now`` (seconds since the epoch).
+    """
+
+    vkeys: tuple[Vkey, ...] = ()
+    quorum: int = 0
+    max_age: int | None = None
+    now: int = 0
+
+
+FILE_QUESTION: Final = Question()
+NO_WITNESSES: Final = Witnessing()
+
+
+def conclude(
+    seen: Examination,
+    *,
+    anchor: keys.Anchor | None,
+    question: Question,
+    remembered: Checkpoint | None,
+    is_remembering: bool,
+    witnessing: Witnessing,
+) -> tuple[Checkpoint | None, Opened | None]:
+    """Draw every conclusion into the findings.
+
+    Returns:
+        The checkpoint as it stands in the file, and as opened with trusted keys; None where that
+        could not be done.
+    """
+    findings, shown = seen.findings, seen.shown
+    _check_question(seen, question)
+    _leave_what_has_no_meaning(seen)
+    if shown.is_stopped or not shown.has_trailer:
+        why = "stopped" if shown.is_stopped else "truncated"
+        for name in (AUTHENTICITY, INTEGRITY, COMPLETENESS, CUSTODY, FRESHNESS, NON_EQUIVOCATION):
+            findings.leave(name, why)
+        return None, None
+    signed, opened = _checkpoint(seen, anchor, witnessing)
+    if signed is None:
+        for name in (COMPLETENESS, FRESHNESS, NON_EQUIVOCATION):
+            findings.leave(name, "no_checkpoint")
+        return None, None
+    _check_tree(seen, signed)
+    if shown.header is not None and shown.header.kind != "range":
+        _check_completeness(seen, signed)
+    _check_keys_whole(seen)
+    _check_remembered(seen, signed, remembered, is_remembering=is_remembering)
+    _check_witnesses(seen, signed, opened, witnessing)
+    if remembered is None and not is_remembering:
+        if witnessing.max_age is None:
+            findings.leave(FRESHNESS, "not_asked")
+        if witnessing.quorum == 0:
+            findings.leave(NON_EQUIVOCATION, "not_asked")
+    return signed, opened
+
+
+def _check_question(seen: Examination, question: Question) -> None:
+    header = seen.shown.header
+    if header is None or question.kind == "file":
+        return
+    asked = question.subject if question.kind == "subject" else question.kind
+    answered = header.subject if header.kind == "subject" else header.kind
+    if header.kind != "full" and asked != answered:
+        seen.findings.fail(
+            COMPLETENESS,
+            errors.QuestionError(position=0, expected=str(asked), found=str(answered)),
+        )
+
+
+def _leave_what_has_no_meaning(seen: Examination) -> None:
+    findings, shown = seen.findings, seen.shown
+    if shown.is_chain_broken:
+        for name in (COMPLETENESS, CUSTODY):
+            findings.leave(name, "integrity_failed")
+    if shown.header is None:
+        return
+    subject = str(shown.header.subject)
+    if shown.header.kind == "range":
+        if not findings.has_failed(COMPLETENESS):
+            findings.dismiss(COMPLETENESS)
+        findings.dismiss(CUSTODY)
+    elif shown.header.kind == "subject" and not subject.startswith("packet/"):
+        findings.dismiss(CUSTODY)
+
+
+# --- the checkpoint --------------------------------------------------------------------------
+
+
+def _checkpoint(
+    seen: Examination, anchor: keys.Anchor | None, witnessing: Witnessing
+) -> tuple[Checkpoint | None, Opened | None]:
+    findings, raw = seen.findings, seen.shown.note
+    size = 0 if seen.shown.header is None else seen.shown.header.size
+    if raw is None:
+        findings.fail(INTEGRITY, CheckpointMissingError(position=size))
+        findings.leave(AUTHENTICITY, "no_checkpoint")
+        return None, None
+    try:
+        signed = checkpoint.parse_text(note.split(raw)[0])
+    except errors.LedgerError as error:
+        findings.fail(INTEGRITY, error.at(size))
+        findings.leave(AUTHENTICITY, "no_checkpoint")
+        return None, None
+    if anchor is None:
+        findings.leave(AUTHENTICITY, "no_key")
+        return signed, None
+    try:
+        return signed, _open(seen, raw, anchor, witnessing.vkeys, signed.size)
+    except errors.LedgerError as error:
+        findings.fail(AUTHENTICITY, error.at(signed.size))
+        return signed, None
+
+
+def _open(
+    seen: Examination, raw: bytes, anchor: keys.Anchor, witnesses: Sequence[Vkey], size: int
+) -> Opened:
+    """The checkpoint under the log's keys: the anchored one, and those that the log rotated to.
+
+    A rotation is believed only when the anchor fixes genesis, which names the recovery keys.
+    """
+    trusted = [anchor.log_vkey]
+    if seen.shown.genesis_leaf is not None and not seen.findings.has_failed(AUTHENTICITY):
+        known = seen.ring.ever("log")
+        if anchor.log_vkey.public not in known:
+            raise errors.KeyUnknownError(position=size, found=keys.key_id(anchor.log_vkey.public))
+        if anchor.genesis_leaf is not None:
+            name = anchor.log_vkey.name
+            trusted += [note.vkey(name, key) for key in known if key != anchor.log_vkey.public]
+    opened = checkpoint.open_checkpoint(raw, trusted, witnesses)
+    if seen.shown.genesis_leaf is not None:
+        active = seen.ring.active("log")
+        if not any(key.public in active for key in opened.log_keys):
+            seen.ring.check_log(opened.log_keys[0].public, size)
+    return opened
+
+
+def _check_tree(seen: Examination, signed: Checkpoint) -> None:
+    findings, shown = seen.findings, seen.shown
+    header = shown.header
+    if header is None:
+        return
+    if signed.origin != header.origin:
+        findings.fail(
+            INTEGRITY,
+            errors.OriginMismatchError(
+                position=signed.size, expected=header.origin, found=signed.origin
+            ),
+        )
+    elif header.kind == "full":
+        if shown.frontier.size == signed.size and shown.frontier.root() != signed.root:
+            _root_mismatch(seen, signed, shown.frontier.root())
+    elif header.size == signed.size and shown.path_root not in {None, signed.root}:
+        _root_mismatch(seen, signed, shown.path_root or b"")
+    if header.size != signed.size or (
+        header.kind == "full" and (header.start, header.stop) != (0, header.size)
+    ):
+        findings.fail(
+            INTEGRITY,
+            HeaderError(position=signed.size, expected=str(signed.size), found=str(header.size)),
+        )
+
+
+def _root_mismatch(seen: Examination, signed: Checkpoint, found: bytes) -> None:
+    seen.findings.fail(
+        INTEGRITY,
+        errors.RootMismatchError(
+            position=signed.size, expected=signed.root.hex(), found=found.hex()
+        ),
+    )
+
+
+# --- completeness ----------------------------------------------------------------------------
+
+
+def _check_completeness(seen: Examination, signed: Checkpoint) -> None:
+    shown, findings = seen.shown, seen.findings
+    if shown.is_chain_broken or shown.header is None:
+        return
+    if shown.header.kind == "full":
+        if seen.entries < signed.size:
+            findings.fail(
+                COMPLETENESS,
+                errors.TailMissingError(
+                    position=seen.entries, expected=str(signed.size), found=str(seen.entries)
+                ),
+            )
+        elif seen.entries > signed.size:
+            findings.fail(
+                COMPLETENESS,
+                BeyondCheckpointError(
+                    position=signed.size, expected=str(signed.size), found=str(seen.entries)
+                ),
+            )
+        if seen.attachments.missing is not None:
+            findings.fail(COMPLETENESS, seen.attachments.missing)
+        return
+    for subject in sorted({str(shown.header.subject), "keys", *seen.carried}):
+        try:
+            _check_placed(seen, subject)
+        except errors.LedgerError as error:
+            findings.fail(COMPLETENESS, error)
+
+
+def _check_placed(seen: Examination, subject: str) -> None:
+    """The subject's last entry in the file is its last in the map."""
+    index = 0 if seen.shown.header is None else seen.shown.header.size - 1
+    row = seen.table.get(subject)
+    if subject not in seen.shown.placed:
+        raise errors.SubjectMapError(
+            position=index, expected=f"a map proof of {subject}", found="none"
+        )
+    placed = seen.shown.placed[subject]
+    expected = "no entry" if placed is None else f"subject_seq {placed[0]}"
+    found = "no entry" if row is None else f"subject_seq {row.next_seq - 1}"
+    if placed is None and row is None:
+        return
+    if placed is None or (row is not None and row.next_seq - 1 > placed[0]):
+        raise errors.SubjectMapError(position=index, expected=expected, found=found)
+    if row is None or row.next_seq - 1 < placed[0]:
+        raise errors.SubjectTailError(position=index, expected=expected, found=found)
+    if row.leaf != placed[1]:
+        raise errors.SubjectMapError(position=index, expected=placed[1].hex(), found=row.leaf.hex())
+
+
+def _check_keys_whole(seen: Examination) -> None:
+    """A range says nothing of its signers unless the key events that it shows are all of them."""
+    shown, findings = seen.shown, seen.findings
+    if shown.header is None or shown.header.kind != "range" or shown.is_chain_broken:
+        return
+    if "keys" not in shown.placed:
+        findings.leave(AUTHENTICITY, "no_index")
+        return
+    try:
+        _check_placed(seen, "keys")
+    except errors.LedgerError as error:
+        findings.fail(AUTHENTICITY, error)
+
+
+# --- against what was seen before ------------------------------------------------------------
+
+
+def _check_remembered(
+    seen: Examination, signed: Checkpoint, remembered: Checkpoint | None, *, is_remembering: bool
+) -> None:
+    findings = seen.findings
+    if remembered is None:
+        if is_remembering:
+            for name in (FRESHNESS, NON_EQUIVOCATION):
+                findings.leave(name, "no_remembered_checkpoint")
+        return
+    if remembered.origin != signed.origin:
+        error = errors.OriginMismatchError(
+            position=signed.size, expected=remembered.origin, found=signed.origin
+        )
+        findings.fail(NON_EQUIVOCATION, error)
+    elif signed.size < remembered.size:
+        findings.fail(
+            FRESHNESS,
+            errors.RollbackError(
+                position=signed.size,
+                expected=f"at least {remembered.size}",
+                found=str(signed.size),
+            ),
+        )
+        findings.leave(NON_EQUIVOCATION, "older_than_remembered")
+    else:
+        _check_consistent(seen, signed, remembered)
+
+
+def _check_consistent(seen: Examination, signed: Checkpoint, remembered: Checkpoint) -> None:
+    findings, shown = seen.findings, seen.shown
+    try:
+        if signed.size == remembered.size:
+            merkle.check_consistency(remembered.size, signed.size, remembered.root, signed.root, ())
+        elif shown.past_root is not None:
+            if shown.past_root != remembered.root:
+                raise errors.ConsistencyError(
+                    position=remembered.size,
+                    expected=remembered.root.hex(),
+                    found=shown.past_root.hex(),
+                )
+        elif shown.consistency is not None and shown.consistency.since == remembered.size:
+            merkle.check_consistency(
+                remembered.size,
+                signed.size,
+                remembered.root,
+                signed.root,
+                shown.consistency.path,
+            )
+        else:
+            findings.leave(NON_EQUIVOCATION, "no_consistency_proof")
+    except errors.LedgerError as error:
+        findings.fail(NON_EQUIVOCATION, error)
+
+
+def _check_witnesses(
+    seen: Examination, signed: Checkpoint, opened: Opened | None, witnessing: Witnessing
+) -> None:
+    findings = seen.findings
+    cosigned = [] if opened is None else list(opened.witnesses)
+    if witnessing.quorum > 0 and len({v.vkey.public for v in cosigned}) < witnessing.quorum:
+        findings.leave(NON_EQUIVOCATION, "no_witness")
+    if witnessing.max_age is None:
+        return
+    times = [verified.time for verified in cosigned if verified.time is not None]
+    if not times:
+        findings.leave(FRESHNESS, "no_witness")
+        return
+    age = witnessing.now - max(times)
+    if age > witnessing.max_age:
+        findings.fail(
+            FRESHNESS,
+            errors.StaleError(
+                position=signed.size,
+                expected=f"at most {witnessing.max_age} s",
+                found=f"{age} s",
+            ),
+        )

@@ -1,0 +1,402 @@
+"""Reading an export once, line by line, and noting everything that its lines show.
+
+``FORMAT.md`` section "Verification procedure".  An :class:`Examination` takes each line in turn and
+runs the checks that need no more than what came before; :mod:`pfgov_ledger.conclusions` draws the
+rest from what it noted.  Memory does not grow with the number of entries.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from pfgov_ledger import custody, entry, errors, keys, merkle, subject_map
+from pfgov_ledger.attachments import Attachments
+from pfgov_ledger.chain import Chain
+from pfgov_ledger.entry import Entry
+from pfgov_ledger.export_errors import AfterTrailerError, LineError, NotAnExportError, TrailerError
+from pfgov_ledger.export_format import (
+    CheckpointLine,
+    ChunkLine,
+    ConsistencyLine,
+    EntryLine,
+    Header,
+    Line,
+    MapLine,
+    Trailer,
+    parse_line,
+)
+from pfgov_ledger.lifecycle import KeyRing
+from pfgov_ledger.reader import LineReader
+from pfgov_ledger.signatures import SignatureChecker
+from pfgov_ledger.subjects import Row, SubjectTable
+from pfgov_ledger.verdicts import (
+    AUTHENTICITY,
+    COMPLETENESS,
+    CUSTODY,
+    INTEGRITY,
+    VERDICTS,
+    Findings,
+)
+
+Progress = Callable[[int, int], None]
+"""Called with (entries done, entries that the header promises)."""
+
+PROGRESS_EVERY: Final = 512
+_HEADER_START: Final = b'{"kind":"'
+_RANK: Final[dict[type, int]] = {
+    EntryLine: 1,
+    ChunkLine: 1,
+    MapLine: 2,
+    ConsistencyLine: 3,
+    CheckpointLine: 4,
+    Trailer: 5,
+}
+"""The order of lines: a line never comes after one of a higher rank, and 3 to 5 come once."""
+
+
+class Stopped(Exception):  # noqa: N818 (not an error: the failure is in the findings)
+    """Reading cannot go on after the failure that was just recorded."""
+
+
+@dataclass(slots=True)
+class Shown:
+    """What the lines showed, for the conclusions.
+
+    ``path_root`` is where the inclusion proofs lead, ``index_root`` the subject map's root in the
+    index entry, ``placed`` what map proofs said of each subject (None: absent), ``past_root`` the
+    root at the size that the reader remembers.
+    """
+
+    header: Header | None = None
+    frontier: merkle.Frontier = field(default_factory=merkle.Frontier)
+    path_root: bytes | None = None
+    index_root: bytes | None = None
+    placed: dict[str, tuple[int, bytes] | None] = field(
+        default_factory=dict[str, "tuple[int, bytes] | None"]
+    )
+    consistency: ConsistencyLine | None = None
+    note: bytes | None = None
+    past_root: bytes | None = None
+    genesis_leaf: bytes | None = None
+    has_trailer: bool = False
+    is_stopped: bool = False
+    is_version_unknown: bool = False
+    is_chain_broken: bool = False
+
+
+class Examination:
+    """One reading of one file."""
+
+    def __init__(
+        self,
+        findings: Findings,
+        *,
+        anchor: keys.Anchor | None,
+        is_quick: bool,
+        remembered_size: int | None,
+        processes: int,
+        subjects_in_memory: int,
+        progress: Progress | None,
+    ) -> None:
+        self.findings = findings
+        self.shown = Shown()
+        self.ring = KeyRing()
+        self.table = SubjectTable(subjects_in_memory)
+        self.attachments = Attachments(subjects_in_memory)
+        self._signatures = SignatureChecker(processes)
+        self._anchor = anchor
+        self._is_quick = is_quick
+        self._remembered_size = remembered_size
+        self._progress = progress
+        self._chain: Chain | None = None
+        self._rank = 0
+        self._is_custody_judged = True
+        self.carried: set[str] = set()
+
+    @property
+    def entries(self) -> int:
+        """Entries read."""
+        return 0 if self._chain is None else self._chain.count
+
+    @property
+    def position(self) -> int:
+        """Where the next entry would be: one after the last."""
+        return 0 if self._chain is None else self._chain.next_seq
+
+    def close(self) -> None:
+        """Stop processes and remove files."""
+        self._signatures.close()
+        self.table.close()
+        self.attachments.close()
+
+    def read(self, reader: LineReader) -> None:
+        """Read everything; what is wrong goes to the findings."""
+        try:
+            for text in reader:
+                self._line(text, reader)
+            self._end(reader)
+        except Stopped:
+            pass
+        except errors.LedgerError as error:
+            self._refuse(error)
+        bad = self._signatures.finish()
+        if bad is not None:
+            self.findings.fail(AUTHENTICITY, bad)
+
+    # --- lines -----------------------------------------------------------------------------
+
+    def _refuse(self, error: errors.LedgerError) -> None:
+        """Record that the file cannot be read further."""
+        self.shown.is_stopped = True
+        if isinstance(error, errors.VersionError) and self.shown.header is None:
+            self.shown.is_version_unknown = True
+            for name in VERDICTS:
+                self.findings.leave(name, "version", str(error))
+            return
+        self.findings.fail(INTEGRITY, error.at(self.position))
+
+    def _line(self, text: bytes, reader: LineReader) -> None:
+        if self.shown.header is None:
+            self._header(text)
+            return
+        if self.shown.has_trailer:
+            raise AfterTrailerError
+        line = parse_line(text)
+        rank = _RANK.get(type(line), 0)
+        if rank < self._rank or (rank >= 3 and rank == self._rank):
+            raise LineError("a line stands where it must not", found=type(line).__name__)
+        if rank > 1 and self._rank <= 1:
+            self._entries_end()
+        self._rank = rank
+        if isinstance(line, EntryLine):
+            self._entry(line)
+        else:
+            self._other(line, reader)
+
+    def _other(self, line: Line, reader: LineReader) -> None:
+        match line:
+            case ChunkLine():
+                self._chunk(line)
+            case MapLine():
+                self._map(line)
+            case ConsistencyLine():
+                self.shown.consistency = line
+            case CheckpointLine():
+                self.shown.note = line.note
+            case Trailer():
+                self._trailer(line, reader)
+            case _:
+                raise LineError("a second header")
+
+    def _header(self, text: bytes) -> None:
+        if not text.startswith(b"{"):
+            canonical_error: errors.LedgerError = NotAnExportError()
+            if text.startswith(b"\xef\xbb\xbf"):
+                canonical_error = errors.ByteOrderMarkError()
+            raise canonical_error
+        try:
+            header = parse_line(text)
+        except errors.VersionError:
+            raise
+        except errors.LedgerError as error:
+            raise NotAnExportError(f"the first line: {error}") from None
+        if not isinstance(header, Header):
+            raise NotAnExportError("the first line is not a header")
+        self.shown.header = header
+        self._chain = Chain(header, self.table)
+        self._is_custody_judged = header.kind == "full" or str(header.subject).startswith("packet/")
+
+    def _trailer(self, line: Trailer, reader: LineReader) -> None:
+        found = Trailer(self.entries, reader.lines - 1, reader.digest_before_last())
+        if line != found:
+            raise TrailerError(expected=str(line), found=str(found))
+        self.shown.has_trailer = True
+
+    def _end(self, reader: LineReader) -> None:
+        if self.shown.header is None:
+            if reader.lines == 0 and not reader.tail and not reader.is_cut:
+                raise errors.EmptyError("the file is empty", position=0)
+            if not reader.is_cut or not _begins_header(reader.tail):
+                raise NotAnExportError
+        elif self.shown.has_trailer:
+            if reader.is_cut:
+                raise AfterTrailerError
+            if self.entries == 0:
+                raise errors.EmptyError(position=0)
+
+    # --- entries ---------------------------------------------------------------------------
+
+    def _entry(self, line: EntryLine) -> None:
+        shown, chain = self.shown, self._chain
+        if chain is None or shown.header is None:
+            raise NotAnExportError
+        if (line.path is None) != (shown.header.kind == "full"):
+            raise LineError("inclusion proofs are for partial exports, and those need them")
+        of = entry.parse(line.raw)
+        try:
+            self.attachments.entry(of)
+        except errors.AttachmentError as error:
+            self.findings.fail(INTEGRITY, error.at(of.seq))
+        row: Row | None = None
+        if not shown.is_chain_broken:
+            try:
+                row = chain.admit(of)
+            except errors.LedgerError as error:
+                self.findings.fail(INTEGRITY, error.at(of.seq))
+                shown.is_chain_broken = True
+        if row is None:
+            chain.last, chain.count = of, chain.count + 1
+        self._authenticate(of, line.signature)
+        self._place(of, line.path)
+        if row is not None:
+            self._record(of, row, chain)
+        if self._progress is not None and chain.count % PROGRESS_EVERY == 0:
+            self._progress(chain.count, shown.header.size)
+
+    def _authenticate(self, of: Entry, signature: bytes) -> None:
+        """Checks 9 and 10: the issuer's key and signature, then what the entry does to keys."""
+        findings, shown = self.findings, self.shown
+        try:
+            if shown.genesis_leaf is None:
+                if shown.is_chain_broken:
+                    findings.leave(AUTHENTICITY, "no_genesis")
+                    return
+                self._check_anchor(of)
+                self.ring.open(of)
+                shown.genesis_leaf = of.leaf
+            public = self.ring.issuer_of(of)
+            if not self._is_quick:
+                self._signatures.add(of.seq, public, of.raw, signature)
+        except errors.LedgerError as error:
+            findings.fail(AUTHENTICITY, error.at(of.seq))
+        try:
+            self.ring.apply(of)
+        except errors.LedgerError as error:
+            findings.fail(AUTHENTICITY, error.at(of.seq))
+
+    def _check_anchor(self, genesis: Entry) -> None:
+        anchor = self._anchor
+        if anchor is None:
+            return
+        if anchor.log_vkey.name != genesis.log:
+            error: errors.LedgerError = errors.OriginMismatchError(
+                position=0, expected=anchor.log_vkey.name, found=genesis.log
+            )
+            self.findings.fail(AUTHENTICITY, error)
+        elif anchor.genesis_leaf is not None and anchor.genesis_leaf != genesis.leaf:
+            error = errors.GenesisError(
+                position=0, expected=anchor.genesis_leaf.hex(), found=genesis.leaf.hex()
+            )
+            self.findings.fail(AUTHENTICITY, error)
+
+    def _place(self, of: Entry, path: tuple[bytes, ...] | None) -> None:
+        """The tree: a leaf more, or where the inclusion proof leads."""
+        shown = self.shown
+        if path is None:
+            if shown.frontier.size == self._remembered_size:
+                shown.past_root = shown.frontier.root()
+            shown.frontier.add(of.leaf)
+            return
+        try:
+            size = 0 if shown.header is None else shown.header.size
+            root = merkle.root_from_inclusion(of.leaf, of.seq, size, path)
+            if shown.path_root is None:
+                shown.path_root = root
+            elif root != shown.path_root:
+                raise errors.InclusionError(
+                    position=of.seq, expected=shown.path_root.hex(), found=root.hex()
+                )
+        except errors.LedgerError as error:
+            self.findings.fail(INTEGRITY, error.at(of.seq))
+
+    def _record(self, of: Entry, row: Row, chain: Chain) -> None:
+        """The subject's row with its custody state, after the index that the entry may commit."""
+        if of.type == "index_committed":
+            if chain.is_index(of):
+                self._take_index(of)
+                return
+            if self._is_full:
+                self._check_index(of)
+        if self._is_custody_judged:
+            try:
+                row.state = custody.judge(row.state, of, self._member)
+            except errors.LedgerError as error:
+                self.findings.fail(CUSTODY, error)
+                self._is_custody_judged = False
+        self.table.put(of.subject, row)
+        if not self._is_full and chain.is_whole(of.subject):
+            self.carried.add(of.subject)
+
+    @property
+    def _is_full(self) -> bool:
+        return self.shown.header is not None and self.shown.header.kind == "full"
+
+    def _member(self, member_id: str) -> custody.Member | None:
+        row = self.table.get(f"member/{member_id}")
+        return row.state if row is not None and isinstance(row.state, custody.Member) else None
+
+    def _check_index(self, of: Entry) -> None:
+        """A full export gives the map itself: a committed one must be equal."""
+        claimed = (of.body.get("size"), of.body.get("subjects"), of.body.get("root"))
+        found = (of.seq, self.table.count, self.table.root().hex())
+        if claimed != found:
+            self.findings.fail(
+                COMPLETENESS,
+                errors.IndexMismatchError(
+                    position=of.seq, expected=_index_text(found), found=_index_text(claimed)
+                ),
+            )
+
+    def _take_index(self, of: Entry) -> None:
+        root = of.body.get("root")
+        if (
+            of.body.get("size") == of.seq
+            and isinstance(root, str)
+            and entry.HEX32.fullmatch(root) is not None
+        ):
+            self.shown.index_root = bytes.fromhex(root)
+
+    # --- after the entries -----------------------------------------------------------------
+
+    def _entries_end(self) -> None:
+        self.attachments.settle()
+        if self._chain is not None and not self.shown.is_chain_broken:
+            self._chain.check_end()
+
+    def _chunk(self, line: ChunkLine) -> None:
+        try:
+            self.attachments.chunk(line)
+        except errors.AttachmentError as error:
+            self.findings.fail(INTEGRITY, error)
+
+    def _map(self, line: MapLine) -> None:
+        shown = self.shown
+        position = self.position - 1
+        verdict = COMPLETENESS if self._is_subject_export else AUTHENTICITY
+        try:
+            if shown.index_root is None or line.index != position:
+                raise errors.SubjectMapError(
+                    "no index entry ends the file", expected=str(position), found=str(line.index)
+                )
+            if line.proof.key == subject_map.subject_key(line.subject):
+                shown.placed[line.subject] = subject_map.check_present(
+                    line.proof, shown.index_root, line.subject
+                )
+            else:
+                subject_map.check_absent(line.proof, shown.index_root, line.subject)
+                shown.placed[line.subject] = None
+        except errors.LedgerError as error:
+            self.findings.fail(verdict, error.at(position))
+
+    @property
+    def _is_subject_export(self) -> bool:
+        return self.shown.header is not None and self.shown.header.kind == "subject"
+
+
+def _begins_header(tail: bytes) -> bool:
+    return tail.startswith(_HEADER_START) or _HEADER_START.startswith(tail)
+
+
+def _index_text(values: tuple[object, ...]) -> str:
+    size, subjects, root = values
+    return f"{size} entries, {subjects} subjects, {root}"[:200]

@@ -1,0 +1,328 @@
+"""The lines of a lineage export: what each kind looks like, written and read.
+
+``FORMAT.md`` section "Export".  A line is canonical JSON and a line feed, at most
+:data:`LINE_BYTES_MAX` bytes; its kind is its set of members.  This module neither reads files nor
+believes anything that a line says.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from pfgov_ledger import canonical, entry, errors, merkle, strict64, vocabulary
+from pfgov_ledger.canonical import Json
+from pfgov_ledger.export_errors import LineError
+from pfgov_ledger.subject_map import MapProof
+
+VERSION: Final = 1
+LINE_BYTES_MAX: Final = 131_072
+"""The longest line, its line feed counted."""
+CHUNK_BYTES_MAX: Final = 65_536
+"""Payload bytes in one attachment or policy line."""
+ATTACHMENT_CHUNKS_MAX: Final = 64
+POLICY_CHUNKS_MAX: Final = 256
+TEXT_MAX: Final = 255
+KINDS: Final = ("full", "subject", "range")
+
+_ENTRY_LINE: Final = re.compile(rb'\{"e":"([A-Za-z0-9+/=]*)","s":"([A-Za-z0-9+/=]*)"\}')
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line: what the file says it is. Untrusted; a reader asks its own question.
+
+    ``size`` is the checkpoint's size, ``start`` and ``stop`` the range of entries shown, ``subject``
+    the subject of a subject export, ``writer`` free text.
+    """
+
+    kind: str
+    origin: str
+    size: int
+    start: int
+    stop: int
+    subject: str | None
+    writer: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLine:
+    """An entry's bytes, its issuer signature, and in partial exports its inclusion path."""
+
+    raw: bytes
+    signature: bytes
+    path: tuple[bytes, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLine:
+    """A piece of a payload (``salt`` and ``field`` set) or of a policy set (both None)."""
+
+    digest: str
+    chunk: int
+    chunks: int
+    data: bytes
+    salt: bytes | None
+    field: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MapLine:
+    """Where the subject map committed in entry *index* has *subject*, or shows that it has not."""
+
+    index: int
+    subject: str
+    proof: MapProof
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyLine:
+    """The proof that the checkpoint's tree extends the tree of the first *since* entries."""
+
+    since: int
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointLine:
+    """The signed checkpoint."""
+
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Trailer:
+    """The last line: counts, and the digest of all bytes before it. It detects damage, no more."""
+
+    entries: int
+    lines: int
+    sha256: str
+
+
+Line: TypeAlias = (
+    Header | EntryLine | ChunkLine | MapLine | ConsistencyLine | CheckpointLine | Trailer
+)
+
+
+# --- writing ---------------------------------------------------------------------------------
+
+
+def write_header(header: Header) -> bytes:
+    """The first line."""
+    return _line(
+        {
+            "kind": header.kind,
+            "lineage": VERSION,
+            "origin": header.origin,
+            "size": header.size,
+            "start": header.start,
+            "stop": header.stop,
+            "subject": header.subject,
+            "writer": header.writer,
+        }
+    )
+
+
+def write_entry(raw: bytes, signature: bytes, path: Sequence[bytes] | None = None) -> bytes:
+    """An entry line; *path* in partial exports."""
+    proof = "" if path is None else f'"p":[{",".join(_quoted(item) for item in path)}],'
+    return f'{{"e":{_quoted(raw)},{proof}"s":{_quoted(signature)}}}\n'.encode()
+
+
+def write_attachment(digest: str, field: str, salt: bytes, payload: bytes) -> list[bytes]:
+    """The lines of a payload that opens the commitment *digest* (hex) under *field*."""
+    extra: dict[str, object] = {"attachment": digest, "field": field, "salt": strict64.encode(salt)}
+    return _chunk_lines(extra, payload, ATTACHMENT_CHUNKS_MAX)
+
+
+def write_policy(digest: str, content: bytes) -> list[bytes]:
+    """The lines of a policy set."""
+    return _chunk_lines({"policy": digest}, content, POLICY_CHUNKS_MAX)
+
+
+def write_map(index: int, subject: str, proof: MapProof) -> bytes:
+    """A subject map proof."""
+    return _line({"index": index, "map": proof.to_json(), "subject": subject})
+
+
+def write_consistency(since: int, path: Sequence[bytes]) -> bytes:
+    """A consistency proof."""
+    return _line({"consistency": [strict64.encode(item) for item in path], "since": since})
+
+
+def write_checkpoint(note: bytes) -> bytes:
+    """The checkpoint line."""
+    return _line({"checkpoint": note.decode()})
+
+
+def write_trailer(entries: int, lines: int, sha256: str) -> bytes:
+    """The last line."""
+    return _line({"entries": entries, "lines": lines, "sha256": sha256})
+
+
+def _line(members: dict[str, object]) -> bytes:
+    line = canonical.encode(members) + b"\n"
+    if len(line) > LINE_BYTES_MAX:
+        raise errors.OversizeError(expected=f"at most {LINE_BYTES_MAX} bytes", found=str(len(line)))
+    return line
+
+
+def _quoted(raw: bytes) -> str:
+    return f'"{strict64.encode(raw)}"'
+
+
+def _chunk_lines(members: dict[str, object], payload: bytes, chunks_max: int) -> list[bytes]:
+    starts = range(0, max(len(payload), 1), CHUNK_BYTES_MAX)
+    if len(starts) > chunks_max:
+        raise errors.OversizeError(
+            expected=f"at most {chunks_max * CHUNK_BYTES_MAX} bytes", found=str(len(payload))
+        )
+    return [
+        _line(
+            {
+                **members,
+                "chunk": number,
+                "chunks": len(starts),
+                "data": strict64.encode(payload[at : at + CHUNK_BYTES_MAX]),
+            }
+        )
+        for number, at in enumerate(starts)
+    ]
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def parse_line(text: bytes) -> Line:
+    """Read one line, given without its line feed.
+
+    Raises:
+        VersionError: A header of a version that this code does not know.
+        LineError: The line is none of the kinds.
+        MalformedError: It is not canonical, or a value in it is not; the subclass says how.
+    """
+    match = _ENTRY_LINE.fullmatch(text)
+    if match is not None:
+        return EntryLine(_bytes64(match.group(1)), _bytes64(match.group(2)), None)
+    members = canonical.decode(text)
+    if not isinstance(members, dict):
+        raise LineError("a line is an object")
+    reader: Callable[[dict[str, Json]], Line] | None = _READERS.get(frozenset(members))
+    if reader is None:
+        if "lineage" in members and members["lineage"] != VERSION:
+            raise errors.VersionError(expected=str(VERSION), found=repr(members["lineage"])[:40])
+        raise LineError("no line has these members", found=", ".join(sorted(members))[:200])
+    return reader(members)
+
+
+def _bytes64(text: bytes) -> bytes:
+    return strict64.decode(text.decode("ascii"))
+
+
+def _header(members: dict[str, Json]) -> Header:
+    if members["lineage"] != VERSION or members["lineage"] is True:
+        raise errors.VersionError(expected=str(VERSION), found=repr(members["lineage"])[:40])
+    kind, origin, writer = (_text(members, name) for name in ("kind", "origin", "writer"))
+    subject = members["subject"]
+    if kind not in KINDS or not entry.is_origin(origin):
+        raise LineError("the header names no kind or no origin")
+    if (kind == "subject") != isinstance(subject, str):
+        raise LineError("a subject export, and no other, names a subject")
+    if isinstance(subject, str) and not vocabulary.is_subject(subject):
+        raise LineError("not a subject", found=subject[:80])
+    size, start, stop = (_count(members, name) for name in ("size", "start", "stop"))
+    return Header(
+        kind, origin, size, start, stop, subject if isinstance(subject, str) else None, writer
+    )
+
+
+def _entry(members: dict[str, Json]) -> EntryLine:
+    raw, signature = strict64.decode(_long(members, "e")), strict64.decode(_long(members, "s"))
+    return EntryLine(raw, signature, _path(members["p"]) if "p" in members else None)
+
+
+def _attachment(members: dict[str, Json]) -> ChunkLine:
+    salt, field = strict64.decode(_text(members, "salt"), size=32), _text(members, "field")
+    return _chunk(members, "attachment", ATTACHMENT_CHUNKS_MAX, salt, field)
+
+
+def _policy(members: dict[str, Json]) -> ChunkLine:
+    return _chunk(members, "policy", POLICY_CHUNKS_MAX, None, None)
+
+
+def _chunk(
+    members: dict[str, Json], name: str, chunks_max: int, salt: bytes | None, field: str | None
+) -> ChunkLine:
+    digest, data = _text(members, name), strict64.decode(_long(members, "data"))
+    chunk, chunks = _count(members, "chunk"), _count(members, "chunks")
+    if entry.HEX32.fullmatch(digest) is None:
+        raise LineError("a digest is 64 lowercase hexadecimal digits")
+    if not chunk < chunks <= chunks_max or len(data) > CHUNK_BYTES_MAX:
+        raise LineError("not a chunk", found=f"{chunk} of {chunks}, {len(data)} bytes")
+    return ChunkLine(digest, chunk, chunks, data, salt, field)
+
+
+def _map(members: dict[str, Json]) -> MapLine:
+    subject = _text(members, "subject")
+    if not vocabulary.is_subject(subject):
+        raise LineError("not a subject", found=subject[:80])
+    return MapLine(_count(members, "index"), subject, MapProof.from_json(members["map"]))
+
+
+def _consistency(members: dict[str, Json]) -> ConsistencyLine:
+    return ConsistencyLine(_count(members, "since"), _path(members["consistency"]))
+
+
+def _checkpoint(members: dict[str, Json]) -> CheckpointLine:
+    return CheckpointLine(_long(members, "checkpoint").encode())
+
+
+def _trailer(members: dict[str, Json]) -> Trailer:
+    digest = _text(members, "sha256")
+    return Trailer(_count(members, "entries"), _count(members, "lines"), digest)
+
+
+_READERS: Final[dict[frozenset[str], Callable[[dict[str, Json]], Line]]] = {
+    frozenset({"kind", "lineage", "origin", "size", "start", "stop", "subject", "writer"}): _header,
+    frozenset({"e", "s"}): _entry,
+    frozenset({"e", "p", "s"}): _entry,
+    frozenset({"attachment", "chunk", "chunks", "data", "field", "salt"}): _attachment,
+    frozenset({"chunk", "chunks", "data", "policy"}): _policy,
+    frozenset({"index", "map", "subject"}): _map,
+    frozenset({"consistency", "since"}): _consistency,
+    frozenset({"checkpoint"}): _checkpoint,
+    frozenset({"entries", "lines", "sha256"}): _trailer,
+}
+"""The members of a line -> how it is read: the closed set of line kinds."""
+
+
+def _long(members: dict[str, Json], name: str) -> str:
+    value = members[name]
+    if not isinstance(value, str):
+        raise LineError(f"{name} is a string")
+    return value
+
+
+def _text(members: dict[str, Json], name: str) -> str:
+    value = _long(members, name)
+    if len(value) > TEXT_MAX:
+        raise LineError(f"{name} is too long")
+    return value
+
+
+def _count(members: dict[str, Json], name: str) -> int:
+    value = members[name]
+    if not isinstance(value, int) or value is True or value is False or value < 0:
+        raise LineError(f"{name} is an integer, zero or more")
+    return value
+
+
+def _path(value: Json) -> tuple[bytes, ...]:
+    if not isinstance(value, list) or len(value) > merkle.PROOF_HASHES_MAX:
+        raise LineError("a proof is a list of hashes")
+    hashes: list[bytes] = []
+    for item in value:
+        if not isinstance(item, str):
+            raise LineError("a hash is a string")
+        hashes.append(strict64.decode(item, size=merkle.HASH_BYTES))
+    return tuple(hashes)

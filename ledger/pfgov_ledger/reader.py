@@ -1,0 +1,145 @@
+"""Reading an export as a stream of lines, plain or gzip, in bounded memory.
+
+Whatever the file is (empty, binary, a line without end, a compressed bomb), at most one line and
+one buffer are held.  What the lines mean is not known here.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from pfgov_ledger.export_errors import (
+    GzipError,
+    GzipTrailingError,
+    LineEndingError,
+    LineOversizeError,
+)
+from pfgov_ledger.export_format import LINE_BYTES_MAX
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+GZIP_HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+"""The only member header that is accepted: no name, no time, no operating system (RFC 1952)."""
+_BUFFER_BYTES: Final = 1 << 18
+_RAW_DEFLATE: Final = -15
+
+
+class Readable(Protocol):
+    """A binary file, or anything that reads like one."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most *size* bytes; none at the end."""
+        ...
+
+
+class LineReader:
+    """Iterates over complete lines, without their line feeds.
+
+    Attributes:
+        lines: Complete lines given out.
+        tail: What followed the last line feed, once the end was reached.
+        is_cut: Whether the file ended inside a line or inside its compression.
+    """
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self._unhashed = b""
+        self.lines = 0
+        self.tail = b""
+        self.is_cut = False
+
+    def digest_before_last(self) -> str:
+        """SHA-256 (hex) of all lines, with their line feeds, before the one given out last."""
+        return self._digest.hexdigest()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield lines.
+
+        Raises:
+            LineOversizeError, LineEndingError, GzipError, GzipTrailingError: See each.
+        """
+        pending = b""
+        for block in self._blocks():
+            lines = (pending + block).split(b"\n")
+            pending = lines.pop()
+            for line in lines:
+                yield self._complete(line)
+            if len(pending) >= LINE_BYTES_MAX:
+                raise LineOversizeError(expected=f"at most {LINE_BYTES_MAX} bytes")
+        self.tail = pending
+        self.is_cut = self.is_cut or bool(pending)
+
+    def _complete(self, line: bytes) -> bytes:
+        if len(line) >= LINE_BYTES_MAX:
+            raise LineOversizeError(
+                expected=f"at most {LINE_BYTES_MAX} bytes", found=str(len(line) + 1)
+            )
+        if line.endswith(b"\r"):
+            raise LineEndingError
+        self._digest.update(self._unhashed)
+        self._unhashed = line + b"\n"
+        self.lines += 1
+        return line
+
+    def _blocks(self) -> Iterator[bytes]:
+        first = self._stream.read(_BUFFER_BYTES)
+        if not first.startswith(GZIP_MAGIC):
+            while first:
+                yield first
+                first = self._stream.read(_BUFFER_BYTES)
+            return
+        if len(first) < len(GZIP_HEADER):
+            first += self._stream.read(_BUFFER_BYTES)
+        if not first.startswith(GZIP_HEADER):
+            if GZIP_HEADER.startswith(first):
+                self.is_cut = True
+                return
+            raise GzipError(expected=GZIP_HEADER.hex(), found=first[: len(GZIP_HEADER)].hex())
+        yield from self._inflated(first[len(GZIP_HEADER) :])
+
+    def _inflated(self, data: bytes) -> Iterator[bytes]:
+        inflater, crc, size = zlib.decompressobj(_RAW_DEFLATE), 0, 0
+        while not inflater.eof:
+            try:
+                block = inflater.decompress(data, _BUFFER_BYTES)
+            except zlib.error as error:
+                raise GzipError(str(error)) from None
+            crc, size = zlib.crc32(block, crc), size + len(block)
+            if block:
+                yield block
+            data = inflater.unconsumed_tail
+            if not (data or block):
+                data = self._stream.read(_BUFFER_BYTES)
+                if not data:
+                    self.is_cut = True
+                    return
+        rest = inflater.unused_data
+        while len(rest) <= 8 and (more := self._stream.read(_BUFFER_BYTES)):
+            rest += more
+        if len(rest) < 8:
+            self.is_cut = True
+            return
+        if rest[:8] != crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little"):
+            raise GzipError("the checksum does not fit")
+        if len(rest) > 8:
+            raise GzipTrailingError
+
+
+class Deflater:
+    """The one gzip form of an export, after :data:`GZIP_HEADER`: one member, nothing after it."""
+
+    def __init__(self, level: int = 6) -> None:
+        self._deflater = zlib.compressobj(level, zlib.DEFLATED, _RAW_DEFLATE)
+        self._crc = 0
+        self._size = 0
+
+    def add(self, data: bytes) -> bytes:
+        """The compressed bytes that are ready after *data*."""
+        self._crc, self._size = zlib.crc32(data, self._crc), self._size + len(data)
+        return self._deflater.compress(data)
+
+    def end(self) -> bytes:
+        """The remaining bytes, the checksum and the size."""
+        size = (self._size & 0xFFFFFFFF).to_bytes(4, "little")
+        return self._deflater.flush() + self._crc.to_bytes(4, "little") + size

@@ -1,0 +1,57 @@
+"""The checkpoint that a reader keeps between verifications: what makes rollbacks and forks visible.
+
+The file is the signed note itself, so that it can be shown to others as evidence.  It is replaced
+in one step, only after a verification with exit status 0, and never by an older checkpoint.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from pfgov_ledger import checkpoint, errors, note
+from pfgov_ledger.checkpoint import Checkpoint
+from pfgov_ledger.export_errors import RememberError
+
+
+def load(path: Path) -> Checkpoint | None:
+    """The remembered checkpoint; None if there is no file.
+
+    Raises:
+        RememberError: The file cannot be read, or is not a checkpoint.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(note.NOTE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RememberError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        return checkpoint.parse_text(note.split(raw)[0])
+    except errors.LedgerError as error:
+        raise RememberError(f"{path} is not a remembered checkpoint: {error}") from None
+
+
+def store(path: Path, raw: bytes) -> bool:
+    """Keep the signed checkpoint *raw*, unless a newer one is kept; returns whether it was stored.
+
+    Raises:
+        RememberError: The file cannot be written.
+    """
+    kept, new = load(path), checkpoint.parse_text(note.split(raw)[0])
+    if kept is not None and (kept.origin != new.origin or kept.size >= new.size):
+        return False
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(raw)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)  # noqa: PTH105 (the atomic call, by its own name)
+        except OSError:
+            os.unlink(name)  # noqa: PTH108 (as above)
+            raise
+    except OSError as error:
+        raise RememberError(f"cannot write {path}: {error.strerror}") from None
+    return True
