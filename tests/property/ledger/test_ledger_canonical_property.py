@@ -12,10 +12,6 @@ from pfgov_ledger import canonical, errors
 
 msgspec: Any = importlib.import_module("msgspec") if importlib.util.find_spec("msgspec") else None
 
-msgspec = pytest.importorskip(
-    "msgspec", reason="msgspec is not installed: one encoder fewer to compare with"
-)
-
 
 def _outcome(raw: bytes, *, is_strict: bool) -> object:
     try:
