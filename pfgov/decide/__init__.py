@@ -28,7 +28,10 @@ __all__ = [
     "due",
 ]
 
-RULES: Final[Mapping[type[c.Action], Callable[[Context, Any], Decided]]] = {
+Rule = Callable[[Context, Any], Decided]
+"""Decides one kind of command; the table pairs it with its type."""
+
+RULES: Final[Mapping[type[c.Action], Rule]] = {
     c.CreateLedger: ledger.create,
     c.Configure: ledger.configure,
     c.ActivatePolicy: ledger.activate_policy,
@@ -81,4 +84,8 @@ def decide(state: State, command: c.Command, now: int, tools: Tools) -> Decided:
         NeedsPacketError: an ended packet has to be loaded first.
         NeedsViewError: a view of a context has to be committed to first.
     """
-    return RULES[type(command.do)](Context(state, command, now, tools), command.do)
+    return _rule(command.do)(Context(state, command, now, tools), command.do)
+
+
+def _rule(action: c.Action) -> Rule:
+    return RULES[type(action)]

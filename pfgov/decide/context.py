@@ -7,7 +7,7 @@ Nothing here changes the state; a rule answers with the events that would.
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pfgov import events as e
 from pfgov.commands import Action, Command, Commitment
@@ -16,7 +16,9 @@ from pfgov.policy import PolicySet
 from pfgov.records import Member, Packet, Terms
 from pfgov.scheduling.base import Scheduler
 from pfgov.state import State
-from pfgov.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from pfgov.decide.judging import Judged
 
 MEMO_MAX = 4_096
 """Verdict lists and packet facts remembered between decisions; then all are dropped."""
@@ -63,8 +65,26 @@ class Tools:
     index: SubjectIndex
     complete: bool = False
     terms: dict[Terms, dict[str, Any]] = field(default_factory=dict[Terms, dict[str, Any]])
-    verdicts: dict[object, list[Verdict]] = field(default_factory=dict[object, list[Verdict]])
+    judged: dict[object, "Judged"] = field(default_factory=dict[object, "Judged"])
     absent: set[str] = field(default_factory=set[str])
+    rankers: dict[e.SchedulerRef, tuple[Scheduler, e.SchedulerRef]] = field(
+        default_factory=dict[e.SchedulerRef, tuple[Scheduler, e.SchedulerRef]]
+    )
+
+    def ranker(self, ref: e.SchedulerRef) -> tuple[Scheduler, e.SchedulerRef]:
+        """Return the scheduler that *ref* names, and its full reference for the record.
+
+        Raises:
+            SchedulerError: there is none of that name, or a parameter is wrong.
+        """
+        known = self.rankers.get(ref)
+        if known is None:
+            found = self.scheduler(ref)
+            full = e.SchedulerRef(
+                name=found.name, version=found.version, parameters=found.parameters
+            )
+            known = self.rankers[ref] = (found, full)
+        return known
 
 
 @dataclass(slots=True)

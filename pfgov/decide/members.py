@@ -12,7 +12,7 @@ import msgspec
 from pfgov import commands as c
 from pfgov import events as e
 from pfgov.decide.context import Context, Decided
-from pfgov.decide.placement import active_policy, verdict_table
+from pfgov.decide.judging import active_policy, summed_up
 from pfgov.errors import (
     ConflictError,
     DuplicateError,
@@ -131,7 +131,7 @@ def _judge_registration(ctx: Context, event: e.MemberRegistered) -> Verdict:
 
 
 def _denied(ctx: Context, member_id: str, event: e.MemberRegistered, verdict: Verdict) -> Decided:
-    table = verdict_table([_candidate(event)], [verdict], None)
+    table = summed_up([_candidate(event)], [verdict]).table({})
     digest = hashlib.sha256(table).hexdigest()
     denial = e.RegistrationDenied(
         member_id=member_id,
@@ -379,7 +379,9 @@ def release(ctx: Context, do: c.ReleaseMember) -> Decided:
     ctx.authorise(do)
     member = ctx.member(do.member_id)
     allowed = member_after(do.member_id, member.status, "member_released")
-    before = member.before if member.before in allowed else MemberStatus.ACTIVE
+    before = member.before
+    if before is None or before not in allowed:
+        before = MemberStatus.ACTIVE
     return Decided(
         [
             e.MemberReleased(

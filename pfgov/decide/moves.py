@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from pfgov import commands as c
 from pfgov import events as e
 from pfgov.decide.context import Context, Decided
-from pfgov.decide.placement import Placement, decide_placement, judge, review_point, view_for
+from pfgov.decide.judging import judge, review_point
+from pfgov.decide.placement import Placement, decide_placement, view_for
 from pfgov.errors import ConflictError, ForbiddenError, StateConflictError
 from pfgov.lifecycle import OWNED, MemberStatus, PacketStatus, packet_after
 from pfgov.limits import REASONS_MAX
@@ -423,7 +424,7 @@ def rejudge(ctx: Context, do: c.RejudgeOwner) -> Decided:
     if holder is None or packet.epoch != do.epoch:
         return Decided([])
     member = ctx.state.members[holder.member_id]
-    verdict = judge(ctx, packet, Point.RETAIN, [member], source=None, reason="")[0]
+    verdict = judge(ctx, packet, Point.RETAIN, [member]).verdicts[0]
     if verdict.outcome == "allow":
         return Decided([])
     reasons = tuple(r.name for r in verdict.reasons[:REASONS_MAX])
