@@ -112,7 +112,7 @@ def _choose(
 
 
 def _with_kernel(request: Request, judged: Judged, exclude: str | None) -> Judged:
-    """Add the kernel's reasons to whom policy lets through: the owner is no target, and nobody takes what does not fit."""
+    """Add the kernel's reasons to whom policy lets through: an owner is no target, nobody takes what does not fit."""
     changes: dict[int, Verdict] = {}
     for index in judged.open:
         member, verdict = judged.members[index], judged.verdicts[index]
