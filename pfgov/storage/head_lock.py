@@ -1,9 +1,9 @@
 """The last head that left this machine, kept apart from the ledger: what finds a restored backup.
 
 A second small database holds the size and Merkle root of the last published checkpoint.  The writer moves it *after*
-the ledger's COMMIT and *before* anybody is answered, by compare-and-set; so a ledger that is shorter than its lock, or has
-another root there, has lost or changed something that others may have seen, and must not sign again.  Put it on another
-disk where that matters.  This module compares; it does not know how a root is computed.
+the ledger's COMMIT and *before* anybody is answered, by compare-and-set; so a ledger that is shorter than its lock,
+or has another root there, has lost or changed something that others may have seen, and must not sign again.  Put it
+on another disk where that matters.  This module compares; it does not know how a root is computed.
 """
 
 import os

@@ -122,6 +122,11 @@ class Queries:
         )
         return (_bytes(row[0]) for row in rows)
 
+    def erasures(self) -> Iterator[EntryRow]:
+        """Return every entry that records an erasure (a partial index finds them)."""
+        rows = self._rows("SELECT * FROM entry WHERE type = 'attachment_erased' ORDER BY seq")
+        return (_entry(row) for row in rows)
+
     def node(self, level: int, place: int) -> bytes | None:
         """Return the stored hash of a complete subtree."""
         row = self._row("SELECT hash FROM node WHERE level = ? AND place = ?", (level, place))

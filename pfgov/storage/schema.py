@@ -103,6 +103,7 @@ TABLES: Final = {
 
 INDEXES: Final = {
     "entry_subject": "CREATE UNIQUE INDEX entry_subject ON entry (subject, subject_seq)",
+    "entry_erased": "CREATE INDEX entry_erased ON entry (seq) WHERE type = 'attachment_erased'",
     "attachment_parent": "CREATE INDEX attachment_parent ON attachment (parent) WHERE parent IS NOT NULL",
 }
 

@@ -1,0 +1,154 @@
+"""What goes into the engine and what comes back: requests, attachments, receipts.
+
+A request is an action with everything from outside; a receipt is given only after the commit.  A refusal that was
+recorded is raised as its error, which then carries the receipt.  Nothing here decides.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pfgov import errors
+from pfgov import events as e
+from pfgov.commands import Action, Commitment, Principal
+from pfgov.errors import PfgovError
+from pfgov.storage.writing import EntryRow
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A payload and its salt, to be stored beside the ledger under the commitment that entries name."""
+
+    commitment: Commitment
+    subject: str
+    field: str
+    salt: bytes = dataclasses.field(repr=False)
+    payload: bytes = dataclasses.field(repr=False)
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDocument:
+    """A policy set's canonical bytes, to be stored under their digest (hex)."""
+
+    digest: str
+    document: bytes = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A key that the caller drew, bound to a digest of its whole request."""
+
+    key: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof that a command was recorded: its entries, as stored, and the checkpoint that covers them.
+
+    ``entries`` is empty when the command changed nothing.  ``replayed`` says that this is the answer to an earlier
+    request with the same idempotency key.
+    """
+
+    position: int
+    entries: tuple[EntryRow, ...]
+    events: tuple[e.Event, ...]
+    size: int
+    replayed: bool = False
+
+    @property
+    def count(self) -> int:
+        """The number of entries that the command made."""
+        return len(self.entries)
+
+    @property
+    def entry(self) -> bytes:
+        """The bytes of the first entry, which carries the command; empty when nothing changed."""
+        return self.entries[0].raw if self.entries else b""
+
+    @property
+    def leaf(self) -> bytes:
+        """The first entry's leaf hash."""
+        return self.entries[0].leaf if self.entries else b""
+
+    @property
+    def signature(self) -> bytes:
+        """The issuer's signature of the first entry."""
+        return self.entries[0].signature if self.entries else b""
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A command on its way through the engine."""
+
+    action: Action
+    principal: Principal
+    request_id: str | None = None
+    idempotency: Idempotency | None = None
+    attachments: Sequence[Attachment | PolicyDocument] = ()
+    future: Future[Receipt] = dataclasses.field(default_factory=Future[Receipt])
+    # Set while it is decided.
+    command_id: str = ""
+    first: int = -1
+    events: tuple[e.Event, ...] = ()
+    refusal: PfgovError | None = None
+    error: Exception | None = None
+    joined: list["Request"] = dataclasses.field(default_factory=list["Request"])
+
+    def reset(self) -> None:
+        """Forget what was decided, so that it can be decided again."""
+        self.first, self.events, self.refusal, self.error = -1, (), None, None
+
+    def answer(self, receipt: Receipt) -> None:
+        """Give the caller, and everybody who asked the same, the receipt or the recorded refusal."""
+        for request in (self, *self.joined):
+            mine = receipt if request is self else _again(receipt)
+            if request.future.done():
+                continue
+            if self.refusal is not None:
+                self.refusal.receipt = mine
+                request.fail(self.refusal)
+            else:
+                request.future.set_result(mine)
+
+    def fail(self, error: BaseException) -> None:
+        """Give the caller, and everybody who asked the same, an error."""
+        for request in (self, *self.joined):
+            if not request.future.done():
+                request.future.set_exception(error)
+
+
+def _again(receipt: Receipt) -> Receipt:
+    """Return *receipt* as the answer to a later request with the same key."""
+    return Receipt(receipt.position, receipt.entries, receipt.events, receipt.size, replayed=True)
+
+
+class _StoredRefusal(msgspec.Struct, omit_defaults=True):
+    kind: str
+    code: str
+    message: str
+    hint: str | None = None
+    pointer: str | None = None
+
+
+def encode_refusal(error: PfgovError) -> bytes:
+    """Return what is stored of a recorded refusal, so that the same key gets the same answer."""
+    return msgspec.json.encode(
+        _StoredRefusal(type(error).__name__, error.code, error.message, error.hint, error.pointer)
+    )
+
+
+def decode_refusal(raw: bytes) -> PfgovError:
+    """Return the refusal that :func:`encode_refusal` stored."""
+    stored = msgspec.json.decode(raw, type=_StoredRefusal)
+    found: Any = getattr(errors, stored.kind, PfgovError)
+    error: PfgovError = found.__new__(found)
+    PfgovError.__init__(
+        error, stored.message, code=stored.code, hint=stored.hint, pointer=stored.pointer
+    )
+    return error

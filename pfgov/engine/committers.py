@@ -1,0 +1,94 @@
+"""How a decided batch becomes durable: in this thread, or (:mod:`pfgov.engine.process`) in a process of its own.
+
+The port is two steps, so that the next batch can be decided while one is being signed and written: ``start`` hands a
+batch over, ``finish`` returns what the oldest started one became.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from pfgov.engine.batch import Batch, Committed
+from pfgov.engine.writer import Writer
+from pfgov.storage.queries import Queries
+
+
+class Committer(Protocol):
+    """The committing side as the sequencer sees it."""
+
+    @property
+    def ahead(self) -> int:
+        """How many batches may be started before the first is finished; 0 means one at a time."""
+        ...
+
+    def start(self, batch: Batch) -> None:
+        """Hand *batch* over.
+
+        Raises:
+            PfgovError: the committing side is gone.
+        """
+        ...
+
+    def finish(self) -> Committed:
+        """Return what the oldest started batch became.
+
+        Raises:
+            PfgovError: it failed or its fate is unknown; nothing started after it was written.
+        """
+        ...
+
+    def index(self) -> tuple[int, str]:
+        """Return the number of subjects and the root of their map; only with nothing started."""
+        ...
+
+    @property
+    def queries(self) -> Queries:
+        """What is committed, readable from the sequencer's thread."""
+        ...
+
+    def save_leases(self, rows: Sequence[tuple[str, int, int, int]]) -> None:
+        """Keep the leases for the next start; only with nothing started."""
+        ...
+
+    def close(self) -> None:
+        """Release everything; started batches are finished or lost."""
+        ...
+
+
+class InlineCommitter:
+    """Commits in the caller's thread: the simulator, the command line, small use."""
+
+    ahead = 0
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self._done: deque[Committed] = deque()
+
+    def start(self, batch: Batch) -> None:
+        """Commit *batch* now.
+
+        Raises:
+            PfgovError: see :meth:`Writer.write`.
+        """
+        self._done.append(self.writer.write(batch))
+
+    def finish(self) -> Committed:
+        """Return what the batch became."""
+        return self._done.popleft()
+
+    def index(self) -> tuple[int, str]:
+        """Return the number of subjects and the root of their map."""
+        return self.writer.index()
+
+    @property
+    def queries(self) -> Queries:
+        """The writer's own connection."""
+        return self.writer.queries
+
+    def save_leases(self, rows: Sequence[tuple[str, int, int, int]]) -> None:
+        """Keep the leases for the next start."""
+        self.writer.store.write_leases(rows)
+
+    def close(self) -> None:
+        """Close the writer."""
+        self.writer.close()

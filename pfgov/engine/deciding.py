@@ -1,0 +1,302 @@
+"""The shell around ``decide``: it supplies what a rule asks for, and turns the answer into a batch.
+
+Ended packets are loaded from the store, views are committed to, policy sets are compiled and kept.  Each event is
+encoded before any is applied, so that an entry that cannot be written never changes the state.  Nothing here
+signs, commits or answers.
+"""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from pfgov import commands as c
+from pfgov import events as e
+from pfgov.apply import apply
+from pfgov.decide import Decided, Memory, NeedsPacketError, NeedsViewError, Tools, decide
+from pfgov.engine.answers import Attachment, PolicyDocument, Request, encode_refusal
+from pfgov.engine.batch import Batch, Body
+from pfgov.engine.loading import take_rows
+from pfgov.engine.views import VIEW, Entropy, attach, opens, without
+from pfgov.errors import InvalidError, NotFoundError, PfgovError, StateConflictError, TooLargeError
+from pfgov.limits import ENTRY_BYTES_REACHABLE_MAX
+from pfgov.policy import PolicySet, from_document, kernel_only
+from pfgov.records import Stamp
+from pfgov.scheduling.base import Scheduler
+from pfgov.scheduling.registry import scheduler
+from pfgov.state import State
+from pfgov.storage.queries import Queries
+from pfgov.storage.writing import AnswerRow, AttachmentRow
+
+ROUNDS_MAX: Final = 64
+"""How often one command may ask for something before it is our mistake: a packet, and a view per obligation."""
+
+POLICY_SETS_KEPT: Final = 8
+SCHEDULERS_KEPT: Final = 64
+
+
+class StateSpoiledError(Exception):
+    """An event could not be applied: the state in memory is worthless and must be loaded again."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A batch while it is being decided, with the requests it will answer."""
+
+    batch: Batch
+    now: int
+    requests: list[Request] = field(default_factory=list[Request])
+    answers: list[AnswerRow] = field(default_factory=list[AnswerRow])
+    attachments: list[AttachmentRow] = field(default_factory=list[AttachmentRow])
+    erased: list[str] = field(default_factory=list[str])
+    policy_sets: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    tables: list[tuple[str, int, bytes]] = field(default_factory=list[tuple[str, int, bytes]])
+    loaded: list[str] = field(default_factory=list[str])
+    ended: list[str] = field(default_factory=list[str])
+    members: list[str] = field(default_factory=list[str])
+
+
+class Decider:
+    """The state of one ledger and everything that decides upon it.  The holder of the turn uses it."""
+
+    def __init__(
+        self,
+        state: State,
+        queries: Queries,
+        index: Callable[[], tuple[int, str]],
+        draw: Entropy,
+        *,
+        keep_tables: bool,
+    ) -> None:
+        self.state = state
+        self.memory = Memory()
+        self._queries = queries
+        self._draw = draw
+        self._keep_tables = keep_tables
+        self._sets: dict[str, PolicySet] = {}
+        self._schedulers: dict[e.SchedulerRef, Scheduler] = {}
+        self._offered: dict[str, bytes] = {}
+        self._drafts: list[Draft] = []
+        self.tools = Tools(policies=self._policies, scheduler=self._scheduler, index=index)
+
+    # --- what decide asks for ------------------------------------------------------------
+
+    def _policies(self, digest: str) -> PolicySet:
+        found = self._sets.get(digest)
+        if found is None:
+            found = self._compiled(digest)
+            if len(self._sets) >= POLICY_SETS_KEPT:
+                self._sets = {k: s for k, s in self._sets.items() if k == self.state.policy}
+            self._sets[digest] = found
+        return found
+
+    def _compiled(self, digest: str) -> PolicySet:
+        if not digest:
+            return kernel_only()
+        document = self._offered.get(digest) or self._queries.policy_set(digest)
+        if document is None:
+            raise NotFoundError(
+                f"there is no policy set {digest}",
+                code="policy.not_found",
+                hint="activate a folder of policies: pfgov policy activate DIR",
+            )
+        found = from_document(document, generated=True)
+        if found.digest != digest:
+            raise InvalidError(f"the policy set's digest is {found.digest}, not {digest}")
+        return found
+
+    def _scheduler(self, wanted: e.SchedulerRef) -> Scheduler:
+        found = self._schedulers.get(wanted)
+        if found is None:
+            if len(self._schedulers) >= SCHEDULERS_KEPT:
+                self._schedulers.clear()
+            found = scheduler(wanted.name, wanted.parameters)
+            self._schedulers[wanted] = found
+        return found
+
+    # --- one command ---------------------------------------------------------------------
+
+    def begin(self, now: int) -> Draft:
+        """Return an empty batch at *now*, on top of everything decided so far."""
+        draft = Draft(Batch(self.state.size), now)
+        self._drafts.append(draft)
+        return draft
+
+    def settle(self, draft: Draft) -> None:
+        """Forget the ended packets of *draft*, the oldest begun, now that it is durable."""
+        self._drafts.remove(draft)
+        later = {packet_id for other in self._drafts for packet_id in (*other.ended, *other.loaded)}
+        for packet_id in {*draft.ended, *draft.loaded} - later:
+            self.state.forget(packet_id)
+
+    def take(self, draft: Draft, request: Request) -> None:
+        """Decide *request* into *draft*.
+
+        Raises:
+            PfgovError: refused, and nothing is recorded.
+            StateSpoiledError: an event could not be applied; nothing of *draft* may be committed.
+        """
+        request.first = self.state.size
+        self._offered = {
+            a.digest: a.document for a in request.attachments if isinstance(a, PolicyDocument)
+        }
+        given = self._opened(request)
+        try:
+            decided, action, views = self._decide(draft, request, given)
+        except PfgovError:
+            self.memory.note(self.state, request.action, (), draft.now)
+            raise
+        request.refusal = decided.refusal
+        if not decided.events:
+            self.memory.note(self.state, action, (), draft.now)
+            return
+        command = self._command(request, action)
+        events = (msgspec.structs.replace(decided.events[0], command=command), *decided.events[1:])
+        bodies = [e.encode_body(event) for event in events]
+        if max(map(len, bodies)) > ENTRY_BYTES_REACHABLE_MAX:
+            raise TooLargeError(
+                f"the entry would be larger than {ENTRY_BYTES_REACHABLE_MAX} bytes",
+                code="entry.too_large",
+                hint="use fewer or shorter labels, capabilities and regions",
+            )
+        try:
+            self._append(draft, events, bodies)
+            self.memory.note(self.state, action, events, draft.now)
+            request.events = events
+            self._collect(draft, request, decided, (*given.values(), *views))
+        except Exception as error:
+            raise StateSpoiledError(f"{type(action).__name__} could not be applied") from error
+
+    def _opened(self, request: Request) -> dict[str, Attachment]:
+        given = {a.commitment.digest: a for a in request.attachments if isinstance(a, Attachment)}
+        for attachment in given.values():
+            if not opens(self.state.origin, attachment):
+                raise InvalidError(
+                    "an attachment does not open its commitment", code="attachment.mismatch"
+                )
+        return given
+
+    def _command(self, request: Request, action: c.Action) -> c.Command:
+        return c.Command(
+            id=request.command_id,
+            principal=request.principal,
+            do=action,  # type: ignore[arg-type]  # Action is the base of AnyAction's members
+            request_id=request.request_id,
+        )
+
+    def _decide(
+        self, draft: Draft, request: Request, given: dict[str, Attachment]
+    ) -> tuple[Decided, c.Action, list[Attachment]]:
+        action, views = request.action, list[Attachment]()
+        self.tools.absent.clear()
+        for _ in range(ROUNDS_MAX):
+            command = self._command(request, action)
+            try:
+                return decide(self.state, command, draft.now, self.tools), action, views
+            except NeedsPacketError as needed:
+                self._load_packet(draft, needed.packet_id)
+            except NeedsViewError as needed:
+                view = self._view(action, needed, given)
+                views.append(view)
+                action = _with_view(action, c.View(paths=needed.paths, context=view.commitment))
+        raise AssertionError(f"{type(request.action).__name__} asked {ROUNDS_MAX} times")
+
+    def _load_packet(self, draft: Draft, packet_id: str) -> None:
+        row = self._queries.packet(packet_id)
+        if row is None:
+            self.tools.absent.add(packet_id)
+        else:
+            self.state.load_row("packet", packet_id, row.body)
+            draft.loaded.append(packet_id)
+
+    def _view(
+        self, action: c.Action, needed: NeedsViewError, given: dict[str, Attachment]
+    ) -> Attachment:
+        payload = self._payload(needed.context.digest, given)
+        return attach(
+            self.state.origin,
+            f"packet/{getattr(action, 'packet_id', '')}",
+            VIEW,
+            without(payload, needed.paths),
+            self._draw,
+            parent=needed.context.digest,
+        )
+
+    def _payload(self, digest: str, given: dict[str, Attachment]) -> bytes:
+        if digest in given:
+            return given[digest].payload
+        for draft in self._drafts:
+            for row in draft.attachments:
+                if row.digest == digest:
+                    return row.payload
+        stored = self._queries.attachment(digest)
+        if stored is None:
+            raise StateConflictError(
+                "policy wants the context redacted, and its payload is not here any more",
+                code="attachment.missing",
+                hint="commit a new context checkpoint, then try again",
+            )
+        return stored.payload
+
+    # --- what it comes to ----------------------------------------------------------------
+
+    def _append(self, draft: Draft, events: Sequence[e.Event], bodies: Sequence[bytes]) -> None:
+        state, now = self.state, draft.now
+        first = state.size
+        for index, (event, body) in enumerate(zip(events, bodies, strict=True)):
+            subject: str = event.subject  # type: ignore[attr-defined]  # every event of the vocabulary has one
+            draft.batch.bodies.append(Body(event.type, subject, now, first, index, body))
+            apply(state, event, Stamp(first + index, now))
+
+    def _collect(
+        self, draft: Draft, request: Request, decided: Decided, attached: Sequence[Attachment]
+    ) -> None:
+        for item in attached:
+            digest = item.commitment.digest
+            row = AttachmentRow(
+                digest, item.subject, item.field, item.parent, request.first, item.salt, item.payload
+            )  # fmt: skip
+            draft.attachments.append(row)
+        if self._keep_tables:
+            draft.tables.extend(
+                (digest, request.first, zlib.compress(table, 1))
+                for digest, table in decided.tables.items()
+            )
+        if request.idempotency is not None:
+            refusal = None if decided.refusal is None else encode_refusal(decided.refusal)
+            answer = AnswerRow(
+                request.principal.id, request.idempotency.key, request.idempotency.digest,
+                request.first, len(request.events), draft.now, refusal,
+            )  # fmt: skip
+            draft.answers.append(answer)
+        for event in request.events:
+            if isinstance(event, e.PolicyActivated):
+                found = self._policies(event.digest)
+                draft.policy_sets.append((found.digest, found.document))
+            elif isinstance(event, e.AttachmentErased):
+                draft.erased.append(event.commitment)
+
+    def finish(self, draft: Draft) -> Batch:
+        """Return the complete batch: every row that its commands changed."""
+        batch = draft.batch
+        draft.members = sorted(key for table, key in self.state.touched if table == "member")
+        draft.ended = take_rows(self.state, batch.writes)
+        batch.ended = [f"packet/{packet_id}" for packet_id in draft.ended]
+        writes = batch.writes
+        writes.answers, writes.attachments, writes.erased = (
+            draft.answers,
+            draft.attachments,
+            draft.erased,
+        )
+        writes.policy_sets, writes.tables = draft.policy_sets, draft.tables
+        return batch
+
+
+def _with_view(action: c.Action, view: c.View) -> c.Action:
+    views: tuple[c.View, ...] | None = getattr(action, "views", None)
+    if views is None:
+        raise AssertionError(f"{type(action).__name__} cannot carry a view")
+    changed: Any = msgspec.structs.replace(action, views=(*views, view))
+    return changed  # type: ignore[no-any-return]

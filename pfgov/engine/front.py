@@ -1,0 +1,193 @@
+"""Many callers, one turn: a bounded queue, one sequencer thread, and a short cut for whoever comes alone.
+
+Whoever holds the turn is the sequencer.  A caller that finds nobody before it runs its own command in its own thread
+(one client would otherwise wait for two thread switches); everybody else queues and is served in order, as many in one
+commit as are waiting.  The thread starts with the first command that has to queue, so that a simulator or a command
+line never has one.  This module decides and stores nothing.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+from pfgov.engine.answers import Attachment, Request
+from pfgov.engine.sequencer import Sequencer
+from pfgov.errors import BusyError, EngineStoppedError
+from pfgov.limits import BATCH_MAX, QUEUE_MAX
+
+T = TypeVar("T")
+
+QUEUED_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Bytes of attachments waiting in the queue."""
+
+BATCH_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Bytes of attachments after which a batch takes no further command."""
+
+
+@dataclass(slots=True, eq=False)
+class Job(Generic[T]):
+    """Something that needs the turn and is not a command: a tick, a heartbeat, a question about memory."""
+
+    run: Callable[[Sequencer], T]
+    future: Future[T] = field(default_factory=Future[T])
+
+    def do(self, sequencer: Sequencer) -> None:
+        """Run it, and give its caller what came of it."""
+        try:
+            self.future.set_result(self.run(sequencer))
+        except BaseException as error:  # noqa: BLE001 - it belongs to the caller, not to the thread
+            self.future.set_exception(error)
+
+
+def _weight(request: Request) -> int:
+    return sum(len(a.payload) for a in request.attachments if isinstance(a, Attachment))
+
+
+class Front:
+    """The queue before one sequencer.  Thread-safe."""
+
+    def __init__(
+        self, sequencer: Sequencer, *, queue_max: int = QUEUE_MAX, batch_max: int = BATCH_MAX
+    ) -> None:
+        self._sequencer = sequencer
+        self._queue_max = queue_max
+        self._batch_max = batch_max
+        # Held by whoever is the sequencer at the moment.
+        self._turn = threading.Lock()
+        # Guarded by _gate.
+        self._gate = threading.Lock()
+        self._arrived = threading.Condition(self._gate)
+        self._queue: deque[Request | Job[Any]] = deque()
+        self._queued_bytes = 0
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Commands in the queue."""
+        return len(self._queue)
+
+    # --- coming in -----------------------------------------------------------------------
+
+    def submit(self, request: Request) -> None:
+        """Run *request*: at once in this thread if nobody is before it, else in its turn.
+
+        Raises:
+            BusyError: the queue is full.
+            EngineStoppedError: the engine takes no more commands.
+        """
+        if self._take_turn():
+            try:
+                self._sequencer.run([request])
+                self._sequencer.drain()
+            finally:
+                self._turn.release()
+        else:
+            self.enqueue(request)
+
+    def do(self, run: Callable[[Sequencer], T]) -> T:
+        """Run *run* with the turn, and return what it returns or raise what it raises.
+
+        Raises:
+            BusyError, EngineStoppedError: as :meth:`submit`.
+        """
+        job = Job(run)
+        if self._take_turn():
+            try:
+                job.do(self._sequencer)
+            finally:
+                self._turn.release()
+        else:
+            self.enqueue(job)
+        return job.future.result()
+
+    def _take_turn(self) -> bool:
+        """Take the turn if nobody waits for it or has it."""
+        if self._queue or not self._turn.acquire(blocking=False):
+            return False
+        if self._queue or self._stopping:
+            self._turn.release()
+            return False
+        return True
+
+    def enqueue(self, item: "Request | Job[Any]") -> None:
+        """Let *item* wait for its turn.
+
+        Raises:
+            BusyError, EngineStoppedError: as :meth:`submit`.
+        """
+        weight = _weight(item) if isinstance(item, Request) and item.attachments else 0
+        with self._gate:
+            if self._stopping:
+                raise EngineStoppedError(
+                    "the engine has stopped", hint="start it again and repeat the command"
+                )
+            if len(self._queue) >= self._queue_max or (
+                weight and self._queued_bytes + weight > QUEUED_BYTES_MAX
+            ):
+                raise BusyError(
+                    f"{len(self._queue)} commands are waiting", hint="try again in a moment"
+                )
+            self._queued_bytes += weight
+            self._queue.append(item)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._serve, name="pfgov-sequencer", daemon=True
+                )
+                self._thread.start()
+            self._arrived.notify()
+
+    # --- the thread ----------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while True:
+            with self._gate:
+                while not self._queue and not self._stopping:
+                    self._arrived.wait()
+                if not self._queue:
+                    return
+            with self._turn:
+                self._serve_all()
+
+    def _serve_all(self) -> None:
+        """Serve until nobody waits and everybody is answered."""
+        while True:
+            requests, job = self._next()
+            if requests:
+                self._sequencer.run(requests)
+            if job is not None:
+                job.do(self._sequencer)
+            if not requests and job is None:
+                self._sequencer.drain()
+                if not self._queue:
+                    return
+
+    def _next(self) -> tuple[list[Request], "Job[Any] | None"]:
+        """Take from the queue what makes the next batch, and the job that follows it, if one does."""
+        requests: list[Request] = []
+        weight = 0
+        with self._gate:
+            while self._queue and len(requests) < self._batch_max and weight < BATCH_BYTES_MAX:
+                item = self._queue.popleft()
+                if isinstance(item, Job):
+                    self._queued_bytes -= weight
+                    return requests, item
+                requests.append(item)
+                if item.attachments:
+                    weight += _weight(item)
+            self._queued_bytes -= weight
+        return requests, None
+
+    def stop(self) -> None:
+        """Take no more commands, serve those that wait, and end the thread."""
+        with self._gate:
+            self._stopping = True
+            self._arrived.notify_all()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        with self._turn:
+            self._serve_all()

@@ -1,0 +1,155 @@
+"""Where everything of one ledger lies in its folder, and the keys that sign for it.
+
+    DIR/ledger.db     the ledger and its projections         DIR/keys/log.key       signs checkpoints
+    DIR/head.db       the head lock                          DIR/keys/issuer.key    signs entries
+    DIR/writer.lock   who writes                             DIR/keys/recovery.key  takes back control
+    DIR/anchor.txt    public: what a verifier pins
+
+Private keys are created readable by their owner only.  This module signs nothing.
+"""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pfgov.errors import PfgovError, StoreUnavailableError
+from pfgov.storage.errors import translating
+from pfgov_ledger import keys
+from pfgov_ledger.errors import LedgerError
+from pfgov_ledger.keys import Signer
+
+HEAD_LOCK_VARIABLE: Final = "PFGOV_HEAD_LOCK"
+"""Environment variable: another place for the head lock, on another disk or machine."""
+
+ROLES: Final = ("log", "issuer", "recovery")
+
+
+class SigningKeyError(PfgovError):
+    """A signing key is missing, damaged, or readable by others."""
+
+    code = "key.unusable"
+    exit_status = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of the ledger in *directory*."""
+
+    directory: Path
+
+    @property
+    def database(self) -> Path:
+        """The ledger and its projections."""
+        return self.directory / "ledger.db"
+
+    @property
+    def head(self) -> Path:
+        """The head lock; the environment may put it elsewhere."""
+        elsewhere = os.environ.get(HEAD_LOCK_VARIABLE)
+        return Path(elsewhere) if elsewhere else self.directory / "head.db"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose holder writes."""
+        return self.directory / "writer.lock"
+
+    @property
+    def anchor(self) -> Path:
+        """What a verifier pins."""
+        return self.directory / "anchor.txt"
+
+    def key(self, role: str) -> Path:
+        """The private key of *role*."""
+        return self.directory / "keys" / f"{role}.key"
+
+    def make(self) -> None:
+        """Create the folder and the one for keys, for their owner only.
+
+        Raises:
+            StoreUnavailableError: they cannot be created.
+        """
+        with translating(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            (self.directory / "keys").mkdir(mode=0o700, exist_ok=True)
+
+    def interrupted_origin(self) -> str | None:
+        """Return the origin of a creation that was interrupted after it drew the log key."""
+        if not self.key("log").exists():
+            return None
+        with key_errors():
+            return keys.file_signer(self.key("log")).name
+
+    def require(self) -> None:
+        """Refuse a folder that holds no ledger.
+
+        Raises:
+            StoreUnavailableError: ``store.missing``.
+        """
+        if not self.database.exists():
+            raise StoreUnavailableError(
+                f"there is no ledger in {self.directory}",
+                code="store.missing",
+                hint="create one with: pfgov init, or name its folder with --dir",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """Who signs: the issuer for entries, the log for checkpoints."""
+
+    issuer: Signer
+    log: Signer
+
+
+def make_keys(layout: Layout, origin: str) -> tuple[tuple[str, str], ...]:
+    """Draw the three keys of a new ledger; return (role, public key in hex), as genesis records them.
+
+    Keys that a creation left behind when it was interrupted are taken up again.
+
+    Raises:
+        SigningKeyError: a key file cannot be written, or belongs to another origin.
+    """
+    made: list[tuple[str, str]] = []
+    for role in ROLES:
+        name = origin if role == "log" else f"{origin}/{role}"
+        path = layout.key(role)
+        with key_errors():
+            if path.exists():
+                signer = keys.file_signer(path)
+            else:
+                signer = keys.generate(role=role, name=name)
+                keys.write_file(path, signer)
+        if signer.name != name or signer.role != role:
+            raise SigningKeyError(
+                f"{path} is the {signer.role} key {signer.name}, not {name}'s",
+                hint="choose an empty folder for a new ledger",
+            )
+        made.append((role, signer.public.hex()))
+    return tuple(made)
+
+
+def load_signers(layout: Layout, *, issuer: str | None = None, log: str | None = None) -> Signers:
+    """Open the signing keys: ``file:PATH``, ``env:VARIABLE`` or a registered scheme; the folder's own by default.
+
+    Raises:
+        SigningKeyError: a key is missing, damaged, or readable by others.
+    """
+    with key_errors():
+        return Signers(
+            issuer=keys.open_signer(issuer or f"file:{layout.key('issuer')}"),
+            log=keys.open_signer(log or f"file:{layout.key('log')}"),
+        )
+
+
+@contextmanager
+def key_errors() -> Generator[None]:
+    """Turn the ledger package's errors about keys inside the block into :class:`SigningKeyError`."""
+    try:
+        yield
+    except LedgerError as error:
+        raise SigningKeyError(
+            str(error), hint="check the files in the ledger's keys folder; they belong to you alone"
+        ) from error

@@ -1,0 +1,208 @@
+"""What can be read of a ledger, beside a running writer or without one: published facts only, and never a write.
+
+The command line and the HTTP server read through this; the same object answers for a live ledger and a stopped one.
+Rows become records here and nowhere else.  It decides nothing.
+"""
+
+import threading
+import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+
+from pfgov import events as e
+from pfgov.engine import stored
+from pfgov.engine.layout import Layout
+from pfgov.engine.loading import load_state
+from pfgov.errors import NotFoundError
+from pfgov.records import Member, Packet
+from pfgov.state import State
+from pfgov.storage.queries import EntryFilter, PacketFilter, Queries
+from pfgov.storage.reading import ReadStore
+from pfgov.storage.writing import EntryRow
+
+_MEMBER: Final = msgspec.json.Decoder(Member)
+_PACKET: Final = msgspec.json.Decoder(Packet)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadView:
+    """Where the ledger ends: its size and the signed checkpoint (a C2SP note) over it."""
+
+    size: int
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An entry with the event it records."""
+
+    row: EntryRow
+    event: e.Event
+
+
+class LedgerReader:
+    """A ledger, read-only.  Safe to share among threads: one question at a time."""
+
+    def __init__(self, directory: Path, *, heed_head_lock: bool = True) -> None:
+        """Open the ledger in *directory*.
+
+        Args:
+            directory: The ledger's folder.
+            heed_head_lock: Whether to serve only what was published; a disaster's evidence is read without.
+
+        Raises:
+            PfgovError: ``store.*``, it is missing, damaged, altered, newer or not ours.
+        """
+        self.layout = Layout(directory)
+        self.layout.require()
+        self._store = ReadStore(self.layout.database, self.layout.head if heed_head_lock else None)
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def snapshot(self) -> Generator[Queries]:
+        """Give a consistent view for as long as the block runs; others wait.
+
+        Raises:
+            StoreUnavailableError: ``store.unpublished``, a dead writer left commits that nobody has published.
+        """
+        with self._turn, self._store.snapshot() as queries:
+            yield queries
+
+    # --- ledger --------------------------------------------------------------------------
+
+    def head(self) -> HeadView:
+        """Return where the ledger ends.
+
+        Raises:
+            NotFoundError: it has no entries.
+        """
+        with self.snapshot() as queries:
+            latest = queries.checkpoint()
+        if latest is None:
+            raise NotFoundError("the ledger has no entries yet", hint="create it with: pfgov init")
+        return HeadView(*latest)
+
+    def entry(self, seq: int) -> Recorded:
+        """Return the entry at position *seq*.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        with self.snapshot() as queries:
+            row = queries.entry(seq)
+            size = queries.size()
+        if row is None:
+            raise NotFoundError(
+                f"there is no entry {seq}",
+                code="entry.not_found",
+                hint=f"the ledger holds 0 to {size - 1}",
+            )
+        return Recorded(row, stored.event_of(row))
+
+    def entries(self, wanted: EntryFilter | None = None) -> list[Recorded]:
+        """Return the entries that *wanted* asks for; give it a limit."""
+        with self.snapshot() as queries:
+            return [Recorded(row, stored.event_of(row)) for row in queries.entries(wanted)]
+
+    def lineage(self, subject: str) -> list[Recorded]:
+        """Return every entry of ``packet/ID``, ``member/ID``, ``policy``, ``keys`` or ``ledger``, oldest first."""
+        return self.entries(EntryFilter(subject=subject))
+
+    def state(self) -> State:
+        """Return the whole state as of now, without ended packets: for dry runs; nobody else sees changes to it."""
+        with self.snapshot() as queries:
+            return load_state(queries)
+
+    def policy_document(self, digest: str) -> bytes:
+        """Return the document of a policy set.
+
+        Raises:
+            NotFoundError: it was never activated here.
+        """
+        with self.snapshot() as queries:
+            found = queries.policy_set(digest)
+        if found is None:
+            raise NotFoundError(f"there is no policy set {digest}", code="policy.not_found")
+        return found
+
+    def verdict_table(self, digest: str) -> bytes | None:
+        """Return a stored verdict table (canonical JSON); None where it was not kept."""
+        with self.snapshot() as queries:
+            found = queries.verdict_table(digest)
+        return None if found is None else zlib.decompress(found)
+
+    def payload(self, digest: str) -> bytes | None:
+        """Return the payload behind a commitment (hex); None where it was erased or never stored."""
+        with self.snapshot() as queries:
+            found = queries.attachment(digest)
+        return None if found is None else found.payload
+
+    # --- members and packets -------------------------------------------------------------
+
+    def members(self) -> list[Member]:
+        """Return every member, in id order."""
+        with self.snapshot() as queries:
+            return [_MEMBER.decode(row.body) for row in queries.members()]
+
+    def member(self, member_id: str) -> Member:
+        """Return one member.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+        with self.snapshot() as queries:
+            row = queries.member(member_id)
+        if row is None:
+            raise NotFoundError(
+                f"there is no member {member_id}",
+                code="member.not_found",
+                hint="see who is registered: pfgov member list",
+            )
+        return _MEMBER.decode(row.body)
+
+    def packets(self, wanted: PacketFilter | None = None) -> list[Packet]:
+        """Return the packets that *wanted* asks for, in id order."""
+        with self.snapshot() as queries:
+            return [_PACKET.decode(row.body) for row in queries.packets(wanted)]
+
+    def packet(self, packet_id: str) -> Packet:
+        """Return one packet, ended ones too.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+        with self.snapshot() as queries:
+            row = queries.packet(packet_id)
+        if row is None:
+            raise NotFoundError(
+                f"there is no packet {packet_id}",
+                code="packet.not_found",
+                hint="see what was submitted: pfgov packet list --all",
+            )
+        return _PACKET.decode(row.body)
+
+    def packet_counts(self) -> dict[str, int]:
+        """Return how many packets have each status."""
+        with self.snapshot() as queries:
+            return queries.packet_counts()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,379 @@
+"""Batches in order: decide, hand over, answer after the commit; after a failure, load again and look what happened.
+
+One thread at a time runs this, whoever holds the engine's turn.  While the committing side works on one batch the next
+may be decided on top of it in memory; nobody is answered from memory, not even with a refusal.  A failed or unknown
+commit makes the memory worthless: the state is loaded from the store, and each request that was under way is answered
+from what is found at its place.  Loading is the start-up path, so that recovery is exercised every time.  This
+module knows no threads and no queue.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pfgov import commands as c
+from pfgov.decide import due
+from pfgov.engine import stored
+from pfgov.engine.answers import Receipt, Request, decode_refusal
+from pfgov.engine.committers import Committer
+from pfgov.engine.deciding import Decider, Draft, StateSpoiledError
+from pfgov.engine.leases import Leases
+from pfgov.engine.loading import load_state
+from pfgov.engine.timekeeping import Timekeeper
+from pfgov.engine.views import Entropy
+from pfgov.errors import ConflictError, PfgovError, StoreError
+from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
+from pfgov.state import State
+from pfgov.storage.queries import Queries
+
+
+class MismatchError(ConflictError):
+    """An idempotency key was used before, with another request."""
+
+    code = "idempotency.mismatch"
+
+
+class UnknownOutcomeError(StoreError):
+    """The commit failed and the store cannot be read: whether the command was recorded is not known."""
+
+    code = "store.outcome_unknown"
+
+
+class NotRecordedError(StoreError):
+    """The commit failed, and the command was not recorded."""
+
+    code = "store.not_recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a sequencer needs from outside.
+
+    Attributes:
+        open_committer: Opens the committing side from the store: at the start, and again after a failure.
+        time: The clock.
+        draw: Randomness for salts.
+        run: A name that no other run of an engine has; command ids begin with it.
+        keep_tables: Whether verdict tables are stored.
+    """
+
+    open_committer: Callable[[], Committer]
+    time: Timekeeper
+    draw: Entropy
+    run: str
+    keep_tables: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TickReport:
+    """What one tick came to: follow-ups tried, those with an effect, and why leases stand still, if they do."""
+
+    tried: int
+    effective: int
+    halted: str | None
+
+
+class Sequencer:
+    """The single writer's loop body.  Not thread-safe: the holder of the turn uses it."""
+
+    def __init__(self, ports: Ports) -> None:
+        """Open the committing side and load the state.
+
+        Raises:
+            PfgovError: ``store.*``.
+        """
+        self._ports = ports
+        self._commands = 0
+        self._under_way: deque[Draft] = deque()
+        self._pending: dict[tuple[str, str], Request] = {}
+        self._committer: Committer | None = None
+        self._decider: Decider | None = None
+        self.leases = Leases()
+        self.halted: str | None = None
+        self.reloads = -1
+        self._load()
+
+    # --- the memory ----------------------------------------------------------------------
+
+    def _load(self) -> tuple[Committer, Decider]:
+        committer = self._ports.open_committer()
+        try:
+            queries = committer.queries
+            decider = Decider(
+                load_state(queries),
+                queries,
+                committer.index,
+                self._ports.draw,
+                keep_tables=self._ports.keep_tables,
+            )
+        except BaseException:
+            committer.close()
+            raise
+        self._committer, self._decider = committer, decider
+        self.reloads += 1
+        return committer, decider
+
+    @property
+    def committer(self) -> Committer:
+        """The committing side, opened again if it was lost.
+
+        Raises:
+            PfgovError: ``store.*``, it cannot be opened.
+        """
+        return self._committer or self._load()[0]
+
+    @property
+    def decider(self) -> Decider:
+        """The state and what decides upon it, loaded again if it was lost.
+
+        Raises:
+            PfgovError: ``store.*``, it cannot be loaded.
+        """
+        return self._decider or self._load()[1]
+
+    @property
+    def state(self) -> State:
+        """The state: decided, but perhaps not yet committed."""
+        return self.decider.state
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was decided is committed."""
+        return not self._under_way
+
+    @property
+    def queries(self) -> Queries:
+        """What is committed."""
+        return self.committer.queries
+
+    # --- batches -------------------------------------------------------------------------
+
+    def run(self, requests: Sequence[Request]) -> None:
+        """Decide *requests*, at most a batch of them, and hand them over.
+
+        Each is answered when its commit is done: now, by a later call, or by :meth:`drain`.
+        """
+        part: list[Request] = []
+        for request in requests:
+            if isinstance(
+                request.action, c.CommitIndex
+            ):  # it reads what is committed, so it stands alone
+                for alone in (part, [request]):
+                    self._run(alone)
+                    self.drain()
+                part = []
+            else:
+                part.append(request)
+        self._run(part)
+
+    def _run(self, requests: Sequence[Request]) -> None:
+        if not requests:
+            return
+        try:
+            decider = self.decider
+        except PfgovError as error:
+            _fail_all(requests, error)
+            return
+        draft = decider.begin(self._ports.time.now(decider.state.time))
+        for position, request in enumerate(requests):
+            try:
+                self._take(decider, draft, request)
+            except StateSpoiledError as error:
+                request.fail(error)
+                self._start_over([*draft.requests, *requests[position + 1 :]])
+                return
+        self._hand_over(decider, draft)
+
+    def _take(self, decider: Decider, draft: Draft, request: Request) -> None:
+        try:
+            if request.idempotency is not None and self._was_answered(request):
+                return
+            if not self._is_outdated(request.action):
+                self._commands += 1
+                request.command_id = f"{self._ports.run}-{self._commands}"
+                decider.take(draft, request)
+        except StateSpoiledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one caller's refusal, or a plug-in's bug, is not the others'
+            request.error = error
+        draft.requests.append(request)
+        if request.events and request.idempotency is not None:
+            self._pending[request.principal.id, request.idempotency.key] = request
+
+    def _was_answered(self, request: Request) -> bool:
+        """Answer *request* if its idempotency key was used before; join the request under way that uses it."""
+        key = request.idempotency
+        if key is None:
+            return False
+        under_way = self._pending.get((request.principal.id, key.key))
+        if under_way is not None and under_way.idempotency is not None:
+            if under_way.idempotency.digest == key.digest:
+                under_way.joined.append(request)
+            else:
+                request.fail(_mismatch(key.key))
+            return True
+        answer = self.queries.answer(request.principal.id, key.key)
+        if answer is None:
+            return False
+        if answer.digest != key.digest:
+            request.fail(_mismatch(key.key))
+            return True
+        if answer.refusal is not None:
+            request.refusal = decode_refusal(answer.refusal)
+        request.answer(stored.replayed(self.queries, answer))
+        return True
+
+    def _is_outdated(self, action: c.Action) -> bool:
+        """Whether the evidence of a lease's end no longer holds: the member was heard meanwhile."""
+        return isinstance(action, c.ExpireLease) and not self.leases.is_overdue_still(
+            action.member_id, action.last_seen
+        )
+
+    def _hand_over(self, decider: Decider, draft: Draft) -> None:
+        batch = decider.finish(draft)
+        self._under_way.append(draft)
+        try:
+            committer = self.committer
+            if batch.bodies:
+                committer.start(batch)
+            while len(self._under_way) > committer.ahead:
+                self._finish_one(committer, decider)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody knows what is on disk
+            self._recover(error)
+
+    def drain(self) -> None:
+        """Finish and answer everything that was started."""
+        try:
+            while self._under_way:
+                self._finish_one(self.committer, self.decider)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._recover(error)
+
+    def _finish_one(self, committer: Committer, decider: Decider) -> None:
+        draft = self._under_way[0]
+        entries = committer.finish().entries if draft.batch.bodies else []
+        self._under_way.popleft()
+        decider.settle(draft)
+        self.leases.follow(decider.state, draft.members, draft.now)
+        start = draft.batch.start
+        size = start + len(entries)
+        for request in draft.requests:
+            if request.idempotency is not None:
+                self._pending.pop((request.principal.id, request.idempotency.key), None)
+            if request.error is not None:
+                request.fail(request.error)
+            elif not request.events and request.refusal is not None:
+                request.fail(request.refusal)
+            else:
+                first = request.first - start
+                rows = tuple(entries[first : first + len(request.events)])
+                request.answer(Receipt(request.first, rows, request.events, size))
+            if isinstance(request.action, c.HaltExpiry) and request.events:
+                self.halted = request.action.cause
+
+    # --- failure -------------------------------------------------------------------------
+
+    def _start_over(self, requests: Sequence[Request]) -> None:
+        """Throw the memory away after a mistake of ours, and decide *requests* again on what is committed."""
+        self.drain()
+        self._lose()
+        for request in requests:
+            request.reset()
+        self._run(requests)
+
+    def _recover(self, error: Exception) -> None:
+        """Load the state again and answer everything under way from what is found in the store."""
+        requests = [request for draft in self._under_way for request in draft.requests]
+        self._lose()
+        try:
+            queries = self.queries
+            found = [stored.find(queries, r) if r.events else None for r in requests]
+        except Exception as second:  # noqa: BLE001 - the store is gone; say so to everybody
+            unknown = UnknownOutcomeError(
+                f"the commit failed ({error}), and the store cannot be read ({second})",
+                hint="ask again with the same idempotency key once the store is back",
+            )
+            _fail_all(requests, unknown)
+            return
+        for request, receipt in zip(requests, found, strict=True):
+            if receipt is not None:
+                request.answer(receipt)
+            else:
+                request.fail(_not_recorded(error))
+
+    def _lose(self) -> None:
+        committer, self._committer, self._decider = self._committer, None, None
+        self._under_way.clear()
+        self._pending.clear()
+        if committer is not None:
+            with suppress(Exception):  # it is broken already; what counts is on disk
+                committer.close()
+
+    # --- what is due ---------------------------------------------------------------------
+
+    def tick(self, limit: int = FOLLOW_UPS_PER_TICK_MAX) -> TickReport:
+        """Run at most *limit* follow-ups that are due now.
+
+        A jump of the wall clock beyond the configured bound stops every follow-up, too many leases ending at once stop
+        those about leases, and both are recorded; :meth:`resume` ends either.
+
+        Raises:
+            PfgovError: ``store.*``, the state cannot be loaded.
+        """
+        self.drain()
+        decider = self.decider
+        if decider.state.configuration is None:
+            return TickReport(0, 0, self.halted)
+        jump = self._ports.time.jump()
+        if jump > decider.state.settings.clock_jump_max and self.halted is None:
+            self._follow_up([c.HaltExpiry(cause="clock_jump", jump=jump)])
+            return TickReport(1, 1, self.halted)
+        if self.halted == "clock_jump":
+            return TickReport(0, 0, self.halted)
+        now = self._ports.time.now(decider.state.time)
+        leases = {} if self.halted else self.leases.view()
+        actions = due(decider.state, decider.memory, leases, now, limit=limit)
+        return TickReport(len(actions), self._follow_up(actions), self.halted)
+
+    def _follow_up(self, actions: Sequence[c.Action]) -> int:
+        requests = [Request(action, c.ENGINE) for action in actions]
+        self.run(requests)
+        self.drain()
+        return sum(1 for r in requests if r.events and r.future.exception() is None)
+
+    def resume(self) -> None:
+        """End a halt: every leased member gets a whole lease from now."""
+        self.halted = None
+        self._ports.time.jump()
+        self.leases.begin_anew(self.state, self._ports.time.now(self.state.time))
+
+    def close(self) -> None:
+        """Finish what was started, keep the leases, release the files."""
+        self.drain()
+        try:
+            if self._committer is not None:
+                self._committer.save_leases(self.leases.rows())
+        finally:
+            self._lose()
+
+
+def _fail_all(requests: Sequence[Request], error: BaseException) -> None:
+    for request in requests:
+        request.fail(error)
+
+
+def _mismatch(key: str) -> MismatchError:
+    return MismatchError(
+        f"the idempotency key {key!r} was used with another request",
+        hint="draw a new key for a new request; repeat a request only unchanged",
+    )
+
+
+def _not_recorded(error: Exception) -> PfgovError:
+    """Return what the caller of a command that was not recorded gets."""
+    if isinstance(error, PfgovError) and error.code != "store.fenced":
+        return error
+    return NotRecordedError(
+        f"the commit failed: {error}", hint="nothing was recorded; the command may be sent again"
+    )

@@ -1,0 +1,110 @@
+"""Commitments to payloads, and the view of a context that an owner under a redaction may read.
+
+Salts are drawn here, at the edge, before anything is decided: ``decide`` only ever sees commitments.  This module
+stores nothing and does not know who asks for which view.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from pfgov.commands import Commitment
+from pfgov.engine.answers import Attachment
+from pfgov.errors import InvalidError, TooLargeError
+from pfgov.limits import CONTEXT_BYTES_MAX
+from pfgov_ledger import commitment
+
+VIEW: Final = "view"
+"""The field that a view's commitment is bound to."""
+
+Entropy = Callable[[int], bytes]
+"""So many random bytes: the operating system's, or a simulator's."""
+
+
+def attach(
+    origin: str,
+    subject: str,
+    field: str,
+    payload: bytes,
+    draw: Entropy,
+    *,
+    parent: str | None = None,
+) -> Attachment:
+    """Return *payload* with a fresh salt and the commitment that entries may name.
+
+    Raises:
+        TooLargeError: more than :data:`CONTEXT_BYTES_MAX` bytes.
+    """
+    if len(payload) > CONTEXT_BYTES_MAX:
+        raise TooLargeError(
+            f"a payload of {len(payload)} bytes is larger than {CONTEXT_BYTES_MAX}",
+            hint="keep large data elsewhere and put a reference into the context",
+        )
+    salt = draw(commitment.SALT_BYTES)
+    digest = commitment.commit(
+        origin=origin, subject=subject, field=field, salt=salt, payload=payload
+    )
+    named = Commitment(digest=digest.hex(), size=commitment.size_bucket(len(payload)))
+    return Attachment(named, subject, field, salt, payload, parent)
+
+
+def opens(origin: str, attachment: Attachment) -> bool:
+    """Whether *attachment*'s payload and salt are what its commitment commits to."""
+    digest = commitment.commit(
+        origin=origin,
+        subject=attachment.subject,
+        field=attachment.field,
+        salt=attachment.salt,
+        payload=attachment.payload,
+    )
+    return digest.hex() == attachment.commitment.digest
+
+
+def without(payload: bytes, paths: Sequence[str]) -> bytes:
+    """Return the JSON document *payload* without the values at *paths* (RFC 6901 pointers).
+
+    A pointer to nothing withholds nothing; the empty pointer withholds everything.
+
+    Raises:
+        InvalidError: *payload* is not JSON, so that nothing can be withheld from it.
+    """
+    try:
+        document: Any = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidError(
+            "the context is not JSON, so policy cannot redact it",
+            code="context.not_json",
+            hint="send the context as a JSON object",
+        ) from error
+    for path in paths:
+        if not path:
+            document = None
+        else:
+            _drop(document, [_unescaped(token) for token in path.split("/")[1:]])
+    return msgspec.json.encode(document, order="sorted")
+
+
+def _unescaped(token: str) -> str:
+    return token.replace("~1", "/").replace("~0", "~")
+
+
+def _drop(document: Any, tokens: list[str]) -> None:
+    *way, last = tokens
+    for token in way:
+        if isinstance(document, dict) and token in document:
+            document = document[token]
+        elif isinstance(document, list) and _index(document, token) is not None:
+            document = document[int(token)]
+        else:
+            return
+    if isinstance(document, dict):
+        document.pop(last, None)
+    elif isinstance(document, list) and _index(document, last) is not None:
+        document[int(last)] = None  # later elements keep their places
+
+
+def _index(items: list[Any], token: str) -> int | None:
+    if token.isascii() and token.isdigit() and int(token) < len(items):
+        return int(token)
+    return None

@@ -1,0 +1,268 @@
+"""The committing side: chain, sign, write one transaction, move the head lock, and only then answer.
+
+A writer is opened from the store, which is the path that recovery takes too.  After the first error it is fenced: it
+refuses every later batch, because a batch that was decided on top of a failed one must never be signed.  The caller
+opens a new one.  Signatures of a failed commit do not leave this object.  It decides nothing and reads no policy.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from pfgov.engine.batch import Batch, Committed
+from pfgov.engine.layout import Layout, Signers
+from pfgov.errors import StoreCorruptError, StoreError
+from pfgov.storage.head_lock import HeadLock, Published, reconcile
+from pfgov.storage.queries import Queries
+from pfgov.storage.writing import EntryRow, Probe, Store
+from pfgov_ledger import checkpoint as checkpoints
+from pfgov_ledger import entry as entries
+from pfgov_ledger import merkle, note
+from pfgov_ledger.appender import Appender, Head
+from pfgov_ledger.errors import LedgerError
+from pfgov_ledger.subject_map import SubjectMap
+
+TILE_LEVELS: Final = (8, 16, 24, 32)
+"""Levels of the Merkle tree whose nodes are stored: one hash for 256, 65,536 ... leaves."""
+
+TILE: Final = 256
+
+
+class StoredNodes:
+    """The Merkle tree's nodes (``merkle.Nodes``), from the stored levels and the leaves."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+
+    def node(self, level: int, index: int) -> bytes:
+        """Return the root over the leaves ``[index << level, (index + 1) << level)``."""
+        if level in TILE_LEVELS:
+            stored = self._queries.node(level, index)
+            if stored is None:
+                raise StoreCorruptError(f"the tree's node {index} at level {level} is missing")
+            return stored
+        if level == 0:
+            leaves = list(self._queries.leaves(index, index + 1))
+            if not leaves:
+                raise StoreCorruptError(f"the leaf hash of entry {index} is missing")
+            return leaves[0]
+        if level < TILE_LEVELS[0]:
+            return merkle.root_of(self._queries.leaves(index << level, (index + 1) << level))
+        return merkle.node_hash(
+            self.node(level - 1, 2 * index), self.node(level - 1, 2 * index + 1)
+        )
+
+
+def frontier_at(nodes: StoredNodes, size: int) -> merkle.Frontier:
+    """Return the right edge of the tree over the first *size* leaves."""
+    state, start = size.to_bytes(8, "big"), 0
+    for level in reversed(range(size.bit_length())):
+        if size >> level & 1:
+            state += nodes.node(level, start >> level)
+            start += 1 << level
+    return merkle.Frontier.from_bytes(state)
+
+
+def load_head(queries: Queries, origin: str) -> Head:
+    """Return where the stored ledger ends, holding what is stored in pairs to each other.
+
+    Raises:
+        StoreCorruptError: the last entry, its leaf, the tree and the checkpoint do not agree.
+    """
+    size = queries.size()
+    if size == 0:
+        return Head(origin)
+    last = queries.entry(size - 1)
+    latest = queries.checkpoint()
+    frontier = frontier_at(StoredNodes(queries), size)
+    if last is None or latest is None or latest[0] != size:
+        raise StoreCorruptError(f"the newest checkpoint is not the one over {size} entries")
+    stated = checkpoints.parse_text(note.split(latest[1])[0])
+    if (stated.size, stated.root) != (size, frontier.root()):
+        raise StoreCorruptError(f"the tree over {size} entries is not the one that was signed")
+    found = entries.parse(last.raw)
+    if found.leaf != last.leaf or found.seq != size - 1:
+        raise StoreCorruptError(f"entry {size - 1} is not the one that was signed")
+    if found.log != origin:
+        raise StoreCorruptError(f"the ledger is {found.log}, and the log key is {origin}'s")
+    return Head(origin, frontier, last.leaf, found.term, last.time)
+
+
+class Writer:
+    """The one object that signs and writes.  Not thread-safe."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        signers: Signers,
+        monotonic: Callable[[], int],
+        *,
+        must_exist: bool = True,
+        sync_head: bool = False,
+        probe: Probe | None = None,
+    ) -> None:
+        """Open the store, load the head and reconcile it with the head lock.
+
+        Raises:
+            PfgovError: ``store.*``; a damaged ledger, one that was rolled back or forked, or an unusable file.
+        """
+        self._monotonic = monotonic
+        self._fenced: BaseException | None = None
+        self._subjects: SubjectMap | None = None
+        self._subject_names: set[str] = set()
+        self._tiles: dict[int, list[bytes]] = {}
+        self._probe = probe
+        options = {} if probe is None else {"probe": probe}
+        self.store = Store(layout.database, must_exist=must_exist, **options)
+        try:
+            self.queries = Queries(self.store.connection, layout.database)
+            self._open(layout, signers, sync_head=sync_head, must_exist=must_exist)
+        except BaseException:
+            self.store.close()
+            raise
+
+    def _open(self, layout: Layout, signers: Signers, *, sync_head: bool, must_exist: bool) -> None:
+        origin = signers.log.name
+        try:
+            head = load_head(self.queries, origin)
+            self._appender = Appender(
+                head=head,
+                issuer=signers.issuer,
+                log=signers.log,
+                subject_head=self.queries.subject_head,
+            )
+        except LedgerError as error:
+            raise StoreCorruptError(f"{layout.database}: {error}") from error
+        self._lock = HeadLock(layout.head, origin, sync=sync_head)
+        try:
+            if not must_exist and head.size == 0:
+                self._lock.start(merkle.EMPTY_ROOT)
+            now = Published(head.size, head.frontier.root())
+            reconcile(self._lock, now, self.root_at, self._monotonic())
+        except BaseException:
+            self._lock.close()
+            raise
+        self._published = head.size
+
+    @property
+    def size(self) -> int:
+        """The number of entries that are committed and published."""
+        return self._published
+
+    def root_at(self, size: int) -> bytes:
+        """Return the Merkle root over the first *size* entries."""
+        return frontier_at(StoredNodes(self.queries), size).root()
+
+    def write(self, batch: Batch) -> Committed:
+        """Make *batch* durable and publish it.
+
+        Raises:
+            StoreError: an earlier batch failed; this one was not tried.
+            PfgovError: it failed, and it is not known whether it is durable; the writer is fenced from here on.
+        """
+        if self._fenced is not None:
+            raise StoreError("an earlier commit failed", code="store.fenced") from self._fenced
+        try:
+            return self._write(batch)
+        except BaseException as error:
+            self._fenced = error
+            raise
+
+    def _write(self, batch: Batch) -> Committed:
+        appender = self._appender
+        before = self._published
+        if batch.start != before:
+            raise StoreError(
+                f"a batch decided at {batch.start} does not follow {before}", code="store.fenced"
+            )
+        rows = [self._chained(*body) for body in batch.bodies]
+        head = appender.head
+        committed = Committed(before, rows, appender.checkpoint())
+        batch.writes.entries = rows
+        batch.writes.nodes = self._full_tiles(before, rows)
+        batch.writes.checkpoint = (head.size, committed.note)
+        self.store.write(batch.writes)
+        self._publish(before, Published(head.size, head.frontier.root()))
+        appender.forget(appender.mark())
+        for subject in batch.ended:
+            appender.evict(subject)
+        self._count_subjects(rows)
+        return committed
+
+    def _chained(
+        self, kind: str, subject: str, time: int, command_seq: int, index: int, body: bytes
+    ) -> EntryRow:
+        staged = self._appender.append(
+            type=kind,
+            subject=subject,
+            time=time,
+            command_seq=command_seq,
+            command_index=index,
+            body_raw=body,
+        )
+        return EntryRow(
+            staged.seq, subject, staged.subject_seq, kind, time, staged.leaf,
+            staged.signature or b"", staged.raw,
+        )  # fmt: skip
+
+    def _publish(self, before: int, head: Published) -> None:
+        if self._probe is not None:
+            self._probe("publish", "before")
+        self._lock.move(before, head, self._monotonic())
+        if self._probe is not None:
+            self._probe("publish", "after")
+        self._published = head.size
+
+    # --- the tree's stored levels --------------------------------------------------------
+
+    def _full_tiles(self, start: int, rows: list[EntryRow]) -> list[tuple[int, int, bytes]]:
+        """Return the stored nodes that *rows* complete."""
+        end = start + len(rows)
+        full: list[tuple[int, int, bytes]] = []
+        for place in range(start // TILE, end // TILE):
+            first = place * TILE
+            leaves = list(self.queries.leaves(first, start)) if first < start else []
+            leaves += [row.leaf for row in rows[max(0, first - start) : first + TILE - start]]
+            full.append((8, place, merkle.root_of(leaves)))
+        for level in TILE_LEVELS[1:]:
+            below = {place: digest for at, place, digest in full if at == level - 8}
+            for place in range(start >> level, end >> level):
+                children = range(place * TILE, (place + 1) * TILE)
+                known = [below.get(child) or self._stored(level - 8, child) for child in children]
+                full.append((level, place, merkle.root_of(known)))
+        return full
+
+    def _stored(self, level: int, place: int) -> bytes:
+        return StoredNodes(self.queries).node(level, place)
+
+    # --- the subject map -----------------------------------------------------------------
+
+    def _count_subjects(self, rows: list[EntryRow]) -> None:
+        if self._subjects is not None:
+            for row in rows:
+                self._subjects.update(row.subject, row.subject_seq, row.leaf)
+                self._subject_names.add(row.subject)
+
+    def index(self) -> tuple[int, str]:
+        """Return the number of subjects and the root of their map, over everything committed.
+
+        The map is built when it is first asked for, and kept from then on.
+        """
+        if self._subjects is None:
+            self._subjects = SubjectMap()
+            for subject, seq, leaf in self.queries.subject_heads():
+                self._subjects.update(subject, seq, leaf)
+                self._subject_names.add(subject)
+        return len(self._subject_names), self._subjects.root().hex()
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self.store.path
+
+    def close(self) -> None:
+        """Release the files."""
+        try:
+            self._lock.close()
+        finally:
+            self.store.close()
