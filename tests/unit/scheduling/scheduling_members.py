@@ -24,6 +24,12 @@ class Member:
         for dimension, amount in request.demand.items():
             self.used[dimension] = self.used.get(dimension, 0) + amount
 
+    def release(self, request: Request) -> None:
+        """Own the packet no longer."""
+        self.active -= 1
+        for dimension, amount in request.demand.items():
+            self.used[dimension] -= amount
+
     def as_dict(self) -> dict[str, Any]:
         """Return the member as the vectors and the naive implementation have it."""
         return asdict(self)
