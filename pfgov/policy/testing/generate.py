@@ -1,0 +1,192 @@
+"""Random facts near the interesting ones, and smaller facts that still show the same thing.
+
+Values come from the schema, from the cases of the test file and from the constants in the policies
+(each number with its neighbours), so that thresholds are hit on both sides.  Everything is a
+function of a seeded generator: the same test file gives the same inputs for ever.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+from pfgov.policy import inputs
+from pfgov.policy.cel import ir
+from pfgov.policy.cel.types import BOOL, CelType, ListType, MapType, NumberType, Record, StringType
+from pfgov.policy.facts import ROOTS
+from pfgov.policy.policyset import PolicySet
+
+Facts = dict[str, object]
+_T = TypeVar("_T")
+
+_WORDS = ("a", "b", "eu", "us-east", "us-east/1a", "pii", "pii:email", "")
+_NUMBERS = (0.0, 0.5, 1.0, 2.0, 10.0)
+
+
+@dataclass(slots=True)
+class Pool:
+    """Texts and numbers worth trying."""
+
+    words: list[str] = field(default_factory=lambda: list(_WORDS))
+    numbers: list[float] = field(default_factory=lambda: list(_NUMBERS))
+
+    def add(self, value: object) -> None:
+        """Take every text and number inside *value*; a number with its neighbours."""
+        if isinstance(value, bool):
+            return
+        if isinstance(value, str):
+            self.words.append(value)
+        elif isinstance(value, int | float):
+            step = 1 if isinstance(value, int) else 0.01
+            self.numbers += [float(value), float(value) - step, float(value) + step]
+        elif isinstance(value, list):
+            for item in cast("list[object]", value):
+                self.add(item)
+        elif isinstance(value, dict):
+            for key, item in cast("Facts", value).items():
+                self.words.append(key)
+                self.add(item)
+
+
+def pool_of(policies: PolicySet, seeds: Sequence[tuple[Facts | None, Facts]]) -> Pool:
+    """Return the pool of a policy set and the facts of its cases."""
+    pool = Pool()
+    for judge in policies.judges.values():
+        for planned in judge.rules:
+            for constant in _constants(planned.clause.root):
+                pool.add(constant)
+    for packet, member in seeds:
+        pool.add(packet or {})
+        pool.add(member)
+    pool.words = sorted(set(pool.words))
+    pool.numbers = sorted(set(pool.numbers))
+    return pool
+
+
+def _constants(root: ir.Node) -> Iterator[object]:
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ir.Const):
+            yield node.value
+        elif isinstance(node, ir.Named):
+            stack.append(node.expression.root)
+        stack.extend(ir.children(node))
+
+
+class Generator:
+    """Makes facts from a seed."""
+
+    def __init__(self, seed: str, pool: Pool, seeds: Sequence[tuple[Facts | None, Facts]]) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - inputs of tests, not secrets
+        self._pool = pool
+        self._seeds = seeds
+
+    def facts(self, root: str) -> Facts:
+        """Return facts of *root*: one of the cases' with a few changes, or wholly random ones."""
+        record = ROOTS[root].type
+        assert isinstance(record, Record)
+        known = [m if root in {"member", "source"} else p for p, m in self._seeds]
+        bases = [base for base in known if base is not None]
+        if bases and self._random.random() < 0.7:
+            return self._mutated(record, self._random.choice(bases))
+        made = cast("Facts", self._value(record, root))
+        return inputs.complete(root, made, root)
+
+    def choice(self, items: Sequence[_T]) -> _T:
+        """Return one of *items*."""
+        return self._random.choice(items)
+
+    def _mutated(self, record: Record, base: Mapping[str, object]) -> Facts:
+        facts = dict(base)
+        for _ in range(self._random.randint(0, 3)):
+            name = self._random.choice(list(record.fields))
+            known = record.fields[name]
+            if known.optional and self._random.random() < 0.3:
+                facts.pop(name, None)
+            elif isinstance(known.type, Record) and isinstance(facts.get(name), dict):
+                facts[name] = self._mutated(known.type, cast("Facts", facts[name]))
+            else:
+                facts[name] = self._value(known.type, name)
+        return facts
+
+    def _value(self, kind: CelType, name: str) -> object:
+        draw = self._random
+        match kind:
+            case Record(fields=fields):
+                return {
+                    key: self._value(inner.type, key)
+                    for key, inner in fields.items()
+                    if not inner.optional or draw.random() < 0.6
+                }
+            case ListType(elem=elem):
+                return [self._value(elem, name) for _ in range(draw.randint(0, 3))]
+            case MapType(value=inner):
+                return {
+                    draw.choice(self._pool.words) or "k": self._value(inner, name)
+                    for _ in range(draw.randint(0, 2))
+                }
+            case StringType(allowed=allowed) if allowed is not None:
+                return draw.choice(sorted(allowed))
+            case StringType():
+                return draw.choice(self._pool.words)
+            case NumberType():
+                return self._number(kind)
+            case _:
+                return draw.random() < 0.5 if kind == BOOL else None
+
+    def _number(self, kind: NumberType) -> object:
+        low = kind.minimum if kind.minimum is not None else -1e9
+        high = min(kind.maximum if kind.maximum is not None else 1e9, 1e9)
+        fitting = [n for n in self._pool.numbers if low <= n <= high]
+        value = self._random.choice(fitting) if fitting else low
+        return value if kind.name == "double" else int(value)
+
+
+def shrink(
+    roots: Mapping[str, Facts], still_fails: Callable[[Mapping[str, Facts]], bool]
+) -> dict[str, Facts]:
+    """Return facts like *roots*, as near the defaults as possible, for which the test still fails."""
+    best = {root: dict(facts) for root, facts in roots.items()}
+    improved = True
+    while improved:
+        improved = False
+        for root in best:
+            for smaller in _smaller(root, best[root]):
+                candidate = {**best, root: smaller}
+                if still_fails(candidate):
+                    best, improved = candidate, True
+                    break
+    return best
+
+
+def _smaller(root: str, facts: Facts) -> Iterator[Facts]:
+    record = ROOTS[root].type
+    assert isinstance(record, Record)
+    plain = inputs.complete(root, {}, root)
+    yield from _smaller_fields(record, facts, plain)
+
+
+def _smaller_fields(record: Record, facts: Facts, plain: Mapping[str, object]) -> Iterator[Facts]:
+    for name, value in facts.items():
+        known = record.fields.get(name)
+        if known is None:
+            continue
+        if known.optional:
+            yield {key: item for key, item in facts.items() if key != name}
+        usual = plain.get(name)
+        if name in plain and value != usual and not isinstance(known.type, Record):
+            yield {**facts, name: usual}
+        if isinstance(known.type, Record) and isinstance(value, dict):
+            inner = cast("Facts", usual) if isinstance(usual, dict) else {}
+            for smaller in _smaller_fields(known.type, cast("Facts", value), inner):
+                yield {**facts, name: smaller}
+        elif isinstance(value, list):
+            items = cast("list[object]", value)
+            for at in range(len(items)):
+                yield {**facts, name: items[:at] + items[at + 1 :]}
+        elif isinstance(value, dict):
+            for key in cast("Facts", value):
+                yield {**facts, name: {k: v for k, v in cast("Facts", value).items() if k != key}}
+        elif type(value) is float and value != round(value, 1):
+            yield {**facts, name: round(value, 1)}

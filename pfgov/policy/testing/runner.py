@@ -1,0 +1,195 @@
+"""Runs the tests beside policies: what each candidate got against what was expected.
+
+The policies under test are compiled exactly as the engine compiles them, kernel included.  A file
+that names a policy tests that policy and the kernel; one that names none tests the whole folder.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pfgov.errors import PolicyError
+from pfgov.policy.compile import compile_set
+from pfgov.policy.load import Files, kernel_policy, load_directory, read_directory
+from pfgov.policy.model import KERNEL, Policy
+from pfgov.policy.policyset import PolicySet
+from pfgov.policy.problems import PolicyErrors, Problem
+from pfgov.policy.testing.coverage import Coverage
+from pfgov.policy.testing.files import read_fixtures, read_test_file, test_files
+from pfgov.policy.testing.model import Candidate, Case, Expectation, Fixtures, TestFile
+from pfgov.policy.testing.properties import Counterexample, PropertyRun, hold
+from pfgov.verdicts import RESERVED, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One candidate of one case, or one property.
+
+    Attributes:
+        file: The test file.
+        line: Where the case stands.
+        case: Its name.
+        member: The candidate's name; empty for a property or at ``export``.
+        problem: What differs, in one sentence; None when it is as expected.
+        details: Further lines: the sentences of the reasons, or a counterexample.
+    """
+
+    file: str
+    line: int
+    case: str
+    member: str = ""
+    problem: str | None = None
+    details: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is as expected."""
+        return self.problem is None
+
+
+@dataclass(slots=True)
+class Report:
+    """All results of one run, with the coverage of the rules."""
+
+    results: list[Result] = field(default_factory=list[Result])
+    coverage: Coverage = field(default_factory=Coverage)
+
+    @property
+    def failed(self) -> list[Result]:
+        """The results that are not as expected."""
+        return [result for result in self.results if not result.passed]
+
+
+def run_directory(
+    path: str | os.PathLike[str], *, only: str | None = None, generated: bool = True
+) -> Report:
+    """Run every test below *path*; with *only*, those whose file, case or policy contains it.
+
+    Raises:
+        PolicyErrors: The policies, the fixtures or the tests do not load; all problems.
+        PolicyError: There is no such folder, or neither policies nor tests in it.
+    """
+    root = Path(path)
+    whole = load_directory(root, generated=generated)
+    files = read_directory(root)
+    tests = read_tests(root, files)
+    if not tests:
+        raise PolicyError(
+            f"there is no test in {root}",
+            code="policy.no_tests",
+            hint="tests are named NAME.test.yaml and stand beside the policies",
+        )
+    report = Report()
+    report.coverage.expect(whole)
+    sets: dict[str | None, PolicySet] = {None: whole}
+    for test in tests:
+        if test.policy not in sets:
+            chosen = [kernel_policy(), *(p for p in files.policies if p.name == test.policy)]
+            sets[test.policy] = compile_set(chosen, files.definitions, generated=generated)
+        _run_file(test, sets[test.policy], report, only)
+    return report
+
+
+def read_tests(root: Path, files: Files) -> list[TestFile]:
+    """Read all tests and fixtures below *root*.
+
+    Raises:
+        PolicyErrors: With every problem in them.
+    """
+    problems: list[Problem] = []
+    fixtures: Fixtures = read_fixtures(root, problems)
+    policies: Sequence[Policy] = [kernel_policy(), *files.policies]
+    made = [read_test_file(path, fixtures, policies, problems) for path in test_files(root)]
+    if problems:
+        raise PolicyErrors(problems)
+    return [test for test in made if test is not None]
+
+
+def _run_file(test: TestFile, policies: PolicySet, report: Report, only: str | None) -> None:
+    for case in test.cases:
+        if _chosen(only, test, case.name):
+            report.results += _run_case(test, case, policies, report.coverage)
+    for item in test.properties:
+        if _chosen(only, test, item.name):
+            run = PropertyRun(item, policies, _seeds(test))
+            found = hold(run)
+            report.results.append(_property_result(test, item.name, item.place.line, found))
+
+
+def _chosen(only: str | None, test: TestFile, name: str) -> bool:
+    return only is None or any(only in text for text in (test.path, test.policy or "", name))
+
+
+def _seeds(test: TestFile) -> list[tuple[dict[str, object] | None, dict[str, object]]]:
+    """The facts of the file's own cases: generated inputs start near them."""
+    return [
+        (dict(case.question.packet) if case.question.packet else None, candidate.facts)
+        for case in test.cases
+        for candidate in case.candidates
+    ]
+
+
+def _run_case(
+    test: TestFile, case: Case, policies: PolicySet, coverage: Coverage
+) -> Iterable[Result]:
+    verdicts = policies.judge(case.question, [c.facts for c in case.candidates])
+    for candidate, verdict in zip(case.candidates, verdicts, strict=True):
+        coverage.see(policies, case.question, candidate.facts)
+        problem = difference(candidate.expected, verdict, test.policy)
+        yield Result(
+            file=test.path,
+            line=case.place.line,
+            case=case.name,
+            member=candidate.name,
+            problem=problem,
+            details=_details(candidate, verdict) if problem else (),
+        )
+
+
+def _details(candidate: Candidate, verdict: Verdict) -> tuple[str, ...]:
+    del candidate
+    return tuple(f"{reason.name}: {reason.message}" for reason in verdict.reasons)
+
+
+def _property_result(test: TestFile, name: str, line: int, found: Counterexample | None) -> Result:
+    if found is None:
+        return Result(test.path, line, name)
+    return Result(test.path, line, name, problem=found.sentence, details=found.lines)
+
+
+def difference(expected: Expectation, verdict: Verdict, policy: str | None) -> str | None:
+    """Return how *verdict* differs from what was expected, or None."""
+    denies = {reason.name for reason in verdict.reasons if reason.effect == "deny"}
+    escalates = {reason.name for reason in verdict.reasons if reason.effect == "escalate"}
+    if verdict.outcome != expected.outcome:
+        got = f"{verdict.outcome} {_names(denies | escalates, policy)}".rstrip()
+        return f"expected {_shown(expected, policy)}, got {got}"
+    missing = {reason.missing for reason in verdict.reasons if reason.missing is not None}
+    owed = {obligation.type for obligation in verdict.obligations}
+    for what, wanted, found in (
+        ("deny", expected.denies, denies),
+        ("escalate", expected.escalates, escalates),
+        ("missing", expected.missing, missing),
+        ("obligations", expected.obligations, owed),
+    ):
+        if wanted is not None and wanted != found:
+            return (
+                f"{what}: expected {_names(set(wanted), policy)}, got {_names(set(found), policy)}"
+            )
+    return None
+
+
+def _shown(expected: Expectation, policy: str | None) -> str:
+    names = (expected.denies or frozenset()) | (expected.escalates or frozenset())
+    return (
+        f"{expected.outcome} {_names(set(names), policy)}".rstrip() if names else expected.outcome
+    )
+
+
+def _names(names: set[str], policy: str | None) -> str:
+    own = f"{policy}/"
+    return f"[{', '.join(sorted(name.removeprefix(own) for name in names))}]"
+
+
+__all__ = ["KERNEL", "RESERVED", "Report", "Result", "difference", "read_tests", "run_directory"]
