@@ -22,6 +22,7 @@ from pfgov.policy.cel.errors import (
     Problem,
 )
 from pfgov.policy.cel.exact import exact, value_of
+from pfgov.policy.cel.generate import QUIET, Clause, Finding, Findings, Generated, generate
 from pfgov.policy.cel.ir import Access, Checked
 from pfgov.policy.cel.library import STANDARD, Function
 from pfgov.policy.cel.parser import parse
@@ -59,6 +60,7 @@ __all__ = [
     "DYN",
     "INT",
     "NULL",
+    "QUIET",
     "STANDARD",
     "STRING",
     "TIMESTAMP",
@@ -72,6 +74,7 @@ __all__ = [
     "CelSyntaxError",
     "CelType",
     "Checked",
+    "Clause",
     "Comparison",
     "Constant",
     "Duration",
@@ -79,7 +82,10 @@ __all__ = [
     "Failure",
     "FailureKind",
     "Field",
+    "Finding",
+    "Findings",
     "Function",
+    "Generated",
     "ListType",
     "MapType",
     "NumberType",
@@ -92,6 +98,7 @@ __all__ = [
     "Uint",
     "check",
     "exact",
+    "generate",
     "parse",
     "trace",
     "types",

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from pfgov.policy.cel import containers, ir
 from pfgov.policy.cel.errors import CelError, WorkExceededError
-from pfgov.policy.cel.library import Function
+from pfgov.policy.cel.library import Function, traversal
 from pfgov.policy.cel.limits import WORK_UNITS
 from pfgov.policy.cel.types import CelType
 from pfgov.policy.cel.values import (
@@ -259,7 +259,7 @@ def _producing(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
     def produce(frame: Frame) -> object:
         value = apply(frame)
         if type(value) in _SIZED:
-            frame[0].spend(len(cast("str", value)))
+            frame[0].spend(traversal(len(cast("str", value))))
         return value
 
     return produce

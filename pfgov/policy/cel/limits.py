@@ -21,10 +21,11 @@ TREE_NODES: Final = 2_048
 COST_UNITS: Final = 1_000_000
 """Largest static cost of one expression, in cel-go's units (the bound Kubernetes uses per call)."""
 
-WORK_UNITS: Final = 2_000_000
-"""Most work of one evaluation at run time: loop steps, list items and characters produced.
+WORK_UNITS: Final = COST_UNITS
+"""Most work of one evaluation at run time: a unit a loop step, list item or ten characters.
 
-A backstop behind the static cost, for data whose bounds nobody declared.
+Work never exceeds the static cost where facts keep their declared bounds, so this is a
+backstop for facts that nobody bounded.
 """
 
 ITEMS_ASSUMED: Final = 256

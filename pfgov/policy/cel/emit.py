@@ -1,0 +1,454 @@
+"""Python source for checked expressions: the fast path behind the exact evaluator.
+
+The one obligation: generated code either yields what the exact evaluator would yield, or
+raises.  Any exception sends its caller to the exact evaluator, so errors, absent facts and
+error absorption need no code at all.  What needs care is Python succeeding where CEL
+differs; every operation below is emitted only behind proof of its operands' exact types.
+In *guarded* code the proof is a ``type(x) is`` test; in *typed* code, for facts that a
+schema has validated, it is the declared type.
+
+This module emits expressions; loops are in :mod:`emit_loops`, calls in :mod:`emit_calls`,
+whole functions in :mod:`generate`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from pfgov.policy.cel import ir
+from pfgov.policy.cel.types import (
+    BOOL, CelType, ListType, MapType, NumberType, Record, StringType, TIMESTAMP,
+)  # fmt: skip
+
+
+class UnsupportedError(Exception):
+    """The expression has a part that is not generated; its clause stays exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An emitted expression.
+
+    Attributes:
+        text: Python, usable wherever a primary expression is.
+        kind: Exact Python type that its value is proven to have (``str``, ``float`` ...), or "".
+        items: The same of its items, for a list.
+        bare: Whether it is a plain name or constant, so that it may be repeated.
+    """
+
+    text: str
+    kind: str = ""
+    items: str = ""
+    bare: bool = False
+
+
+KINDS: Final = {"bool", "int", "float", "str", "bytes", "list", "dict", "Timestamp", "Duration"}
+
+
+def kind_of(type_: CelType) -> str:
+    """The Python type that a value of *type_* has when the schema holds, or ""."""
+    match type_:
+        case StringType():
+            return "str"
+        case NumberType(name=name):
+            return {"int": "int", "double": "float"}.get(name, "")
+        case ListType():
+            return "list"
+        case MapType() | Record():
+            return "dict"
+        case _:
+            if type_ == BOOL:
+                return "bool"
+            return "Timestamp" if type_ == TIMESTAMP else ""
+
+
+def items_of(type_: CelType) -> str:
+    """:func:`kind_of` the items of a list type."""
+    return kind_of(type_.elem) if isinstance(type_, ListType) else ""
+
+
+@dataclass(slots=True)
+class Emitter:
+    """Collects the lines of one function.
+
+    Attributes:
+        typed: Trust declared types of facts.
+        shared: Roots whose values are hoisted out of the member loop; empty outside a batch.
+        constants: Objects that the code refers to by name.
+        containers: Local names of hoisted records by access path.
+    """
+
+    typed: bool
+    shared: frozenset[str] = frozenset()
+    constants: dict[str, object] = field(default_factory=dict[str, object])
+    containers: dict[tuple[str, ...], str] = field(default_factory=dict[tuple[str, ...], str])
+    lines: list[str] = field(default_factory=list[str])
+    indent: int = 1
+    prologue: list[str] = field(default_factory=list[str])
+    hoists: dict[object, Code] = field(default_factory=dict[object, Code])
+    memos: dict[int, str] = field(default_factory=dict[int, str])
+    locals: dict[tuple[int, int], Code] = field(default_factory=dict[tuple[int, int], Code])
+    owner: int = 0
+    depth: int = 0
+    counter: int = 0
+    loop_bound: int = 0
+    hoisting: bool = False
+    invariants: dict[object, Code] = field(default_factory=dict[object, Code])
+
+    # --- lines ------------------------------------------------------------------------------
+
+    def line(self, text: str) -> None:
+        """Append one line at the current indentation."""
+        self.lines.append("    " * self.indent + text)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """Lines inside ``head:``."""
+        self.line(f"{head}:")
+        self.indent += 1
+        yield
+        self.indent -= 1
+
+    def temp(self, prefix: str = "t") -> str:
+        """A fresh local name."""
+        self.counter += 1
+        return f"{prefix}{self.counter}"
+
+    def constant(self, value: object, prefix: str = "K") -> str:
+        """A name for *value* in the globals of the generated code."""
+        for name, known in self.constants.items():
+            if known is value:
+                return name
+        name = f"{prefix}{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    # --- proofs -----------------------------------------------------------------------------
+
+    def proven(self, code: Code, kind: str) -> str:
+        """*code* as text whose value is of exact type *kind*; the text raises otherwise."""
+        if code.kind == kind:
+            return code.text
+        if code.bare:
+            return f"({code.text} if type({code.text}) is {kind} else bail())"
+        name = self.temp()
+        return f"({name} if type({name} := {code.text}) is {kind} else bail())"
+
+    def numeric(self, code: Code) -> str:
+        """*code* as text whose value is a double (a small integer becomes one)."""
+        if code.kind == "float":
+            return code.text
+        if code.bare:
+            return f"({code.text} if type({code.text}) is float else number({code.text}))"
+        name = self.temp()
+        return f"({name} if type({name} := {code.text}) is float else number({name}))"
+
+    def expression(self, node: ir.Node, kind: str) -> str:
+        """*node* as text whose value is of exact type *kind*."""
+        hoisted = self.hoisted(node, kind)
+        if hoisted is not None:
+            return hoisted.text
+        code = self.value(node)
+        return self.numeric(code) if kind == "float" else self.proven(code, kind)
+
+    def hoisted(self, node: ir.Node, kind: str) -> Code | None:
+        """A name computed once, before the member loop, when *node* reads only shared facts."""
+        if not self.shared or self.hoisting or not self.is_shared(node):
+            return None
+        key = (structure(node), kind)
+        if key not in self.hoists:
+            self.hoists[key] = self.hoist(node, kind)
+        return self.hoists[key]
+
+    def hoist(self, node: ir.Node, kind: str) -> Code:
+        name = self.temp("h")
+        lines, indent = self.lines, self.indent
+        self.lines, self.indent, self.hoisting = self.prologue, 1, True
+        try:
+            with self.block("try"):
+                code = self.hoisted_value(node, kind)
+                self.line(f"{name} = {code.text}")
+            with self.block("except Exception"):
+                self.line(f"{name} = POISON")
+        finally:
+            self.lines, self.indent, self.hoisting = lines, indent, False
+        return Code(name, code.kind, code.items, bare=True)
+
+    def hoisted_value(self, node: ir.Node, kind: str) -> Code:
+        code = self.value(node)
+        match kind:
+            case "texts":
+                checked = code.text if code.items == "str" else f"text_list({code.text})"
+                return Code(checked, "list", "str")
+            case "textset":
+                return Code(f"text_set({code.text})", "frozenset", "str")
+            case "float":
+                return Code(self.numeric(code), "float")
+            case "":
+                return code
+            case _:
+                return Code(self.proven(code, kind), kind, code.items)
+
+    def is_shared(self, node: ir.Node) -> bool:
+        """Whether *node* reads facts, but only shared ones, and no macro variable."""
+        reads = False
+        stack = [node]
+        bound: set[int] = set()
+        while stack:
+            part = stack.pop()
+            match part:
+                case ir.Var(name=name):
+                    if name not in self.shared:
+                        return False
+                    reads = True
+                case ir.Named(expression=expression):
+                    if not expression.roots <= self.shared:
+                        return False
+                    reads = True
+                case ir.Local(slot=slot):
+                    if slot not in bound:
+                        return False
+                case _:
+                    bound |= {local.slot for local in bound_locals(part)}
+                    stack.extend(ir.children(part))
+        return reads
+
+    # --- values -----------------------------------------------------------------------------
+
+    def value(self, node: ir.Node) -> Code:
+        """Emit *node*; statements it needs are appended first."""
+        hoisted = self.hoisted(node, "")
+        if hoisted is not None:
+            return hoisted
+        if self.invariants:
+            known = self.invariants.get(structure(node))
+            if known is not None:
+                return known
+        match node:
+            case ir.Const(value=value):
+                return self.literal(value)
+            case ir.Var(name=name):
+                return Code(
+                    root_name(name), "dict" if kind_of(node.type) == "dict" else "", bare=True
+                )
+            case ir.Local(slot=slot):
+                return self.locals[self.owner, slot]
+            case ir.Named():
+                return self.named(node)
+            case ir.Select(operand=operand, name=name):
+                return self.field(node, operand, name)
+            case ir.Index():
+                return self.index(node)
+            case ir.Has(operand=operand, name=name):
+                return Code(f"({name!r} in {self.record(operand)})", "bool")
+            case ir.OrValue():
+                return self.or_value(node)
+            case ir.Call():
+                return self.dispatch_call(node)
+            case ir.Logic():
+                return self.logic(node)
+            case ir.Ternary():
+                return self.ternary(node)
+            case ir.Fold():
+                return self.dispatch_fold(node)
+            case ir.Bind():
+                return self.bind(node)
+            case ir.MakeList(items=items, optional=optional) if not any(optional):
+                parts = [self.value(item) for item in items]
+                kinds = {part.kind for part in parts}
+                inner = kinds.pop() if len(kinds) == 1 else ""
+                return Code(f"[{', '.join(part.text for part in parts)}]", "list", inner)
+            case _:
+                raise UnsupportedError(type(node).__name__)
+
+    def dispatch_call(self, node: ir.Call) -> Code:
+        from pfgov.policy.cel.emit_calls import call
+
+        return call(self, node)
+
+    def dispatch_fold(self, node: ir.Fold) -> Code:
+        from pfgov.policy.cel.emit_loops import fold
+
+        return fold(self, node)
+
+    def literal(self, value: object) -> Code:
+        """A constant: by ``repr`` of exact simple types only, anything else by reference."""
+        kind = type(value).__name__ if type(value).__name__ in KINDS else ""
+        if value is None or type(value) in (bool, str, bytes):
+            return Code(repr(value), kind, bare=True)
+        if type(value) is int or (type(value) is float and value - value == 0):
+            return Code(f"({value!r})", kind, bare=True)
+        inner = ""
+        if type(value) is list and value and all(type(item) is str for item in value):
+            inner = "str"
+        return Code(self.constant(value), kind, inner, bare=True)
+
+    def trusted(self, type_: CelType) -> tuple[str, str]:
+        """Kind and item kind that a fact of *type_* is known to have."""
+        return (kind_of(type_), items_of(type_)) if self.typed else ("", "")
+
+    def field(self, node: ir.Node, operand: ir.Node, name: str) -> Code:
+        kind, items = self.trusted(node.type)
+        path = ir.path_of(node)
+        if path is not None and path in self.containers:
+            return Code(self.containers[path], "dict", bare=True)
+        return Code(f"{self.record(operand)}[{name!r}]", kind, items)
+
+    def record(self, node: ir.Node) -> str:
+        """*node* as text whose value is a ``dict``."""
+        return self.proven(self.value(node), "dict")
+
+    def index(self, node: ir.Index) -> Code:
+        kind, items = self.trusted(node.type)
+        if isinstance(node.operand.type, (MapType, Record)):
+            container, key = self.record(node.operand), self.expression(node.key, "str")
+            return Code(f"{container}[{key}]", kind, items)
+        container, key = self.value(node.operand).text, self.value(node.key).text
+        return Code(f"item({container}, {key})", kind, items)
+
+    def or_value(self, node: ir.OrValue) -> Code:
+        target = node.target
+        if not (node.unwrap and isinstance(target, ir.OptionalAccess)):
+            raise UnsupportedError("or")
+        key = target.key
+        if not (isinstance(key, ir.Const) and type(key.value) is str) or self.lifted(node.other):
+            raise UnsupportedError("or")
+        if isinstance(target.operand, ir.OptionalAccess):
+            raise UnsupportedError("or")
+        name = self.temp()
+        record = self.record(target.operand)
+        other = self.value(node.other)
+        kind, items = self.trusted(node.type)
+        text = f"({name} if ({name} := {record}.get({key.value!r}, UNSET)) is not UNSET else {other.text})"
+        same = (kind, items) if (kind, items) == (other.kind, other.items) else ("", "")
+        return Code(text, *same)
+
+    def named(self, node: ir.Named) -> Code:
+        """A named sub-expression: into a memo when several clauses use it, else in place."""
+        expression = node.expression
+        memo = self.memos.get(id(expression))
+        if memo is None:
+            return self.inline(expression)
+        return Code(memo, "bool" if expression.type == BOOL else "", bare=True)
+
+    def memoise(self, expression: ir.Checked, memo: str) -> None:
+        """Compute *expression* into *memo*, or poison it."""
+        with self.block("try"):
+            code = self.inline(expression)
+            self.line(
+                f"{memo} = {self.proven(code, 'bool') if expression.type == BOOL else code.text}"
+            )
+        with self.block("except Exception"):
+            self.line(f"{memo} = POISON")
+
+    def inline(self, expression: ir.Checked) -> Code:
+        owner, self.owner = self.owner, id(expression)
+        try:
+            return self.value(expression.root)
+        finally:
+            self.owner = owner
+
+    # --- logic ------------------------------------------------------------------------------
+
+    def condition(self, node: ir.Node) -> str:
+        """*node* as text whose value is a bool."""
+        return self.expression(node, "bool")
+
+    def logic(self, node: ir.Logic) -> Code:
+        plain = [part for part in node.operands if not self.lifted(part)]
+        lifted = [part for part in node.operands if self.lifted(part)]
+        word = " and " if node.kind == "all" else " or "
+        texts = [self.condition(part) for part in plain]
+        if not lifted:
+            return Code(f"({word.join(texts)})", "bool")
+        # Operands that need statements come last and only run while nothing is decided;
+        # the order is free because an exception anywhere leads to the exact evaluator.
+        result = self.temp("b")
+        if texts:
+            self.line(f"{result} = {word.join(texts)}")
+        else:
+            self.line(f"{result} = {node.kind == 'all'}")
+        for part in lifted:
+            with self.block(f"if {result}" if node.kind == "all" else f"if not {result}"):
+                self.line(f"{result} = {self.condition(part)}")
+        return Code(result, "bool", bare=True)
+
+    def lifted(self, node: ir.Node) -> bool:
+        """Whether *node* needs statements here (a hoisted one needs none)."""
+        if self.shared and not self.hoisting and self.is_shared(node):
+            return False
+        stack = [node]
+        while stack:
+            part = stack.pop()
+            if isinstance(part, ir.Named):
+                if id(part.expression) not in self.memos:
+                    stack.append(part.expression.root)
+            elif isinstance(part, (ir.Fold, ir.Bind)):
+                return True
+            stack.extend(ir.children(part))
+        return False
+
+    def ternary(self, node: ir.Ternary) -> Code:
+        if self.lifted(node.then) or self.lifted(node.otherwise):
+            result = self.temp("v")
+            with self.block(f"if {self.condition(node.condition)}"):
+                then = self.value(node.then)
+                self.line(f"{result} = {then.text}")
+            with self.block("else"):
+                otherwise = self.value(node.otherwise)
+                self.line(f"{result} = {otherwise.text}")
+            text, bare = result, True
+        else:
+            condition = self.condition(node.condition)
+            then, otherwise = self.value(node.then), self.value(node.otherwise)
+            text, bare = f"({then.text} if {condition} else {otherwise.text})", False
+        kind = then.kind if then.kind == otherwise.kind else ""
+        return Code(text, kind, then.items if then.items == otherwise.items else "", bare=bare)
+
+    def bind(self, node: ir.Bind) -> Code:
+        code = self.value(node.value)
+        name = self.temp("c")
+        self.line(f"{name} = {code.text}")
+        self.locals[self.owner, node.local.slot] = Code(name, code.kind, code.items, bare=True)
+        return self.value(node.result)
+
+
+Handler = Callable[[Emitter, ir.Call], Code | None]
+
+
+def root_name(name: str) -> str:
+    """The local variable that holds a root."""
+    return f"r_{name.replace('.', '__')}"
+
+
+def bound_locals(node: ir.Node) -> tuple[ir.Local, ...]:
+    """The macro variables that *node* itself binds."""
+    match node:
+        case ir.Fold(locals=locals_):
+            return locals_
+        case ir.OptMap(local=local) | ir.Bind(local=local):
+            return (local,)
+        case _:
+            return ()
+
+
+def structure(node: ir.Node) -> object:
+    """A key under which two nodes are the same computation."""
+    match node:
+        case ir.Const(value=value):
+            return ("const", type(value), repr(value))
+        case ir.Var(name=name):
+            return ("var", name)
+        case ir.Named(expression=expression):
+            return ("named", id(expression))
+        case ir.Select(operand=operand, name=name):
+            return ("select", structure(operand), name)
+        case ir.Has(operand=operand, name=name):
+            return ("has", structure(operand), name)
+        case ir.Index(operand=operand, key=key):
+            return ("index", structure(operand), structure(key))
+        case ir.Call(function=function, arguments=arguments):
+            return ("call", id(function), *(structure(argument) for argument in arguments))
+        case _:
+            return ("node", id(node))
