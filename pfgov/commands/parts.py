@@ -59,10 +59,13 @@ class Commitment(Part, frozen=True, kw_only=True):
 
 
 class View(Part, frozen=True, kw_only=True):
-    """The commitment to a context from which the values at *paths* (JSON pointers) are withheld."""
+    """The commitment to a context from which the values at *paths* (JSON pointers) are withheld.
+
+    The member's name is the field that the commitment is bound to, here as in the event that names it.
+    """
 
     paths: tuple[str, ...]
-    context: Commitment
+    view: Commitment
 
 
 class Obligation(Part, frozen=True, kw_only=True):

@@ -103,7 +103,7 @@ def _assignment(
         source=packet.last_owner,
         decision=placement.decision,
         obligations=verdict.obligations,
-        view=view.context if view else None,
+        view=view.view if view else None,
         reason=reason or None,
     )
 
@@ -240,7 +240,7 @@ def hand_off(ctx: Context, do: c.HandOff) -> Decided:
         reason=do.reason,
         deadline=ctx.now + ctx.state.settings.handoff_timeout,
         context=packet.context,
-        view=view.context if view else None,
+        view=view.view if view else None,
         obligations=verdict.obligations,
         decision=placement.decision,
     )

@@ -200,7 +200,7 @@ class Decider:
             except NeedsViewError as needed:
                 view = self._view(action, needed, given)
                 views.append(view)
-                action = _with_view(action, c.View(paths=needed.paths, context=view.commitment))
+                action = _with_view(action, c.View(paths=needed.paths, view=view.commitment))
         raise AssertionError(f"{type(request.action).__name__} asked {ROUNDS_MAX} times")
 
     def _load_packet(self, draft: Draft, packet_id: str) -> None:

@@ -5,7 +5,7 @@ stores nothing and does not know who asks for which view.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -92,19 +92,23 @@ def _unescaped(token: str) -> str:
 def _drop(document: Any, tokens: list[str]) -> None:
     *way, last = tokens
     for token in way:
-        if isinstance(document, dict) and token in document:
-            document = document[token]
-        elif isinstance(document, list) and _index(document, token) is not None:
-            document = document[int(token)]
-        else:
+        match document:
+            case dict() if token in document:
+                document = cast("dict[str, Any]", document)[token]
+            case list() if (place := _place(document, token)) is not None:
+                document = document[place]
+            case _:
+                return
+    match document:
+        case dict():
+            cast("dict[str, Any]", document).pop(last, None)
+        case list() if (place := _place(document, last)) is not None:
+            document[place] = None  # later elements keep their places
+        case _:
             return
-    if isinstance(document, dict):
-        document.pop(last, None)
-    elif isinstance(document, list) and _index(document, last) is not None:
-        document[int(last)] = None  # later elements keep their places
 
 
-def _index(items: list[Any], token: str) -> int | None:
+def _place(items: list[Any], token: str) -> int | None:
     if token.isascii() and token.isdigit() and int(token) < len(items):
         return int(token)
     return None

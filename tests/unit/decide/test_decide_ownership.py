@@ -309,13 +309,13 @@ def test_decide_a_redaction_asks_for_a_view() -> None:
     with pytest.raises(NeedsViewError) as asked:
         world.do(action)
     assert asked.value.paths == ("/customer/email",)
-    view = c.View(paths=asked.value.paths, context=c.Commitment(digest="ef" * 32, size=64))
+    view = c.View(paths=asked.value.paths, view=c.Commitment(digest="ef" * 32, size=64))
     world.do(
         c.SubmitPacket(
             packet_id="p", workload_type="t", lineage_id="l", context=COMMITMENT, views=(view,)
         )
     )
-    assert world.state.packets["p"].view == view.context
+    assert world.state.packets["p"].view == view.view
 
 
 def test_decide_an_obligation_nobody_can_carry_out_denies() -> None:
