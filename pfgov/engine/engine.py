@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, TypeVar
 
 from pfgov import __version__
 from pfgov import commands as c
@@ -31,6 +31,7 @@ from pfgov.events import SEMANTICS
 from pfgov.ids import RANDOM_BYTES, ulid
 from pfgov.limits import BATCH_MAX, FOLLOW_UPS_PER_TICK_MAX, QUEUE_MAX
 from pfgov.policy import PolicySet, load_starter
+from pfgov.state import State
 from pfgov.storage.connections import open_reader
 from pfgov.storage.errors import translating
 from pfgov.storage.queries import Queries
@@ -38,6 +39,8 @@ from pfgov.storage.writer_lock import WriterLock
 from pfgov.storage.writing import Probe
 from pfgov_ledger import keys
 from pfgov_ledger.entry import is_origin
+
+T = TypeVar("T")
 
 TICKS_MAX: Final = 10_000
 """Ticks that :meth:`Engine.settle` makes at most."""
@@ -319,6 +322,20 @@ class Engine:
             action, principal=principal, request_id=request_id, attachments=(document,)
         )
 
+    def commit_index(self) -> int:
+        """Commit the subject map, unless nothing was appended since it was; return its position.
+
+        A subject's export is complete up to there.
+
+        Raises:
+            PfgovError: as :meth:`submit`.
+        """
+        with self.reader.snapshot() as queries:
+            newest, size = queries.latest_index(), queries.size()
+        if newest is not None and newest == size - 1:
+            return newest
+        return self.submit(c.CommitIndex(), principal=c.ENGINE).position
+
     def attach(self, subject: str, field: str, payload: bytes) -> Attachment:
         """Return *payload* (of ``packet/ID``, as *field*) with a fresh salt and the commitment to put into an action.
 
@@ -394,6 +411,13 @@ class Engine:
         if self._reader is None:
             self._reader = LedgerReader(self.layout.directory)
         return self._reader
+
+    def look(self, read: Callable[[State], T]) -> T:
+        """Return what *read* makes of the state, in the engine's own turn; it must neither keep nor change it.
+
+        The state may be ahead of the disk by a batch; what must be durable is read from :attr:`reader`.
+        """
+        return self._front.do(lambda sequencer: read(sequencer.state))
 
     def status(self) -> Status:
         """Return how the engine fares."""

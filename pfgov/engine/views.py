@@ -89,26 +89,18 @@ def _unescaped(token: str) -> str:
     return token.replace("~1", "/").replace("~0", "~")
 
 
-def _drop(document: Any, tokens: list[str]) -> None:
-    *way, last = tokens
-    for token in way:
-        match document:
-            case dict() if token in document:
-                document = cast("dict[str, Any]", document)[token]
-            case list() if (place := _place(document, token)) is not None:
-                document = document[place]
-            case _:
+def _drop(document: object, tokens: Sequence[str]) -> None:
+    for depth, token in enumerate(tokens, 1):
+        is_last = depth == len(tokens)
+        if isinstance(document, dict):
+            members = cast("dict[str, object]", document)
+            document = members.pop(token, None) if is_last else members.get(token)
+        elif isinstance(document, list) and token.isascii() and token.isdigit():
+            items = cast("list[object]", document)
+            if int(token) >= len(items):
                 return
-    match document:
-        case dict():
-            cast("dict[str, Any]", document).pop(last, None)
-        case list() if (place := _place(document, last)) is not None:
-            document[place] = None  # later elements keep their places
-        case _:
+            document = items[int(token)]
+            if is_last:
+                items[int(token)] = None  # later elements keep their places
+        else:
             return
-
-
-def _place(items: list[Any], token: str) -> int | None:
-    if token.isascii() and token.isdigit() and int(token) < len(items):
-        return int(token)
-    return None

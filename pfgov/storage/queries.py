@@ -115,6 +115,19 @@ class Queries:
         )
         return (_entry(row) for row in self._rows(statement, bound))
 
+    def signed(self, start: int, stop: int) -> Iterator[tuple[bytes, bytes]]:
+        """Return (raw, signature) of entries in order, streaming."""
+        rows = self._rows(
+            "SELECT raw, signature FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq",
+            (start, stop),
+        )
+        return ((_bytes(row[0]), _bytes(row[1])) for row in rows)
+
+    def latest_index(self) -> int | None:
+        """Return the position of the newest ``index_committed`` entry (a partial index finds it)."""
+        row = self._row("SELECT max(seq) FROM entry WHERE type = 'index_committed'")
+        return None if row is None or row[0] is None else _int(row[0])
+
     def leaves(self, start: int, stop: int) -> Iterator[bytes]:
         """Return leaf hashes in order."""
         rows = self._rows(

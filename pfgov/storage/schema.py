@@ -104,6 +104,7 @@ TABLES: Final = {
 INDEXES: Final = {
     "entry_subject": "CREATE UNIQUE INDEX entry_subject ON entry (subject, subject_seq)",
     "entry_erased": "CREATE INDEX entry_erased ON entry (seq) WHERE type = 'attachment_erased'",
+    "entry_index": "CREATE INDEX entry_index ON entry (seq) WHERE type = 'index_committed'",
     "attachment_parent": "CREATE INDEX attachment_parent ON attachment (parent) WHERE parent IS NOT NULL",
 }
 

@@ -1,0 +1,90 @@
+"""The ledger as an export reads it: a consistent, published view, and never a write.
+
+Implements ``pfgov_ledger.export.ExportSource`` over one snapshot.  What an export contains and proves is the ledger
+package's business.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+
+from pfgov.engine.reading import LedgerReader
+from pfgov.errors import NotFoundError
+from pfgov.storage.queries import EntryFilter, Queries
+from pfgov_ledger import checkpoint, note
+
+
+class StoredLog:
+    """One snapshot of a ledger, for ``write_full``, ``write_subject`` and ``write_range``."""
+
+    def __init__(self, queries: Queries) -> None:
+        """Look at the newest published checkpoint.
+
+        Raises:
+            NotFoundError: the ledger has no entries.
+        """
+        latest = queries.checkpoint()
+        if latest is None:
+            raise NotFoundError("the ledger has no entries yet", hint="create it with: pfgov init")
+        self._queries = queries
+        self._size, self._note = latest
+        self._origin = checkpoint.parse_text(note.split(self._note)[0]).origin
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._origin
+
+    def size(self) -> int:
+        """The number of entries."""
+        return self._size
+
+    def entries(self, start: int, stop: int) -> Iterator[tuple[bytes, bytes]]:
+        """(raw, signature) of the entries ``start <= seq < stop``, in order."""
+        return self._queries.signed(start, min(stop, self._size))
+
+    def subject_entries(self, subject: str) -> Iterator[tuple[bytes, bytes]]:
+        """(raw, signature) of every entry of *subject*, in order."""
+        rows = self._queries.entries(EntryFilter(subject=subject, stop=self._size))
+        return ((row.raw, row.signature) for row in rows)
+
+    def subject_heads(self, size: int) -> Iterable[tuple[str, int, bytes]]:
+        """(subject, last ``subject_seq``, that entry's leaf hash) over the first *size* entries."""
+        return self._queries.subject_heads(before=size)
+
+    def leaf_hashes(self, start: int, stop: int) -> Iterator[bytes]:
+        """The leaf hashes of the entries ``start <= seq < stop``, in order."""
+        return self._queries.leaves(start, stop)
+
+    def checkpoint(self, size: int) -> bytes | None:
+        """The signed checkpoint of exactly *size* entries, if there is one."""
+        found = self._queries.checkpoint(at_most=size)
+        return found[1] if found is not None and found[0] == size else None
+
+    def latest_checkpoint(self) -> bytes:
+        """The newest signed checkpoint."""
+        return self._note
+
+    def latest_index(self) -> int | None:
+        """The ``seq`` of the newest ``index_committed`` entry."""
+        return self._queries.latest_index()
+
+    def attachments(self, commitment: str) -> tuple[bytes, bytes] | None:
+        """(salt, payload) of a commitment (hex); None if it was erased or is withheld."""
+        row = self._queries.attachment(commitment)
+        return None if row is None else (row.salt, row.payload)
+
+    def policy_set(self, digest: str) -> bytes | None:
+        """The bytes whose SHA-256 is *digest* (hex)."""
+        return self._queries.policy_set(digest)
+
+
+@contextmanager
+def stored_log(reader: LedgerReader) -> Generator[StoredLog]:
+    """Give the log as it stands, for as long as the block runs.
+
+    Raises:
+        NotFoundError: the ledger has no entries.
+        StoreUnavailableError: ``store.unpublished``.
+    """
+    with reader.snapshot() as queries:
+        yield StoredLog(queries)
