@@ -1,33 +1,59 @@
-"""Which clauses are not true, for each candidate: the exact evaluator or the generated one.
+"""Which rules are not satisfied, for each candidate: by the exact evaluator or by generated code.
 
-The one place that chooses between them.  The exact evaluator is the meaning; the generated one is
-only ever faster, and is made only from policies that this installation compiled itself.
+The one place that chooses between them.  The exact evaluator is the meaning; generated code is only
+ever faster, is made when a decision point is first asked, and only from policies that this
+installation compiled itself.  Its typed variant sees only facts whose validation the caller vouches
+for.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
-from pfgov.policy.cel import Checked, exact
+from pfgov.policy.cel import exact
+from pfgov.policy.cel.generate import Clause, Findings, Generated, generate
+from pfgov.policy.clauses import PlannedRule
+
+Facts = Mapping[str, object]
 
 
 class Evaluator:
-    """The clauses of one decision point."""
+    """The rules of one decision point."""
 
-    def __init__(self, clauses: Sequence[Checked], *, generated: bool) -> None:
-        self._exact = [exact(clause) for clause in clauses]
-        self._generated = generated
+    def __init__(self, rules: Sequence[PlannedRule], *, generated: bool) -> None:
+        self._rules = rules
+        self._is_generated = generated
+        self._exact = [exact(rule.clause) for rule in rules]
+
+    @cached_property
+    def code(self) -> Generated:
+        """The generated judges, made once."""
+        return generate([_clause(rule) for rule in self._rules])
 
     def failing(
-        self,
-        shared: Mapping[str, object],
-        members: Sequence[Mapping[str, object]],
-        *,
-        validated: bool,
-    ) -> list[tuple[int, ...] | None]:
-        """Return, for each of *members*, the indexes of clauses that are not true, or None."""
-        del validated
-        return [self.failing_one({**shared, "member": member}) for member in members]
+        self, shared: Facts, members: Sequence[Facts], *, validated: bool
+    ) -> list[tuple[int, ...]]:
+        """Return, for each of *members*, the indexes of the rules that are not satisfied."""
+        if self._is_generated:
+            judges = self.code
+            judge = judges.filter_typed if validated else judges.filter
+            return [_indexes(found) if found else () for found in judge(shared, members)]
+        return [self.failing_exactly({**shared, "member": member}) for member in members]
 
-    def failing_one(self, values: Mapping[str, object]) -> tuple[int, ...] | None:
-        """Return the indexes of the clauses that are not exactly true, or None when all are."""
-        found = tuple([i for i, clause in enumerate(self._exact) if clause(values) is not True])
-        return found or None
+    def failing_exactly(self, values: Facts) -> tuple[int, ...]:
+        """Return the indexes of the rules that are not satisfied, by the exact evaluator."""
+        return tuple([i for i, clause in enumerate(self._exact) if clause(values) is not True])
+
+
+def _indexes(findings: Findings) -> tuple[int, ...]:
+    return tuple([finding.index for finding in findings])
+
+
+def _clause(planned: PlannedRule) -> Clause:
+    when, condition = planned.when, planned.condition
+    match planned.rule.kind:
+        case "escalate" if when is not None:
+            return Clause(planned.name, when, quiet=False)
+        case "require" | "deny" if condition is not None:
+            return Clause(planned.name, condition, when, quiet=planned.rule.kind == "require")
+        case _:
+            return Clause(planned.name, planned.clause)

@@ -6,20 +6,23 @@ object.  The hot path is a candidate that every rule allows; everything about re
 (:mod:`pfgov.policy.reasons`).  This module knows no files and no state.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from pfgov.commands import Obligation
-from pfgov.policy.cel import Checked, Failure, NumberType, exact
+from pfgov.policy.cel import Checked, NumberType, exact
 from pfgov.policy.cel.types import Record
 from pfgov.policy.clauses import PlannedRule
 from pfgov.policy.evaluator import Evaluator
 from pfgov.policy.facts import ROOTS
-from pfgov.policy.limits import REASONS_CACHED_MAX
-from pfgov.policy.reasons import Explainer, Values
+from pfgov.policy.fingerprint import Facts, Fingerprint, paths_of
+from pfgov.policy.limits import VERDICTS_CACHED_MAX
+from pfgov.policy.reasons import Explainer
 from pfgov.verdicts import ALLOW, RESERVED, Point, Reason, Verdict, combine
 
 NO_POLICY: Final = "no_policy"
+
+Failing = tuple[int, ...]
 
 
 def no_policy(point: Point) -> Reason:
@@ -42,49 +45,70 @@ class Judge:
         self.rules = tuple(rules)
         self._always = () if covered else (no_policy(point),)
         self._explainers = [Explainer(rule) for rule in rules]
-        self._evaluator = Evaluator([rule.clause for rule in rules], generated=generated)
+        self._evaluator = Evaluator(self.rules, generated=generated)
         self._duties = [
-            (index, None if rule.when is None else exact(rule.when), rule.rule.obligations)
-            for index, rule in enumerate(rules)
+            (None if rule.when is None else exact(rule.when), rule.rule.obligations)
+            for rule in rules
             if rule.rule.obligations and not rule.shadow
         ]
+        self._duty_paths = {
+            access.path
+            for rule in rules
+            if rule.rule.obligations and rule.when is not None
+            for access in rule.when.paths
+        }
         self._scores = _bounded_paths([rule.clause for rule in rules])
-        self._verdicts: dict[tuple[object, ...], Verdict] = {}
+        self._fingerprints: dict[Failing, Fingerprint] = {}
+        self._verdicts: dict[object, Verdict] = {}
         self._plain_allow = not self._always and not self._duties
 
     def verdicts(
-        self, shared: Values, members: Sequence[Mapping[str, object]], *, validated: bool
+        self, shared: Facts, members: Sequence[Facts], *, validated: bool
     ) -> list[Verdict]:
         """Return one verdict for each of *members*, with the facts in *shared* the same for all."""
         found = self._evaluator.failing(shared, members, validated=validated)
-        if validated and self._plain_allow:
-            return [
-                ALLOW if failing is None else self._verdict(shared, member, failing)
-                for member, failing in zip(members, found, strict=True)
-            ]
-        return [
-            self._checked(shared, member, failing, validated=validated)
-            for member, failing in zip(members, found, strict=True)
-        ]
+        known: dict[Failing, object] = {}
+        verdicts: list[Verdict] = []
+        for member, failing in zip(members, found, strict=True):
+            strange = () if validated or not self._scores else self._strange(shared, member)
+            if strange:
+                verdicts.append(self._verdict(shared, member, failing, strange))
+            elif not failing and self._plain_allow:
+                verdicts.append(ALLOW)
+            else:
+                verdicts.append(self._remembered(shared, member, failing, known))
+        return verdicts
 
-    def _checked(
-        self,
-        shared: Values,
-        member: Mapping[str, object],
-        failing: Sequence[int] | None,
-        *,
-        validated: bool,
+    def _remembered(
+        self, shared: Facts, member: Facts, failing: Failing, known: dict[Failing, object]
     ) -> Verdict:
-        strange = () if validated or not self._scores else self._strange(shared, member)
-        if failing is None and not strange and self._plain_allow:
-            return ALLOW
-        return self._verdict(shared, member, failing or (), strange)
+        """Return the verdict that equal facts got before, or a new one."""
+        fingerprint = self._fingerprints.get(failing)
+        if fingerprint is None:
+            paths = self._duty_paths.union(*(paths_of(self.rules[index]) for index in failing))
+            if len(self._fingerprints) >= VERDICTS_CACHED_MAX:
+                self._fingerprints.clear()
+            fingerprint = self._fingerprints[failing] = Fingerprint(paths)
+        common = known.get(failing)
+        if common is None:
+            common = known[failing] = fingerprint.shared(shared)
+        try:
+            key = (failing, common, fingerprint.member(member))
+            verdict = self._verdicts.get(key)
+        except TypeError:  # an unhashable value where the schema has none: corrupted facts
+            return self._verdict(shared, member, failing)
+        if verdict is None:
+            verdict = self._verdict(shared, member, failing)
+            if len(self._verdicts) >= VERDICTS_CACHED_MAX:
+                self._verdicts.clear()
+            self._verdicts[key] = verdict
+        return verdict
 
     def _verdict(
         self,
-        shared: Values,
-        member: Mapping[str, object],
-        failing: Sequence[int],
+        shared: Facts,
+        member: Facts,
+        failing: Failing,
         strange: tuple[Reason, ...] = (),
     ) -> Verdict:
         values = {**shared, "member": member}
@@ -95,33 +119,18 @@ class Judge:
         obligations: tuple[Obligation, ...] = ()
         if self._duties and not any(reason.effect == "deny" for reason in reasons):
             obligations = self._obligations(values)
-        return self._shared(tuple(reasons), obligations, tuple(shadow))
+        return combine(tuple(reasons), obligations, tuple(shadow))
 
-    def _obligations(self, values: Values) -> tuple[Obligation, ...]:
+    def _obligations(self, values: Facts) -> tuple[Obligation, ...]:
         owed: dict[Obligation, None] = {}
-        for _index, when, obligations in self._duties:
+        for when, obligations in self._duties:
             if when is None or when(values) is True:
                 owed.update(dict.fromkeys(obligations))
         return tuple(owed)
 
-    def _shared(
-        self,
-        reasons: tuple[Reason, ...],
-        obligations: tuple[Obligation, ...],
-        shadow: tuple[Reason, ...],
-    ) -> Verdict:
-        key = (reasons, obligations, shadow)
-        verdict = self._verdicts.get(key)
-        if verdict is None:
-            verdict = combine(reasons, obligations, shadow)
-            if len(self._verdicts) >= REASONS_CACHED_MAX:
-                self._verdicts.clear()
-            self._verdicts[key] = verdict
-        return verdict
-
     # --- what no condition can see ----------------------------------------------------------------
 
-    def _strange(self, shared: Values, member: Mapping[str, object]) -> tuple[Reason, ...]:
+    def _strange(self, shared: Facts, member: Facts) -> tuple[Reason, ...]:
         """Refuse numbers outside their declared range, NaN among them.
 
         ``deny: member.trust_score < 0.9`` is false for NaN and for 7.0: CEL says so, and an
@@ -164,6 +173,3 @@ def _bounded_paths(clauses: Sequence[Checked]) -> tuple[tuple[tuple[str, ...], f
                 if low is not None and high is not None:
                     found[access.path] = (low, high)
     return tuple((path, *bounds) for path, bounds in sorted(found.items()))
-
-
-__all__ = ["Failure", "Judge", "no_policy", "out_of_range"]

@@ -45,8 +45,8 @@ REDACT_PATHS_MAX: Final = 64
 DOCUMENT_BYTES_MAX: Final = 1_048_576
 """Bytes of the canonical document of a set: what the ledger attaches."""
 
-REASONS_CACHED_MAX: Final = 65_536
-"""Reason and verdict objects kept for reuse; the caches are emptied when full."""
+VERDICTS_CACHED_MAX: Final = 65_536
+"""Verdicts kept for reuse at one decision point; the cache is emptied when full."""
 
 ESCALATION_MICROS_MAX: Final = 366 * 86_400 * 1_000_000
 """The longest an escalation may wait."""

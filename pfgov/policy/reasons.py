@@ -1,21 +1,20 @@
 """Why a rule was not satisfied: the reason with its sentence, the value seen and the bound missed.
 
 Only a rule whose clause was not true comes here, so a decision that allows pays nothing.  The
-reason is a function of the facts that the rule reads; equal facts share one object.  The values
-are taken with the exact evaluator, sub-expression by sub-expression: the first part that failed is
-the one that is shown.  This module decides nothing.
+reason is a function of the facts that the rule reads.  The values are taken with the exact
+evaluator, sub-expression by sub-expression: the first part that failed is the one that is shown.
+This module decides nothing.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from pfgov.policy.cel import Checked, Failure, ir, value_of
 from pfgov.policy.cel.errors import FailureKind
 from pfgov.policy.cel.library import STANDARD
 from pfgov.policy.cel.types import BOOL
 from pfgov.policy.clauses import PlannedRule
-from pfgov.policy.limits import REASONS_CACHED_MAX
 from pfgov.policy.messages import ABSENT, fill, shorten, show
 from pfgov.verdicts import Reason
 
@@ -57,29 +56,11 @@ class Explainer:
         self._planned = planned
         self._programs: dict[int, Callable[[Values], object]] = {}
         self._message = [value_of(checked) for checked in _message_values(planned)]
-        self._paths = _key_paths(planned)
-        self._cache: dict[object, Reason] = {}
         self._clause = value_of(planned.clause)
         self._when = None if planned.when is None else value_of(planned.when)
 
     def reason(self, values: Values) -> Reason:
         """Return why the rule is not satisfied by *values*."""
-        key = self._key(values)
-        try:
-            found = self._cache.get(key)
-        except TypeError:  # an unhashable value where the schema has none: corrupted facts
-            return self._make(values)
-        if found is None:
-            found = self._make(values)
-            if len(self._cache) >= REASONS_CACHED_MAX:
-                self._cache.clear()
-            self._cache[key] = found
-        return found
-
-    def _key(self, values: Values) -> object:
-        return tuple([_freeze(_read(values, path)) for path in self._paths])
-
-    def _make(self, values: Values) -> Reason:
         planned = self._planned
         outcome = self._clause(values)
         if type(outcome) is Failure:
@@ -249,39 +230,3 @@ def _candidate_part(node: ir.Node) -> ir.Node | None:
 
 def _message_values(planned: PlannedRule) -> tuple[Checked, ...]:
     return planned.message.values if planned.message else ()
-
-
-def _key_paths(planned: PlannedRule) -> tuple[tuple[str, ...], ...]:
-    paths = {access.path for access in planned.clause.paths}
-    for checked in _message_values(planned):
-        paths.update(access.path for access in checked.paths)
-    return tuple(sorted(paths))
-
-
-_ABSENT: Final = object()
-
-
-def _read(values: Values, path: tuple[str, ...]) -> object:
-    value: object = values
-    for step in path:
-        if type(value) is not dict:
-            return (_ABSENT, step, type(value))
-        value = cast("dict[str, object]", value).get(step, _ABSENT)
-        if value is _ABSENT:
-            return (_ABSENT, step)
-    return value
-
-
-def _freeze(value: object) -> object:
-    """Return *value* as a key: equal keys only for values of equal types."""
-    kind = type(value)
-    if kind is str:
-        return value
-    if kind is list:
-        return (list, *[_freeze(item) for item in cast("list[object]", value)])
-    if kind is dict:
-        return (
-            dict,
-            *[(key, _freeze(item)) for key, item in cast("dict[str, object]", value).items()],
-        )
-    return (kind, value)

@@ -6,7 +6,7 @@ problem of the file, never a test that passes by accident.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from pfgov.policy import inputs, limits
 from pfgov.policy.cel import CelError, Timestamp
@@ -312,7 +312,7 @@ class _Builder:
 
 
 def _outcome(text: str | None) -> Outcome:
-    return cast("Outcome", text) if text in _OUTCOMES else "deny"
+    return text if text in _OUTCOMES else "deny"
 
 
 __all__ = ["NOW", "Timestamp", "read_fixtures", "read_test_file", "test_files"]

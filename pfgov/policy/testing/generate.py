@@ -151,8 +151,8 @@ def shrink(
     improved = True
     while improved:
         improved = False
-        for root in best:
-            for smaller in _smaller(root, best[root]):
+        for root, facts in list(best.items()):
+            for smaller in _smaller(root, facts):
                 candidate = {**best, root: smaller}
                 if still_fails(candidate):
                     best, improved = candidate, True

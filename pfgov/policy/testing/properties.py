@@ -6,7 +6,7 @@ and looks whether the outcome became worse.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -69,11 +69,13 @@ def hold(run: PropertyRun) -> Counterexample | None:
         }
         found = _Input(point, roots, generator.choice(_STEPS))
         if checker.fails(found):
-            smaller = shrink(
-                roots, lambda facts, at=found: checker.fails(_Input(at.point, facts, at.raised))
-            )
+            smaller = shrink(roots, _still(checker, found))
             return checker.report(_Input(point, smaller, found.raised))
     return None
+
+
+def _still(checker: "_Never | _Monotone", found: _Input) -> Callable[[Mapping[str, Facts]], bool]:
+    return lambda facts: checker.fails(_Input(found.point, facts, found.raised))
 
 
 def _verdict(policies: PolicySet, found: _Input) -> Verdict:

@@ -166,17 +166,16 @@ def difference(expected: Expectation, verdict: Verdict, policy: str | None) -> s
         got = f"{verdict.outcome} {_names(denies | escalates, policy)}".rstrip()
         return f"expected {_shown(expected, policy)}, got {got}"
     missing = {reason.missing for reason in verdict.reasons if reason.missing is not None}
-    owed = {obligation.type for obligation in verdict.obligations}
-    for what, wanted, found in (
+    owed: set[str] = {obligation.type for obligation in verdict.obligations}
+    sides: tuple[tuple[str, frozenset[str] | None, set[str]], ...] = (
         ("deny", expected.denies, denies),
         ("escalate", expected.escalates, escalates),
         ("missing", expected.missing, missing),
         ("obligations", expected.obligations, owed),
-    ):
-        if wanted is not None and wanted != found:
-            return (
-                f"{what}: expected {_names(set(wanted), policy)}, got {_names(set(found), policy)}"
-            )
+    )
+    for what, wanted, found in sides:
+        if wanted is not None and set(wanted) != found:
+            return f"{what}: expected {_names(set(wanted), policy)}, got {_names(found, policy)}"
     return None
 
 
