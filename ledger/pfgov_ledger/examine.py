@@ -371,6 +371,8 @@ class Examination:
 
     def _map(self, line: MapLine) -> None:
         shown = self.shown
+        if shown.is_chain_broken:
+            return
         position = self.position - 1
         verdict = COMPLETENESS if self._is_subject_export else AUTHENTICITY
         try:

@@ -68,10 +68,27 @@ def looks_like(head: bytes) -> bool:
     )
 
 
+def write(
+    raw: bytes,
+    signature: bytes,
+    *,
+    issuer: bytes | None = None,
+    proof: bytes | None = None,
+) -> bytes:
+    """A receipt: the entry, its issuer signature, the issuer's public key, a tlog-proof."""
+    value = {
+        "entry": strict64.encode(raw),
+        "position": entry.parse(raw).seq,
+        "signature": strict64.encode(signature),
+        **({} if issuer is None else {"issuer": issuer.hex()}),
+        **({} if proof is None else {"proof": proof.decode()}),
+    }
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+
+
 def write_extra(raw: bytes, signature: bytes) -> bytes:
     """What the ``extra`` line of our tlog-proofs carries: a receipt without a proof."""
-    value = {"entry": strict64.encode(raw), "signature": strict64.encode(signature)}
-    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+    return write(raw, signature)
 
 
 def parse(raw: bytes) -> Receipt:

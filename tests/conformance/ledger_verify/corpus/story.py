@@ -73,7 +73,7 @@ def register(log: MemoryLog, member_id: str, policy: str, incarnation: int = 1) 
             "capacity": [["cpu", "8"], ["memory", "16.5"]],
             "incarnation": incarnation,
             "kind": "agent",
-            "labels": [["team", "blue"], ["zone", "α"]],
+            "labels": [["team", "blue"], ["zone", "é"]],
             "member_id": member_id,
             "policy": policy,
             "principal": "local",
