@@ -50,8 +50,8 @@ PRIORITY_MAX: Final = 1_000
 HANDOFFS_MAX: Final = 1_000
 """The largest ``max_handoffs`` a packet may name."""
 
-WEIGHT_MAX: Final = 100
-"""The largest weight of a member; 1 is ordinary."""
+WEIGHT_MAX: Final = 1_000
+"""The largest weight of a member; 1 is ordinary.  A ring of weight 1,000 has 128,000 virtual nodes."""
 
 QUANTITY_MAX: Final = 999_999_999
 """The largest whole part of a decimal: nine digits, so that every micro count is below 2**53."""

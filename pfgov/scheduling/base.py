@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from pfgov.errors import SchedulerError
-from pfgov.limits import INTEGER_MAX, MICRO
+from pfgov.limits import INTEGER_MAX, MICRO, WEIGHT_MAX
 
 __all__ = [
     "MICRO",
@@ -44,9 +44,6 @@ TASKS: Final = "tasks"
 
 TABLE_MAX: Final = 64
 """Candidates up to which ``ring`` and ``binpack`` put a table of all scores into the choice."""
-
-WEIGHT_MAX: Final = 1_000
-"""The largest weight of a member: a ring of weight 1,000 has 128,000 virtual nodes."""
 
 SCORE_MAX: Final = INTEGER_MAX
 """Scores are integers in 0..2**53-1, so that they stand in the ledger's JSON as they are."""
