@@ -1,7 +1,7 @@
 """Verify an export against what the reader pins and asks: the entry to this package.
 
->>> report = verify(path, anchor=anchor, question=Question("subject", "packet/fp-001"))
->>> report.exit_status, report.verdicts["integrity"].status
+    report = verify(path, anchor=anchor, question=Question("subject", "packet/fp-001"))
+    report.exit_status, report.verdicts["integrity"].status
 
 Nothing in the file is believed: keys come from the anchor (and from the log that it fixes), the
 question from the reader, time and former checkpoints from the caller.  Hostile files lead to a
