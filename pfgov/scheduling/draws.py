@@ -28,13 +28,15 @@ _TIE: Final = b"pfgov/tie/1\0"
 _CACHED_MAX: Final = 65_536
 """Members kept in memory; beyond it the cache starts again, which changes nothing but time."""
 
+_big_endian = int.from_bytes  # its default order; naming it costs a sixth of a lookup
+
 _numbers: dict[str, int] = {}
 _extra: dict[str, tuple[int, ...]] = {}
 
 
 def position(packet_id: str) -> int:
     """Return where a packet lies on the 64-bit ring: 8 bytes of SHA-256, big-endian."""
-    return int.from_bytes(sha256(_PACKET + packet_id.encode()).digest()[:8], "big")
+    return _big_endian(sha256(_PACKET + packet_id.encode()).digest()[:8])
 
 
 def token(vnode: str) -> int:

@@ -25,6 +25,11 @@ RINGS_KEPT: Final = 8
 DERIVE_MAX: Final = 64
 """A ring is derived from the latest one when at most this many members differ."""
 
+PART_BITS: Final = 15
+"""Lookups know where each of 2**15 parts of the circle starts in the merged array."""
+
+PART_SHIFT: Final = 64 + SLOT_BITS - PART_BITS
+
 _Members = frozenset[tuple[str, int]]
 
 
@@ -65,6 +70,8 @@ class RingPool:
         crowded: Callable[[Request], Choice | None],
     ) -> None:
         self.ring = ring
+        self._entries = ring.entries
+        self._starts: list[int] = []
         self._bound = bound_permille
         self._crowded = crowded
         self._by_id = {candidate.member_id: candidate for candidate in candidates}
@@ -89,9 +96,12 @@ class RingPool:
 
     def lookup(self, request: Request) -> str | None:
         """Return the id of the member that :meth:`choose` would choose, without a runner-up."""
-        entries = self.ring.entries
-        if len(entries) > 1:
-            after = bisect_left(entries, position(request.packet_id) << SLOT_BITS) - len(entries)
+        entries, starts = self._entries, self._starts or self._index()
+        size = len(entries)
+        if size > 1:
+            sought = position(request.packet_id) << SLOT_BITS
+            part = sought >> PART_SHIFT
+            after = bisect_left(entries, sought, starts[part], starts[part + 1]) - size
             entry = entries[after]
             nearest = self._by_slot[entry & SLOT_MASK]
             alone = entry >> SLOT_BITS != entries[after + 1] >> SLOT_BITS
@@ -99,6 +109,12 @@ class RingPool:
                 return nearest.member_id
         choice = self.choose(request)
         return None if choice is None else choice.member_id
+
+    def _index(self) -> list[int]:
+        """Remember where each part of the circle starts: a lookup then searches a few entries."""
+        parts = range((1 << PART_BITS) + 1)
+        self._starts = [bisect_left(self._entries, part << PART_SHIFT) for part in parts]
+        return self._starts
 
     def choose(self, request: Request) -> Choice | None:
         """Return the nearest acceptable member."""

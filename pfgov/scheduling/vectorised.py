@@ -46,14 +46,14 @@ class _Column:
         self.wide = max(capacities) > ONE_STEP_MAX
 
     def left(self, demand: int) -> Ints:
-        """Return what would be left, -1 for anything below 0."""
-        left = np.maximum(self.free - demand, -1)
+        """Return what would be left, negative where there is no room."""
+        left = self.free - demand
         if self.unlimited is not None:
             left[self.unlimited] = 0
         return left
 
     def shares(self, left: Ints) -> Ints:
-        """Return ``left * 10**6 // capacity``."""
+        """Return ``left * 10**6 // capacity`` where *left* is not negative, elsewhere anything."""
         if self.wide:
             whole, rest = np.divmod(left * 1_000, self.capacity)
             shares = whole * 1_000 + rest * 1_000 // self.capacity
@@ -106,12 +106,16 @@ class FastBinPackPool:
         found: list[tuple[int, int]] = []
         try:
             while len(found) < 2:
-                slot = self._best(request, values)
-                score = int(values[slot])
+                slot = int(values.argmax())
+                score = values.item(slot)
                 if score < 0:
                     break
-                hidden.append((slot, score))
                 values[slot] = -1
+                if values.item(values.argmax()) == score:
+                    values[slot] = score
+                    slot = self._first_of_equals(request, values, score)
+                    values[slot] = -1
+                hidden.append((slot, score))
                 if fits(request, self._candidates[slot]):
                     found.append((slot, score))
         finally:
@@ -126,30 +130,28 @@ class FastBinPackPool:
         ((slot, second_score),) = others
         return Choice(chosen, score, self._candidates[slot].member_id, second_score)
 
-    def _best(self, request: Request, values: Ints) -> int:
-        best = int(values.argmax())
-        equals = np.flatnonzero(values == values[best])
-        if len(equals) == 1 or values[best] < 0:
-            return best
+    def _first_of_equals(self, request: Request, values: Ints, score: int) -> int:
+        equals = (values == score).nonzero()[0]
         drawn = np.uint64(tie_number(request)) * self._numbers[equals] & np.uint64(MASK)
-        first = [int(equals[index]) for index in np.flatnonzero(drawn == drawn.max())]
+        first: list[int] = equals[drawn == drawn.max()].tolist()
         return min(first, key=lambda slot: self._candidates[slot].member_id)
 
     def _fresh(self, request: Request) -> Ints:
         compared = compared_dimensions(request, self._dimensions)
+        lefts: list[Ints] = []
         shares: list[Ints] = []
-        full: NDArray[np.bool_] = np.zeros(len(self._candidates), dtype=np.bool_)
         for dimension in {*compared, *self._declared}:
             column = self._columns.get(dimension)
-            if column is None:
+            if column is None:  # nobody declares it: everybody is unlimited
                 shares.append(np.full(len(self._candidates), MICRO, dtype=np.int64))
                 continue
             left = column.left(taken(request, dimension))
-            full |= left < 0
+            lefts.append(left)
             if dimension in compared:
                 shares.append(column.shares(left))
         values = self._combined(shares)
-        values[full] = -1
+        if lefts:
+            values[_minima(lefts) < 0] = -1
         return values
 
 
@@ -162,6 +164,7 @@ def _complements(shares: list[Ints]) -> Ints:
 
 
 def _balances(shares: list[Ints]) -> Ints:
+    shares = [np.clip(each, 0, MICRO) for each in shares]  # rows without room hold anything
     count = len(shares)
     squares = _sums([share * share for share in shares])
     return MICRO - _isqrt(count * squares - _sums(shares) ** 2) // count
@@ -187,11 +190,17 @@ _COMBINED: Final[dict[str, Callable[[list[Ints]], Ints]]] = {
 }
 
 
-def owners(ring: HashRing, positions: Sequence[int]) -> list[str | None]:
-    """Return the owner of every position, as :meth:`HashRing.owner` does one by one."""
-    if not ring.entries:
-        return [None] * len(positions)
-    tokens = np.array([entry >> SLOT_BITS for entry in ring.entries], dtype=np.uint64)
-    found = np.searchsorted(tokens, np.array(positions, dtype=np.uint64), side="left")
-    entries = ring.entries
-    return [ring.slots[entries[index - len(entries)] & SLOT_MASK] for index in found.tolist()]
+class Owners:
+    """The owners of many positions at once, as :meth:`HashRing.owner` finds them one by one."""
+
+    def __init__(self, ring: HashRing) -> None:
+        self._tokens = np.array([entry >> SLOT_BITS for entry in ring.entries], dtype=np.uint64)
+        self._holders = [ring.slots[entry & SLOT_MASK] for entry in ring.entries]
+
+    def of(self, positions: Sequence[int]) -> list[str | None]:
+        """Return the owner of every position; None for all of them on an empty ring."""
+        holders = self._holders
+        if not holders:
+            return [None] * len(positions)
+        found = np.searchsorted(self._tokens, np.array(positions, dtype=np.uint64), side="left")
+        return [holders[index - len(holders)] for index in found.tolist()]

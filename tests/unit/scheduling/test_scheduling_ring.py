@@ -80,8 +80,8 @@ def test_batches_find_the_same_owners() -> None:
     edges = [entry >> hash_ring.SLOT_BITS for entry in ring.entries[:50]]
     where = [0, CIRCLE - 1, *edges, *(edge + 1 for edge in edges)]
     where += [rnd.randrange(CIRCLE) for _ in range(500)]
-    assert vectorised.owners(ring, where) == [ring.owner(at) for at in where]
-    assert vectorised.owners(HashRing({}, 4), [1]) == [None]
+    assert vectorised.Owners(ring).of(where) == [ring.owner(at) for at in where]
+    assert vectorised.Owners(HashRing({}, 4)).of([1]) == [None]
 
 
 def test_preference_lists_who_would_follow() -> None:
