@@ -1,17 +1,14 @@
 """The attack corpus and the golden files, against the package."""
 
 import json
+import zlib
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conformance.ledger_verify.corpus.build import VECTORS, files
+from conformance.ledger_verify.corpus.run import failures, run
 
-from pfgov_ledger import checkpoint, keys, note
-from pfgov_ledger.conclusions import Question, Witnessing
-from pfgov_ledger.report import Report
-from pfgov_ledger.verdicts import Status
-from pfgov_ledger.verify import verify
+from pfgov_ledger.report import dumps
 
 CASES = sorted(VECTORS.glob("*/*/*.case.json"))
 TAMPERED = [path for path in CASES if path.parts[-3] == "tampered"]
