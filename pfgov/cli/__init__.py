@@ -1,8 +1,52 @@
-"""The command line.  Each sub-command is imported when it is called."""
+"""The command line: ``pfgov``.
 
+Exit status: 0 yes or done, 1 checked and failed, denied or refused, 2 the command line or the input is wrong, 3 a
+policy does not compile, 4 it could not be checked or stored, 5 an export is cut short, 130 interrupted.  Each
+sub-command is imported when it is called.  This module knows how a run ends, and no command.
+"""
+
+import os
 import sys
+from collections.abc import Sequence
+
+DEBUG_VARIABLE = "PFGOV_DEBUG"
+"""With this environment variable set, an error shows its traceback."""
+
+INTERRUPTED = 130
 
 
-def main() -> None:
-    """Run the ``pfgov`` command line."""
-    sys.exit("not built yet")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    status = run(given)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        quiet_stdout()
+    sys.exit(status)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit status; errors are printed, not raised."""
+    from pfgov.cli.failures import report
+    from pfgov.cli.screen import Screen
+    from pfgov.cli.tree import root
+
+    screen = Screen(json="--json" in arguments)
+    try:
+        status = root.main(list(arguments), prog_name="pfgov", obj=screen, standalone_mode=False)
+    except BrokenPipeError:
+        quiet_stdout()
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # the last resort: a sentence instead of a traceback
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        return report(error, screen)
+    return status if isinstance(status, int) else 0
+
+
+def quiet_stdout() -> None:
+    """Nobody reads any more: keep the interpreter from complaining about it while it shuts down."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

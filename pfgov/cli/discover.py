@@ -1,0 +1,165 @@
+"""``pfgov discover``: who could take a packet, and why not each other one.  Nothing is written.
+
+A packet that is in the ledger is judged as it stands; a file or a list of requirements as if it were submitted now.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pfgov.cli.frame import Screen, Verb
+from pfgov.cli.inputs import NUMBER, PAIR, amounts, given, merged, read_tree
+
+if TYPE_CHECKING:
+    from pfgov.cli.desk import Reading
+    from pfgov.commands import Action
+    from pfgov.engine.answers import Attachment
+    from pfgov.views import VerdictRow
+
+
+@click.command(
+    "discover",
+    cls=Verb,
+    examples=(
+        "pfgov discover --packet fp-001",
+        "pfgov discover --needs planning --region us-east --min-trust 0.9",
+    ),
+    then="place it: pfgov packet submit --help",
+)
+@click.option(
+    "--packet",
+    metavar="FILE|ID",
+    help="A packet in the ledger, or a JSON file; - reads standard input.",
+)
+@click.option(
+    "--needs",
+    multiple=True,
+    metavar="CAPABILITY",
+    help="What the owner must be able to do; repeatable.",
+)
+@click.option("--min-trust", type=NUMBER, help="The least trust score, 0 to 1.")
+@click.option("--region", "regions", multiple=True, help="Where it may be; repeatable.")
+@click.option("--data-class", "data_classes", multiple=True, help="Data it carries; repeatable.")
+@click.option(
+    "--demand", "demands", type=PAIR, multiple=True, help="Resources it takes; repeatable."
+)
+@click.option("--scheduler", help="Who chooses among the eligible.")
+@click.pass_obj
+def discover(
+    screen: Screen,
+    packet: str | None,
+    needs: tuple[str, ...],
+    min_trust: Decimal | None,
+    regions: tuple[str, ...],
+    data_classes: tuple[str, ...],
+    demands: tuple[tuple[str, str], ...],
+    scheduler: str | None,
+) -> int:
+    """Ask who could take a packet, and why not each other one; nothing is written.
+
+    Exits 0 if somebody could, 1 if nobody can.
+    """
+    constraints = given(minimum_trust_score=min_trust, allowed_regions=list(regions) or None)
+    options = given(
+        required_capabilities=list(needs) or None,
+        policy_constraints=constraints or None,
+        data_classes=list(data_classes) or None,
+        demand=amounts(demands) or None,
+        scheduler=scheduler,
+    )
+    if packet is None and not options:
+        raise click.UsageError(
+            "say what is asked for: --packet, or --needs and the like", click.get_current_context()
+        )
+    return _discover(screen, packet, options)
+
+
+def _discover(screen: Screen, packet: str | None, options: dict[str, Any]) -> int:
+    from pfgov.cli import render
+    from pfgov.cli.desk import reading
+    from pfgov.cli.rehearse import rehearse
+    from pfgov.clock import SystemClock
+    from pfgov.views import nearest_miss, read_table
+
+    with reading(screen) as book:
+        action, attached = _question(book, packet, options)
+        found = rehearse(book.reader, action, SystemClock().now(), attached)
+    decided: Any = next((one for one in found.events if getattr(one, "decision", None)), None)
+    rows: list[VerdictRow] = []
+    chosen = None
+    if decided is not None:
+        rows = read_table(found.tables[decided.decision.table])
+        winner = getattr(decided, "target", None) or getattr(decided, "owner", None)
+        chosen = winner.member_id if winner else None
+    eligible = [row.member_id for row in rows if row.is_eligible]
+    miss = nearest_miss([row for row in rows if not row.is_eligible])
+    result = {"eligible": eligible, "would_go_to": chosen, "members": rows, "nearest_miss": miss}
+    screen.show(result, *_parts(rows, eligible, chosen, miss, render))
+    return 0 if eligible else 1
+
+
+def _parts(
+    rows: list["VerdictRow"], eligible: list[str], chosen: str | None, miss: str | None, render: Any
+) -> list[Any]:
+    if not rows:
+        return ["there are no members; add one with: pfgov member register --help"]
+    if chosen:
+        said = f"{len(eligible)} of {len(rows)} members could take it; it would go to {chosen}"
+    elif eligible:
+        said = f"{len(eligible)} of {len(rows)} members could take it"
+    elif any(row.outcome == "escalate" for row in rows):
+        said = f"nobody of {len(rows)} members could take it before a review"
+    else:
+        said = f"nobody of {len(rows)} members could take it"
+    parts: list[Any] = [said, render.verdicts_table(rows, chosen=chosen)]
+    if miss and not eligible:
+        parts.append(f"nearest: {miss}")
+    return parts
+
+
+def _question(
+    book: "Reading", packet: str | None, options: dict[str, Any]
+) -> tuple["Action", "tuple[Attachment, ...]"]:
+    """Return the command that would find an owner."""
+    from pfgov.commands import HandOff, PlacePacket
+    from pfgov.lifecycle import OWNED
+
+    if packet is None:
+        return _submission(book, {"workload_type": "any", **options})
+    path = Path(packet)
+    if packet == "-" or path.is_file():
+        return _submission(book, merged(read_tree(path), options))
+    if packet.endswith(".json") or "/" in packet:
+        raise click.BadParameter(f"there is no file {packet}", param_hint="--packet")
+    record = book.record(packet)
+    if record.status in OWNED:
+        return HandOff(packet_id=packet, reason="discover"), ()
+    return PlacePacket(packet_id=packet), ()
+
+
+def _submission(book: "Reading", tree: dict[str, Any]) -> tuple["Action", "tuple[Attachment, ...]"]:
+    import os
+
+    from pfgov.clock import SystemClock
+    from pfgov.engine.views import attach
+    from pfgov.errors import NotFoundError
+    from pfgov.ids import fresh_ulid
+    from pfgov.model import FlightPacket, parse
+
+    flight = parse(FlightPacket, {**tree, "hold": False})
+    packet_id = flight.packet_id or fresh_ulid(SystemClock())
+    try:
+        book.record(packet_id)
+    except NotFoundError:
+        pass
+    else:  # the file of a packet that is in the ledger: judged as a new one
+        packet_id = fresh_ulid(SystemClock())
+        flight = flight.model_copy(update={"packet_id": packet_id})
+    payload = flight.context_payload()
+    if payload is None:
+        return flight.to_action(packet_id=packet_id), ()
+    origin = book.reader.state().origin
+    attached = attach(origin, f"packet/{packet_id}", "context", payload, os.urandom)
+    return flight.to_action(packet_id=packet_id, context=attached.commitment), (attached,)

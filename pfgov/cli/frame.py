@@ -1,0 +1,220 @@
+"""The frame that every command hangs in: lazy groups, commands that teach, and the two options they all have.
+
+A group knows its commands by a table of names, modules and one-line summaries, so that ``pfgov --help`` imports none of
+them.  A command carries an example and what to try next, both shown by ``--help`` and in the generated reference, and
+takes ``--dir`` and ``--json`` in any place.  Its function returns the exit status.  This module knows no command.
+"""
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import click
+import rich_click
+from rich_click import RichCommand, RichContext, RichGroup, RichHelpFormatter
+
+from pfgov.cli.screen import Screen
+
+STYLE: Final[dict[str, Any]] = {
+    "rich_help_config": {
+        "theme": "default-slim",
+        "enable_theme_env_var": False,
+        "style_helptext": "",
+        "max_width": 100,
+        "show_arguments": True,
+        "text_markup": "rich",
+    },
+    "help_option_names": ["-h", "--help"],
+}
+"""How help looks, for all commands."""
+
+
+class Lazy(NamedTuple):
+    """A command that is imported when it is called: ``module:attribute``, and what help says about it."""
+
+    target: str
+    summary: str
+    panel: str = "Commands"
+
+
+def _set_directory(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        context.ensure_object(Screen).directory = value
+
+
+def _set_json(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Screen).json = True
+
+
+def common_options() -> list[click.Parameter]:
+    """Return ``--dir`` and ``--json``, which every command takes."""
+    return [
+        rich_click.RichOption(
+            ["--dir", "directory"],
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            is_eager=True,
+            expose_value=False,
+            callback=_set_directory,
+            help="The ledger's folder. [dim]\\[env: PFGOV_DIR; default: .pfgov][/dim]",
+        ),
+        rich_click.RichOption(
+            ["--json"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_set_json,
+            help="Print one JSON object instead of text.",
+        ),
+    ]
+
+
+class _Teaching:
+    """What is printed below a command's help."""
+
+    examples: tuple[str, ...] = ()
+    then: str | None = None
+
+    def lesson(self) -> list[tuple[str, str]]:
+        """Return the lines: a heading or nothing, and the text."""
+        lines = [("Example", f"$ {text}") for text in self.examples[:1]]
+        lines += [("", f"$ {text}") for text in self.examples[1:]]
+        if self.then:
+            lines.append(("Next", self.then))
+        return lines
+
+    def write_lesson(self, formatter: RichHelpFormatter) -> None:
+        """Print the lines."""
+        from rich.table import Table
+        from rich.text import Text
+
+        if not (lines := self.lesson()):
+            return
+        grid = Table.grid(padding=(0, 2))
+        for heading, text in lines:
+            grid.add_row(Text(heading, style="dim"), Text(text, overflow="fold"))
+        formatter.write(grid)
+        formatter.write("\n")
+
+
+class Verb(_Teaching, RichCommand):
+    """A command with an example, what to try next, and the common options."""
+
+    def __init__(
+        self, name: str, *, examples: Sequence[str] = (), then: str | None = None, **kwargs: Any
+    ) -> None:
+        params: list[click.Parameter] = [*(kwargs.pop("params", None) or []), *common_options()]
+        settings: dict[str, Any] = {**STYLE, **kwargs.pop("context_settings", {})}
+        super().__init__(name=name, params=params, context_settings=settings, **kwargs)
+        self.examples = tuple(examples)
+        self.then = then
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - its signature
+        """Print the example and what to try next."""
+        if isinstance(formatter, RichHelpFormatter):
+            self.write_lesson(formatter)
+
+
+class _Stub(RichCommand):
+    """Stands for a command that is not imported yet, where only its name and summary are shown."""
+
+    def __init__(self, name: str, summary: str, panel: str) -> None:
+        super().__init__(name=name, help=summary, panel=panel)
+
+
+class Nouns(_Teaching, RichGroup):  # type: ignore[misc]  # RichCommand and Group differ in format_options
+    """A group of commands, some of which are imported when they are called."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        lazy: Mapping[str, Lazy] | None = None,
+        examples: Sequence[str] = (),
+        then: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        params: list[click.Parameter] = [*(kwargs.pop("params", None) or []), *common_options()]
+        settings: dict[str, Any] = {**STYLE, **kwargs.pop("context_settings", {})}
+        super().__init__(name=name, params=params, context_settings=settings, **kwargs)
+        self.lazy = dict(lazy or {})
+        self.examples = tuple(examples)
+        self.then = then
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - its signature
+        """Return every name, in the order in which they were written down."""
+        return [*self.lazy, *(name for name in self.commands if name not in self.lazy)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, or what stands for it in a listing."""
+        lazy = self.lazy.get(cmd_name)
+        if lazy is not None:
+            return _Stub(cmd_name, lazy.summary, lazy.panel)
+        return super().get_command(ctx, cmd_name)
+
+    def load(self, name: str) -> click.Command | None:
+        """Import and return the command *name*."""
+        lazy = self.lazy.get(name)
+        if lazy is None:
+            return self.commands.get(name)
+        module, _, attribute = lazy.target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that *args* begin with.
+
+        Raises:
+            UsageError: there is none; the message names the one that was probably meant.
+        """
+        name = args[0]
+        command = self.load(name)
+        if command is not None:
+            return name, command, args[1:]
+        if ctx.resilient_parsing:
+            return None, None, args[1:]
+        near = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
+        hint = f"did you mean {ctx.command_path} {near[0]}?" if near else None
+        raise NoSuchVerbError(f"there is no command {name!r}", ctx, hint)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - its signature
+        """Print the example and what to try next."""
+        if isinstance(formatter, RichHelpFormatter):
+            self.write_lesson(formatter)
+
+
+class NoSuchVerbError(click.UsageError):
+    """A command that does not exist, with the one that was probably meant."""
+
+    def __init__(self, message: str, ctx: click.Context, hint: str | None) -> None:
+        super().__init__(message, ctx)
+        self.hint = hint
+
+
+Function = Callable[..., int]
+
+
+def verb(
+    group: RichGroup, name: str, *, examples: Sequence[str], then: str | None = None
+) -> Callable[[Function], Verb]:
+    """Return a decorator that adds a function as the command *name* of *group*.
+
+    The function gets the :class:`Screen` and its options, and returns the exit status; its docstring is the help.
+    """
+
+    def add(function: Function) -> Verb:
+        made = click.command(name, cls=Verb, examples=examples, then=then)(click.pass_obj(function))
+        group.add_command(made)
+        return made
+
+    return add
+
+
+__all__ = [
+    "Lazy", "NoSuchVerbError", "Nouns", "RichContext", "Screen", "Verb", "common_options", "verb",
+]  # fmt: skip

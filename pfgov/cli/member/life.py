@@ -1,0 +1,191 @@
+"""A member's life: heartbeats, draining, retiring, failing, coming back, quarantine.
+
+Each command says what happened to the packets that the member owned.
+"""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import click
+
+from pfgov.cli.frame import Screen, verb
+from pfgov.cli.inputs import NUMBER, WHEN, given, moment_of
+from pfgov.cli.member.group import member
+
+if TYPE_CHECKING:
+    from pfgov.commands import Action
+
+member_argument = click.argument("member_id", metavar="ID")
+reason_option = click.option("--reason", help="Why; it is recorded.")
+
+
+def _run(screen: Screen, action: "Action", member_id: str, headline: str) -> int:
+    """Carry out *action* and say what became of the member and its work."""
+    from pfgov.cli import render
+    from pfgov.cli.desk import acting
+
+    with acting(screen) as desk:
+        done = desk.do(action)
+        view = desk.member(member_id)
+    left = f", and owns {len(view.owns)} packets" if view.owns else ""
+    said = headline.format(id=member_id, status=view.status) + left
+    screen.show(done.result(member=view), *render.done(done, said))
+    return 0
+
+
+@verb(
+    member,
+    "heartbeat",
+    examples=("pfgov member heartbeat agent-1", "pfgov member heartbeat agent-1 --owns fp-001:2"),
+    then="let overdue leases end: pfgov tick",
+)
+@member_argument
+@click.option(
+    "--incarnation", type=int, help="Which life it believes to be in; its present one by default."
+)
+@click.option(
+    "--owns", multiple=True, metavar="PACKET:EPOCH", help="What it believes to own; repeatable."
+)
+@click.option("--pressure", type=NUMBER, help="How loaded it is, 0 to 1.")
+def heartbeat(
+    screen: Screen,
+    member_id: str,
+    incarnation: int | None,
+    owns: tuple[str, ...],
+    pressure: Decimal | None,
+) -> int:
+    """Say that a member is alive: its lease begins anew.
+
+    The answer names the packets it believes to own and has lost.
+    """
+    from pfgov.cli import render
+    from pfgov.cli.desk import acting
+    from pfgov.model import Heartbeat, PressureReport, parse
+    from pfgov.model.times import to_moment
+
+    believed = [_believed(text) for text in owns]
+    with acting(screen) as desk:
+        life = incarnation or desk.reader.member(member_id).incarnation
+        beat = parse(Heartbeat, given(incarnation=life, owns=believed or None))
+        held = [(one.packet_id, one.epoch) for one in beat.owns]
+        before = desk.size()
+        heard = desk.engine.heartbeat(member_id, beat.incarnation, held)
+        if pressure is not None:
+            report = parse(PressureReport, {"pressure": pressure})
+            desk.do(report.to_action(member_id=member_id))
+        done = desk.settled(before)
+    lost = [{"packet_id": packet_id, "epoch": epoch} for packet_id, epoch in heard.lost]
+    until = to_moment(heard.lease_until)
+    parts = render.done(done, f"{member_id} was heard; its lease runs until {until}")
+    parts += [
+        f"it has lost {name} (epoch {epoch}): it must stop working on it"
+        for name, epoch in heard.lost
+    ]
+    screen.show(done.result(member_id=member_id, lease_until=until, lost=lost), *parts)
+    return 1 if lost else 0
+
+
+def _believed(text: str) -> dict[str, object]:
+    name, found, epoch = text.rpartition(":")
+    if not found or not epoch.isdecimal():
+        raise click.BadParameter(f"{text!r} is not PACKET:EPOCH", param_hint="--owns")
+    return {"packet_id": name, "epoch": int(epoch)}
+
+
+@verb(
+    member,
+    "drain",
+    examples=("pfgov member drain agent-1 --deadline 15m", "pfgov member drain agent-1 --cancel"),
+    then="see what it still owns: pfgov member show agent-1",
+)
+@member_argument
+@click.option(
+    "--deadline", type=WHEN, help="When the rest is taken away: a span like 15m, or a moment."
+)
+@click.option(
+    "--mode",
+    type=click.Choice(("start_first", "stop_first")),
+    help="Move each packet while it is owned, or take it away first.",
+)
+@click.option("--cancel", is_flag=True, help="Keep the member after all.")
+def drain(
+    screen: Screen, member_id: str, deadline: str | None, mode: str | None, cancel: bool
+) -> int:
+    """Move everything off a member; when it owns nothing it retires."""
+    from pfgov.clock import SystemClock
+    from pfgov.commands import CancelDrain
+    from pfgov.model import Drain, parse
+
+    if cancel:
+        return _run(
+            screen, CancelDrain(member_id=member_id), member_id, "{id} stays and is {status}"
+        )
+    tree = given(deadline=moment_of(deadline, SystemClock().now()), mode=mode)
+    action = parse(Drain, tree).to_action(member_id=member_id)
+    return _run(screen, action, member_id, "{id} is {status}")
+
+
+@verb(member, "retire", examples=("pfgov member retire agent-1",), then="pfgov member list --all")
+@member_argument
+def retire(screen: Screen, member_id: str) -> int:
+    """Let a member go: at once when it owns nothing, else after its work has moved."""
+    from pfgov.commands import RetireMember
+
+    return _run(screen, RetireMember(member_id=member_id), member_id, "{id} is {status}")
+
+
+@verb(
+    member,
+    "fail",
+    examples=("pfgov member fail agent-1 --reason 'the node is gone'",),
+    then="see where its work went: pfgov packet list",
+)
+@member_argument
+@reason_option
+def fail(screen: Screen, member_id: str, reason: str | None) -> int:
+    """Report a member dead: everything it owns is taken away and placed again."""
+    from pfgov.model import Failure, parse
+
+    action = parse(Failure, given(reason=reason)).to_action(member_id=member_id)
+    return _run(screen, action, member_id, "{id} is {status}")
+
+
+@verb(
+    member, "recover", examples=("pfgov member recover agent-1",), then="pfgov member show agent-1"
+)
+@member_argument
+def recover(screen: Screen, member_id: str) -> int:
+    """Take a failed member back in its next life; it owns nothing of before."""
+    from pfgov.commands import RecoverMember
+
+    return _run(screen, RecoverMember(member_id=member_id), member_id, "{id} is back and {status}")
+
+
+@verb(
+    member,
+    "quarantine",
+    examples=("pfgov member quarantine agent-1 --until 2h --reason 'odd results'",),
+    then="pfgov member release agent-1",
+)
+@member_argument
+@reason_option
+@click.option("--until", type=WHEN, help="When it ends by itself: a span like 2h, or a moment.")
+def quarantine(screen: Screen, member_id: str, reason: str | None, until: str | None) -> int:
+    """Give a member no new work; it keeps what it owns unless policy says otherwise."""
+    from pfgov.clock import SystemClock
+    from pfgov.model import Quarantine, parse
+
+    tree = given(reason=reason, until=moment_of(until, SystemClock().now()))
+    action = parse(Quarantine, tree).to_action(member_id=member_id)
+    return _run(screen, action, member_id, "{id} is {status}")
+
+
+@verb(
+    member, "release", examples=("pfgov member release agent-1",), then="pfgov member show agent-1"
+)
+@member_argument
+def release(screen: Screen, member_id: str) -> int:
+    """End a member's quarantine."""
+    from pfgov.commands import ReleaseMember
+
+    return _run(screen, ReleaseMember(member_id=member_id), member_id, "{id} is {status} again")

@@ -1,0 +1,309 @@
+"""Members on record: joining, listing, showing, changing, trusting.
+
+Options and files are checked by the wire models; nothing is decided here.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from pfgov.cli.frame import Screen, verb
+from pfgov.cli.inputs import (
+    NUMBER,
+    PAIR,
+    WHEN,
+    amounts,
+    capability,
+    file_option,
+    given,
+    merged,
+    moment_of,
+    read_tree,
+)
+from pfgov.cli.member.group import member
+
+TYPES: Final = ("agent", "service", "tool", "node", "vnode", "model", "human", "worker")
+STATUSES: Final = ("ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED", "FAILED", "RETIRED")
+
+
+@verb(
+    member,
+    "register",
+    examples=(
+        "pfgov member register --file member.json",
+        "pfgov member register --id agent-1 --type agent --capability planning --region us-east --trust 0.95",
+    ),
+    then="pfgov member show agent-1, or give it work: pfgov packet submit --help",
+)
+@file_option
+@click.option("--id", "member_id", help="Its id.")
+@click.option("--type", "kind", type=click.Choice(TYPES), help="What it is.")
+@click.option(
+    "--capability",
+    "capabilities",
+    multiple=True,
+    metavar="NAME[@VERSION]",
+    help="What it can do; repeatable.",
+)
+@click.option("--cpu", type=NUMBER, help="Its cpu capacity.")
+@click.option("--memory", type=NUMBER, help="Its memory capacity.")
+@click.option(
+    "--capacity",
+    "capacities",
+    type=PAIR,
+    multiple=True,
+    help="Another capacity, such as tasks=4; repeatable.",
+)
+@click.option("--region", help="Where it is, such as us-east or us-east/1a.")
+@click.option(
+    "--clearance", "clearances", multiple=True, help="A class of data it may hold; repeatable."
+)
+@click.option("--trust", type=NUMBER, help="Its trust score, 0 to 1, attested by you.")
+@click.option(
+    "--lease",
+    type=int,
+    metavar="SECONDS",
+    help="Hold it for dead after so long without a heartbeat.",
+)
+@click.option(
+    "--handoff-mode",
+    type=click.Choice(("auto", "accept")),
+    help="Whether it takes handoffs by itself.",
+)
+@click.option("--weight", type=int, help="Its share of the work, 1 to 100.")
+@click.option("--label", "labels", type=PAIR, multiple=True, help="A label; repeatable.")
+@click.option("--public-key", metavar="HEX", help="Its Ed25519 public key.")
+def register(
+    screen: Screen,
+    *,
+    file: Path | None,
+    member_id: str | None,
+    kind: str | None,
+    capabilities: tuple[str, ...],
+    cpu: Decimal | None,
+    memory: Decimal | None,
+    capacities: tuple[tuple[str, str], ...],
+    region: str | None,
+    clearances: tuple[str, ...],
+    trust: Decimal | None,
+    lease: int | None,
+    handoff_mode: str | None,
+    weight: int | None,
+    labels: tuple[tuple[str, str], ...],
+    public_key: str | None,
+) -> int:
+    """Register a member, or bring back one that failed or retired.
+
+    The file holds the specification's request: id, type, capabilities, cpu_capacity, memory_capacity, trust_score.
+    """
+    options = given(
+        id=member_id,
+        type=kind,
+        capabilities=[capability(text) for text in capabilities] or None,
+        cpu_capacity=cpu,
+        memory_capacity=memory,
+        capacity=amounts(capacities) or None,
+        region=region,
+        clearances=list(clearances) or None,
+        trust_score=trust,
+        lease_seconds=lease,
+        handoff_mode=handoff_mode,
+        weight=weight,
+        labels=dict(labels) or None,
+        public_key=public_key,
+    )
+    tree = merged(read_tree(file), options)
+    return _register(screen, tree)
+
+
+def _register(screen: Screen, tree: dict[str, Any]) -> int:
+    from pfgov.cli import render
+    from pfgov.cli.desk import acting
+    from pfgov.model import MemberRegistration, parse
+
+    action = parse(MemberRegistration, tree).to_action()
+    with acting(screen) as desk:
+        done = desk.do(action)
+        view = desk.member(action.member_id)
+    headline = f"{view.id} is registered and {view.status}"
+    screen.show(done.result(member=view), *render.done(done, headline))
+    return 0
+
+
+@verb(
+    member,
+    "list",
+    examples=("pfgov member list", "pfgov member list --status ACTIVE --capability planning"),
+    then="pfgov member show ID",
+)
+@click.option(
+    "--status",
+    "statuses",
+    type=click.Choice(STATUSES, case_sensitive=False),
+    multiple=True,
+    help="Only these; repeatable.",
+)
+@click.option("--capability", help="Only members that can do this.")
+@click.option("--region", help="Only members in this region.")
+@click.option("--all", "all_", is_flag=True, help="Retired members, too.")
+def list_(
+    screen: Screen,
+    statuses: tuple[str, ...],
+    capability: str | None,
+    region: str | None,
+    all_: bool,
+) -> int:
+    """List the members."""
+    from pfgov.cli import render
+    from pfgov.cli.desk import reading
+
+    with reading(screen) as book:
+        members = [
+            view
+            for view in book.members()
+            if (view.status in statuses if statuses else all_ or view.status != "RETIRED")
+            and (capability is None or any(one["name"] == capability for one in view.capabilities))
+            and (
+                region is None
+                or (view.region or "").split("/")[0] == region
+                or view.region == region
+            )
+        ]
+    result = {"members": members, "count": len(members)}
+    if members:
+        screen.show(result, render.members_table(members))
+    else:
+        screen.show(result, "no members here; add one with: pfgov member register --help")
+    return 0
+
+
+@verb(member, "show", examples=("pfgov member show agent-1",), then="pfgov member list")
+@click.argument("member_id", metavar="ID")
+@click.option("--history", is_flag=True, help="Every entry about it, too.")
+def show(screen: Screen, member_id: str, history: bool) -> int:
+    """Show everything about one member."""
+    from pfgov.cli import render
+    from pfgov.cli.desk import reading
+    from pfgov.views import entry_view
+
+    with reading(screen) as book:
+        view = book.member(member_id)
+        entries = [
+            entry_view(seq=found.row.seq, time=found.row.time, event=found.event)
+            for found in (book.reader.lineage(f"member/{member_id}") if history else ())
+        ]
+    result: dict[str, Any] = {"member": view}
+    parts = [render.member_facts(view)]
+    if history:
+        result["history"] = entries
+        parts.append(render.entries_table(entries, width=screen.width))
+    screen.show(result, *parts)
+    return 0
+
+
+@verb(
+    member,
+    "update",
+    examples=("pfgov member update agent-1 --add-capability routing@1.2 --region us-east/1b",),
+    then="what it owns is judged again: pfgov packet list --owner agent-1",
+)
+@click.argument("member_id", metavar="ID")
+@file_option
+@click.option(
+    "--add-capability",
+    "discovered",
+    multiple=True,
+    metavar="NAME[@VERSION]",
+    help="It can do this now; repeatable.",
+)
+@click.option(
+    "--drop-capability",
+    "withdrawn",
+    multiple=True,
+    metavar="NAME",
+    help="It can no longer do this; repeatable.",
+)
+@click.option(
+    "--capacity",
+    "capacities",
+    type=PAIR,
+    multiple=True,
+    help="All its capacities, such as cpu=8; repeatable.",
+)
+@click.option("--region", help="Where it is now.")
+@click.option(
+    "--clearance", "clearances", multiple=True, help="All classes of data it may hold; repeatable."
+)
+@click.option("--lease", type=int, metavar="SECONDS", help="Its lease.")
+@click.option(
+    "--handoff-mode",
+    type=click.Choice(("auto", "accept")),
+    help="Whether it takes handoffs by itself.",
+)
+@click.option("--weight", type=int, help="Its share of the work, 1 to 100.")
+@click.option("--label", "labels", type=PAIR, multiple=True, help="All its labels; repeatable.")
+def update(
+    screen: Screen,
+    *,
+    member_id: str,
+    file: Path | None,
+    discovered: tuple[str, ...],
+    withdrawn: tuple[str, ...],
+    capacities: tuple[tuple[str, str], ...],
+    region: str | None,
+    clearances: tuple[str, ...],
+    lease: int | None,
+    handoff_mode: str | None,
+    weight: int | None,
+    labels: tuple[tuple[str, str], ...],
+) -> int:
+    """Change what a member says about itself; what it owns is judged again."""
+    from pfgov.cli import render
+    from pfgov.cli.desk import acting
+    from pfgov.model import MemberUpdate, parse
+
+    options = given(
+        discovered=[capability(text) for text in discovered] or None,
+        withdrawn=list(withdrawn) or None,
+        capacity=amounts(capacities) or None,
+        region=region,
+        clearances=list(clearances) or None,
+        lease_seconds=lease,
+        handoff_mode=handoff_mode,
+        weight=weight,
+        labels=dict(labels) or None,
+    )
+    action = parse(MemberUpdate, merged(read_tree(file), options)).to_action(member_id=member_id)
+    with acting(screen) as desk:
+        done = desk.do(action)
+        view = desk.member(member_id)
+    headline = f"{member_id} is changed" if done.recorded else f"{member_id} was like that already"
+    screen.show(done.result(member=view), *render.done(done, headline))
+    return 0
+
+
+@verb(
+    member,
+    "trust",
+    examples=("pfgov member trust agent-1 0.95", "pfgov member trust agent-1 0.80 --expires 30d"),
+    then="pfgov member show agent-1",
+)
+@click.argument("member_id", metavar="ID")
+@click.argument("score", type=NUMBER)
+@click.option("--expires", type=WHEN, help="Until when it counts: a span like 30d, or a moment.")
+def trust(screen: Screen, member_id: str, score: Decimal, expires: str | None) -> int:
+    """Attest how far a member is trusted, 0 to 1; what it owns is judged again."""
+    from pfgov.cli import render
+    from pfgov.cli.desk import acting
+    from pfgov.clock import SystemClock
+    from pfgov.model import TrustAssessment, parse
+
+    tree = given(score=score, expires_at=moment_of(expires, SystemClock().now()))
+    action = parse(TrustAssessment, tree).to_action(member_id=member_id)
+    with acting(screen) as desk:
+        done = desk.do(action)
+        view = desk.member(member_id)
+    screen.show(done.result(member=view), *render.done(done, f"{member_id} is trusted {score}"))
+    return 0

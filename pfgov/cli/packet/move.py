@@ -1,0 +1,222 @@
+"""Commands that may change who owns a packet: placing, handing off, reviewing, taking back, calling off.
+
+Each exits 0 only if what was asked for came about; a denial is recorded and exits 1 with its reasons.
+"""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pfgov.cli.frame import Screen, verb
+from pfgov.cli.inputs import WHEN, given, moment_of
+from pfgov.cli.packet.group import packet
+from pfgov.cli.packet.submit import advice, headline
+
+if TYPE_CHECKING:
+    from pfgov.cli.desk import Desk, Done
+    from pfgov.commands import Action
+    from pfgov.views import PacketView
+
+packet_argument = click.argument("packet_id", metavar="ID")
+
+
+def run(screen: Screen, action: "Action", packet_id: str) -> tuple["PacketView", "Done"]:
+    """Carry out *action* and return where the packet stands then, with what was recorded."""
+    from pfgov.cli.desk import acting
+
+    with acting(screen) as desk:
+        done = desk.do(action)
+        return desk.packet(packet_id), done
+
+
+def report(screen: Screen, view: "PacketView", done: "Done", *, succeeded: bool = True) -> int:
+    """Say what became of a packet; return the exit status."""
+    from pfgov.cli import render
+
+    said = headline(view) if succeeded else f"not done: {headline(view)}"
+    parts = [*render.done(done, said), *advice(view)]
+    if not succeeded and view.review is None:
+        parts.append(f"next:  why nobody may own it: pfgov packet explain {view.packet_id}")
+    screen.show(done.result(packet=view, succeeded=succeeded), *parts)
+    return 0 if succeeded else 1
+
+
+@verb(
+    packet,
+    "assign",
+    examples=("pfgov packet assign fp-001", "pfgov packet assign fp-001 --to agent-1"),
+    then="pfgov packet explain fp-001",
+)
+@packet_argument
+@click.option("--to", "target", metavar="MEMBER", help="Judge only this member.")
+def assign(screen: Screen, packet_id: str, target: str | None) -> int:
+    """Find an owner for a packet that has none; naming one bypasses nothing."""
+    from pfgov.model import Placement, parse
+
+    action = parse(Placement, given(target=target)).to_action(packet_id=packet_id)
+    view, done = run(screen, action, packet_id)
+    return report(screen, view, done, succeeded=view.current_owner is not None)
+
+
+@verb(
+    packet,
+    "handoff",
+    examples=(
+        "pfgov packet handoff fp-001 --reason 'shift ends'",
+        "pfgov packet handoff fp-001 --to agent-2",
+    ),
+    then="the target takes it: pfgov packet accept fp-001",
+)
+@packet_argument
+@click.option("--to", "target", metavar="MEMBER", help="Judge only this member.")
+@click.option("--reason", help="Why; policies may read it.")
+def handoff(screen: Screen, packet_id: str, target: str | None, reason: str | None) -> int:
+    """Move a packet away from its owner, to a target or to whoever is best."""
+    from pfgov.model import Handoff, parse
+
+    action = parse(Handoff, given(target=target, reason=reason)).to_action(packet_id=packet_id)
+    view, done = run(screen, action, packet_id)
+    began = "handoff_started" in done.types and "handoff_aborted" not in done.types
+    return report(screen, view, done, succeeded=began)
+
+
+@verb(packet, "accept", examples=("pfgov packet accept fp-001",), then="pfgov packet show fp-001")
+@packet_argument
+@click.option("--as", "member_id", metavar="MEMBER", help="Who takes it; the target by default.")
+@click.option("--incarnation", type=int, help="Its life; the one the handoff names by default.")
+@click.option(
+    "--handoff", "position", type=int, help="The handoff's position; the pending one by default."
+)
+@click.option(
+    "--view", metavar="DIGEST", help="The commitment of what it read; the pinned one by default."
+)
+def accept(
+    screen: Screen,
+    packet_id: str,
+    member_id: str | None,
+    incarnation: int | None,
+    position: int | None,
+    view: str | None,
+) -> int:
+    """Take over a packet that is being handed off; policy judges once more."""
+    from pfgov.cli.desk import acting
+
+    with acting(screen) as desk:
+        action = _acceptance(desk, packet_id, member_id, incarnation, position, view)
+        done = desk.do(action)
+        now = desk.packet(packet_id)
+    return report(screen, now, done, succeeded="handoff_completed" in done.types)
+
+
+def _acceptance(
+    desk: "Desk",
+    packet_id: str,
+    member_id: str | None,
+    incarnation: int | None,
+    position: int | None,
+    view: str | None,
+) -> "Action":
+    from pfgov.errors import StateConflictError
+    from pfgov.model import Acceptance, parse
+
+    pending = desk.record(packet_id).pending
+    if pending is None:
+        raise StateConflictError(
+            f"packet {packet_id} is not being handed off",
+            code="handoff.none",
+            hint=f"start one: pfgov packet handoff {packet_id}",
+        )
+    pinned = pending.view or pending.context
+    tree = given(
+        member_id=member_id or pending.target,
+        incarnation=incarnation if incarnation is not None else pending.incarnation,
+        handoff=position if position is not None else pending.position,
+        view=view or (pinned.digest if pinned else None),
+    )
+    return parse(Acceptance, tree).to_action(packet_id=packet_id)
+
+
+@verb(
+    packet,
+    "abort",
+    examples=("pfgov packet abort fp-001",),
+    then="its owner keeps it: pfgov packet show fp-001",
+)
+@packet_argument
+@click.option("--as", "member_id", metavar="MEMBER", help="The target, to refuse it.")
+def abort(screen: Screen, packet_id: str, member_id: str | None) -> int:
+    """Call a pending handoff off, or refuse it as its target; the owner keeps the packet."""
+    from pfgov.model import Abort, parse
+
+    action = parse(Abort, given(member_id=member_id)).to_action(packet_id=packet_id)
+    view, done = run(screen, action, packet_id)
+    return report(screen, view, done)
+
+
+@verb(
+    packet,
+    "review",
+    examples=("pfgov packet review fp-001 --grant --note 'checked the case'",),
+    then="pfgov packet explain fp-001",
+)
+@packet_argument
+@click.option("--grant/--refuse", "granted", default=None, help="What you decide.")
+@click.option("--for", "member_id", metavar="MEMBER", help="Only for this member.")
+@click.option("--expires", type=WHEN, help="Until when it counts: a span like 7d, or a moment.")
+@click.option("--note", help="Why; it is recorded.")
+def review(
+    screen: Screen,
+    packet_id: str,
+    granted: bool | None,
+    member_id: str | None,
+    expires: str | None,
+    note: str | None,
+) -> int:
+    """Grant or refuse what policy asked a person to look at."""
+    from pfgov.clock import SystemClock
+    from pfgov.model import Review, parse
+
+    if granted is None:
+        raise click.UsageError("say --grant or --refuse", click.get_current_context())
+    tree = given(
+        granted=granted,
+        member_id=member_id,
+        expires_at=moment_of(expires, SystemClock().now()),
+        note=note,
+    )
+    view, done = run(screen, parse(Review, tree).to_action(packet_id=packet_id), packet_id)
+    return report(screen, view, done)
+
+
+@verb(
+    packet,
+    "requeue",
+    examples=("pfgov packet requeue fp-001 --reason 'owner is stuck'",),
+    then="pfgov packet explain fp-001",
+)
+@packet_argument
+@click.option("--reason", help="Why; it is recorded.")
+def requeue(screen: Screen, packet_id: str, reason: str | None) -> int:
+    """Take a packet from its owner and place it again."""
+    from pfgov.model import Requeue, parse
+
+    action = parse(Requeue, given(reason=reason)).to_action(packet_id=packet_id)
+    view, done = run(screen, action, packet_id)
+    return report(screen, view, done)
+
+
+@verb(
+    packet,
+    "cancel",
+    examples=("pfgov packet cancel fp-001 --reason duplicate",),
+    then="pfgov packet list --all",
+)
+@packet_argument
+@click.option("--reason", help="Why; it is recorded.")
+def cancel(screen: Screen, packet_id: str, reason: str | None) -> int:
+    """Call the work off, wherever it stands."""
+    from pfgov.model import Cancellation, parse
+
+    action = parse(Cancellation, given(reason=reason)).to_action(packet_id=packet_id)
+    view, done = run(screen, action, packet_id)
+    return report(screen, view, done)

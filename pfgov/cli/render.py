@@ -1,0 +1,263 @@
+"""How views look to people: tables of members, packets, entries and verdicts, and lists of facts.
+
+Everything shown comes from a view; nothing is looked up here.  Tables fold rather than cut, so that no id is lost in 80
+columns.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from pfgov.cli.screen import facts, shown, status, styled, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from pfgov.cli.desk import Done
+    from pfgov.views import EntryView, MemberView, PacketView, ReasonView, VerdictRow
+
+
+# --- members ------------------------------------------------------------------------------
+
+
+def members_table(members: Iterable["MemberView"]) -> "RenderableType":
+    """Return members, one a row."""
+    return table(
+        ("MEMBER", "STATUS", "#TRUST", "REGION", "#OWNS", "CAN DO"),
+        (
+            (
+                member.id
+                if member.incarnation == 1
+                else f"{member.id} (life {member.incarnation})",
+                status(member.status),
+                member.trust.score if member.trust else None,
+                member.region,
+                len(member.owns),
+                [capability_text(one) for one in member.capabilities],
+            )
+            for member in members
+        ),
+    )
+
+
+def capability_text(capability: dict[str, Any]) -> str:
+    """Return a capability as ``name`` or ``name@version``."""
+    version = capability.get("version")
+    return f"{capability['name']}@{version}" if version else str(capability["name"])
+
+
+def member_facts(member: "MemberView") -> "RenderableType":
+    """Return everything about one member."""
+    trust = None
+    if member.trust is not None:
+        until = f", until {member.trust.expires_at}" if member.trust.expires_at else ""
+        trust = f"{member.trust.score:g} by {member.trust.source}{until}"
+    room = {
+        name: f"{member.used.get(name, 0):g} of {limit:g} used"
+        for name, limit in member.capacity.items()
+    }
+    drain = member.drain
+    return facts(
+        (
+            ("member", member.id),
+            ("type", member.type),
+            ("status", f"{member.status}, life {member.incarnation}"),
+            ("trust", trust),
+            ("claims trust", member.claimed_trust),
+            ("region", member.region),
+            ("capabilities", [capability_text(one) for one in member.capabilities]),
+            ("clearances", member.clearances),
+            ("capacity", room),
+            ("owns", member.owns),
+            ("reliability", member.reliability),
+            ("pressure", member.pressure),
+            ("lease", f"{member.lease_seconds} s" if member.lease_seconds else None),
+            ("handoffs", "accepts by itself" if member.handoff_mode == "auto" else "must accept"),
+            (
+                "drain",
+                f"{drain.mode}, until {drain.deadline or 'all has moved'}" if drain else None,
+            ),
+            ("quarantined until", member.quarantine_until),
+            ("labels", member.labels),
+            ("weight", member.weight if member.weight != 1 else None),
+            ("public key", member.public_key),
+            ("registered by", member.principal),
+        )
+    )
+
+
+# --- packets ------------------------------------------------------------------------------
+
+
+def packets_table(packets: Iterable["PacketView"]) -> "RenderableType":
+    """Return packets, one a row."""
+    return table(
+        ("PACKET", "STATUS", "OWNER", "#EPOCH", "#MOVES", "STEP", "WAITS FOR"),
+        (
+            (
+                packet.packet_id,
+                status(packet.status),
+                packet.current_owner,
+                packet.epoch,
+                packet.handoff.count,
+                packet.context_checkpoint.step,
+                waits_for(packet),
+            )
+            for packet in packets
+        ),
+    )
+
+
+def waits_for(packet: "PacketView") -> str | None:
+    """Return what a packet waits for, shortly; None when it waits for nothing."""
+    if packet.review is not None:
+        return f"a {packet.review.to}: {', '.join(packet.review.rules)}"
+    pending = packet.handoff.pending
+    if pending is not None:
+        return f"{pending['target']} to accept"
+    if packet.status == "PENDING" and packet.hold:
+        return "release: it is held"
+    if packet.waiting is not None:
+        reasons = ", ".join(packet.waiting.reasons)
+        return (
+            f"{packet.waiting.outcome.replace('_', ' ')}: {reasons}"
+            if reasons
+            else packet.waiting.outcome
+        )
+    return None
+
+
+def packet_facts(packet: "PacketView") -> "RenderableType":
+    """Return everything about one packet."""
+    owner = None
+    if packet.current_owner is not None:
+        owner = f"{packet.current_owner} (life {packet.incarnation}) under epoch {packet.epoch}"
+    context = packet.context_checkpoint
+    reviews = [f"{', '.join(r.rules)} by {r.reviewer}" for r in packet.reviews]
+    return facts(
+        (
+            ("packet", packet.packet_id),
+            ("work", packet.workload_type),
+            (
+                "status",
+                packet.status if packet.cause is None else f"{packet.status}: {packet.cause}",
+            ),
+            ("owner", owner),
+            ("owners before", packet.previous_owners),
+            ("epoch", packet.epoch if owner is None else None),
+            ("waits for", waits_for(packet)),
+            ("needs", packet.required_capabilities),
+            ("constraints", packet.policy_constraints),
+            ("data classes", packet.data_classes),
+            ("step", context.step),
+            ("context", f"commitment {context.commitment[:16]}..." if context.commitment else None),
+            ("may move", packet.handoff.allowed),
+            ("moved", f"{packet.handoff.count} times" if packet.handoff.count else None),
+            ("reviewed", reviews),
+            ("obligations", packet.obligations),
+            ("demand", packet.demand),
+            ("priority", packet.priority or None),
+            ("scheduler", packet.scheduler),
+            ("deadline", packet.deadline),
+            ("labels", packet.labels),
+            ("imported", packet.imported),
+            ("runs again", packet.again),
+            ("lineage", packet.audit.lineage_id),
+            ("created", packet.audit.created_at),
+            ("last event", f"{packet.audit.last_event} at {packet.audit.changed_at}"),
+        )
+    )
+
+
+WIDE: Final = 110
+"""Columns from which on a table of entries names the events."""
+
+
+# --- entries ------------------------------------------------------------------------------
+
+
+def entries_list(entries: Sequence["EntryView"]) -> "RenderableType":
+    """Return entries as position and sentence."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(justify="right", min_width=5)
+    grid.add_column(overflow="fold")
+    for entry in entries:
+        grid.add_row(Text(f"#{entry.seq}", style="dim"), Text(entry.says))
+    return grid
+
+
+def entries_table(entries: Iterable["EntryView"], *, width: int) -> "RenderableType":
+    """Return entries, one a row, with their times; the events' names where *width* columns leave room for them."""
+    if width < WIDE:
+        return table(
+            ("#SEQ", "TIME", "SAYS"),
+            ((entry.seq, entry.time[:19].replace("T", " "), entry.says) for entry in entries),
+        )
+    return table(
+        ("#SEQ", "TIME", "EVENT", "SAYS"),
+        (
+            (entry.seq, entry.time[:19].replace("T", " "), entry.type, entry.says)
+            for entry in entries
+        ),
+    )
+
+
+def done(done_: "Done", headline: str) -> list["RenderableType"]:
+    """Return what a command came to: a headline, its entries, and what followed."""
+    parts: list[RenderableType] = [styled(headline, "bold")]
+    if done_.recorded:
+        parts.append(entries_list(done_.recorded))
+    if done_.followed:
+        parts += [styled("as a result:", "dim"), entries_list(done_.followed)]
+    return parts
+
+
+# --- verdicts -----------------------------------------------------------------------------
+
+OUTCOMES: Final = {"allow": "eligible", "deny": "refused", "escalate": "needs review"}
+
+
+def verdicts_table(
+    rows: Sequence["VerdictRow"], *, chosen: str | None = None, title: str | None = None
+) -> "RenderableType":
+    """Return who is eligible, and for everybody else each reason with the observed value and the bound."""
+    cells: list[Sequence[object]] = []
+    for row in sorted(rows, key=lambda one: (one.member_id != chosen, len(one.reasons))):
+        is_chosen = row.member_id == chosen
+        word = "chosen" if is_chosen else OUTCOMES.get(row.outcome, row.outcome)
+        outcome = styled(word, "bold green" if is_chosen else _STYLES.get(row.outcome, ""))
+        if not row.reasons:
+            cells.append((row.member_id, outcome, "satisfies every rule", "", ""))
+        for i, reason in enumerate(row.reasons):
+            first = (row.member_id, outcome) if i == 0 else ("", "")
+            cells.append((*first, reason.rule, *_seen(reason)))
+    return table(("MEMBER", "VERDICT", "RULE", "OBSERVED", "BOUND"), _blank(cells), title=title)
+
+
+_STYLES: Final = {"allow": "green", "deny": "red", "escalate": "yellow"}
+
+
+def _seen(reason: "ReasonView") -> tuple[str, str]:
+    """Return the observed value and the bound of a reason, as a table shows them."""
+    if reason.effect == "escalate":
+        return "", "a review"
+    if reason.missing is not None:
+        return "missing", reason.missing
+    if reason.observed is None and reason.bound is None:
+        return reason.message, ""
+    return reason.observed or "", reason.bound or ""
+
+
+def _blank(rows: Iterable[Sequence[object]]) -> Iterable[Sequence[object]]:
+    """Keep empty cells empty: a dash would claim that nothing is there."""
+    from rich.text import Text
+
+    return ([Text("") if cell == "" else cell for cell in row] for row in rows)
+
+
+__all__ = [
+    "capability_text", "done", "entries_list", "entries_table", "member_facts", "members_table",
+    "packet_facts", "packets_table", "shown", "verdicts_table", "waits_for",
+]  # fmt: skip

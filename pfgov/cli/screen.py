@@ -1,0 +1,201 @@
+"""What a command says and where: text with tables for people, one JSON object for programs, errors as one sentence.
+
+Results go to standard output, errors to standard error; with ``--json`` both are one JSON object on standard output.
+Colours follow the terminal, ``NO_COLOR`` and ``FORCE_COLOR``; text that came from outside is never read as markup.
+This module knows no command and no ledger.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+DIRECTORY: Final = ".pfgov"
+"""The ledger's folder unless told otherwise."""
+
+DIRECTORY_VARIABLE: Final = "PFGOV_DIR"
+
+
+def _default_directory() -> Path:
+    return Path(os.environ.get(DIRECTORY_VARIABLE) or DIRECTORY)
+
+
+def console(stream: IO[str] | None = None) -> "Console":
+    """Return a console that takes text as it is: no markup, no emoji, no guessing what is a number."""
+    from rich.console import Console
+
+    return Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+
+@dataclass(slots=True)
+class Screen:
+    """Where a command's words go."""
+
+    directory: Path = field(default_factory=_default_directory)
+    json: bool = False
+    _out: "Console | None" = None
+
+    @property
+    def out(self) -> "Console":
+        """The console on standard output."""
+        if self._out is None:
+            self._out = console()
+        return self._out
+
+    @property
+    def width(self) -> int:
+        """How many columns the output has."""
+        return self.out.width
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person watches: progress bars are for them."""
+        return not self.json and sys.stderr.isatty()
+
+    def emit(self, result: Mapping[str, Any]) -> None:
+        """Print the one JSON object."""
+        print(json.dumps(result, indent=2, default=_plain))
+
+    def show(self, result: Mapping[str, Any], *parts: "RenderableType") -> None:
+        """Print *result* as JSON if that was asked for, else *parts* for people."""
+        if self.json:
+            self.emit(result)
+            return
+        for part in parts:
+            self.out.print(part)
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a line for people; with ``--json`` nothing."""
+        if not self.json:
+            self.out.print(text, style=style or None)
+
+    @contextmanager
+    def progress(self, what: str) -> "Generator[Step]":
+        """Show a bar on a terminal's standard error while the block runs; elsewhere show nothing."""
+        if not self.is_interactive:
+            yield Step()
+            return
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+        )
+        with Progress(
+            *columns, TimeRemainingColumn(), console=console(sys.stderr), transient=True
+        ) as bar:
+            task = bar.add_task(what, total=None)
+
+            def tell(done: int, total: int | None) -> None:
+                bar.update(task, completed=done, total=total)
+
+            yield Step(tell)
+
+
+class Step:
+    """Takes notice of progress: call it with how much is done, and of how much."""
+
+    def __init__(self, tell: Callable[[int, int | None], None] | None = None) -> None:
+        self._tell = tell
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """Note that *done* of *total* are done."""
+        if self._tell is not None:
+            self._tell(done, total)
+
+
+def _plain(value: object) -> object:
+    """Return what JSON can hold of a view."""
+    import msgspec
+
+    return msgspec.to_builtins(value)
+
+
+# --- parts for people -----------------------------------------------------------------------
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None
+) -> "RenderableType":
+    """Return a table; a column whose name begins with ``#`` is aligned to the right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for name in columns:
+        made.add_column(
+            name.removeprefix("#"),
+            justify="right" if name.startswith("#") else "left",
+            overflow="fold",
+        )
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row))
+    return made
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> "RenderableType":
+    """Return a list of names and values; pairs without a value are left out."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    for name, value in pairs:
+        if value not in (None, "", [], {}, ()):
+            grid.add_row(Text(name, style="dim"), Text(shown(value), overflow="fold"))
+    return grid
+
+
+def styled(text: str, style: str) -> "RenderableType":
+    """Return *text* in a style."""
+    from rich.text import Text
+
+    return Text(text, style=style)
+
+
+STATUS_STYLES: Final[Mapping[str, str]] = {
+    "ACTIVE": "green",
+    "ASSIGNED": "green",
+    "COMPLETED": "green",
+    "allow": "green",
+    "SUSPECT": "yellow",
+    "DRAINING": "yellow",
+    "HANDOFF_PENDING": "yellow",
+    "AWAITING_REVIEW": "yellow",
+    "escalate": "yellow",
+    "QUARANTINED": "red",
+    "FAILED": "red",
+    "deny": "red",
+    "RETIRED": "dim",
+    "CANCELLED": "dim",
+}
+"""Colours of statuses and outcomes; the word itself always stands there, too."""
+
+
+def status(word: str) -> "RenderableType":
+    """Return a status in its colour."""
+    return styled(word, STATUS_STYLES.get(word, ""))
+
+
+def shown(value: Any) -> str:
+    """Return a value as a cell shows it: lists with commas, maps as name=value, nothing as a dash."""
+    if value is None or value in ("", [], {}, ()):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[str, Any]", value).items()
+        return ", ".join(f"{name}={shown(one)}" for name, one in pairs)
+    if isinstance(value, list | tuple):
+        return ", ".join(shown(one) for one in cast("Sequence[Any]", value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)

@@ -1,0 +1,75 @@
+"""The commands there are: names, one-line summaries and where each is found.
+
+Nothing here imports a command, so that help and completion are quick.
+"""
+
+from typing import Final
+
+import click
+
+from pfgov.cli.frame import Lazy, Nouns
+
+START: Final = "Start here"
+RUN: Final = "Members and packets"
+GOVERN: Final = "Policy and ledger"
+
+COMMANDS: Final = {
+    "demo": Lazy("pfgov.cli.demo:demo", "See the whole main job in a temporary folder.", START),
+    "init": Lazy(
+        "pfgov.cli.init:init", "Create a ledger, its keys and the starter policies.", START
+    ),
+    "status": Lazy(
+        "pfgov.cli.state:status", "Say what the ledger holds and what needs a look.", START
+    ),
+    "member": Lazy(
+        "pfgov.cli.member:member", "Who may work: register, change, drain, recover.", RUN
+    ),
+    "packet": Lazy(
+        "pfgov.cli.packet:packet", "The work: submit, place, hand off, complete, explain.", RUN
+    ),
+    "discover": Lazy(
+        "pfgov.cli.discover:discover",
+        "Ask who could take a packet, and why not each other one.",
+        RUN,
+    ),
+    "tick": Lazy(
+        "pfgov.cli.state:tick", "Let what is due happen: leases, deadlines, retries.", RUN
+    ),
+    "policy": Lazy("pfgov.cli.policy_active:policy", "Write, test and activate policies.", GOVERN),
+    "ledger": Lazy(
+        "pfgov.cli.ledger:ledger", "Export the history, verify it, run it again.", GOVERN
+    ),
+    "config": Lazy("pfgov.cli.config:config", "The settings that decisions read.", GOVERN),
+}
+
+
+def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        from pfgov import __version__
+
+        click.echo(f"pfgov {__version__}")
+        context.exit()
+
+
+root = Nouns(
+    "pfgov",
+    lazy=COMMANDS,
+    help=(
+        "Policy-first governance for work that moves between members.\n\n"
+        "pfgov decides who owns a packet of work, moves it when its owner fails or leaves, and records every decision, "
+        "allowed or denied, in a signed ledger that anyone can verify offline."
+    ),
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_print_version,
+            help="Print the version.",
+        )
+    ],
+    examples=("pfgov demo", "pfgov init && pfgov member register --file member.json"),
+    then="each command explains itself: pfgov packet submit --help",
+)
+"""The root of the tree."""

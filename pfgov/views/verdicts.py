@@ -1,0 +1,152 @@
+"""Verdict tables as they are shown: every member, each reason with the observed value and the bound, the nearest miss.
+
+The stored table is canonical JSON, one row a member (:func:`pfgov.decide.placement.verdict_table`), and its digest
+stands in the entry; here it is read, never made.  The nearest miss is the member that the fewest reasons kept out, if
+all of them are about a value that could be different.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from pfgov.errors import StoreCorruptError
+
+
+class ReasonView(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule that was not plainly satisfied."""
+
+    rule: str
+    effect: str
+    cause: str
+    message: str
+    observed: str | None = None
+    bound: str | None = None
+    missing: str | None = None
+
+
+class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What one member came to: eligible, or each reason why not."""
+
+    member_id: str
+    outcome: str
+    active: int
+    score: int | None = None
+    reasons: list[ReasonView] = []
+
+    @property
+    def is_eligible(self) -> bool:
+        """Whether policy and capacity allow it."""
+        return self.outcome == "allow"
+
+
+_Stored = tuple[
+    str, str, int, int | None, list[tuple[str, str, str, str, str | None, str | None, str | None]]
+]
+_DECODER: Final = msgspec.json.Decoder(list[_Stored])
+
+
+def read_table(raw: bytes, *, digest: str | None = None) -> list[VerdictRow]:
+    """Return the rows of a verdict table (canonical JSON, not compressed).
+
+    Args:
+        raw: The table.
+        digest: What the entry says its SHA-256 is (hex).
+
+    Raises:
+        StoreCorruptError: it is not a verdict table, or not the one with that digest.
+    """
+    if digest is not None and hashlib.sha256(raw).hexdigest() != digest:
+        raise StoreCorruptError(
+            f"the stored verdict table is not the one that the entry names ({digest[:12]})",
+            hint="regenerate it from the ledger: pfgov ledger replay",
+        )
+    try:
+        rows = _DECODER.decode(raw)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise StoreCorruptError(f"the stored verdict table cannot be read: {error}") from error
+    return [
+        VerdictRow(
+            member_id=member_id,
+            outcome=outcome,
+            active=active,
+            score=score,
+            reasons=[
+                ReasonView(
+                    rule=rule,
+                    effect=effect,
+                    cause=cause,
+                    message=message,
+                    observed=observed,
+                    bound=bound,
+                    missing=missing,
+                )
+                for rule, effect, cause, message, observed, bound, missing in reasons
+            ],
+        )
+        for member_id, outcome, active, score, reasons in rows
+    ]
+
+
+def nearest_miss(rows: Sequence[VerdictRow]) -> str | None:
+    """Return what would have made one more member eligible, in one sentence, or None when nothing small would.
+
+    Escalations are left out of the count: a review is asked for, not missing.  Where several members are equally near,
+    the one with the smallest gap between observed and bound counts.
+    """
+    candidates = sorted(
+        (len(denials), _gap(denials), row.member_id, i)
+        for i, row in enumerate(rows)
+        if (denials := _denials(row)) and all(_is_mendable(reason) for reason in denials)
+    )
+    if not candidates:
+        return None
+    row = rows[candidates[0][3]]
+    wishes = [_wish(reason) for reason in _denials(row)]
+    if len(wishes) == 1:
+        wanted, has = wishes[0]
+        return f"{row.member_id} would be eligible with {wanted}" + (f"; has {has}" if has else "")
+    every = " and ".join(wanted + (f" (has {has})" if has else "") for wanted, has in wishes)
+    return f"{row.member_id} would be eligible with {every}"
+
+
+def _denials(row: VerdictRow) -> list[ReasonView]:
+    return [reason for reason in row.reasons if reason.effect == "deny"]
+
+
+def _is_mendable(reason: ReasonView) -> bool:
+    return reason.missing is not None or (reason.observed is not None and reason.bound is not None)
+
+
+def _gap(reasons: Sequence[ReasonView]) -> float:
+    """Return how far the numbers are apart, relative to the bound; whatever is no number counts as far."""
+    total = 0.0
+    for reason in reasons:
+        try:
+            observed, bound = float(reason.observed or ""), float(reason.bound or "")
+        except ValueError:
+            total += 1.0
+        else:
+            total += abs(bound - observed) / max(abs(bound), 1.0)
+    return total
+
+
+_SUBJECTS: Final = {
+    "kernel/minimum-trust": "trust",
+    "kernel/region": "a region within",
+    "kernel/capabilities": "the capabilities",
+    "kernel/pii-clearance": "clearances for",
+    "kernel/active": "status",
+}
+"""What a rule is about, for rules of the shipped policies; others are named by themselves."""
+
+
+def _wish(reason: ReasonView) -> tuple[str, str | None]:
+    """Return what would have satisfied a rule, and what was seen instead."""
+    if reason.missing is not None:
+        return f"{reason.missing} known ({reason.rule})", None
+    if reason.rule == "pfgov:capacity":
+        return f"more room: {reason.message}", None
+    about = _SUBJECTS.get(reason.rule, f"{reason.rule} satisfied by")
+    return f"{about} {reason.bound}", reason.observed
