@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check docs bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ check: $(VENV)/.check  ## format, lint, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
+
+docs: $(VENV)/.test  ## write the generated pages and schemas anew
+	@$(BIN)/python docs/generate
 
 bench: $(VENV)/.test  ## the write path beside its physical limits, as ratios
 	@$(BIN)/python tests/bench/core.py

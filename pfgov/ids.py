@@ -25,7 +25,7 @@ def ulid(time: int, random: bytes) -> str:
     """Return the ULID of *time* (microseconds since the epoch) and ten *random* bytes.
 
     >>> ulid(1_782_331_200_000_000, bytes(10))
-    '01KVXWAG000000000000000000'
+    '01KVXKFMG00000000000000000'
 
     Raises:
         ValueError: *time* does not fit 48 bits of milliseconds, or *random* is not ten bytes.

@@ -30,7 +30,11 @@ def stale_schemas(wanted: dict[Path, str]) -> list[Path]:
 
 def main(arguments: list[str]) -> int:
     """Write or compare, and say what differed."""
-    wanted = generated()
+    try:
+        wanted = generated()
+    except error_pages.StaleTableError as error:
+        sys.stdout.write(f"{error}\n")
+        return 1
     differing = [
         path
         for path, text in wanted.items()

@@ -125,17 +125,6 @@ def test_broad_handlers_give_their_reason() -> None:
     assert not bare, "\n".join(bare)
 
 
-def test_asserts_are_for_our_own_mistakes() -> None:
-    """No assert statement stands in the engine, the ledger or the api: -O would remove it."""
-    asserting = [
-        f"{name_of(path)}:{node.lineno}"
-        for path in SOURCES
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.Assert)
-    ]
-    assert not asserting, "\n".join(asserting)
-
-
 def test_every_test_says_what_breaks() -> None:
     """Every test function has a docstring."""
     silent = [
