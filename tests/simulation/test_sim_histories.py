@@ -1,0 +1,127 @@
+"""Seeded histories keep every promise, and a planted bug is caught: the second is what makes the first mean something."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pfgov.decide import packets
+from pfgov.engine import Engine
+from pfgov.engine.deciding import Decider
+from pfgov.sim.history import ViolationError
+from pfgov.sim.shrink import shrink
+from pfgov.sim.simulation import run_plan
+from pfgov.sim.steps import draw_plan
+
+SLICE = 60
+CAUGHT_WITHIN = 1_000
+
+
+def test_sim_a_slice_of_histories_keeps_every_promise(template: Path, workspace: Path) -> None:
+    """A seeded history with faults breaks a promise; the seed in the message reproduces it."""
+    for seed in range(SLICE):
+        run_plan(draw_plan(seed), template, workspace)
+
+
+def test_sim_equal_seeds_give_equal_ledgers(template: Path, workspace: Path) -> None:
+    """A failing seed could not be replayed: the same plan gave another ledger."""
+    leaves = []
+    for _ in range(2):
+        run = run_plan(draw_plan(7), template, workspace)
+        with Engine.open(run.directory, clock=run.clock) as engine:
+            leaves.append([recorded.row.leaf for recorded in engine.reader.entries()])
+    assert leaves[0] == leaves[1]
+
+
+def _first_violation(template: Path, workspace: Path) -> ViolationError:
+    for seed in range(CAUGHT_WITHIN):
+        try:
+            run_plan(draw_plan(seed), template, workspace)
+        except ViolationError as violation:
+            return violation
+    raise AssertionError(f"not caught within {CAUGHT_WITHIN} seeds")
+
+
+def test_sim_catches_a_skipped_epoch_check(
+    template: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checker misses a stale owner's write that was accepted."""
+    monkeypatch.setattr(packets, "refuse_stale", lambda *_: None)
+    assert _first_violation(template, workspace).promise in {2, 3}
+
+
+def test_sim_catches_a_dropped_revoke(
+    template: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checker misses a packet that stays with a dead owner when follow-ups forget to revoke."""
+    due_module: Any = import_module("pfgov.decide.due")
+    original = due_module._for_owned
+
+    def forgetful(*args: Any) -> Any:
+        action = original(*args)
+        return None if type(action).__name__ == "RevokeOwner" else action
+
+    monkeypatch.setattr(due_module, "_for_owned", forgetful)
+    assert _first_violation(template, workspace).promise == 3
+
+
+def test_sim_catches_applying_before_the_commit(
+    template: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checker misses a state that ran ahead of the ledger when a commit failed and memory was kept."""
+    from pfgov.engine.sequencer import Sequencer
+
+    def keep_memory(self: Sequencer) -> None:
+        self._under_way.clear()
+        self._pending.clear()
+
+    monkeypatch.setattr(Sequencer, "_lose", keep_memory)
+    assert _first_violation(template, workspace).promise in {4, 5}
+
+
+def test_sim_catches_an_unjudged_move(
+    template: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checker misses an owner whom no policy would have."""
+    from pfgov.decide import placement
+    from pfgov.decide.judging import summed_up
+    from pfgov.verdicts import ALLOW
+
+    def lenient(ctx: Any, packet: Any, point: Any, members: Any, **_: Any) -> Any:
+        return summed_up(members, [ALLOW] * len(members))
+
+    monkeypatch.setattr(placement, "judge", lenient)
+    assert _first_violation(template, workspace).promise == 1
+
+
+def test_sim_catches_a_lost_fold(
+    template: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checker misses a change of the state that no entry explains."""
+    original = Decider.take
+
+    def meddling(self: Decider, draft: Any, request: Any) -> None:
+        original(self, draft, request)
+        for member in self.state.members.values():
+            member.reliability += 1
+
+    monkeypatch.setattr(Decider, "take", meddling)
+    assert _first_violation(template, workspace).promise == 5
+
+
+def test_sim_shrinks_a_failing_history(
+    template: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failing seed is printed with steps that have nothing to do with the failure."""
+    monkeypatch.setattr(packets, "refuse_stale", lambda *_: None)
+    for seed in range(CAUGHT_WITHIN):
+        plan = draw_plan(seed)
+        try:
+            run_plan(plan, template, workspace)
+        except ViolationError:
+            break
+    smaller = shrink(plan, template, workspace)
+    assert len(smaller.steps) < len(plan.steps) // 4
+    with pytest.raises(ViolationError):
+        run_plan(smaller, template, workspace)
