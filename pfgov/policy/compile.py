@@ -78,7 +78,10 @@ class Scope:
     """The names of one policy at one shape, and why some of them do not exist there."""
 
     environment: Environment
-    broken: dict[tuple[str, str], list[Problem]] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set[str])
+    broken: dict[tuple[str, str], list[Problem]] = field(
+        default_factory=dict[tuple[str, str], list[Problem]]
+    )
 
 
 class Compiler:
@@ -160,6 +163,7 @@ class Compiler:
                 self._define(found, roots, named, constants, scope)
         for param in policy.params:
             constants[f"params.{param.name}"] = _constant(param.type, param.value)
+        scope.names.update(constants)
         for variable in policy.variables:
             self._variable("variables", variable, roots, named, constants, scope)
         scope.environment = _environment(roots, named, constants)
@@ -177,6 +181,7 @@ class Compiler:
         own: dict[str, Constant] = {}
         for param in found.params:
             own[f"defs.{param.name}"] = _constant(param.type, param.value)
+        scope.names.update(own)
         for variable in found.variables:
             self._variable("defs", variable, roots, own_named, own, scope)
         named.update(own_named)
@@ -204,6 +209,7 @@ class Compiler:
         try:
             environment = _environment(roots, named, constants)
             named[f"{prefix}.{variable.name}"] = check(ast, environment, None)
+            scope.names.add(f"{prefix}.{variable.name}")
         except CelLoadError as error:
             scope.broken[key] = [_placed(text, problem) for problem in error.problems]
 
@@ -295,10 +301,40 @@ class Compiler:
         for mention in mentions(ast):
             if mention.root in ROOTS and mention.root not in roots:
                 found.append(_not_here(text, mention, point))
-            elif mention.member is not None:
-                found += scope.broken.get((mention.root, mention.member), ())
+            elif mention.root in AUTHOR_ROOTS and mention.member is not None:
+                key = (mention.root, mention.member)
+                full = f"{mention.root}.{mention.member}"
+                if key in scope.broken:
+                    found += scope.broken[key]
+                elif full not in scope.names:
+                    found.append(self._undeclared(text, mention, scope))
         broken = any((m.root, m.member) in scope.broken for m in mentions(ast) if m.member)
         return found if found or broken else None
+
+    def _undeclared(self, text: Text, mention: Mention, scope: Scope) -> Problem:
+        full = f"{mention.root}.{mention.member}"
+        kind = {"params": "param", "variables": "variable", "defs": "imported definition"}
+        hint = did_you_mean(full, [n for n in scope.names if n.startswith(f"{mention.root}.")])
+        if hint is None and mention.root == "defs":
+            offers = [
+                item.name
+                for item in self._definitions.values()
+                if mention.member
+                in {*(p.name for p in item.params), *(v.name for v in item.variables)}
+            ]
+            hint = f"import {offers[0]}, which defines it" if offers else None
+        hint = (
+            hint or f"declare it under `{mention.root if mention.root != 'defs' else 'imports'}:`"
+        )
+        if mention.root == "variables":
+            hint += "; a variable can only use those above it"
+        return text.problem(
+            "policy.unknown_name",
+            f"there is no {kind[mention.root]} `{full}`",
+            mention.line,
+            mention.column,
+            hint,
+        )
 
     def _parse(self, text: Text) -> Ast | None:
         key = (text.place.file, text.place.line, text.place.column, text.text)

@@ -269,7 +269,7 @@ def _rule(reader: Reader, node: Node, points: tuple[Point, ...]) -> Rule | None:
 
 
 def _kind(reader: Reader, node: Node, found: dict[str, Node], what: str) -> RuleKind | None:
-    kinds = [kind for kind in _KINDS if kind in found]
+    kinds: list[RuleKind] = [kind for kind in _KINDS if kind in found]
     if len(kinds) > 1:
         reader.error(
             "rule_kind",

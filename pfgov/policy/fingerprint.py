@@ -33,6 +33,8 @@ class Fingerprint:
 
     def member(self, member: Facts) -> tuple[object, ...]:
         """Return the candidate's own part of the key."""
+        if type(member) is not dict:
+            return (_freeze(member),)
         parts: list[object] = []
         for path in self._member:
             value = member.get(path[0], _ABSENT) if len(path) == 1 else _read(member, path)

@@ -135,7 +135,7 @@ def _differences(facts: Mapping[str, object], plain: Mapping[str, object]) -> Fa
             inner = _differences(cast("Facts", value), cast("Facts", usual))
             if inner:
                 found[key] = inner
-        elif value != usual or type(value) is not type(usual):
+        elif value != usual or isinstance(value, bool) != isinstance(usual, bool):
             found[key] = value
     return found
 

@@ -7,7 +7,7 @@ object.  The hot path is a candidate that every rule allows; everything about re
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from pfgov.commands import Obligation
 from pfgov.policy.cel import Checked, NumberType, exact
@@ -141,7 +141,7 @@ class Judge:
         for path, low, high in self._scores:
             value: object = member if path[0] == "member" else shared.get(path[0])
             for step in path[1:]:
-                value = value.get(step) if type(value) is dict else None
+                value = cast("dict[str, object]", value).get(step) if type(value) is dict else None
             if type(value) is float and not low <= value <= high:
                 found.append(out_of_range(".".join(path), value, low, high))
         return tuple(found)

@@ -37,7 +37,8 @@ def split(template: str) -> tuple[list[str], list[tuple[str, int]]]:
     Raises:
         TemplateError: A brace is alone, or a place holds something other than a path.
     """
-    pieces, paths, current, at = [], list[tuple[str, int]](), "", 0
+    pieces, paths = list[str](), list[tuple[str, int]]()
+    current, at = "", 0
     for match in _PIECE.finditer(template):
         current += template[at : match.start()]
         at = match.end()

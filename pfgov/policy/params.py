@@ -7,7 +7,7 @@ becomes a double, a duration stays text such as ``15m``.  This module knows no e
 
 import math
 import re
-from typing import Final
+from typing import Any, Final, cast
 
 from pfgov.limits import INTEGER_MAX
 from pfgov.policy.cel.types import (
@@ -66,12 +66,13 @@ def convert(type_name: str, value: object) -> ParamValue:
     if match is None:
         return _scalar(type_name, value)
     if match[1]:
-        if type(value) is not list or len(value) > LIST_PARAM_MAX:
+        if type(value) is not list or len(cast("list[object]", value)) > LIST_PARAM_MAX:
             raise ParamError(f"a list of at most {LIST_PARAM_MAX} items")
-        return [_scalar(match[2], item) for item in value]
-    if type(value) is not dict or len(value) > LIST_PARAM_MAX:
+        return [_scalar(match[2], item) for item in cast("list[object]", value)]
+    if type(value) is not dict or len(cast("dict[object, object]", value)) > LIST_PARAM_MAX:
         raise ParamError(f"a mapping of at most {LIST_PARAM_MAX} entries")
-    return {str(key): _scalar(match[4], item) for key, item in value.items()}
+    entries = cast("dict[object, object]", value).items()
+    return {str(key): _scalar(match[4], item) for key, item in entries}
 
 
 def _scalar(type_name: str, value: object) -> ParamValue:
@@ -133,7 +134,7 @@ def to_document(value: ParamValue) -> object:
     return value
 
 
-def from_document(type_name: str, value: object) -> ParamValue:
+def from_document(type_name: str, value: Any) -> ParamValue:
     """Return the constant that :func:`to_document` wrote.
 
     Raises:
@@ -141,12 +142,12 @@ def from_document(type_name: str, value: object) -> ParamValue:
     """
     match = _CONTAINER.fullmatch(type_name)
     inner = (match[2] or match[4]) if match else type_name
-    restored: object = value
+    restored: object
     try:
         if match and match[3]:
-            restored = {k: _restore(inner, v) for k, v in value}  # type: ignore[attr-defined]
+            restored = {k: _restore(inner, v) for k, v in value}
         elif match:
-            restored = [_restore(inner, item) for item in value]  # type: ignore[attr-defined]
+            restored = [_restore(inner, item) for item in value]
         else:
             restored = _restore(inner, value)
     except (TypeError, ValueError):

@@ -177,7 +177,7 @@ class Explainer:
                     node.span, target.type, "filter", target, node.locals, guilty, None
                 )
                 items = self._value(owner, picked, values, key=id(node))
-        if type(items) is not list or not items:
+        if items in (None, []) or type(items) is Failure:
             items = self._value(owner, target, values)
         if observed is None:
             return Focus(node, _text(items), None, wanted)

@@ -143,19 +143,20 @@ class _Composer:
 
     def document(self) -> Node:
         # Imported here: reading the ledger or a compiled set never needs YAML.
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+        import ruamel.yaml
+        from ruamel.yaml.error import YAMLError
 
-        events = YAML(typ="safe", pure=True).parse(self._text)
+        library: Any = ruamel.yaml  # it is only partly typed
         try:
-            return self._document(iter(events))
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            message = str(error.problem or error.context or "this is not YAML")
-            raise self._error("syntax", message, line, column, _syntax_hint(message)) from None
+            return self._document(iter(library.YAML(typ="safe", pure=True).parse(self._text)))
         except YAMLError as error:
-            raise self._error("syntax", str(error).partition("\n")[0], 1, 1) from None
+            raise self._not_yaml(error) from None
+
+    def _not_yaml(self, error: Any) -> SourceError:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        what = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        return self._error("syntax", str(what), line, column, _syntax_hint(str(what)))
 
     def _document(self, events: Iterator[Any]) -> Node:
         root: Node | None = None

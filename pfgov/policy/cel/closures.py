@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from pfgov.policy.cel import containers, ir
 from pfgov.policy.cel.errors import CelError, WorkExceededError
-from pfgov.policy.cel.library import Function, traversal
+from pfgov.policy.cel.library import traversal
 from pfgov.policy.cel.limits import WORK_UNITS
 from pfgov.policy.cel.types import CelType
 from pfgov.policy.cel.values import (
@@ -23,7 +23,6 @@ from pfgov.policy.cel.values import (
     map_get,
     no_overload,
     type_name,
-    type_of,
 )  # fmt: skip
 
 Frame = list[Any]
@@ -108,12 +107,13 @@ def chain(base: str, slot: int, steps: tuple[str, ...]) -> Closure:
     """Fields of a root, ``member.load.cpu``: the common case in one closure."""
 
     def load(frame: Frame) -> object:
-        value = frame[slot]
+        value: Any = frame[slot]
         if value is ABSENT:
             raise missing(base)
         for depth, name in enumerate(steps):
+            # Exact types throughout: a subclass of dict could answer anything.
             if type(value) is dict:
-                value = value.get(name, ABSENT)
+                value = cast("dict[str, object]", value).get(name, ABSENT)
                 if value is ABSENT:
                     raise missing(".".join((base, *steps[: depth + 1])))
             else:
@@ -295,12 +295,6 @@ def _is_of(value: object, type_: CelType) -> bool:
     return wanted in ("dyn", _RUNTIME_NAMES.get(name, name))
 
 
-def bare(function: Function, arguments: tuple[Closure, ...]) -> Closure:
-    """A call without blame or accounting, for operators on macro results."""
-    implementation = function.call
-    return lambda frame: implementation(*(argument(frame) for argument in arguments))
-
-
 # --- logic ----------------------------------------------------------------------------------
 
 
@@ -436,19 +430,10 @@ def opt_map(target: Closure, slot: int, result: Closure, *, flat: bool) -> Closu
 
 
 def bind(slot: int, value: Closure, result: Closure) -> Closure:
-    """``cel.bind``: the value is computed when first used, as the specification allows."""
+    """``cel.bind``: the value is computed first, used or not (its error is the result's)."""
 
     def apply(frame: Frame) -> object:
         frame[slot] = value(frame)
         return result(frame)
 
     return apply
-
-
-def known(value: object) -> bool:
-    """Whether *value* is a CEL value at all (not of a foreign Python type)."""
-    try:
-        type_of(value)
-    except CelError:
-        return False
-    return True

@@ -14,12 +14,12 @@ from pfgov.policy.cel.values import (
     ABSENT_OPTIONAL,
     CelMap,
     Duration,
-    MapValue,
     OptionalValue,
     Timestamp,
     Uint,
     contains,
     equal,
+    is_list,
     is_map,
     map_get,
     map_size,
@@ -45,7 +45,7 @@ def member_of(needle: object, container: object) -> object:
     if type(container) is list:
         return contains(cast("list[object]", container), needle)
     if is_map(container):
-        return map_get(cast("MapValue", container), needle, _ABSENT) is not _ABSENT
+        return map_get(container, needle, _ABSENT) is not _ABSENT
     raise no_overload("@in", needle, container)
 
 
@@ -73,7 +73,7 @@ def item(container: object, key: object) -> object:
             return items[index]
         raise CelError(f"index {index} is outside a list of {len(items)}", kind="missing")
     if is_map(container):
-        value = map_get(cast("MapValue", container), key, _ABSENT)
+        value = map_get(container, key, _ABSENT)
         if value is not _ABSENT:
             return value
         raise CelError(f"no such key: {key!r}", kind="missing")
@@ -120,7 +120,7 @@ def flatten(items: object, depth: object = 1) -> object:
         raise CelError("flatten: level must be non-negative")
     flat: list[object] = []
     for value in _list("flatten", items):
-        if type(value) is list and depth > 0:
+        if is_list(value) and depth > 0:
             flat.extend(cast("list[object]", flatten(value, depth - 1)))
         else:
             flat.append(value)
@@ -228,7 +228,7 @@ def is_zero(value: object) -> bool:
     if kind is str or kind is bytes or kind is list:
         return not value
     if is_map(value):
-        return map_size(cast("MapValue", value)) == 0
+        return map_size(value) == 0
     if isinstance(value, Uint):
         return value.value == 0
     if isinstance(value, Duration):

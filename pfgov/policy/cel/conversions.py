@@ -10,7 +10,7 @@ import binascii
 import math
 import re
 from decimal import Decimal
-from typing import Final, cast
+from typing import Final
 
 from pfgov.policy.cel.errors import CelError
 from pfgov.policy.cel.limits import INT_MAX, INT_MIN, UINT_MAX
@@ -197,8 +197,7 @@ def base64_decode(value: object) -> object:
     """``base64.decode(text)``: padding may be missing."""
     if type(value) is not str:
         raise no_overload("base64.decode", value)
-    text = cast("str", value)
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise CelError("not base64") from None

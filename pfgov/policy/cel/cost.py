@@ -8,7 +8,7 @@ assumption.  Nothing is evaluated here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from pfgov.policy.cel import ir
 from pfgov.policy.cel.limits import CHARACTERS_ASSUMED, ITEMS_ASSUMED
@@ -112,7 +112,7 @@ def _is_scalar(type_: CelType) -> bool:
 
 
 def _constant_size(value: object) -> int:
-    return len(value) if isinstance(value, (str, bytes, list, dict)) else 1
+    return len(cast("str", value)) if isinstance(value, (str, bytes, list, dict)) else 1
 
 
 def declared_size(type_: CelType) -> int:

@@ -11,15 +11,25 @@ This module emits expressions; loops are in :mod:`emit_loops`, calls in :mod:`em
 whole functions in :mod:`generate`.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from pfgov.policy.cel import ir
+from pfgov.policy.cel.errors import CelError
 from pfgov.policy.cel.types import (
-    BOOL, CelType, ListType, MapType, NumberType, Record, StringType, TIMESTAMP,
+    BOOL,
+    TIMESTAMP,
+    CelType,
+    ListType,
+    MapType,
+    NumberType,
+    Record,
+    StringType,
 )  # fmt: skip
+from pfgov.policy.cel.values import is_list
 
 
 class UnsupportedError(Exception):
@@ -74,14 +84,19 @@ class Emitter:
 
     Attributes:
         typed: Trust declared types of facts.
+        emit_call: Emits a call.
+        emit_fold: Emits a loop.
         shared: Roots whose values are hoisted out of the member loop; empty outside a batch.
         constants: Objects that the code refers to by name.
         containers: Local names of hoisted records by access path.
     """
 
     typed: bool
+    emit_call: Callable[["Emitter", ir.Call], Code]
+    emit_fold: Callable[["Emitter", ir.Fold], Code]
     shared: frozenset[str] = frozenset()
     constants: dict[str, object] = field(default_factory=dict[str, object])
+    root_names: dict[str, str] = field(default_factory=dict[str, str])
     containers: dict[tuple[str, ...], str] = field(default_factory=dict[tuple[str, ...], str])
     lines: list[str] = field(default_factory=list[str])
     indent: int = 1
@@ -103,7 +118,7 @@ class Emitter:
         self.lines.append("    " * self.indent + text)
 
     @contextmanager
-    def block(self, head: str) -> Iterator[None]:
+    def block(self, head: str) -> Generator[None]:
         """Lines inside ``head:``."""
         self.line(f"{head}:")
         self.indent += 1
@@ -162,6 +177,7 @@ class Emitter:
         return self.hoists[key]
 
     def hoist(self, node: ir.Node, kind: str) -> Code:
+        """Emit *node* into the prologue: its value, or poison."""
         name = self.temp("h")
         lines, indent = self.lines, self.indent
         self.lines, self.indent, self.hoisting = self.prologue, 1, True
@@ -176,6 +192,7 @@ class Emitter:
         return Code(name, code.kind, code.items, bare=True)
 
     def hoisted_value(self, node: ir.Node, kind: str) -> Code:
+        """*node* proven to be of *kind*, which may also be ``texts`` or ``textset``."""
         code = self.value(node)
         match kind:
             case "texts":
@@ -225,52 +242,50 @@ class Emitter:
             known = self.invariants.get(structure(node))
             if known is not None:
                 return known
-        match node:
-            case ir.Const(value=value):
-                return self.literal(value)
-            case ir.Var(name=name):
-                return Code(
-                    root_name(name), "dict" if kind_of(node.type) == "dict" else "", bare=True
-                )
-            case ir.Local(slot=slot):
-                return self.locals[self.owner, slot]
-            case ir.Named():
-                return self.named(node)
-            case ir.Select(operand=operand, name=name):
-                return self.field(node, operand, name)
-            case ir.Index():
-                return self.index(node)
-            case ir.Has(operand=operand, name=name):
-                return Code(f"({name!r} in {self.record(operand)})", "bool")
-            case ir.OrValue():
-                return self.or_value(node)
-            case ir.Call():
-                return self.dispatch_call(node)
-            case ir.Logic():
-                return self.logic(node)
-            case ir.Ternary():
-                return self.ternary(node)
-            case ir.Fold():
-                return self.dispatch_fold(node)
-            case ir.Bind():
-                return self.bind(node)
-            case ir.MakeList(items=items, optional=optional) if not any(optional):
-                parts = [self.value(item) for item in items]
-                kinds = {part.kind for part in parts}
-                inner = kinds.pop() if len(kinds) == 1 else ""
-                return Code(f"[{', '.join(part.text for part in parts)}]", "list", inner)
-            case _:
-                raise UnsupportedError(type(node).__name__)
+        rule = _RULES.get(type(node))
+        if rule is None:
+            raise UnsupportedError(type(node).__name__)
+        return rule(self, node)
 
-    def dispatch_call(self, node: ir.Call) -> Code:
-        from pfgov.policy.cel.emit_calls import call
+    def call(self, node: ir.Call) -> Code:
+        """A call; when nothing in it varies, its value."""
+        if all(isinstance(argument, ir.Const) for argument in node.arguments):
+            try:
+                values = [a.value for a in node.arguments if isinstance(a, ir.Const)]
+                return self.literal(node.function.call(*values))
+            except CelError:
+                pass  # it fails at run time, as it should
+        return self.emit_call(self, node)
 
-        return call(self, node)
+    def list_literal(self, node: ir.MakeList) -> Code:
+        """A list literal."""
+        if any(node.optional):
+            raise UnsupportedError("optional item")
+        if all(isinstance(item, ir.Const) for item in node.items):
+            return self.literal([item.value for item in node.items if isinstance(item, ir.Const)])
+        parts = [self.value(item) for item in node.items]
+        kinds = {part.kind for part in parts}
+        inner = kinds.pop() if len(kinds) == 1 else ""
+        return Code(f"[{', '.join(part.text for part in parts)}]", "list", inner)
 
-    def dispatch_fold(self, node: ir.Fold) -> Code:
-        from pfgov.policy.cel.emit_loops import fold
+    def root(self, node: ir.Var) -> Code:
+        """A declared root; the function's head has tested that a record is a dict."""
+        kind = "dict" if kind_of(node.type) == "dict" else ""
+        return Code(self.root_name(node.name), kind, bare=True)
 
-        return fold(self, node)
+    def root_name(self, name: str) -> str:
+        """The local variable that holds the root *name*."""
+        if name not in self.root_names:
+            self.root_names[name] = f"r{len(self.root_names)}_{_safe(name)}"
+        return self.root_names[name]
+
+    def container_name(self, path: tuple[str, ...]) -> str:
+        """A local variable for the record at *path*."""
+        return f"p{len(self.containers)}_{_safe('_'.join(path))}"
+
+    def has(self, node: ir.Has) -> Code:
+        """``has(operand.name)``."""
+        return Code(f"({node.name!r} in {self.record(node.operand)})", "bool")
 
     def literal(self, value: object) -> Code:
         """A constant: by ``repr`` of exact simple types only, anything else by reference."""
@@ -280,7 +295,7 @@ class Emitter:
         if type(value) is int or (type(value) is float and value - value == 0):
             return Code(f"({value!r})", kind, bare=True)
         inner = ""
-        if type(value) is list and value and all(type(item) is str for item in value):
+        if is_list(value) and value and all(type(item) is str for item in value):
             inner = "str"
         return Code(self.constant(value), kind, inner, bare=True)
 
@@ -288,18 +303,20 @@ class Emitter:
         """Kind and item kind that a fact of *type_* is known to have."""
         return (kind_of(type_), items_of(type_)) if self.typed else ("", "")
 
-    def field(self, node: ir.Node, operand: ir.Node, name: str) -> Code:
+    def field(self, node: ir.Select) -> Code:
+        """``operand.name``."""
         kind, items = self.trusted(node.type)
         path = ir.path_of(node)
         if path is not None and path in self.containers:
             return Code(self.containers[path], "dict", bare=True)
-        return Code(f"{self.record(operand)}[{name!r}]", kind, items)
+        return Code(f"{self.record(node.operand)}[{node.name!r}]", kind, items)
 
     def record(self, node: ir.Node) -> str:
         """*node* as text whose value is a ``dict``."""
         return self.proven(self.value(node), "dict")
 
     def index(self, node: ir.Index) -> Code:
+        """``operand[key]``."""
         kind, items = self.trusted(node.type)
         if isinstance(node.operand.type, (MapType, Record)):
             container, key = self.record(node.operand), self.expression(node.key, "str")
@@ -308,6 +325,7 @@ class Emitter:
         return Code(f"item({container}, {key})", kind, items)
 
     def or_value(self, node: ir.OrValue) -> Code:
+        """``record.?name.orValue(x)``, the one use of optionals that is generated."""
         target = node.target
         if not (node.unwrap and isinstance(target, ir.OptionalAccess)):
             raise UnsupportedError("or")
@@ -343,6 +361,7 @@ class Emitter:
             self.line(f"{memo} = POISON")
 
     def inline(self, expression: ir.Checked) -> Code:
+        """Another expression in place, with its own macro variables."""
         owner, self.owner = self.owner, id(expression)
         try:
             return self.value(expression.root)
@@ -356,6 +375,7 @@ class Emitter:
         return self.expression(node, "bool")
 
     def logic(self, node: ir.Logic) -> Code:
+        """``&&`` and ``||``."""
         plain = [part for part in node.operands if not self.lifted(part)]
         lifted = [part for part in node.operands if self.lifted(part)]
         word = " and " if node.kind == "all" else " or "
@@ -390,6 +410,7 @@ class Emitter:
         return False
 
     def ternary(self, node: ir.Ternary) -> Code:
+        """``condition ? then : otherwise``."""
         if self.lifted(node.then) or self.lifted(node.otherwise):
             result = self.temp("v")
             with self.block(f"if {self.condition(node.condition)}"):
@@ -407,6 +428,7 @@ class Emitter:
         return Code(text, kind, then.items if then.items == otherwise.items else "", bare=bare)
 
     def bind(self, node: ir.Bind) -> Code:
+        """``cel.bind``."""
         code = self.value(node.value)
         name = self.temp("c")
         self.line(f"{name} = {code.text}")
@@ -414,12 +436,27 @@ class Emitter:
         return self.value(node.result)
 
 
-Handler = Callable[[Emitter, ir.Call], Code | None]
+_RULES: Final[dict[type[ir.Node], Callable[[Emitter, Any], Code]]] = {
+    ir.Const: lambda emitter, node: emitter.literal(node.value),
+    ir.Local: lambda emitter, node: emitter.locals[emitter.owner, node.slot],
+    ir.Var: Emitter.root,
+    ir.Named: Emitter.named,
+    ir.Select: Emitter.field,
+    ir.Index: Emitter.index,
+    ir.Has: Emitter.has,
+    ir.OrValue: Emitter.or_value,
+    ir.Call: Emitter.call,
+    ir.Logic: Emitter.logic,
+    ir.Ternary: Emitter.ternary,
+    ir.Fold: lambda emitter, node: emitter.emit_fold(emitter, node),
+    ir.Bind: Emitter.bind,
+    ir.MakeList: Emitter.list_literal,
+}
 
 
-def root_name(name: str) -> str:
-    """The local variable that holds a root."""
-    return f"r_{name.replace('.', '__')}"
+def _safe(name: str) -> str:
+    """*name* as part of an identifier, for the reader only (a counter makes it unique)."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
 def bound_locals(node: ir.Node) -> tuple[ir.Local, ...]:

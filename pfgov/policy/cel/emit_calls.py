@@ -12,6 +12,7 @@ from pfgov.policy.cel.emit import Code, Emitter, UnsupportedError, kind_of
 from pfgov.policy.cel.library import STANDARD, STANDARD_WITH_ZONES
 from pfgov.policy.cel.strings import compile_pattern
 from pfgov.policy.cel.types import BOOL, CelType, ListType, MapType, NumberType, Record, StringType
+from pfgov.policy.cel.values import is_list
 
 PRODUCED_MAX: Final = 256
 """Longest string or list that one generated call may build; a longer one is left to exact."""
@@ -105,11 +106,11 @@ def _text_equality(emitter: Emitter, left: ir.Node, right: ir.Node, sign: str) -
         sides = emitter.value(left), emitter.literal(right.value)
     else:
         sides = Code(emitter.expression(left, "str"), "str"), emitter.value(right)
-    text = f"{sides[0].text} == {sides[1].text}"
-    if sides[0].kind == sides[1].kind == "str":
-        return Code(f"({text})" if sign == "==" else f"({text.replace(' == ', ' != ', 1)})"
-                    if " == " not in sides[0].text else f"(not {text})", "bool")  # fmt: skip
-    return Code(f"(({text}) is {'True' if sign == '==' else 'not True'})", "bool")
+    a, b = sides
+    if a.kind == b.kind == "str":
+        return Code(f"({a.text} {sign} {b.text})", "bool")
+    truth = "True" if sign == "==" else "not True"
+    return Code(f"(({a.text} == {b.text}) is {truth})", "bool")
 
 
 def _membership(emitter: Emitter, node: ir.Call) -> Code | None:
@@ -136,7 +137,7 @@ def _membership(emitter: Emitter, node: ir.Call) -> Code | None:
 def _constant_texts(node: ir.Node) -> list[str] | None:
     """The strings of a list known at load, or None."""
     if isinstance(node, ir.Const):
-        items: list[object] = node.value if isinstance(node.value, list) else [None]
+        items: list[object] = node.value if is_list(node.value) else [None]
     elif isinstance(node, ir.MakeList) and not any(node.optional):
         items = [item.value if isinstance(item, ir.Const) else None for item in node.items]
     else:

@@ -101,7 +101,7 @@ def _head(emitter: Emitter, node: ir.Fold, proven: str) -> str:
 def _guard(emitter: Emitter, node: ir.Fold, name: str, proven: str) -> None:
     """Test an item once, at the top of the body, rather than at each use."""
     wanted = kind_of(node.locals[0].type)
-    if wanted and wanted != "float" and proven != wanted:
+    if wanted and wanted not in ("float", proven):
         with emitter.block(f"if type({name}) is not {wanted}"):
             emitter.line("bail()")
         emitter.locals[emitter.owner, node.locals[0].slot] = Code(name, wanted, bare=True)

@@ -118,5 +118,5 @@ class CelSyntaxError(CelLoadError):
         self.hint = hint
 
 
-class CelCheckErrors(CelLoadError):
+class CelCheckErrors(CelLoadError):  # noqa: N818 -- it holds several
     """The expression parses but does not fit its environment: every problem at once."""

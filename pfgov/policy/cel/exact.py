@@ -5,7 +5,8 @@ root name to value.  It never raises: the outcome is a value or a :class:`Failur
 Slow paths of every other evaluator end here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from pfgov.policy.cel import closures, folds, ir
 from pfgov.policy.cel.closures import ABSENT, Closure, Context, Observe
@@ -72,9 +73,9 @@ def program(
 
     def run(context: Context) -> object:
         values = context.values
-        frame = [context, *blank]
+        frame: closures.Frame = [context, *blank]
         for name in names:
-            frame.append(values.get(name, ABSENT))  # noqa: PERF401 -- a frame is built in place
+            frame.append(values.get(name, ABSENT))
         return body(frame)
 
     programs[id(checked)] = run
@@ -103,53 +104,27 @@ class _Compiler:
     def optional(self, node: ir.Node | None) -> Closure | None:
         return None if node is None else self.compile(node)
 
-    def closure(self, node: ir.Node) -> Closure:  # noqa: C901 -- one line a node class
-        compile_ = self.compile
-        match node:
-            case ir.Const(value=value):
-                return closures.constant(value)
-            case ir.Var(name=name):
-                return closures.root(name, self.root_slot(name))
-            case ir.Local(slot=slot):
-                return closures.variable(slot + 1)
-            case ir.Named(expression=expression):
-                run = program(expression, self.programs, self.observe)
-                return closures.named(run, id(expression))
-            case ir.Select():
-                return self.select(node)
-            case ir.Index(operand=operand, key=key):
-                return closures.index(compile_(operand), compile_(key), _path(operand))
-            case ir.OptionalAccess(operand=operand, key=key):
-                return closures.optional_access(compile_(operand), compile_(key))
-            case ir.Has(operand=operand, name=name):
-                return closures.has(compile_(operand), name, _path(operand))
-            case ir.Call(arguments=arguments):
-                return closures.call(node, tuple(compile_(part) for part in arguments))
-            case ir.Logic(operands=operands):
-                return closures.logic(node, tuple(compile_(part) for part in operands))
-            case ir.Ternary(condition=condition, then=then, otherwise=otherwise):
-                return closures.ternary(
-                    node, compile_(condition), compile_(then), compile_(otherwise)
-                )
-            case ir.MakeList(items=items, optional=optional):
-                return closures.make_list(tuple(compile_(item) for item in items), optional)
-            case ir.MakeMap(entries=entries, optional=optional):
-                pairs = tuple((compile_(key), compile_(value)) for key, value in entries)
-                return closures.make_map_literal(pairs, optional)
-            case ir.Fold(target=target, condition=condition, result=result):
-                return folds.fold(
-                    node, compile_(target), self.optional(condition), self.optional(result)
-                )
-            case ir.OptMap(target=target, local=local, result=result, flat=flat):
-                return closures.opt_map(
-                    compile_(target), local.slot + 1, compile_(result), flat=flat
-                )
-            case ir.OrValue(target=target, other=other, unwrap=unwrap):
-                return closures.or_value(compile_(target), compile_(other), unwrap=unwrap)
-            case ir.Bind(local=local, value=value, result=result):
-                return closures.bind(local.slot + 1, compile_(value), compile_(result))
-            case _:
-                raise AssertionError(node)
+    def closure(self, node: ir.Node) -> Closure:
+        return _RULES[type(node)](self, node)
+
+    def each(self, nodes: Iterable[ir.Node]) -> tuple[Closure, ...]:
+        return tuple(self.compile(node) for node in nodes)
+
+    def named(self, node: ir.Named) -> Closure:
+        run = program(node.expression, self.programs, self.observe)
+        return closures.named(run, id(node.expression))
+
+    def fold(self, node: ir.Fold) -> Closure:
+        target = self.compile(node.target)
+        return folds.fold(node, target, self.optional(node.condition), self.optional(node.result))
+
+    def make_map(self, node: ir.MakeMap) -> Closure:
+        pairs = tuple((self.compile(key), self.compile(value)) for key, value in node.entries)
+        return closures.make_map_literal(pairs, node.optional)
+
+    def opt_map(self, node: ir.OptMap) -> Closure:
+        target, result = self.each((node.target, node.result))
+        return closures.opt_map(target, node.local.slot + 1, result, flat=node.flat)
 
     def select(self, node: ir.Select) -> Closure:
         steps = [node.name]
@@ -162,6 +137,27 @@ class _Compiler:
         path = ir.path_of(node)
         shown = ".".join(path) if path else None
         return closures.select(self.compile(node.operand), node.name, shown)
+
+
+_RULES: Final[dict[type[ir.Node], Callable[[_Compiler, Any], Closure]]] = {
+    ir.Const: lambda _c, n: closures.constant(n.value),
+    ir.Var: lambda c, n: closures.root(n.name, c.root_slot(n.name)),
+    ir.Local: lambda _c, n: closures.variable(n.slot + 1),
+    ir.Named: _Compiler.named,
+    ir.Select: _Compiler.select,
+    ir.Index: lambda c, n: closures.index(c.compile(n.operand), c.compile(n.key), _path(n.operand)),
+    ir.OptionalAccess: lambda c, n: closures.optional_access(*c.each((n.operand, n.key))),
+    ir.Has: lambda c, n: closures.has(c.compile(n.operand), n.name, _path(n.operand)),
+    ir.Call: lambda c, n: closures.call(n, c.each(n.arguments)),
+    ir.Logic: lambda c, n: closures.logic(n, c.each(n.operands)),
+    ir.Ternary: lambda c, n: closures.ternary(n, *c.each((n.condition, n.then, n.otherwise))),
+    ir.MakeList: lambda c, n: closures.make_list(c.each(n.items), n.optional),
+    ir.MakeMap: _Compiler.make_map,
+    ir.Fold: _Compiler.fold,
+    ir.OptMap: _Compiler.opt_map,
+    ir.OrValue: lambda c, n: closures.or_value(*c.each((n.target, n.other)), unwrap=n.unwrap),
+    ir.Bind: lambda c, n: closures.bind(n.local.slot + 1, *c.each((n.value, n.result))),
+}
 
 
 def _path(node: ir.Node) -> str | None:

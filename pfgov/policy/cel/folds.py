@@ -6,13 +6,13 @@ work.  Source: CEL language definition, "Macros"; cel-go ext/comprehensions.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from pfgov.policy.cel import ir
 from pfgov.policy.cel.closures import Closure, Frame
 from pfgov.policy.cel.errors import CelError
 from pfgov.policy.cel.values import (
-    MapValue,
+    is_list,
     is_map,
     make_map,
     map_items,
@@ -58,18 +58,24 @@ def _items(node: ir.Fold, target: Closure, slots: Sequence[int]) -> Items:
     second = slots[1] if len(slots) == 2 else None
 
     def pairs(value: object) -> Iterable[tuple[object, object]]:
-        if type(value) is list:
-            return enumerate(cast("list[object]", value))
-        return map_items(cast("MapValue", value))
+        if is_list(value):
+            return enumerate(value)
+        if is_map(value):
+            return map_items(value)
+        raise _no_items(node, value)
+
+    def single(value: object) -> list[object]:
+        if is_list(value):
+            return value
+        if is_map(value):
+            return map_keys(value)
+        raise _no_items(node, value)
 
     def step(frame: Frame) -> Iterable[None]:
         value = target(frame)
-        if type(value) is not list and not is_map(value):
-            raise _no_items(node, value)
         context = frame[0]
         if second is None:
-            single = value if type(value) is list else map_keys(cast("MapValue", value))
-            for item in cast("list[object]", single):
+            for item in single(value):
                 context.spend(1)
                 frame[first] = item
                 yield
@@ -165,7 +171,7 @@ def _transform_entries(items: Items, condition: Closure | None, result: Closure)
                 entry = result(frame)
                 if not is_map(entry):
                     raise no_overload("transformMapEntry", entry)
-                pairs.extend(map_items(cast("MapValue", entry)))
+                pairs.extend(map_items(entry))
         return make_map(pairs)
 
     return run

@@ -6,7 +6,7 @@ ext/strings, "Format", including its spelling of values inside ``%s``.
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, cast
 
 from pfgov.policy.cel.conversions import double_text, to_string
@@ -15,7 +15,6 @@ from pfgov.policy.cel.limits import FORMAT_PRECISION, WORK_UNITS
 from pfgov.policy.cel.times import format_duration, format_timestamp
 from pfgov.policy.cel.values import (
     Duration,
-    MapValue,
     Timestamp,
     TypeValue,
     Uint,
@@ -50,7 +49,7 @@ def format_(text: object, arguments: object) -> object:
     return _CLAUSE.sub(clause, text)
 
 
-def _render(match: re.Match[str], values: object) -> str:
+def _render(match: re.Match[str], values: Iterator[object]) -> str:
     precision_text, verb = match.groups()
     if verb == "%" and precision_text is None:
         return "%"
@@ -61,7 +60,7 @@ def _render(match: re.Match[str], values: object) -> str:
     if verbs is None:
         raise CelError(f"format: unrecognized formatting clause {match.group()!r}")
     try:
-        value = next(cast("object", values))  # type: ignore[call-overload]
+        value = next(values)
     except StopIteration:
         raise CelError("format: too few arguments") from None
     return verbs(value, precision)
@@ -79,9 +78,7 @@ def _string(value: object, _precision: int = 6) -> str:
     if type(value) is list:
         return f"[{', '.join(_string(part) for part in cast('list[object]', value))}]"
     if is_map(value):
-        pairs = sorted(
-            f"{_string(key)}: {_string(part)}" for key, part in map_items(cast("MapValue", value))
-        )
+        pairs = sorted(f"{_string(key)}: {_string(part)}" for key, part in map_items(value))
         return "{" + ", ".join(pairs) + "}"
     if type(value) is float:
         return _special(value) or double_text(value)

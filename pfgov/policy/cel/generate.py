@@ -12,12 +12,13 @@ wrong answers in 4 % of corrupted cases), so it has entry points of its own.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pfgov.policy.cel import ir
 from pfgov.policy.cel.containers import item
-from pfgov.policy.cel.emit import Emitter, UnsupportedError, bound_locals, root_name
-from pfgov.policy.cel.emit_calls import PRODUCED_MAX
+from pfgov.policy.cel.emit import Emitter, UnsupportedError, kind_of
+from pfgov.policy.cel.emit_calls import PRODUCED_MAX, call
+from pfgov.policy.cel.emit_loops import fold
 from pfgov.policy.cel.errors import Failure
 from pfgov.policy.cel.exact import exact
 from pfgov.policy.cel.limits import WORK_UNITS
@@ -137,7 +138,7 @@ def _exact_clause(index: int, clause: Clause) -> Judge:
 
 @dataclass(frozen=True, slots=True)
 class _Built:
-    function: Callable[..., object]
+    function: Callable[..., Any]
     source: str
     exact: tuple[str, ...]
 
@@ -160,7 +161,7 @@ class _Unit:
         self.batch = batch
         self.roots = sorted({root for clause in clauses for root in _roots(clause)})
         shared = frozenset(self.roots) - {varying} if batch else frozenset[str]()
-        self.emitter = Emitter(typed=typed, shared=shared)
+        self.emitter = Emitter(typed, call, fold, shared)
         self.emitter.loop_bound = _loop_bound(clauses)
         self.exact: list[str] = []
         self.again: list[ir.Checked] = []
@@ -174,11 +175,26 @@ class _Unit:
             namespace[f"exact{index}"] = judge
         for index, clause in enumerate(self.clauses):
             namespace[f"found{index}"] = (Finding(index, clause.name, not clause.quiet),)
-        code = compile(source, "<policy>", "exec")
-        exec(code, namespace)  # noqa: S102 -- our own text: names, and constants by repr
+        try:
+            exec(compile(source, "<policy>", "exec"), namespace)  # noqa: S102 -- names and reprs only
+        except (SyntaxError, RecursionError, MemoryError):
+            return self.interpreted(source)
         function = namespace["filter_" if self.batch else "decide"]
         assert callable(function)
         return _Built(function, source, tuple(self.exact))
+
+    def interpreted(self, source: str) -> _Built:
+        """The same by the exact evaluator, for code that Python's compiler would not take."""
+        judges, varying = self.judges, self.varying
+
+        def decide(values: Values) -> Findings:
+            return tuple(finding for judge in judges for finding in judge(values))
+
+        def filter_(shared: Values, members: Sequence[Mapping[str, object]]) -> list[Findings]:
+            return [decide({**shared, varying: member}) for member in members]
+
+        names = tuple(clause.name for clause in self.clauses)
+        return _Built(filter_ if self.batch else decide, source, names)
 
     def plan(self) -> None:
         """Decide what is loaded or computed once: records read twice, names used twice."""
@@ -192,15 +208,15 @@ class _Unit:
         emitter = self.emitter
         for path, count in sorted(counts.items()):
             if count > 1 and path[0] not in emitter.shared:
-                emitter.containers[path] = f"p_{'__'.join(path)}"
+                emitter.containers[path] = emitter.container_name(path)
         shared_names = {
             id(named) for clause in self.clauses for named in _named_uses(clause)
             if emitter.shared and named.roots <= emitter.shared
         }  # fmt: skip
-        named = {
+        known = {
             id(e): e for clause in self.clauses for own in _own(clause) for e in own.named.values()
         }
-        again = [named[key] for key, count in uses.items() if count > 1 and key not in shared_names]
+        again = [known[key] for key, count in uses.items() if count > 1 and key not in shared_names]
         # A name may use another: fewer names inside means earlier.
         self.again = sorted(again, key=lambda expression: len(expression.named))
 
@@ -225,7 +241,7 @@ class _Unit:
         """Bind the hoisted records of the current facts, longest path last."""
         emitter = self.emitter
         for path, name in sorted(emitter.containers.items()):
-            parent = emitter.containers.get(path[:-1], root_name(path[0]))
+            parent = emitter.containers.get(path[:-1], emitter.root_name(path[0]))
             if path[:-1] not in emitter.containers:
                 for step in path[1:-1]:
                     parent = f"{parent}[{step!r}]"
@@ -239,12 +255,12 @@ class _Unit:
             return
         for root in roots:
             if self.is_record(root):
-                with self.emitter.block(f"if type({root_name(root)}) is not dict"):
+                with self.emitter.block(f"if type({self.emitter.root_name(root)}) is not dict"):
                     self.emitter.line("bail()")
 
     def is_record(self, root: str) -> bool:
         return any(
-            isinstance(node, ir.Var) and node.name == root and isinstance(node.type, Record)
+            isinstance(node, ir.Var) and node.name == root and kind_of(node.type) == "dict"
             for clause in self.clauses
             for expression in _expressions(clause)
             for node in _walk(expression.root)
@@ -287,7 +303,7 @@ class _Unit:
         emitter.lines.append("def decide(values):")
         with emitter.block("try"):
             for root in self.roots:
-                emitter.line(f"{root_name(root)} = values[{root!r}]")
+                emitter.line(f"{self.emitter.root_name(root)} = values[{root!r}]")
             self.check_roots(self.roots)
             self.load_records()
             emitter.line("pass")
@@ -321,14 +337,14 @@ class _Unit:
         emitter = self.emitter
         for root in sorted(emitter.shared):
             with emitter.block("try"):
-                emitter.line(f"{root_name(root)} = shared[{root!r}]")
+                emitter.line(f"{self.emitter.root_name(root)} = shared[{root!r}]")
                 self.check_roots([root])
             with emitter.block("except Exception"):
-                emitter.line(f"{root_name(root)} = POISON")
+                emitter.line(f"{self.emitter.root_name(root)} = POISON")
 
     def member_loop(self, moving: Sequence[int]) -> list[str]:
         emitter = self.emitter
-        member = root_name(self.varying)
+        member = emitter.root_name(self.varying)
         emitter.lines = []
         emitter.indent = 1
         emitter.line("results = []")
@@ -449,8 +465,3 @@ def _loads(node: ir.Node, depth: int) -> list[tuple[int, int]]:
         at = depth if isinstance(node, ir.Fold) and child is node.target else inner
         found.extend(_loads(child, at))
     return found
-
-
-__all__ = [
-    "QUIET", "Clause", "Finding", "Findings", "Generated", "bound_locals", "generate",
-]  # fmt: skip

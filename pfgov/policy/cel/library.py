@@ -150,6 +150,10 @@ def _formatted(sizes: Sequence[int]) -> int:
     return sizes[0] + sizes[1] * 1_024
 
 
+def _encoded(sizes: Sequence[int]) -> int:
+    return sizes[0] * 2 + 4
+
+
 def _joined(sizes: Sequence[int]) -> int:
     return sizes[0] * 256 + sizes[0] * sizes[-1]
 
@@ -251,7 +255,7 @@ def _conversions() -> Iterable[Function]:
         "timestamp", c.to_timestamp, *(((t,), TIMESTAMP) for t in (STRING, INT, TIMESTAMP))
     )
     yield _global("duration", c.to_duration, *(((t,), DURATION) for t in (STRING, DURATION)))
-    encoded = {"cost": _first_traversal, "result_size": lambda sizes: sizes[0] * 2 + 4}
+    encoded = {"cost": _first_traversal, "result_size": _encoded}
     yield _global("base64.encode", c.base64_encode, ((BYTES,), STRING), **encoded)
     yield _global("base64.decode", c.base64_decode, ((STRING,), BYTES), **encoded)
 
@@ -341,11 +345,12 @@ def _optionals() -> Iterable[Function]:
 
 def _math() -> Iterable[Function]:
     n, numeric = numbers, (INT, UINT, DOUBLE)
+    call: Implementation
     for name, call in (("math.greatest", n.greatest), ("math.least", n.least)):
         alike = tuple(Overload((kind,), kind, variadic=True) for kind in numeric)
         lists = tuple(Overload((ListType(kind),), kind) for kind in numeric)
         mixed = (Overload((DYN,), DYN, variadic=True),)
-        yield Function(name, alike + lists + mixed, call, cost=lambda sizes: sum(sizes))
+        yield Function(name, alike + lists + mixed, call, cost=_sum_sizes)
     for name, call in (
         ("math.ceil", n.ceil), ("math.floor", n.floor), ("math.trunc", n.trunc),
         ("math.round", n.round_half_away),

@@ -64,7 +64,7 @@ def _has(call: Call, refuse: Refuse) -> Node:
     argument = call.arguments[0]
     if not isinstance(argument, Select) or argument.optional:
         raise refuse("cel.macro", "has() takes a field, as in has(member.region)", argument)
-    return Has(call.span, argument.operand, argument.name)
+    return Has(call.span, argument.operand, argument.name, argument.at)
 
 
 def _fold(call: Call, target: Node, refuse: Refuse) -> Node:

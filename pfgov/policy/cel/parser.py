@@ -89,7 +89,8 @@ def _tree(scanned: Scan) -> Any:
 
     with _LOCK:
         try:
-            return CELParser().parse(scanned.neutral)
+            parser: Any = CELParser()
+            return parser.parse(scanned.neutral)
         except CELParseError as error:
             raise _unexpected(scanned, error.line, error.column) from None
         finally:
@@ -224,12 +225,13 @@ class _Builder:
         if tree.data == "member_index":
             return Index(span, operand, self.build(second), optional)
         name = self.scan.fields.get(_start(second), str(second))
+        at = self.span(second, second)
         if tree.data == "member_dot":
-            return Select(span, operand, name, optional)
+            return Select(span, operand, name, optional, at)
         if optional:
             raise self.scan.error("cel.syntax", "`.?` takes a field, not a call", _start(second))
         arguments = self.arguments(tree.children[2:])
-        return macros.expand(Call(span, name, operand, arguments), self.refuse)
+        return macros.expand(Call(span, name, operand, arguments, at=at), self.refuse)
 
     def message(self, tree: Any) -> Node:
         raise self.scan.error(
@@ -276,14 +278,14 @@ class _Builder:
             raise self.scan.error("cel.number", str(error), offset) from None
 
     def list_literal(self, tree: Any) -> Node:
-        items = tree.children[0].children if tree.children else []
+        items: list[Any] = tree.children[0].children if tree.children else []
         optional = tuple(_start(item) in self.scan.optional for item in items)
         return ListLiteral(
             self.span(tree, tree), tuple(self.build(item) for item in items), optional
         )
 
     def map_literal(self, tree: Any) -> Node:
-        parts = tree.children[0].children if tree.children else []
+        parts: list[Any] = tree.children[0].children if tree.children else []
         keys, values = parts[::2], parts[1::2]
         for value in values:
             if _start(value) in self.scan.optional:

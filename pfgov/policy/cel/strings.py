@@ -8,7 +8,7 @@ cel-go ext/strings.  ``format`` lives in :mod:`pfgov.policy.cel.formatting`.
 import functools
 from typing import Any, Final, cast
 
-import re2
+import re2 as _re2
 
 from pfgov.policy.cel.errors import CelError, WorkExceededError
 from pfgov.policy.cel.limits import INT_MAX, PATTERN_CHARACTERS, PATTERN_MEMORY_BYTES
@@ -20,6 +20,7 @@ WHITESPACE: Final = (
 )
 """Unicode White_Space, which is what ``trim`` removes."""
 
+re2: Final[Any] = _re2  # it ships no types
 _LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 _QUOTED: Final = str.maketrans({
@@ -76,7 +77,7 @@ def compile_pattern(pattern: str) -> Any:
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
-        reason = error.args[0] if error.args else "invalid"
+        reason: object = error.args[0] if error.args else "invalid"
         shown = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise CelError(f"not a regular expression (RE2): {shown}") from None
 

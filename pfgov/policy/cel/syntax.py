@@ -78,6 +78,8 @@ class Select(Node):
     operand: Node
     name: str
     optional: bool = False
+    at: Span | None = field(default=None, compare=False, repr=False)
+    """Where the name stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Call(Node):
     target: Node | None
     arguments: tuple[Node, ...]
     absolute: bool = False
+    at: Span | None = field(default=None, compare=False, repr=False)
+    """Where the name stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,8 @@ class Has(Node):
 
     operand: Node
     name: str
+    at: Span | None = field(default=None, compare=False, repr=False)
+    """Where the name stands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class Trace:
     def walk(self) -> "list[Trace]":
         """This node and all below it, outermost first."""
         found: list[Trace] = []
-        stack = [self]
+        stack: list[Trace] = [self]
         while stack:
             node = stack.pop()
             found.append(node)

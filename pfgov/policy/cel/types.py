@@ -251,7 +251,7 @@ def substitute(type_: CelType, bindings: Mapping[str, CelType]) -> CelType:
 
 def join(left: CelType, right: CelType) -> CelType:
     """The narrowest type that holds values of both, with the wider bounds; else ``dyn``."""
-    if left == right or right == FREE:
+    if right in (left, FREE):
         return left
     if left == FREE:
         return right

@@ -9,8 +9,25 @@ from typing import Final
 
 from pfgov.policy.cel.macros import SORTED
 from pfgov.policy.cel.syntax import (
-    And, Ast, Binary, Bind, Call, Constant, Fold, Has, Ident, Index, ListLiteral, Literal_,
-    MapLiteral, Node, OptMap, Or, Select, Ternary, Unary,
+    And,
+    Ast,
+    Binary,
+    Bind,
+    Call,
+    Constant,
+    Fold,
+    Has,
+    Ident,
+    Index,
+    ListLiteral,
+    Literal_,
+    MapLiteral,
+    Node,
+    OptMap,
+    Or,
+    Select,
+    Ternary,
+    Unary,
 )  # fmt: skip
 from pfgov.policy.cel.values import Uint
 
@@ -39,7 +56,7 @@ def _text(node: Node, level: int) -> str:
     return f"({text})" if own < level else text
 
 
-def _render(node: Node) -> tuple[int, str]:  # noqa: PLR0912 -- one line a node class
+def _render(node: Node) -> tuple[int, str]:
     match node:
         case Literal_(value=value):
             text = constant_text(value)

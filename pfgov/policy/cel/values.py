@@ -8,7 +8,7 @@ module knows values only: no expressions, no types as the checker sees them.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, TypeGuard, cast
 
 from pfgov.policy.cel.errors import CelError
 
@@ -157,7 +157,7 @@ def equal(left: object, right: object) -> bool:
     if left_type in _NUMERIC and right_type in _NUMERIC:
         return _equal_numbers(left, right)
     if is_map(left) and is_map(right):
-        return _equal_maps(cast("MapValue", left), cast("MapValue", right))
+        return _equal_maps(left, right)
     if left_type is OptionalValue and right_type is OptionalValue:
         return _equal_optionals(cast("OptionalValue", left), cast("OptionalValue", right))
     type_of(left)
@@ -213,7 +213,12 @@ def contains(items: Iterable[object], needle: object) -> bool:
 _ABSENT: Final = object()
 
 
-def is_map(value: object) -> bool:
+def is_list(value: object) -> TypeGuard[list[object]]:
+    """Whether *value* is a CEL list."""
+    return type(value) is list
+
+
+def is_map(value: object) -> TypeGuard[MapValue]:
     """Whether *value* is a CEL map."""
     return type(value) is dict or type(value) is CelMap
 

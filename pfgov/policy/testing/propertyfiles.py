@@ -3,10 +3,11 @@
 How inputs are generated and shrunk is :mod:`pfgov.policy.testing.properties`' business.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from pfgov.policy import limits
-from pfgov.policy.cel.types import NumberType, Record
+from pfgov.policy.cel.types import CelType, Field, NumberType, Record
 from pfgov.policy.facts import PLACE, ROOTS
 from pfgov.policy.problems import did_you_mean
 from pfgov.policy.reader import Reader
@@ -82,9 +83,9 @@ def _path(reader: Reader, node: Node | None) -> tuple[str, ...] | None:
     if text is None or node is None:
         return None
     steps = tuple(text.split("."))
-    kind: object = ROOTS[steps[0]].type if steps[0] in ROOTS else None
+    kind: CelType | None = ROOTS[steps[0]].type if steps[0] in ROOTS else None
     for step in steps[1:]:
-        known = kind.fields if isinstance(kind, Record) else {}
+        known: Mapping[str, Field] = kind.fields if isinstance(kind, Record) else {}
         if step not in known:
             hint = did_you_mean(step, known)
             reader.error("unknown_fact", f"there is no fact `{text}`", node, hint)
