@@ -33,7 +33,7 @@ def shrink(plan: Plan, template: Path, workspace: Path, *, runs_max: int = RUNS_
 def minimal(
     steps: tuple[Step, ...], fails: Callable[[tuple[Step, ...]], bool], *, runs_max: int = RUNS_MAX
 ) -> tuple[Step, ...]:
-    """Return a sublist of *steps* that still *fails* and from which no single step can be left out, budget permitting."""
+    """Return a sublist of *steps* that still *fails*; no single step of it can be left out, budget permitting."""
     size, runs = max(len(steps) // 2, 1), 0
     while steps and runs < runs_max:
         start, shrunk = 0, False

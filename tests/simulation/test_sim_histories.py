@@ -1,4 +1,4 @@
-"""Seeded histories keep every promise, and a planted bug is caught: the second is what makes the first mean something."""
+"""Seeded histories keep every promise, and a planted bug is caught: the second gives the first its meaning."""
 
 from importlib import import_module
 from pathlib import Path
