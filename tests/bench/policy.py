@@ -22,7 +22,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 import celpy
 from celpy.adapter import json_to_cel
 from policy_cases import (
-    ENVIRONMENT, HAND, MEMBER, PACKET, POLICIES, hand_filter, members_mixed,
+    CLAUSES,
+    ENVIRONMENT,
+    HAND,
+    MEMBER,
+    PACKET,
+    POLICIES,
+    hand_filter,
+    members_mixed,
 )  # fmt: skip
 
 from pfgov.policy.cel import Clause, check, exact, generate, parse
@@ -71,6 +78,7 @@ class Cpp:
 
 
 def celpy_runner(source: str) -> Callable[[], object]:
+    """cel-python's interpreter on the same facts, converted each time as it requires."""
     environment = celpy.Environment()
     program = environment.program(environment.compile(source))
 
@@ -103,6 +111,7 @@ def runners(name: str, cpp: Cpp | None) -> dict[str, tuple[Callable[[], object] 
 
 
 def single(name: str, rounds: int, cpp: Cpp | None) -> dict[str, float]:
+    """Median seconds per decision and row."""
     rows = runners(name, cpp)
     times: dict[str, list[float]] = {row: [] for row in rows}
     for _ in range(rounds):
@@ -119,7 +128,7 @@ def batch(rounds: int) -> dict[str, float]:
     """1,000 mixed members, 12 clauses: with reasons for all, against hand-written without."""
     clauses = [
         Clause(f"clause-{index}", check(parse(text), ENVIRONMENT))
-        for index, text in enumerate(POLICIES["P4"].split(" &&\n"))
+        for index, text in enumerate(CLAUSES)
     ]
     generated = generate(clauses)
     members = members_mixed(1000)
@@ -143,6 +152,7 @@ def batch(rounds: int) -> dict[str, float]:
 
 
 def main() -> None:
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--oracle", help="a Python with cel-expr-python installed")

@@ -11,6 +11,7 @@ import time
 
 
 def main() -> None:
+    """Serve until the pipe closes."""
     try:
         from cel_expr_python import cel
     except ImportError as error:

@@ -12,13 +12,39 @@ from pathlib import Path
 from cel_textproto import Message, Word, read
 
 from pfgov.policy.cel import (
-    BOOL, BYTES, DOUBLE, DURATION, DYN, INT, NULL, STRING, TIMESTAMP, UINT, CelLoadError, CelType,
-    Duration, Environment, Failure, ListType, MapType, OptionalType, Timestamp, Uint, check, parse,
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    UINT,
+    CelLoadError,
+    CelType,
+    Duration,
+    Environment,
+    Failure,
+    ListType,
+    MapType,
+    OptionalType,
+    Timestamp,
+    Uint,
+    check,
+    parse,
     value_of,
 )  # fmt: skip
 from pfgov.policy.cel.types import TypeType
 from pfgov.policy.cel.values import (
-    MapValue, OptionalValue, TypeValue, is_map, make_map, map_items, map_size,
+    MapValue,
+    OptionalValue,
+    TypeValue,
+    is_map,
+    make_map,
+    map_items,
+    map_size,
 )  # fmt: skip
 
 DATA = Path(__file__).parents[2] / "data" / "cel-spec"
@@ -161,7 +187,7 @@ def _environment(case: Case) -> tuple[Environment, dict[str, object]]:
     return environment, values
 
 
-def _type(message: Message) -> CelType:  # noqa: C901
+def _type(message: Message) -> CelType:
     kind, (value, *_) = next(iter(message.items()))
     match kind:
         case "primitive":
@@ -213,7 +239,7 @@ def _same_type(ours: CelType, expected: CelType) -> bool:
             return str(ours) == str(expected)
 
 
-def _value(message: Message) -> object:  # noqa: C901
+def _value(message: Message) -> object:
     kind, (value, *_) = next(iter(message.items()))
     match kind:
         case "bool_value":

@@ -1,0 +1,127 @@
+"""Calls and operators: which function, which overload, and what its constant arguments say."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pfgov.policy.cel import constant, ir, overloads, syntax
+from pfgov.policy.cel.check_names import qualified, unbound
+from pfgov.policy.cel.checking import Checking
+from pfgov.policy.cel.errors import CelError
+from pfgov.policy.cel.hints import did_you_mean
+from pfgov.policy.cel.library import Function
+from pfgov.policy.cel.strings import compile_pattern
+from pfgov.policy.cel.times import NAMED_ZONE, is_fixed_zone
+from pfgov.policy.cel.types import DYN, OptionalType, join
+
+BINARY: Final = {
+    "+": "_+_", "-": "_-_", "*": "_*_", "/": "_/_", "%": "_%_", "<": "_<_", "<=": "_<=_",
+    ">": "_>_", ">=": "_>=_", "==": "_==_", "!=": "_!=_", "in": "@in",
+}  # fmt: skip
+_ZONED: Final = frozenset({
+    "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
+    "getHours", "getMinutes", "getSeconds", "getMilliseconds",
+})  # fmt: skip
+_MACROS: Final = {
+    "has": "has(member.region)",
+    "all": "list.all(x, condition)",
+    "exists": "list.exists(x, condition)",
+    "exists_one": "list.exists_one(x, condition)",
+    "filter": "list.filter(x, condition)",
+    "map": "list.map(x, expression)",
+}
+
+
+def call(c: Checking, node: syntax.Call) -> ir.Node:
+    """``name(...)``, ``namespace.name(...)`` or ``target.name(...)``."""
+    at = node.at or node.span
+    target = node.target
+    if target is None:
+        function = c.environment.find_function(node.function, absolute=node.absolute)
+        if function is None or not function.is_global:
+            return _unknown(c, node, at)
+        return invoke(c, function, node, c.nodes(node.arguments))
+    namespaced = _namespaced(c, node, target)
+    if namespaced is not None:
+        return invoke(c, namespaced, node, c.nodes(node.arguments))
+    operand = c.node(target)
+    arguments = c.nodes(node.arguments)
+    if node.function in ("or", "orValue") and len(arguments) == 1:
+        return _or_value(c, node, operand, arguments[0])
+    function = c.environment.functions.get(node.function)
+    if function is None or not function.is_member:
+        return _unknown(c, node, at)
+    return invoke(c, function, node, [operand, *arguments])
+
+
+def _namespaced(c: Checking, node: syntax.Call, target: syntax.Node) -> Function | None:
+    spelled = qualified(target)
+    if spelled is None:
+        return None
+    name, absolute = spelled
+    if not absolute and c.is_local(name.partition(".")[0]):
+        return None
+    return c.environment.find_function(f"{name}.{node.function}", absolute=absolute)
+
+
+def _unknown(c: Checking, node: syntax.Call, at: syntax.Span) -> ir.Node:
+    name, functions = node.function, c.environment.functions
+    if c.lenient:
+        return unbound(node, name)
+    hint: str | None
+    if name in functions:
+        hint = f"write {name}(x)" if node.target is not None else f"write x.{name}(...)"
+    elif name in _MACROS:
+        hint = f"write {_MACROS[name]}"
+    else:
+        known = [n for n, f in functions.items() if n[0].isalpha() and (
+            f.is_member if node.target is not None else True)]  # fmt: skip
+        hint = did_you_mean(name, [*known, *_MACROS])
+    return c.problem("cel.unknown_function", f"unknown function `{name}`", at, hint)
+
+
+def operator(c: Checking, name: str, node: syntax.Node, parts: Sequence[syntax.Node]) -> ir.Node:
+    """An operator, by the name of its function."""
+    return invoke(c, c.environment.functions[name], node, c.nodes(parts))
+
+
+def invoke(
+    c: Checking, function: Function, node: syntax.Node, arguments: Sequence[ir.Node]
+) -> ir.Node:
+    """The call of *function* on checked arguments."""
+    types = [argument.type for argument in arguments]
+    result = overloads.resolve(function, types)
+    if result is None:
+        message, hint = overloads.complaint(function, types)
+        at = node.at if isinstance(node, syntax.Call) and node.at else node.span
+        c.mismatch("cel.type", message, at, hint)
+        result = function.overloads[0].result if len(function.overloads) == 1 else DYN
+    _constant_arguments(c, function, node, arguments)
+    return ir.Call(node.span, result, function, tuple(arguments))
+
+
+def _constant_arguments(
+    c: Checking, function: Function, node: syntax.Node, arguments: Sequence[ir.Node]
+) -> None:
+    """What can be said of constants: patterns, zones, values that a fact never takes."""
+    last = arguments[-1] if arguments else None
+    text = last.value if isinstance(last, ir.Const) and type(last.value) is str else None
+    if function.name == "matches" and text is not None and last is not None:
+        try:
+            compile_pattern(text)
+        except CelError as error:
+            c.problem("cel.pattern", str(error), last.span)
+    zoned = function.name in _ZONED and len(arguments) == 2 and last is not None
+    if zoned and not c.environment.named_zones and (text is None or not is_fixed_zone(text)):
+        c.problem("cel.zone", NAMED_ZONE, last.span if last is not None else node.span)
+    found = constant.never_taken(function, arguments)
+    if found is not None and not c.lenient:
+        c.problem("cel.never_equal", found[0], node.span, found[1])
+
+
+def _or_value(c: Checking, node: syntax.Call, operand: ir.Node, other: ir.Node) -> ir.Node:
+    unwrap = node.function == "orValue"
+    inner = operand.type.elem if isinstance(operand.type, OptionalType) else DYN
+    if not isinstance(operand.type, OptionalType) and operand.type != DYN:
+        c.mismatch("cel.type", f"a {operand.type} is not an optional", node.span)
+    result = join(inner, other.type) if unwrap else join(operand.type, other.type)
+    return ir.OrValue(node.span, result, operand, other, unwrap)
