@@ -90,6 +90,8 @@ def test_the_body_cannot_carry_a_second_tail() -> None:
     fields = _fields()
     fields["body"]["note"] = 'x,"command":{"index":7,"seq":1},"issuer":"'
     assert entry.parse(canonical.encode(fields)).body == fields["body"]
+    fields["body"] = {"a": 1, "command": {"index": 0, "seq": 8}, "packet_id": "x"}
+    assert entry.parse(canonical.encode(fields)).body == fields["body"]
     raw = canonical.encode(_fields())
     with pytest.raises(errors.MalformedError):
         entry.parse(raw[:-1] + raw[raw.rfind(b',"command"') :])
