@@ -34,7 +34,11 @@ pytestmark = pytest.mark.process
 
 def run(*arguments: str, cwd: Path, path: Path | None = None) -> str:
     """The standard output of a command that succeeds."""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env = {  # a copy of the tree is not what coverage should measure
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONPATH" and not name.startswith("COV")
+    }
     if path is not None:
         env["PYTHONPATH"] = str(path)
     done = subprocess.run(arguments, cwd=cwd, env=env, capture_output=True, text=True, check=False)

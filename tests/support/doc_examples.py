@@ -111,9 +111,7 @@ def _commands(body: str) -> list[tuple[str, str]]:
 
 
 def _run(command: str, wanted: str, workspace: Path) -> None:
-    env = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PFGOV_", "COV"))
-    }
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PFGOV_")}
     env |= {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",
         "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in (".", "ledger", "api")),
