@@ -41,6 +41,10 @@ class Committer(Protocol):
         """Return the number of subjects and the root of their map; only with nothing started."""
         ...
 
+    def flush_erased(self) -> bool:
+        """Push deleted payloads out of the write-ahead log; False while a reader holds old pages."""
+        ...
+
     @property
     def queries(self) -> Queries:
         """What is committed, readable from the sequencer's thread."""
@@ -79,6 +83,10 @@ class InlineCommitter:
     def index(self) -> tuple[int, str]:
         """Return the number of subjects and the root of their map."""
         return self.writer.index()
+
+    def flush_erased(self) -> bool:
+        """Push deleted payloads out of the write-ahead log."""
+        return self.writer.store.flush_erased()
 
     @property
     def queries(self) -> Queries:

@@ -8,6 +8,7 @@ signs, commits or answers.
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -35,6 +36,12 @@ ROUNDS_MAX: Final = 64
 
 POLICY_SETS_KEPT: Final = 8
 SCHEDULERS_KEPT: Final = 64
+
+
+@lru_cache(maxsize=POLICY_SETS_KEPT)
+def _compile(document: bytes) -> PolicySet:
+    """Compile a set once, not again after every reload: sets are immutable."""
+    return from_document(document, generated=True)
 
 
 class StateSpoiledError(Exception):
@@ -102,7 +109,7 @@ class Decider:
                 code="policy.not_found",
                 hint="activate a folder of policies: pfgov policy activate DIR",
             )
-        found = from_document(document, generated=True)
+        found = _compile(document)
         if found.digest != digest:
             raise InvalidError(f"the policy set's digest is {found.digest}, not {digest}")
         return found

@@ -86,7 +86,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How an engine fares; ``reloads`` counts how often it had to load its state again."""
+    """How an engine fares.
+
+    ``reloads`` counts how often it had to load its state again; ``erasure_pending`` is true while pages of a deleted
+    payload may still lie in the write-ahead log.
+    """
 
     origin: str
     size: int
@@ -97,6 +101,7 @@ class Status:
     queued: int
     halted: str | None
     reloads: int
+    erasure_pending: bool
 
 
 class Engine:
@@ -434,6 +439,7 @@ class Engine:
                 queued=self._front.waiting,
                 halted=sequencer.halted,
                 reloads=sequencer.reloads,
+                erasure_pending=sequencer.erasure_pending,
             )
 
         return self._front.do(look)
@@ -450,6 +456,16 @@ class Engine:
             if self._reader is not None:
                 self._reader.close()
             self._lock.release()
+
+    def abandon(self) -> None:
+        """Drop everything where it stands, as a kill would: nothing is finished, nothing kept.  For fault tests."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._sequencer.abandon()
+        if self._reader is not None:
+            self._reader.close()
+        self._lock.release()
 
     def __enter__(self) -> Self:
         return self

@@ -92,6 +92,7 @@ class Sequencer:
         self.leases = Leases()
         self.halted: str | None = None
         self.reloads = -1
+        self.erasure_pending = True  # an earlier run may have died between a deletion and its flush
         self._load()
 
     # --- the memory ----------------------------------------------------------------------
@@ -249,12 +250,18 @@ class Sequencer:
                 self._finish_one(self.committer, self.decider)
         except Exception as error:  # noqa: BLE001 - as above
             self._recover(error)
+        if self.erasure_pending:
+            with suppress(
+                PfgovError
+            ):  # the rows are gone; only old pages are left, and a later try gets them
+                self.erasure_pending = not self.committer.flush_erased()
 
     def _finish_one(self, committer: Committer, decider: Decider) -> None:
         draft = self._under_way[0]
         entries = committer.finish().entries if draft.batch.bodies else []
         self._under_way.popleft()
         decider.settle(draft)
+        self.erasure_pending |= bool(draft.erased)
         self.leases.follow(decider.state, draft.members, draft.now)
         start = draft.batch.start
         size = start + len(entries)
@@ -356,6 +363,10 @@ class Sequencer:
                 self._committer.save_leases(self.leases.rows())
         finally:
             self._lose()
+
+    def abandon(self) -> None:
+        """Release the files and nothing else, as the kernel does for a killed process."""
+        self._lose()
 
 
 def _fail_all(requests: Sequence[Request], error: BaseException) -> None:

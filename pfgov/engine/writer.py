@@ -11,6 +11,7 @@ from typing import Final
 
 from pfgov.engine.batch import Batch, Committed
 from pfgov.engine.layout import Layout, Signers
+from pfgov.engine.stored import erased_commitment
 from pfgov.errors import StoreCorruptError, StoreError
 from pfgov.storage.head_lock import HeadLock, Published, reconcile
 from pfgov.storage.queries import Queries
@@ -112,6 +113,7 @@ class Writer:
         self._subject_names: set[str] = set()
         self._tiles: dict[int, list[bytes]] = {}
         self._probe = probe
+        self.erased_again = 0
         options = {} if probe is None else {"probe": probe}
         self.store = Store(layout.database, must_exist=must_exist, **options)
         try:
@@ -137,6 +139,8 @@ class Writer:
         try:
             if not must_exist and head.size == 0:
                 self._lock.start(merkle.EMPTY_ROOT)
+            erased = [erased_commitment(row) for row in self.queries.erasures()]
+            self.erased_again = self.store.apply_erasures(erased)
             now = Published(head.size, head.frontier.root())
             reconcile(self._lock, now, self.root_at, self._monotonic())
         except BaseException:

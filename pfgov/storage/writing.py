@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from pfgov.storage import schema
-from pfgov.storage.connections import open_writer
+from pfgov.storage.connections import BUSY_SECONDS, open_writer
 from pfgov.storage.errors import translated, translating
 
 Probe: TypeAlias = Callable[[str, Literal["before", "after"]], None]
@@ -211,7 +211,13 @@ class Store:
     def flush_erased(self) -> bool:
         """Push deletions out of the write-ahead log too; False while a reader still holds an old page."""
         with translating(self._path):
-            row = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self.connection.execute(
+                "PRAGMA busy_timeout = 0"
+            )  # do not make everybody wait for a reader
+            try:
+                row = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self.connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1_000)}")
         return int(row[0]) == 0
 
     def drop_tables(self, *, before: int) -> int:

@@ -1,0 +1,212 @@
+"""Leases, heartbeats, ticks and halts, with a clock that is turned by hand."""
+
+from pathlib import Path
+
+import pytest
+from support.ledgers import SECOND, START, claim, fresh, opened, place, register, submit, types
+
+from pfgov import commands as c
+from pfgov.clock import ManualClock
+from pfgov.errors import ConflictError, NotFoundError, PfgovError, StaleEpochError
+from pfgov.lifecycle import MemberStatus
+
+
+def test_engine_a_silent_owner_loses_its_packet(tmp_path: Path) -> None:
+    """A lease that ends is suspected, then failed; its packet moves under a new epoch and its late write is refused."""
+    clock = ManualClock(START + SECOND)
+    with opened(fresh(tmp_path), clock) as engine:
+        register(engine, "m", lease_seconds=30)
+        place(engine, "p")
+        late = claim(engine, "p")
+        register(engine, "n")
+        clock.advance(21 * SECOND)
+        engine.tick()
+        assert engine.reader.member("m").status is MemberStatus.SUSPECT
+        clock.advance(10 * SECOND)
+        assert engine.settle() >= 3
+        assert engine.reader.member("m").status is MemberStatus.FAILED
+        found = engine.reader.packet("p")
+        assert (found.owner, found.epoch) == ("n", late.epoch + 2)
+        with pytest.raises(StaleEpochError):
+            submit(engine, c.CompletePacket(packet_id="p", owner=late))
+
+
+def test_engine_a_heartbeat_renews_and_names_what_was_lost(tmp_path: Path) -> None:
+    """A member that beats keeps its packets, and learns which of those it names are no longer its own."""
+    clock = ManualClock(START + SECOND)
+    with opened(fresh(tmp_path), clock) as engine:
+        register(engine, "m", lease_seconds=30)
+        place(engine, "p")
+        place(engine, "q")
+        submit(engine, c.CancelPacket(packet_id="q"))
+        for _ in range(5):
+            clock.advance(15 * SECOND)
+            heard = engine.heartbeat("m", 1, [("p", 1), ("q", 1), ("p", 2), ("none", 1)])
+            engine.tick()
+        assert heard.lost == (("q", 1), ("p", 2), ("none", 1))
+        assert heard.lease_until == clock.now() + 30 * SECOND
+        assert engine.reader.member("m").status is MemberStatus.ACTIVE
+
+
+def test_engine_a_heartbeat_ends_a_suspicion(tmp_path: Path) -> None:
+    """A suspect that is heard again is active again, and that is on record."""
+    clock = ManualClock(START + SECOND)
+    with opened(fresh(tmp_path), clock) as engine:
+        register(engine, "m", lease_seconds=30)
+        clock.advance(25 * SECOND)
+        engine.tick()
+        assert engine.heartbeat("m", 1).was_suspect
+        assert engine.reader.member("m").status is MemberStatus.ACTIVE
+        assert list(types(engine))[-2:] == ["member_suspected", "member_recovered"]
+
+
+def test_engine_a_heartbeat_of_another_life_is_refused(tmp_path: Path) -> None:
+    """Unknown members, earlier lives and dead members are told so, and nothing is renewed."""
+    with opened(fresh(tmp_path)) as engine:
+        with pytest.raises(NotFoundError):
+            engine.heartbeat("m", 1)
+        register(engine, "m")
+        with pytest.raises(ConflictError) as caught:
+            engine.heartbeat("m", 2)
+        assert caught.value.code == "member.incarnation"
+        submit(engine, c.FailMember(member_id="m"))
+        with pytest.raises(ConflictError) as caught:
+            engine.heartbeat("m", 1)
+        assert caught.value.code == "member.gone"
+
+
+def test_engine_without_a_heartbeat_or_lease_nobody_expires(tmp_path: Path) -> None:
+    """A fleet that was registered without leases does not die of silence."""
+    clock = ManualClock(START + SECOND)
+    with opened(fresh(tmp_path), clock) as engine:
+        register(engine, "m")
+        clock.advance(86_400 * SECOND)
+        assert engine.settle() == 0
+        engine.heartbeat("m", 1)
+        clock.advance(31 * SECOND)
+        assert engine.settle() > 0
+
+
+def test_engine_its_own_lag_is_not_held_against_members(tmp_path: Path) -> None:
+    """A tick that comes late stretches every lease by what it was late."""
+    clock = ManualClock(START + SECOND)
+    with opened(fresh(tmp_path), clock) as engine:
+        register(engine, "m", lease_seconds=30)
+        clock.advance(40 * SECOND)
+        assert engine.tick(lag=25 * SECOND).effective == 0
+        clock.advance(16 * SECOND)
+        assert engine.tick().effective == 1
+
+
+def test_engine_leases_begin_anew_after_a_restart_unless_told_otherwise(tmp_path: Path) -> None:
+    """A restarted server blames nobody for its own silence; a command line's tick judges the kept leases."""
+    directory = fresh(tmp_path)
+    clock = ManualClock(START + SECOND)
+    with opened(directory, clock) as engine:
+        register(engine, "m", lease_seconds=30)
+    clock.advance(60 * SECOND)
+    with opened(directory, clock) as engine:
+        assert engine.tick().effective == 0
+    clock.advance(60 * SECOND)
+    with opened(directory, clock, fresh_leases=False) as engine:
+        assert engine.settle() > 0
+        assert engine.reader.member("m").status is MemberStatus.FAILED
+
+
+def test_engine_evidence_is_judged_again_when_its_turn_comes(tmp_path: Path) -> None:
+    """A member that was heard after the evidence was collected does not expire."""
+    clock = ManualClock(START + SECOND)
+    with opened(fresh(tmp_path), clock) as engine:
+        register(engine, "m", lease_seconds=30)
+        clock.advance(31 * SECOND)
+        old = c.ExpireLease(member_id="m", incarnation=1, last_seen=START + SECOND, ttl=30 * SECOND)
+        engine.heartbeat("m", 1)
+        assert engine.submit(old, principal=c.ENGINE).count == 0
+        assert engine.reader.member("m").status is MemberStatus.ACTIVE
+
+
+def test_engine_too_many_ends_at_once_halt(tmp_path: Path) -> None:
+    """When most leases end at once nobody is expired; it is recorded once, and somebody has to look."""
+    clock = ManualClock(START + SECOND)
+    with opened(fresh(tmp_path), clock) as engine:
+        for i in range(8):
+            register(engine, f"m{i}", lease_seconds=30)
+        clock.advance(31 * SECOND)
+        assert engine.tick().halted == "mass_expiry"
+        assert engine.settle() == 0
+        assert list(types(engine)).count("expiry_halted") == 1
+        assert engine.status().halted == "mass_expiry"
+        engine.resume()
+        assert engine.status().halted is None
+        assert engine.settle() == 0
+        assert {m.status for m in engine.reader.members()} == {MemberStatus.ACTIVE}
+
+
+def test_engine_a_jump_of_the_clock_stops_the_ticks(tmp_path: Path) -> None:
+    """A wall clock that leaps ahead of time passing stops every follow-up and is recorded; an idle night does not."""
+    clock = ManualClock(START + SECOND)
+    with opened(fresh(tmp_path), clock) as engine:
+        register(engine, "m", lease_seconds=30)
+        clock.advance(8 * 3_600 * SECOND)
+        assert engine.tick().halted is None
+        clock.step(3_600 * SECOND)
+        report = engine.tick()
+        assert (report.halted, report.effective) == ("clock_jump", 1)
+        clock.advance(3_600 * SECOND)
+        assert engine.tick().tried == 0
+        engine.resume()
+        assert engine.tick().halted is None
+
+
+def test_engine_a_follow_up_that_leads_nowhere_is_not_repeated_at_once(tmp_path: Path) -> None:
+    """A packet that nobody may own is looked at again later, not in every tick; each look says nothing new."""
+    clock = ManualClock(START + SECOND)
+    with opened(fresh(tmp_path), clock) as engine:
+        place(engine, "p")
+        engine.settle()
+        size = engine.status().size
+        assert [engine.tick().tried for _ in range(3)] == [0, 0, 0]
+        clock.advance(SECOND)
+        assert engine.tick().tried == 1
+        assert engine.status().size == size
+        register(engine, "m")
+        engine.settle()
+        assert engine.reader.packet("p").owner == "m"
+
+
+def test_engine_a_drained_member_hands_over_and_retires(tmp_path: Path) -> None:
+    """After a drain is asked for, ticks move everything and retire the member."""
+    with opened(fresh(tmp_path)) as engine:
+        register(engine, "m")
+        for i in range(4):
+            place(engine, f"p{i}")
+        register(engine, "n")
+        submit(engine, c.DrainMember(member_id="m"))
+        engine.settle()
+        assert engine.reader.member("m").status is MemberStatus.RETIRED
+        assert {p.owner for p in engine.reader.packets()} == {"n"}
+
+
+def test_engine_new_lease_times_take_effect(tmp_path: Path) -> None:
+    """Changing lease_seconds begins a lease of the new length; a dead member's lease is gone."""
+    clock = ManualClock(START + SECOND)
+    with opened(fresh(tmp_path), clock) as engine:
+        register(engine, "m", lease_seconds=30)
+        submit(engine, c.UpdateMember(member_id="m", lease_seconds=100))
+        clock.advance(50 * SECOND)
+        assert engine.tick().effective == 0
+        submit(engine, c.FailMember(member_id="m"))
+        clock.advance(100 * SECOND)
+        assert engine.settle() == 0
+
+
+def test_engine_follow_ups_belong_to_the_engine_alone(tmp_path: Path) -> None:
+    """Nobody but the engine expires a lease."""
+    with opened(fresh(tmp_path)) as engine:
+        register(engine, "m", lease_seconds=30)
+        action = c.ExpireLease(
+            member_id="m", incarnation=1, last_seen=START + SECOND, ttl=30 * SECOND
+        )
+        with pytest.raises(PfgovError) as caught:
+            submit(engine, action)
+        assert caught.value.code == "access.forbidden"
