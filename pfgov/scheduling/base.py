@@ -20,7 +20,6 @@ from pfgov.limits import INTEGER_MAX, MICRO, WEIGHT_MAX
 __all__ = [
     "MICRO",
     "SCORE_MAX",
-    "TABLE_MAX",
     "TASKS",
     "WEIGHT_MAX",
     "BadParameterError",
@@ -41,9 +40,6 @@ __all__ = [
 
 TASKS: Final = "tasks"
 """The dimension that counts owned packets: every packet takes one unit of it."""
-
-TABLE_MAX: Final = 64
-"""Candidates up to which ``ring`` and ``binpack`` put a table of all scores into the choice."""
 
 SCORE_MAX: Final = INTEGER_MAX
 """Scores are integers in 0..2**53-1, so that they stand in the ledger's JSON as they are."""
@@ -155,9 +151,8 @@ class Choice(NamedTuple):
         score: Its score; a larger score is better, 0..:data:`SCORE_MAX`.
         runner_up: The next best that could have been chosen, None if nobody.
         runner_up_score: Its score.
-        scores: ``(member_id, score)`` of every candidate in the order given, for the explain table.
-            Empty when the choice was made without scoring everybody (a large fleet): ask
-            :meth:`Scheduler.scores` then.
+        scores: ``(member_id, score)`` of every candidate in the order given, for the explain table.  Empty
+            when a :class:`Pool` chose: it does not score everybody.
     """
 
     member_id: str
@@ -196,10 +191,10 @@ class Scheduler(Protocol):
 
 
 class Pool(Protocol):
-    """Candidates prepared for many choices.  Answers exactly as ``Scheduler.choose`` would, faster.
+    """Candidates prepared for many choices.
 
-    A pool holds for one set of members with their weights and capacities; when these change, make
-    another.
+    Answers as ``Scheduler.choose`` would, without the table of scores, and faster.  A pool holds for one set of
+    members with their weights and capacities; when these change, make another.
     """
 
     def choose(self, request: Request) -> Choice | None:

@@ -17,7 +17,6 @@ from typing import Final
 from pfgov.limits import DIMENSIONS_MAX
 from pfgov.scheduling.base import (
     MICRO,
-    TABLE_MAX,
     Candidate,
     Choice,
     Pairs,
@@ -27,7 +26,7 @@ from pfgov.scheduling.base import (
 )
 from pfgov.scheduling.binpack_pool import BinPackPool
 from pfgov.scheduling.parameters import Names, OneOf, Parameter, settle
-from pfgov.scheduling.selection import PlainPool, best_two, chosen
+from pfgov.scheduling.selection import best_two, chosen
 from pfgov.scheduling.shares import compared_dimensions, shares_after, taken
 
 
@@ -98,11 +97,7 @@ class BinPack:
         """Return the best-scored member with room."""
         values = self._values(request, candidates)
         first, second = best_two(request, candidates, values)
-        table = [max(value, 0) for value in values]
-        choice = chosen(candidates, table, first, second)
-        if choice is None or len(candidates) <= TABLE_MAX:
-            return choice
-        return choice._replace(scores=())  # as a pool answers, which makes no table
+        return chosen(candidates, [max(value, 0) for value in values], first, second)
 
     def pool(self, candidates: Sequence[Candidate], *, accelerated: bool | None = None) -> Pool:
         """Return the candidates prepared for many choices.
@@ -112,8 +107,6 @@ class BinPack:
             accelerated: Whether to use numpy (the extra ``fast``); None: if it is installed.  The
                 choices are the same.
         """
-        if len(candidates) <= TABLE_MAX:
-            return PlainPool(self, candidates)
         if accelerated is None:
             accelerated = find_spec("numpy") is not None
         if accelerated:

@@ -23,6 +23,10 @@ SLOT_BITS: Final = 20
 """An entry of the array is ``token << 20 | slot``; the slot is the member's index."""
 
 SLOT_MASK: Final = (1 << SLOT_BITS) - 1
+
+RING_MEMBERS_MAX: Final = 1 << SLOT_BITS
+"""Members on one ring: as many as there are slots."""
+
 _CACHED_MAX: Final = 16_384
 
 _tokens: dict[tuple[str, int], tuple[int, ...]] = {}
@@ -61,10 +65,9 @@ class HashRing:
 
         Raises:
             BadWeightError: a weight is outside its bounds.
-            ValueError: more than 2**20 members.
+            ValueError: more than :data:`RING_MEMBERS_MAX` members.
         """
-        if len(members) > SLOT_MASK:
-            raise ValueError(f"{len(members)} members are too many for one ring")
+        _check_size(len(members))
         self._vnodes = vnodes
         self._by_member = {
             member_id: (slot, members[member_id]) for slot, member_id in enumerate(sorted(members))
@@ -87,15 +90,19 @@ class HashRing:
         """Return this ring plus one member.
 
         Raises:
-            ValueError: the member is on the ring already.
+            BadWeightError: the weight is outside its bounds.
+            ValueError: the member is on the ring already, or the ring is full.
         """
         if member_id in self._by_member:
             raise ValueError(f"{member_id} is on the ring already")
-        slot = len(self.slots)
+        _check_size(len(self._by_member) + 1)
+        slots = [*self.slots] if None in self.slots else [*self.slots, None]
+        slot = slots.index(None)
+        slots[slot] = member_id
         added = [placed << SLOT_BITS | slot for placed in tokens(member_id, weight, self._vnodes)]
         return self._changed(
             {**self._by_member, member_id: (slot, weight)},
-            [*self.slots, member_id],
+            slots,
             sorted(self.entries + added),  # two sorted runs: one merge
         )
 
@@ -156,3 +163,8 @@ class HashRing:
                 yield ((entry >> SLOT_BITS) - position) % CIRCLE, slot
                 if len(seen) == len(self._by_member):
                     return
+
+
+def _check_size(count: int) -> None:
+    if count > RING_MEMBERS_MAX:
+        raise ValueError(f"{count} members are too many for one ring of {RING_MEMBERS_MAX}")

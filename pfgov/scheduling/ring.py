@@ -7,10 +7,8 @@ depend on who else is eligible.  Only the leaver's packets move, within any elig
 load* (Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with bounded loads", 2018) passes
 over a member that already holds its weighted share times ``bound_permille / 1000``.
 
-For many candidates (more than :data:`TABLE_MAX`) the members' tokens are merged into one array that
-is searched instead; the arrays are kept, derived from each other when few members differ, and never
-change a result.  This module does not move packets: what was placed stays until the engine moves
-it.
+For many choices among the same members a *pool* merges their tokens into one array and searches it.  This
+module does not move packets: what was placed stays until the engine moves it.
 """
 
 from bisect import bisect_left
@@ -19,7 +17,6 @@ from functools import partial
 from typing import Final
 
 from pfgov.scheduling.base import (
-    TABLE_MAX,
     Candidate,
     Choice,
     Pairs,
@@ -28,10 +25,10 @@ from pfgov.scheduling.base import (
     fits,
 )
 from pfgov.scheduling.draws import position
-from pfgov.scheduling.hash_ring import CIRCLE, HashRing, tokens
+from pfgov.scheduling.hash_ring import CIRCLE, tokens
 from pfgov.scheduling.parameters import Parameter, Whole, settle
 from pfgov.scheduling.ring_pool import SCORE_SHIFT, RingCache, RingPool, within_share
-from pfgov.scheduling.selection import Accepts, PlainPool, best_two, chosen, ranking
+from pfgov.scheduling.selection import Accepts, best_two, chosen, ranking
 
 _PARAMETERS: Final[tuple[Parameter, ...]] = (
     Whole("bound_permille", 1_250, 1_000, 10_000, zero="no bound"),
@@ -78,23 +75,11 @@ class Ring:
         Raises:
             BadWeightError: a weight is outside its bounds.
         """
-        if len(candidates) > TABLE_MAX:
-            ring = self._rings.seen_before(candidates)
-            if ring is not None:
-                return self._pool(ring, candidates).choose(request)
-        return self._scored(request, candidates)
-
-    def _scored(self, request: Request, candidates: Sequence[Candidate]) -> Choice | None:
-        """Choose by every candidate's own distance: the reference that merged rings must equal."""
         values = self._nearness(request, candidates)
         first, second = best_two(request, candidates, values, self._acceptance(candidates))
         if first < 0:
             first, second = self._second_pass(request, candidates, values)
-        table = [value >> SCORE_SHIFT for value in values]
-        choice = chosen(candidates, table, first, second)
-        if choice is None or len(candidates) <= TABLE_MAX:
-            return choice
-        return choice._replace(scores=())  # as the merged ring answers, which scores nobody else
+        return chosen(candidates, [value >> SCORE_SHIFT for value in values], first, second)
 
     def preference(
         self, request: Request, candidates: Sequence[Candidate], limit: int
@@ -106,13 +91,12 @@ class Ring:
 
     def pool(self, candidates: Sequence[Candidate]) -> Pool:
         """Return the candidates merged into one ring, for many choices."""
-        if len(candidates) <= TABLE_MAX:
-            return PlainPool(self, candidates)
-        return self._pool(self._rings.ring(candidates), candidates)
-
-    def _pool(self, ring: HashRing, candidates: Sequence[Candidate]) -> Pool:
-        crowded = partial(self._scored, candidates=candidates)
-        return RingPool(ring, candidates, bound_permille=self._bound, crowded=crowded)
+        return RingPool(
+            self._rings.ring(candidates),
+            candidates,
+            bound_permille=self._bound,
+            crowded=partial(self.choose, candidates=candidates),
+        )
 
     def _nearness(self, request: Request, candidates: Sequence[Candidate]) -> list[int]:
         start = position(request.packet_id)

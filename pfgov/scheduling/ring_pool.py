@@ -126,7 +126,8 @@ class RingPool:
             if candidate is not None and self._accepts(request, candidate):
                 found.append((distance, candidate))
         if not found:
-            return self._crowded(request)
+            crowded = self._crowded(request)
+            return None if crowded is None else crowded._replace(scores=())
         if len({distance for distance, _ in found}) < len(found):
             found = _in_order(request, found)
         distance, first = found[0]
@@ -154,23 +155,7 @@ class RingCache:
     def __init__(self, vnodes: int) -> None:
         self._vnodes = vnodes
         self._rings: OrderedDict[_Members, HashRing] = OrderedDict()
-        self._seen_once: OrderedDict[_Members, None] = OrderedDict()
         self._lock = Lock()
-
-    def seen_before(self, candidates: Sequence[Candidate]) -> HashRing | None:
-        """Return the ring of *candidates* if they come at least a second time.
-
-        The first time a set is seen, measuring each member's distance is cheaper than merging.
-        """
-        members = _members(candidates)
-        with self._lock:
-            if members in self._rings or members in self._seen_once:
-                self._seen_once.pop(members, None)
-                return self._get(members)
-            self._seen_once[members] = None
-            if len(self._seen_once) > RINGS_KEPT:
-                self._seen_once.popitem(last=False)
-            return None
 
     def ring(self, candidates: Sequence[Candidate]) -> HashRing:
         """Return the ring of *candidates*."""

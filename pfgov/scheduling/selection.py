@@ -119,26 +119,6 @@ def ranking(
     )
 
 
-class PlainPool:
-    """A pool that prepares nothing: for a handful of candidates, preparing costs more than it
-    saves.
-    """
-
-    def __init__(self, scheduler: Scheduler, candidates: Sequence[Candidate]) -> None:
-        self._scheduler = scheduler
-        self._candidates = candidates
-        self._known = {candidate.member_id for candidate in candidates}
-
-    def choose(self, request: Request) -> Choice | None:
-        """Ask the scheduler."""
-        return self._scheduler.choose(request, self._candidates)
-
-    def refresh(self, member_id: str) -> None:
-        """Nothing is kept, so nothing is read again."""
-        if member_id not in self._known:
-            raise KeyError(member_id)
-
-
 def checked_choose(
     scheduler: Scheduler, request: Request, candidates: Sequence[Candidate]
 ) -> Choice | None:

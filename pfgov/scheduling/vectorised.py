@@ -105,7 +105,7 @@ class FastBinPackPool:
         hidden: list[tuple[int, int]] = []
         found: list[tuple[int, int]] = []
         try:
-            while len(found) < 2:
+            while len(found) < 2 and self._candidates:
                 slot = int(values.argmax())
                 score = values.item(slot)
                 if score < 0:
