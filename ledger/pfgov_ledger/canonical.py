@@ -15,8 +15,8 @@ This module knows nothing of entries, hashes or keys.
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, NoReturn, TypeAlias, cast
+from collections.abc import Mapping
+from typing import Final, NoReturn, TypeAlias, cast
 
 from pfgov_ledger import errors
 
@@ -46,32 +46,23 @@ def is_decimal(text: str) -> bool:
     return _DECIMAL.fullmatch(text) is not None and text != "-0"
 
 
-class Codec(NamedTuple):
-    """A parser and a sorting, unescaping emitter of JSON, which :func:`decode` cross-examines.
-
-    The standard library's is :data:`STANDARD`.  A faster one may be handed in: what it lets through
-    wrongly is caught as the standard one's is.
-    """
-
-    loads: Callable[[str], object]
-    dumps: Callable[[object], bytes]
+def _small(digits: str) -> int:
+    number = int(digits)
+    if not -INTEGER_MAX <= number <= INTEGER_MAX:
+        raise ValueError(digits)
+    return number
 
 
 def _refuse(text: str) -> NoReturn:
     raise ValueError(text)
 
 
-_decoder: Final = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
-_encoder: Final = json.JSONEncoder(
+_parse: Final = json.JSONDecoder(
+    parse_int=_small, parse_float=_refuse, parse_constant=_refuse
+).raw_decode
+_dumps: Final = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-)
-
-
-def _dumps(value: object) -> bytes:
-    return _encoder.encode(value).encode()
-
-
-STANDARD: Final = Codec(_decoder.decode, _dumps)
+).encode
 
 
 def encode(value: object) -> bytes:
@@ -81,10 +72,10 @@ def encode(value: object) -> bytes:
         MalformedError: The value is outside the profile; the subclass says how.
     """
     _check(value, DEPTH_MAX)
-    return STANDARD.dumps(value)
+    return _dumps(value).encode()
 
 
-def decode(raw: bytes, *, depth_max: int = DEPTH_MAX, codec: Codec = STANDARD) -> Json:
+def decode(raw: bytes, *, depth_max: int = DEPTH_MAX) -> Json:
     """Parse *raw*, which must be the canonical encoding of what it says.
 
     Raises:
@@ -92,7 +83,7 @@ def decode(raw: bytes, *, depth_max: int = DEPTH_MAX, codec: Codec = STANDARD) -
     """
     if len(raw) > TEXT_BYTES_MAX:
         raise errors.OversizeError(expected=f"at most {TEXT_BYTES_MAX} bytes", found=str(len(raw)))
-    value = _decode_fast(raw, depth_max, codec)
+    value = _decode_fast(raw, depth_max)
     return _decode_strict(raw, depth_max) if value is _UNSURE else cast("Json", value)
 
 
@@ -118,17 +109,16 @@ def check_pairs(value: object) -> None:
 # --- the fast way in -------------------------------------------------------------------------
 
 _UNSURE: Final = object()
-_ODD_NUMBER: Final = re.compile(rb"[:,\[]-?(?:[0-9]{17}|9[0-9]{15}|[0-9]+[.eE]|[NI])")
 _GOOD_KEY: Final = re.compile(rb'"[a-z][a-z0-9_]*":')
 _NOT_OPENING: Final = bytes(set(range(256)) - set(b"[{"))
 
 
-def _decode_fast(raw: bytes, depth_max: int, codec: Codec) -> object:
-    r"""The value of *raw* if the codec can be believed, else ``_UNSURE``.
+def _decode_fast(raw: bytes, depth_max: int) -> object:
+    r"""The value of *raw* if the standard parser can be believed, else ``_UNSURE``.
 
-    Equal bytes after re-emission rule out repeated or unsorted keys, spaces, other escapes and
-    ``-0``.  What re-emission cannot see is cleared by sight: floats, NaN, long integers, keys outside
-    the alphabet (every ``":`` must end a good key; without ``\"`` a quote always delimits), U+0000,
+    Its hooks refuse floats, NaN and long integers.  Equal bytes after re-emission rule out repeated or
+    unsorted keys, spaces, other escapes and ``-0``.  The rest is cleared by sight: keys outside the
+    alphabet (every ``":`` must end a good key; without ``\"`` a quote always delimits), U+0000,
     noncharacters (their UTF-8 holds EF B7, BF BE or BF BF), depth (few openings, or counted).
     """
     if (
@@ -137,14 +127,13 @@ def _decode_fast(raw: bytes, depth_max: int, codec: Codec) -> object:
         or b"\xef\xb7" in raw
         or b"\xbf\xbe" in raw
         or b"\xbf\xbf" in raw
-        or _ODD_NUMBER.search(raw) is not None
         or raw.count(b'":') != len(_GOOD_KEY.findall(raw))
         or raw[:1] not in {b"{", b"["}
     ):
         return _UNSURE
     try:
-        value = codec.loads(raw.decode())
-        if codec.dumps(value) != raw:
+        value, _ = _parse(raw.decode())
+        if _dumps(value).encode() != raw:
             return _UNSURE
     except (ValueError, RecursionError):
         return _UNSURE
@@ -182,7 +171,7 @@ def _decode_strict(raw: bytes, depth_max: int) -> Json:
         raise errors.NotUtf8Error(f"byte {error.start}: {error.reason}") from None
     value = _Parser(text).whole(depth_max)
     _check(value, depth_max)
-    emitted = STANDARD.dumps(value)
+    emitted = _dumps(value).encode()
     if emitted != raw:
         at = next(
             (i for i, (a, b) in enumerate(zip(emitted, raw, strict=False)) if a != b), len(emitted)

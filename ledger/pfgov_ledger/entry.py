@@ -87,12 +87,8 @@ _TAIL: Final = re.compile(
 """Everything after the body. Only the body is free-form; the rest has one spelling."""
 
 
-def parse(raw: bytes, *, codec: canonical.Codec = canonical.STANDARD) -> Entry:
+def parse(raw: bytes) -> Entry:
     """Read an entry from exactly its bytes.
-
-    Args:
-        raw: The entry's bytes.
-        codec: See :class:`canonical.Codec`.
 
     Raises:
         OversizeError: More than :data:`ENTRY_BYTES_MAX` bytes.
@@ -120,7 +116,7 @@ def parse(raw: bytes, *, codec: canonical.Codec = canonical.STANDARD) -> Entry:
         time,
         kind,
     ) = tail.group(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
-    body = canonical.decode(raw[_BODY_AT:end], depth_max=canonical.DEPTH_MAX - 1, codec=codec)
+    body = canonical.decode(raw[_BODY_AT:end], depth_max=canonical.DEPTH_MAX - 1)
     if not isinstance(body, dict):
         raise errors.EntryShapeError("body is an object")
     entry = Entry(
