@@ -176,6 +176,19 @@ class Decider:
         except Exception as error:
             raise StateSpoiledError(f"{type(action).__name__} could not be applied") from error
 
+    def rehearse(self, action: c.Action, principal: c.Principal, now: int) -> Decided:
+        """Return what *action* would come to at *now*, and leave everything as it is.
+
+        Raises:
+            PfgovError: it would be refused.
+        """
+        draft = Draft(Batch(self.state.size), now)
+        try:
+            return self._decide(draft, Request(action, principal, command_id="rehearsal"), {})[0]
+        finally:
+            for packet_id in draft.loaded:
+                self.state.forget(packet_id)
+
     def _opened(self, request: Request) -> dict[str, Attachment]:
         given = {a.commitment.digest: a for a in request.attachments if isinstance(a, Attachment)}
         for attachment in given.values():

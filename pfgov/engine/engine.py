@@ -16,6 +16,7 @@ from typing import Final, Literal, Self, TypeVar
 from pfgov import __version__
 from pfgov import commands as c
 from pfgov.clock import Clock, SystemClock
+from pfgov.decide import Decided
 from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receipt, Request
 from pfgov.engine.committers import Committer, InlineCommitter
 from pfgov.engine.front import Front
@@ -423,6 +424,20 @@ class Engine:
         The state may be ahead of the disk by a batch; what must be durable is read from :attr:`reader`.
         """
         return self._front.do(lambda sequencer: read(sequencer.state))
+
+    def rehearse(self, action: c.Action, *, principal: c.Principal) -> Decided:
+        """Return what *action* would come to now; nothing is recorded and nothing moves.
+
+        Raises:
+            PfgovError: it would be refused.
+        """
+
+        def run(sequencer: Sequencer) -> Decided:
+            decider = sequencer.decider
+            now = max(self.clock.now(), decider.state.time)
+            return decider.rehearse(action, principal, now)
+
+        return self._front.do(run)
 
     def status(self) -> Status:
         """Return how the engine fares."""

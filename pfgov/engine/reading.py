@@ -6,7 +6,7 @@ Rows become records here and nowhere else.  It decides nothing.
 
 import threading
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Final, Self
 import msgspec
 
 from pfgov import events as e
+from pfgov import replay
 from pfgov.engine import stored
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading import load_state
@@ -136,6 +137,36 @@ class LedgerReader:
         with self.snapshot() as queries:
             found = queries.verdict_table(digest)
         return None if found is None else zlib.decompress(found)
+
+    def table_of(self, seq: int) -> bytes | None:
+        """Return the verdict table of the decision at position *seq*: stored, or run again.
+
+        None for an entry that decided nothing.
+
+        Raises:
+            NotFoundError: there is no such entry.
+            LedgerError: the ledger does not run again as recorded.
+        """
+        event = self.entry(seq).event
+        decision: e.Decision | None = getattr(event, "decision", None)
+        digest: str | None = getattr(event, "table", None) if decision is None else decision.table
+        if digest is None:
+            return None
+        stored_table = self.verdict_table(digest)
+        if stored_table is not None:
+            return stored_table
+        with self.snapshot() as queries:
+            return replay.verdict_table(queries, seq, digest)
+
+    def replay(self, progress: Callable[[int, int], None] | None = None) -> replay.Replayed:
+        """Run every recorded command again, compare every body, and every row of the folded tables.
+
+        Raises:
+            LedgerError: ``ledger.replay_differs``, ``ledger.rows_differ``; ``position`` names the first difference.
+            ReplayUnavailableError: it cannot be told: other rules, a missing policy set or plug-in.
+        """
+        with self.snapshot() as queries:
+            return replay.replay_store(queries, progress=progress)
 
     def payload(self, digest: str) -> bytes | None:
         """Return the payload behind a commitment (hex); None where it was erased or never stored."""
