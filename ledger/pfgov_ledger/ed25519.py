@@ -12,13 +12,11 @@ This module cannot sign and knows no notes, entries or key files.
 """
 
 import hashlib
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Final, TypeAlias
 
 from pfgov_ledger import errors
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 P: Final = 2**255 - 19
 """The field's prime."""
@@ -69,17 +67,7 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     """Whether *signature* of *message* holds under *public* by the strict rule."""
     if not (_is_sound_form(signature) and _is_sound_public(public)):
         return False
-    try:
-        key = _library_key(public)
-    except ImportError:
-        return _holds(public, message, signature)
-    from cryptography.exceptions import InvalidSignature
-
-    try:
-        key.verify(signature, message)
-    except InvalidSignature:
-        return False
-    return True
+    return _checker(public)(message, signature)
 
 
 def verify_pure(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -107,10 +95,23 @@ def _is_sound_public(public: bytes) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _library_key(public: bytes) -> "Ed25519PublicKey":
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+def _checker(public: bytes) -> Callable[[bytes, bytes], bool]:
+    """How signatures of sound form are checked under a sound key: by the library if there is one."""
+    try:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    except ImportError:
+        return partial(_holds, public)
+    key = Ed25519PublicKey.from_public_bytes(public)
 
-    return Ed25519PublicKey.from_public_bytes(public)
+    def holds(message: bytes, signature: bytes) -> bool:
+        try:
+            key.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    return holds
 
 
 # --- the curve, in plain integers ------------------------------------------------------------

@@ -163,6 +163,11 @@ def write_file(path: Path, signer: SeedSigner) -> None:
             file.write(signer.to_text())
             file.flush()
             os.fsync(handle)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         raise errors.KeyFileError(f"cannot write {path}: {error.strerror}") from None
 
