@@ -157,7 +157,9 @@ def _rule(rule: Rule) -> dict[str, object]:
         "to": rule.to,
         "expires": rule.expires,
         "message": rule.message.text if rule.message else None,
-        "obligations": [msgspec.json.decode(msgspec.json.encode(item)) for item in rule.obligations],
+        "obligations": [
+            msgspec.json.decode(msgspec.json.encode(item)) for item in rule.obligations
+        ],
     }
 
 

@@ -35,9 +35,10 @@ class Fingerprint:
         """Return the candidate's own part of the key."""
         if type(member) is not dict:
             return (_freeze(member),)
+        facts = cast("dict[str, object]", member)
         parts: list[object] = []
         for path in self._member:
-            value = member.get(path[0], _ABSENT) if len(path) == 1 else _read(member, path)
+            value = facts.get(path[0], _ABSENT) if len(path) == 1 else _read(facts, path)
             parts.append(value if type(value) in _PLAIN else _freeze(value))
         return tuple(parts)
 

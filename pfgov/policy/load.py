@@ -21,7 +21,7 @@ from pfgov.policy.compile import compile_set
 from pfgov.policy.files import read_definitions, read_policy
 from pfgov.policy.model import KERNEL, Bundle, Definitions, Policy
 from pfgov.policy.policyset import PolicySet
-from pfgov.policy.problems import PolicyErrors, Problem, did_you_mean
+from pfgov.policy.problems import PolicyErrors, PolicyFolderError, Problem, did_you_mean
 from pfgov.policy.reader import Reader
 from pfgov.policy.source import Entries, Node, Scalar, SourceError, read
 from pfgov_ledger import canonical
@@ -179,9 +179,8 @@ def read_directory(path: str | os.PathLike[str]) -> Files:
     """
     root = Path(path)
     if not root.is_dir():
-        raise PolicyError(
+        raise PolicyFolderError(
             f"there is no folder {root}",
-            code="policy.no_folder",
             hint="make one with: pfgov policy init DIR",
         )
     files = Files()

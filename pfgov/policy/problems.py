@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pfgov import errors
 from pfgov.errors import PolicyError
 
 Severity = Literal["error", "warning"]
@@ -40,11 +41,35 @@ class Problem:
     hint: str | None = None
     severity: Severity = "error"
 
+    def as_error(self) -> errors.Problem:
+        """Return this problem as every other input's problems are reported."""
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return errors.Problem(where, self.message, self.code, self.hint)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return this problem as ``--json`` prints it."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "hint": self.hint,
+            "severity": self.severity,
+        }
+
     def __str__(self) -> str:
         """Render as ``file:line:column: code: message (hint)``."""
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         hint = f" ({self.hint})" if self.hint else ""
         return f"{where}: {self.code}: {self.message}{hint}"
+
+
+class PolicyFolderError(PolicyError):
+    """The folder with the policies is not there, so nothing could be checked."""
+
+    code = "policy.no_folder"
+    exit_status = 4
 
 
 class PolicyErrors(PolicyError):  # noqa: N818 - several at once, by design
@@ -57,7 +82,9 @@ class PolicyErrors(PolicyError):  # noqa: N818 - several at once, by design
         first = self.problems[0]
         more = len(self.problems) - 1
         tail = f" (and {more} more)" if more else ""
-        super().__init__(f"{first}{tail}", hint=first.hint)
+        super().__init__(
+            f"{first}{tail}", hint=first.hint, errors=[item.as_error() for item in self.problems]
+        )
 
     @property
     def codes(self) -> tuple[str, ...]:

@@ -37,12 +37,14 @@ class Focus:
     """The part of a condition that decided it, with the values of its two sides.
 
     Attributes:
+        owner: The expression that the part belongs to.
         node: The smallest part that decided.
         observed: The side that reads the candidate, as text.
         bound: The other side, as text, or None.
         wanted: Whether the part should have been true.
     """
 
+    owner: Checked
     node: ir.Node
     observed: str | None
     bound: str | None
@@ -126,7 +128,7 @@ class Explainer:
             case ir.Named(expression=expression):
                 return self._descend(expression, expression.root, values, wanted=wanted)
             case ir.Logic(operands=operands):
-                guilty = [p for p in operands if self._value(owner, p, values) is not wanted]
+                guilty = [p for p in operands if self.value(owner, p, values) is not wanted]
                 chosen = guilty[0] if guilty else operands[0]
                 # Where all of them are guilty, one that reads the candidate says most.
                 if (node.kind == "any") is wanted:
@@ -136,7 +138,7 @@ class Explainer:
             case ir.Call(function=function, arguments=(only,)) if function is STANDARD["!_"]:
                 return self._descend(owner, only, values, wanted=not wanted)
             case ir.Ternary(condition=condition, then=then, otherwise=otherwise):
-                taken = then if self._value(owner, condition, values) is True else otherwise
+                taken = then if self.value(owner, condition, values) is True else otherwise
                 return self._descend(owner, taken, values, wanted=wanted)
             case ir.Call(arguments=(left, right)):
                 if _reads_candidate(right) and not _reads_candidate(left):
@@ -147,45 +149,52 @@ class Explainer:
             case ir.Has(operand=operand, name=name):
                 path = ir.path_of(operand)
                 shown = ".".join((*path, name)) if path else name
-                held = "present" if self._value(owner, node, values) is True else "absent"
-                return Focus(node, f"{shown} is {held}", None, wanted)
+                held = "present" if self.value(owner, node, values) is True else "absent"
+                return Focus(owner, node, f"{shown} is {held}", None, wanted)
             case _:
-                observed = _text(self._value(owner, node, values))
-                return Focus(node, observed, "true" if wanted else "false", wanted)
+                observed = _text(self.value(owner, node, values))
+                return Focus(owner, node, observed, "true" if wanted else "false", wanted)
 
     def _two_sides(
         self, owner: Checked, node: ir.Node, left: ir.Node, right: ir.Node, values: Values, *,
         wanted: bool,
     ) -> Focus:  # fmt: skip
-        observed = _text(self._value(owner, left, values))
-        return Focus(node, observed, _text(self._value(owner, right, values)), wanted)
+        observed = _text(self.value(owner, left, values))
+        return Focus(owner, node, observed, _text(self.value(owner, right, values)), wanted)
 
     def _fold(
         self, owner: Checked, node: ir.Fold, target: ir.Node, values: Values, *, wanted: bool
     ) -> Focus:
         """Of ``all`` and ``exists`` show the items that decided, against what the candidate has."""
         body = node.condition
-        seen = _candidate_part(body) if body is not None else None
-        observed = None if seen is None else _text(self._value(owner, seen, values))
-        items: object = None
-        if body is not None and len(node.locals) == 1 and node.kind in {"all", "exists"}:
-            guilty: ir.Node = body
-            if node.kind == "all":
-                guilty = ir.Call(body.span, BOOL, STANDARD["!_"], (body,))
-            if (node.kind == "all") is wanted:
-                picked = ir.Fold(
-                    node.span, target.type, "filter", target, node.locals, guilty, None
-                )
-                items = self._value(owner, picked, values, key=id(node))
+        seen = candidate_part(body) if body is not None else None
+        observed = None if seen is None else _text(self.value(owner, seen, values))
+        items = self.guilty(owner, node, values, wanted=wanted)
         if items in (None, []) or type(items) is Failure:
-            items = self._value(owner, target, values)
+            items = self.value(owner, target, values)
         if observed is None:
-            return Focus(node, _text(items), None, wanted)
-        return Focus(node, observed, _text(items), wanted)
+            return Focus(owner, node, _text(items), None, wanted)
+        return Focus(owner, node, observed, _text(items), wanted)
 
-    def _value(
+    def guilty(self, owner: Checked, node: ir.Fold, values: Values, *, wanted: bool) -> object:
+        """Return the items for which an ``all`` is false, or an ``exists`` true; None elsewhere."""
+        body = node.condition
+        if body is None or len(node.locals) != 1 or (node.kind == "all") is not wanted:
+            return None
+        if node.kind not in {"all", "exists"}:
+            return None
+        picked = body
+        if node.kind == "all":
+            picked = ir.Call(body.span, BOOL, STANDARD["!_"], (body,))
+        found = ir.Fold(
+            node.span, node.target.type, "filter", node.target, node.locals, picked, None
+        )
+        return self.value(owner, found, values, key=id(node))
+
+    def value(
         self, owner: Checked, node: ir.Node, values: Values, key: int | None = None
     ) -> object:
+        """Return the value of one part of *owner*, or the failure that took its place."""
         at = id(node) if key is None else -key
         program = self._programs.get(at)
         if program is None:
@@ -209,10 +218,10 @@ def _squeeze(source: str) -> str:
 
 
 def _reads_candidate(node: ir.Node) -> bool:
-    return _candidate_part(node) is not None
+    return candidate_part(node) is not None
 
 
-def _candidate_part(node: ir.Node) -> ir.Node | None:
+def candidate_part(node: ir.Node) -> ir.Node | None:
     """Return the first access of the member (or of the last owner) inside *node*."""
     stack = [node]
     while stack:
