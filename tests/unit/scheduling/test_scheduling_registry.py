@@ -23,6 +23,12 @@ class Plug(Rendezvous):
     name = "plug"
 
 
+class Twin(Rendezvous):
+    """A sound plug-in whose name another package declares as well."""
+
+    name = "twin"
+
+
 def refusing(parameters: Pairs) -> object:
     """A plug-in that knows no parameters."""
     raise BadParameterError(f"no {parameters}")
@@ -48,7 +54,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("failing", "failing"),
         ("empty", "empty"),
         ("absent", "Absent"),
-        ("twin", "Plug"),
+        ("twin", "Twin"),
         ("twin", "empty"),
         ("rendezvous", "failing"),
     ]
