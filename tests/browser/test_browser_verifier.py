@@ -1,0 +1,198 @@
+"""The page ``ledger/verify.html`` in a real browser: the same reports, usable with a keyboard.
+
+Needs Playwright (PyPI) and a Chromium on the machine; skipped with the reason where one is missing.
+"""
+
+import base64
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conformance.ledger_verify.corpus.build import ROOT, VECTORS
+from conformance.ledger_verify.corpus.run import run
+
+from pfgov_ledger import errors, vocabulary
+from pfgov_ledger.report import EXPLANATIONS, dumps
+from pfgov_ledger.verdicts import WHY
+
+PAGE = ROOT / "ledger" / "verify.html"
+CASES = sorted(VECTORS.glob("*/*/*.case.json"))
+
+
+def table(name: str) -> dict[str, Any]:
+    """A table that the page carries as JSON."""
+    match = re.search(
+        rf'<script type="application/json" id="{name}">(.*?)</script>', PAGE.read_text(), re.DOTALL
+    )
+    assert match is not None
+    found: dict[str, Any] = json.loads(match.group(1))
+    return found
+
+
+def malformed(cls: type[errors.LedgerError]) -> set[str]:
+    """The codes of *cls* and everything below it."""
+    return {cls.code}.union(*(malformed(sub) for sub in cls.__subclasses__()))
+
+
+def test_the_page_knows_the_same_codes() -> None:
+    """The page and the package explain different codes, or differently."""
+    hidden = malformed(errors.MalformedError)
+    assert table("codes") == {
+        code: {"malformed": code in hidden, "sentence": sentence}
+        for code, sentence in EXPLANATIONS.items()
+    }
+    assert table("why") == WHY
+    assert table("events") == dict(vocabulary.EVENTS)
+
+
+def test_the_page_reaches_for_nothing() -> None:
+    """The page loads something from somewhere, or could."""
+    text = PAGE.read_text()
+    assert "default-src 'none'" in text
+    assert not re.search(r"(?:src|href)=|fetch\(|XMLHttpRequest|import\(|WebSocket", text)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Any]:
+    """The page, opened from disk in a headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    chromium = os.environ.get("PFGOV_CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium on this machine")
+    with playwright.sync_playwright() as started:
+        try:
+            browser = started.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+            )
+        except playwright.Error as error:
+            pytest.skip(f"chromium does not start: {error}")
+        opened = browser.new_page()
+        opened.goto(PAGE.as_uri())
+        yield opened
+        browser.close()
+
+
+RUN = """async ([data, c, anchor, remembered]) => {
+  const v = pfgovVerify, bytes = v.base64(data);
+  const report = await v.verify(new Blob([bytes]), {
+    anchor: v.parseAnchor(anchor), question: c.question, quick: c.quick,
+    remembered: remembered && v.parseCheckpoint(v.splitNote(v.base64(remembered)).text),
+    witnesses: c.witnesses.map(v.parseVkey), quorum: c.quorum, maxAge: c.max_age, now: c.now,
+  });
+  return JSON.stringify(report, null, 2) + "\\n";
+}"""
+
+
+def in_browser(page: Any, path: Path, case: dict[str, Any]) -> str:
+    """The report that the page gives for a case."""
+    remembered = case["remember"] and (VECTORS / case["remember"]).read_bytes()
+    text: str = page.evaluate(
+        RUN,
+        [
+            base64.b64encode((path.parent / case["file"]).read_bytes()).decode(),
+            case,
+            (VECTORS / case["anchor"]).read_text(),
+            remembered and base64.b64encode(remembered).decode(),
+        ],
+    )
+    return text
+
+
+@pytest.mark.browser
+def test_every_case_of_the_corpus_gives_the_same_report(page: Any) -> None:
+    """The page and the package disagree about a file of the corpus."""
+    for path in CASES:
+        case, report = run(path, VECTORS)
+        assert in_browser(page, path, case) == dumps(report), path.name
+
+
+@pytest.mark.browser
+def test_signatures_run_in_webcrypto(page: Any) -> None:
+    """The browser has no Ed25519, so that only the slow way was tested."""
+    assert page.evaluate("window.isSecureContext")
+    key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    script = """async (key) => (await crypto.subtle.importKey(
+        "raw", pfgovVerify.fromHex(key), {name: "Ed25519"}, false, ["verify"])).type"""
+    assert page.evaluate(script, key) == "public"
+
+
+@pytest.mark.browser
+def test_a_person_verifies_a_file(page: Any) -> None:
+    """Choosing a file, pasting the anchor and pressing Enter does not show the verdicts."""
+    page.reload()
+    page.get_by_label("Export, receipt or proof").set_input_files(
+        VECTORS / "golden" / "v1" / "packet-fp-001.lineage.jsonl"
+    )
+    page.get_by_label("Anchor").fill((VECTORS / "anchor.txt").read_text())
+    page.get_by_label("Question").select_option("subject")
+    page.get_by_label("Subject", exact=True).fill("packet/fp-001")
+    page.get_by_label("Subject", exact=True).press("Enter")
+    page.wait_for_selector("#result:not([hidden])")
+    assert page.locator("#conclusion").inner_text() == "PASSED"
+    assert page.get_by_role("row", name="custody").inner_text().split()[:2] == ["custody", "pass"]
+    assert page.evaluate("document.activeElement.id") == "result-title"
+    assert page.get_by_role("status").inner_text() == "PASSED"
+
+
+@pytest.mark.browser
+def test_a_person_sees_the_first_bad_entry(page: Any) -> None:
+    """A tampered file does not show which entry is bad and what it says."""
+    page.reload()
+    page.get_by_label("Export, receipt or proof").set_input_files(
+        VECTORS / "tampered" / "signature_invalid" / "edit.lineage.jsonl"
+    )
+    page.get_by_label("Anchor").fill((VECTORS / "anchor.txt").read_text())
+    page.get_by_role("button", name="Verify").click()
+    page.wait_for_selector("#result:not([hidden])")
+    assert (
+        page.locator("#conclusion")
+        .inner_text()
+        .startswith("FAILED: ledger.signature_invalid at 13")
+    )
+    assert '"seq": 13' in page.locator("#bad-entry").inner_text()
+
+
+@pytest.mark.browser
+def test_a_dropped_file_is_taken(page: Any) -> None:
+    """Dropping a file does nothing."""
+    page.reload()
+    data = (VECTORS / "golden" / "v1" / "full.lineage.jsonl").read_bytes()
+    page.evaluate(
+        """(data) => {
+          const files = new DataTransfer();
+          files.items.add(new File([pfgovVerify.base64(data)], "full.lineage.jsonl"));
+          document.getElementById("drop").dispatchEvent(new DragEvent("drop", {dataTransfer: files, bubbles: true}));
+        }""",
+        base64.b64encode(data).decode(),
+    )
+    page.get_by_role("button", name="Verify").press("Enter")
+    page.wait_for_selector("#result:not([hidden])")
+    assert page.locator("#conclusion").inner_text().startswith("NOT ESTABLISHED: authenticity")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("field", "text", "complaint"),
+    [
+        ("Anchor", "not a key", "The anchor:"),
+        ("Subject", "", "Name a subject"),
+    ],
+)
+def test_a_mistake_in_the_form_is_said(page: Any, field: str, text: str, complaint: str) -> None:
+    """A wrong anchor or a missing subject is not said in words."""
+    page.reload()
+    page.get_by_label("Export, receipt or proof").set_input_files(
+        VECTORS / "golden" / "v1" / "full.lineage.jsonl"
+    )
+    if field == "Subject":
+        page.get_by_label("Question").select_option("subject")
+    else:
+        page.get_by_label("Anchor").fill(text)
+    page.get_by_role("button", name="Verify").click()
+    page.wait_for_function("document.getElementById('state').textContent !== ''")
+    assert page.get_by_role("status").inner_text().startswith(complaint)
