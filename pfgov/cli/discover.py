@@ -96,12 +96,13 @@ def _discover(screen: Screen, packet: str | None, options: dict[str, Any]) -> in
     eligible = [row.member_id for row in rows if row.is_eligible]
     miss = nearest_miss([row for row in rows if not row.is_eligible])
     result = {"eligible": eligible, "would_go_to": chosen, "members": rows, "nearest_miss": miss}
-    screen.show(result, *_parts(rows, eligible, chosen, miss, render))
+    table = render.verdicts_table(rows, chosen=chosen, width=screen.width)
+    screen.show(result, *_parts(rows, eligible, chosen, miss, table))
     return 0 if eligible else 1
 
 
 def _parts(
-    rows: list["VerdictRow"], eligible: list[str], chosen: str | None, miss: str | None, render: Any
+    rows: list["VerdictRow"], eligible: list[str], chosen: str | None, miss: str | None, table: Any
 ) -> list[Any]:
     if not rows:
         return ["there are no members; add one with: pfgov member register --help"]
@@ -113,7 +114,7 @@ def _parts(
         said = f"nobody of {len(rows)} members could take it before a review"
     else:
         said = f"nobody of {len(rows)} members could take it"
-    parts: list[Any] = [said, render.verdicts_table(rows, chosen=chosen)]
+    parts: list[Any] = [said, table]
     if miss and not eligible:
         parts.append(f"nearest: {miss}")
     return parts

@@ -26,10 +26,14 @@ def report(error: BaseException, screen: Screen) -> int:
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     code, message, hint, problems, status = _read(error)
+    positioned = _positioned(error)
     if screen.json:
-        screen.emit({"error": _object(code, message, hint, problems)})
+        made = _object(code, message, hint, problems)
+        if positioned:
+            made["problems"] = [problem.as_dict() for problem in positioned]
+        screen.emit({"error": made})
     else:
-        _print(code, message, hint, problems)
+        _print(code, message, hint, problems, [str(problem) for problem in positioned])
     return status
 
 
@@ -64,6 +68,13 @@ def _usage_hint(error: click.ClickException) -> str:
     return f"see how it is used: {path} --help"
 
 
+def _positioned(error: BaseException) -> list[Any]:
+    """Return the problems of policy files that an error carries: file, line, column and all."""
+    if not isinstance(error, PfgovError):
+        return []
+    return list(getattr(error, "problems", ()))
+
+
 def _object(
     code: str, message: str, hint: str | None, problems: tuple[Problem, ...]
 ) -> dict[str, Any]:
@@ -81,7 +92,9 @@ def _object(
     return made
 
 
-def _print(code: str, message: str, hint: str | None, problems: tuple[Problem, ...]) -> None:
+def _print(
+    code: str, message: str, hint: str | None, problems: tuple[Problem, ...], lines: list[str]
+) -> None:
     from rich.text import Text
 
     screen = console(sys.stderr)
@@ -90,11 +103,15 @@ def _print(code: str, message: str, hint: str | None, problems: tuple[Problem, .
     line.append(f" [{code}]", style="dim not bold")
     screen.print(line, soft_wrap=True)
     if len(problems) > 1:
-        for problem in problems[:_PROBLEMS_SHOWN_MAX]:
-            hinted = f" ({problem.hint})" if problem.hint else ""
-            screen.print(f"  {problem.pointer or '/'}: {problem.detail}{hinted}", soft_wrap=True)
-        more = len(problems) - _PROBLEMS_SHOWN_MAX
-        if more > 0:
-            screen.print(f"  and {more} more")
+        lines = [
+            f"{problem.pointer or '/'}: {problem.detail}"
+            + (f" ({problem.hint})" if problem.hint else "")
+            for problem in problems
+        ]
+    if len(lines) > 1:
+        for text in lines[:_PROBLEMS_SHOWN_MAX]:
+            screen.print(f"  {text}", soft_wrap=True)
+        if len(lines) > _PROBLEMS_SHOWN_MAX:
+            screen.print(f"  and {len(lines) - _PROBLEMS_SHOWN_MAX} more")
     if hint:
         screen.print(Text.assemble(("next:  ", "bold"), hint), soft_wrap=True)

@@ -4,13 +4,15 @@ Everything shown comes from a view; nothing is looked up here.  Tables fold rath
 columns.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pfgov.cli.screen import facts, shown, status, styled, table
+from pfgov.views.verdicts import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
     from pfgov.cli.desk import Done
     from pfgov.views import EntryView, MemberView, PacketView, ReasonView, VerdictRow
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 def members_table(members: Iterable["MemberView"]) -> "RenderableType":
     """Return members, one a row."""
     return table(
-        ("MEMBER", "STATUS", "#TRUST", "REGION", "#OWNS", "CAN DO"),
+        ("!MEMBER", "STATUS", "#TRUST", "REGION", "#OWNS", "CAN DO"),
         (
             (
                 member.id
@@ -91,7 +93,7 @@ def member_facts(member: "MemberView") -> "RenderableType":
 def packets_table(packets: Iterable["PacketView"]) -> "RenderableType":
     """Return packets, one a row."""
     return table(
-        ("PACKET", "STATUS", "OWNER", "#EPOCH", "#MOVES", "STEP", "WAITS FOR"),
+        ("!PACKET", "STATUS", "!OWNER", "#EPOCH", "#MOVES", "STEP", "WAITS FOR"),
         (
             (
                 packet.packet_id,
@@ -216,27 +218,55 @@ def done(done_: "Done", headline: str) -> list["RenderableType"]:
 
 # --- verdicts -----------------------------------------------------------------------------
 
-OUTCOMES: Final = {"allow": "eligible", "deny": "refused", "escalate": "needs review"}
+OUTCOMES: Final[Mapping[str, str]] = {
+    "allow": "eligible",
+    "deny": "refused",
+    "escalate": "needs review",
+}
 
 
 def verdicts_table(
-    rows: Sequence["VerdictRow"], *, chosen: str | None = None, title: str | None = None
+    rows: Sequence["VerdictRow"], *, chosen: str | None = None, width: int = WIDE
 ) -> "RenderableType":
-    """Return who is eligible, and for everybody else each reason with the observed value and the bound."""
+    """Return who is eligible, and for everybody else each reason with the observed value and the bound.
+
+    Where *width* leaves no room for it, the verdict stands below the member and not beside it.
+    """
+    from rich.text import Text
+
     cells: list[Sequence[object]] = []
     for row in sorted(rows, key=lambda one: (one.member_id != chosen, len(one.reasons))):
-        is_chosen = row.member_id == chosen
-        word = "chosen" if is_chosen else OUTCOMES.get(row.outcome, row.outcome)
-        outcome = styled(word, "bold green" if is_chosen else _STYLES.get(row.outcome, ""))
-        if not row.reasons:
-            cells.append((row.member_id, outcome, "satisfies every rule", "", ""))
-        for i, reason in enumerate(row.reasons):
-            first = (row.member_id, outcome) if i == 0 else ("", "")
-            cells.append((*first, reason.rule, *_seen(reason)))
-    return table(("MEMBER", "VERDICT", "RULE", "OBSERVED", "BOUND"), _blank(cells), title=title)
+        verdict = _verdict(row, chosen)
+        reasons = [(reason.rule, *_seen(reason)) for reason in row.reasons]
+        reasons = reasons or [("satisfies every rule", "", "")]
+        if width >= ROOMY:
+            first: tuple[object, ...] = (row.member_id, verdict)
+            rest: tuple[object, ...] = ("", "")
+        else:
+            first, rest = (Text.assemble(row.member_id, "\n  ", verdict),), ("",)
+            if len(reasons) > 1:
+                first, rest = (row.member_id,), (Text.assemble("  ", verdict),)
+        for i, reason in enumerate(reasons):
+            cells.append((*(first if i == 0 else rest), *reason))
+            if i == 1:
+                rest = ("",) * len(rest)
+    names = ("!MEMBER", "!VERDICT") if width >= ROOMY else ("!MEMBER",)
+    return table((*names, "!RULE", "OBSERVED", "BOUND"), _blank(cells))
 
 
-_STYLES: Final = {"allow": "green", "deny": "red", "escalate": "yellow"}
+ROOMY: Final = 96
+"""Columns from which on a table of verdicts has a column for the verdict."""
+
+
+def _verdict(row: "VerdictRow", chosen: str | None) -> "Text":
+    from rich.text import Text
+
+    if row.member_id == chosen:
+        return Text("chosen", style="bold green")
+    return Text(OUTCOMES.get(row.outcome, row.outcome), style=_STYLES.get(row.outcome, ""))
+
+
+_STYLES: Final[Mapping[str, str]] = {"allow": "green", "deny": "red", "escalate": "yellow"}
 
 
 def _seen(reason: "ReasonView") -> tuple[str, str]:
@@ -247,7 +277,12 @@ def _seen(reason: "ReasonView") -> tuple[str, str]:
         return "missing", reason.missing
     if reason.observed is None and reason.bound is None:
         return reason.message, ""
-    return reason.observed or "", reason.bound or ""
+    return plain(reason.observed or ""), plain(reason.bound or "")
+
+
+def choices_table(rows: Iterable[Sequence[object]]) -> "RenderableType":
+    """Return which scheduler chose whom: packet, scheduler, chosen, score, runner-up, how many were eligible."""
+    return table(("PACKET", "SCHEDULER", "CHOSEN", "#SCORE", "RUNNER-UP", "#ELIGIBLE"), rows)
 
 
 def _blank(rows: Iterable[Sequence[object]]) -> Iterable[Sequence[object]]:
@@ -258,6 +293,6 @@ def _blank(rows: Iterable[Sequence[object]]) -> Iterable[Sequence[object]]:
 
 
 __all__ = [
-    "capability_text", "done", "entries_list", "entries_table", "member_facts", "members_table",
+    "capability_text", "choices_table", "done", "entries_list", "entries_table", "member_facts", "members_table",
     "packet_facts", "packets_table", "shown", "verdicts_table", "waits_for",
 ]  # fmt: skip

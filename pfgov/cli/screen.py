@@ -67,14 +67,22 @@ class Screen:
         """Print *result* as JSON if that was asked for, else *parts* for people."""
         if self.json:
             self.emit(result)
+        else:
+            self.tell(*parts)
+
+    def tell(self, *parts: "RenderableType") -> None:
+        """Print *parts* for people; with ``--json`` nothing.  No line ends in blanks."""
+        if self.json:
             return
         for part in parts:
-            self.out.print(part)
+            with self.out.capture() as captured:
+                self.out.print(part)
+            lines = captured.get().split("\n")
+            self.write("\n".join(line.rstrip() for line in lines))
 
-    def say(self, text: str, style: str = "") -> None:
-        """Print a line for people; with ``--json`` nothing."""
-        if not self.json:
-            self.out.print(text, style=style or None)
+    def write(self, text: str) -> None:
+        """Print *text* as it is."""
+        sys.stdout.write(text)
 
     @contextmanager
     def progress(self, what: str) -> "Generator[Step]":
@@ -125,21 +133,35 @@ def _plain(value: object) -> object:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None
 ) -> "RenderableType":
-    """Return a table; a column whose name begins with ``#`` is aligned to the right."""
+    """Return a table.
+
+    A column whose name begins with ``#`` is aligned to the right, and one that begins with ``!`` keeps its words whole
+    where there is any room.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for name in columns:
+    cells = [
+        [cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row] for row in rows
+    ]
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", show_edge=False)
+    for i, name in enumerate(columns):
+        column = [line for row in cells for cell in row[i : i + 1] for line in cell.split()]
+        least = max((line.cell_len for line in column), default=0)
         made.add_column(
-            name.removeprefix("#"),
+            name.lstrip("#!"),
             justify="right" if name.startswith("#") else "left",
             overflow="fold",
+            min_width=min(least, WHOLE_MAX) if name.startswith("!") else None,
         )
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row))
+    for row in cells:
+        made.add_row(*row)
     return made
+
+
+WHOLE_MAX: Final = 24
+"""The longest word that a column keeps whole."""
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> "RenderableType":
@@ -152,6 +174,14 @@ def facts(pairs: Iterable[tuple[str, object]]) -> "RenderableType":
         if value not in (None, "", [], {}, ()):
             grid.add_row(Text(name, style="dim"), Text(shown(value), overflow="fold"))
     return grid
+
+
+def indented(text: str, style: str = "") -> "RenderableType":
+    """Return *text* set in by three columns."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    return Padding(Text(text, style=style), (0, 0, 0, 3))
 
 
 def styled(text: str, style: str) -> "RenderableType":

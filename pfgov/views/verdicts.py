@@ -149,4 +149,16 @@ def _wish(reason: ReasonView) -> tuple[str, str | None]:
     if reason.rule == "pfgov:capacity":
         return f"more room: {reason.message}", None
     about = _SUBJECTS.get(reason.rule, f"{reason.rule} satisfied by")
-    return f"{about} {reason.bound}", reason.observed
+    return f"{about} {plain(reason.bound or '')}", plain(reason.observed or "")
+
+
+def plain(text: str) -> str:
+    """Return a value as CEL writes it, as people do: a list without brackets, a map's keys with their values.
+
+    >>> plain("[us-east]"), plain("[]"), plain("{planning: , routing: 1.2}"), plain("0.9")
+    ('us-east', 'none', 'planning, routing 1.2', '0.9')
+    """
+    if text[:1] + text[-1:] not in {"[]", "{}"}:
+        return text
+    parts = [part.replace(":", "", 1).strip() for part in text[1:-1].split(", ")]
+    return ", ".join(" ".join(part.split()) for part in parts) or "none"

@@ -15,7 +15,7 @@ from pfgov.cli.packet.group import packet
 from pfgov.cli.packet.move import packet_argument, report
 
 if TYPE_CHECKING:
-    from pfgov.records import Packet
+    from pfgov.cli.desk import Desk
 
 
 def as_owner(function: Function) -> Function:
@@ -35,28 +35,31 @@ def as_owner(function: Function) -> Function:
 
 
 def claim(
-    record: "Packet", member_id: str | None, incarnation: int | None, epoch: int | None
+    desk: "Desk", packet_id: str, member_id: str | None, incarnation: int | None, epoch: int | None
 ) -> dict[str, Any]:
     """Return who writes, as the border reads it; what is not said is what is true now.
 
     Raises:
         NotOwnerError: nobody owns the packet, and nobody was named.
+        NotFoundError: there is no such packet or member.
     """
     from pfgov.errors import NotOwnerError
 
+    record = desk.record(packet_id)
     last = record.holder or record.last_owner
-    who = member_id or record.owner
-    if who is None and last is not None:
-        who = last.member_id
-    if who is None:
+    if member_id is None and last is None:
         raise NotOwnerError(
-            f"nobody owns {record.packet_id}, which is {record.status}",
-            hint=f"see what it waits for: pfgov packet explain {record.packet_id}",
+            f"nobody owns {packet_id}, which is {record.status}",
+            hint=f"see what it waits for: pfgov packet explain {packet_id}",
         )
-    life = incarnation if incarnation is not None else (last.incarnation if last else 1)
+    if incarnation is None and last is not None and member_id in {None, last.member_id}:
+        incarnation = last.incarnation
+    elif incarnation is None and member_id is not None:
+        incarnation = desk.reader.member(member_id).incarnation
+    who = member_id or (last.member_id if last else "")
     return {
         "member_id": who,
-        "incarnation": life,
+        "incarnation": incarnation,
         "epoch": record.epoch if epoch is None else epoch,
     }
 
@@ -93,7 +96,7 @@ def checkpoint(
 
     body = {**read_tree(file), **given(step=step)}
     with acting(screen) as desk:
-        owner = claim(desk.record(packet_id), member_id, incarnation, epoch)
+        owner = claim(desk, packet_id, member_id, incarnation, epoch)
         wire = parse(Checkpoint, {**owner, "context_checkpoint": body})
         attached = desk.engine.attach(f"packet/{packet_id}", "context", wire.context_payload())
         action = wire.to_action(packet_id=packet_id, context=attached.commitment)
@@ -125,7 +128,7 @@ def complete(
     from pfgov.model import Completion, parse
 
     with acting(screen) as desk:
-        owner = claim(desk.record(packet_id), member_id, incarnation, epoch)
+        owner = claim(desk, packet_id, member_id, incarnation, epoch)
         done = desk.do(parse(Completion, owner).to_action(packet_id=packet_id))
         view = desk.packet(packet_id)
     return report(screen, view, done)
@@ -153,7 +156,7 @@ def fail(
     from pfgov.model import GivingUp, parse
 
     with acting(screen) as desk:
-        owner = claim(desk.record(packet_id), member_id, incarnation, epoch)
+        owner = claim(desk, packet_id, member_id, incarnation, epoch)
         done = desk.do(parse(GivingUp, {**owner, "reason": reason}).to_action(packet_id=packet_id))
         view = desk.packet(packet_id)
     return report(screen, view, done)

@@ -1,0 +1,33 @@
+"""``pfgov demo``: the whole main job in a temporary folder, told step by step."""
+
+from pathlib import Path
+
+import click
+
+from pfgov.cli.frame import Screen, Verb
+
+
+@click.command(
+    "demo",
+    cls=Verb,
+    examples=("pfgov demo", "pfgov demo --keep ./demo"),
+    then="make your own: pfgov init",
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Run in this new folder and keep it, to look around.",
+)
+@click.pass_obj
+def demo(screen: Screen, keep: Path | None) -> int:
+    """See the whole main job: policy, placement, failure, handoff, export, verification.
+
+    It runs on a clock of its own in a temporary folder and leaves nothing behind.
+    """
+    from pfgov.cli.demo.run import run
+
+    return run(screen, keep)
+
+
+__all__ = ["demo"]

@@ -1,0 +1,219 @@
+"""Playing the story, exporting and verifying it, tampering with the export, and summing up.
+
+Every number in the summary is counted from the ledger.  The exit status is 0 only if the export verified, the changed
+one did not, and replay regenerated every decision.
+"""
+
+import base64
+import json
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from pfgov.cli.demo.stage import Stage, Voice
+from pfgov.cli.demo.story import ACTS, FAR, FIRST, PACKET
+from pfgov.cli.ledger.export import Wanted, write
+from pfgov.cli.ledger.verify import examine
+from pfgov.cli.screen import Screen, facts, indented, styled
+from pfgov.clock import ManualClock
+from pfgov.engine.engine import Engine
+from pfgov.engine.reading import LedgerReader
+from pfgov.errors import StateConflictError
+from pfgov.model.times import to_microseconds
+from pfgov.storage.queries import EntryFilter
+from pfgov_ledger.conclusions import Question
+from pfgov_ledger.keys import Anchor, parse_anchor
+from pfgov_ledger.report import Report
+from pfgov_ledger.verdicts import Status
+
+START: Final = "2026-06-13T20:00:00Z"
+"""When the story begins: the moment at which the specification's packet was created."""
+
+ORIGIN: Final = "pfgov.example/demo"
+EXPORT: Final = "demo.lineage.jsonl"
+
+
+def run(screen: Screen, keep: Path | None) -> int:
+    """Play the story; return the exit status."""
+    voice = Voice(screen)
+    with _folder(keep) as folder:
+        ledger = folder / "ledger"
+        with _opened(ledger, voice) as stage:
+            for act in ACTS:
+                act(stage)
+        with LedgerReader(ledger) as reader:
+            anchor = parse_anchor((ledger / "anchor.txt").read_text())
+            path = _export(reader, folder, voice)
+            report = _verify(path, anchor, voice)
+            tampered = _tamper(path, reader, anchor, voice)
+            summary = _summary(reader, report, tampered)
+    _end(screen, summary, keep)
+    is_good = summary["verified"] and summary["replayed"] and summary["tampered"] is not None
+    return 0 if is_good else 1
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Generator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="pfgov-demo-") as name:
+            yield Path(name)
+        return
+    if keep.exists() and any(keep.iterdir()):
+        raise StateConflictError(
+            f"{keep} is not empty", code="demo.not_empty", hint="name a new folder with --keep"
+        )
+    keep.mkdir(parents=True, exist_ok=True)
+    yield keep
+
+
+@contextmanager
+def _opened(folder: Path, voice: Voice) -> Generator[Stage]:
+    """Create the ledger, and tell what it begins with."""
+    clock = ManualClock(to_microseconds(START))
+    voice.chapter(
+        "A ledger of its own",
+        "Keys for entries and checkpoints, an anchor for verifiers, the starter policies.",
+    )
+    voice.command("pfgov init")
+    with Engine.create(folder, ORIGIN, clock=clock) as engine:
+        stage = Stage(engine, clock, voice)
+        voice.entries(stage.desk.entries(0))
+        yield stage
+
+
+def _export(reader: LedgerReader, folder: Path, voice: Voice) -> Path:
+    path = folder / EXPORT
+    with path.open("wb") as file:
+        written = write(reader, Wanted(), file)
+    voice.chapter(
+        "Export, and verify offline",
+        f"{written.entries} entries, {written.attachments} payloads and the policies in force go into one file.",
+    )
+    voice.command("pfgov ledger export")
+    return path
+
+
+def _verify(path: Path, anchor: Anchor, voice: Voice) -> Report:
+    """Verify the export against the anchor, and run every command in it again."""
+    report = examine(path, anchor=anchor, question=Question("full"), replay=True)
+    voice.command(f"pfgov ledger verify {EXPORT} --key anchor.txt --full --replay")
+    voice.show(indented(report.to_text().rstrip("\n")))
+    return report
+
+
+def _tamper(
+    path: Path, reader: LedgerReader, anchor: Anchor, voice: Voice
+) -> dict[str, Any] | None:
+    """Change one byte of the export, and let the verifier name the entry."""
+    seq = next(
+        found.row.seq
+        for found in reader.lineage(f"packet/{PACKET}")
+        if found.event.type == "assignment_decision" and getattr(found.event, "owner", None)
+    )
+    changed = _one_byte_changed(path.read_bytes(), seq)
+    forged = path.with_name(f"forged-{path.name}")
+    forged.write_bytes(changed)
+    voice.chapter(
+        "One byte is changed",
+        f"In entry {seq} the export now says that {FAR} was chosen, not {FIRST}.",
+    )
+    voice.command(f"pfgov ledger verify {forged.name} --key anchor.txt --full")
+    report = examine(forged, anchor=anchor, question=Question("full"))
+    voice.show(*(indented(line, "red") for line in _failures(report)))
+    first = report.first_failure
+    if first is None:
+        return None
+    verdict = report.verdicts[first]
+    return {"code": verdict.code, "position": verdict.position}
+
+
+def _failures(report: Report) -> list[str]:
+    """Return the failed verdicts and the conclusion, in a line each."""
+    failed = [
+        f"{name:<13} {verdict.code} at {verdict.position}"
+        for name, verdict in report.verdicts.items()
+        if verdict.status is Status.FAIL
+    ]
+    return [*failed, report.to_text().rstrip("\n").rsplit("\n", 1)[-1]]
+
+
+def _one_byte_changed(raw: bytes, seq: int) -> bytes:
+    """Return the export with another owner in entry *seq*.
+
+    One digit of the owner's name becomes another.  They differ in their two lowest bits, which lie in one character of
+    the entry's base64: exactly one byte of the file changes.
+    """
+    lines = raw.split(b"\n")
+    for i, line in enumerate(lines):
+        if not line.startswith(b'{"e":"'):
+            continue
+        entry = base64.b64decode(json.loads(line)["e"])
+        if json.loads(entry)["seq"] == seq:
+            at = entry.index(FIRST.encode(), entry.index(b'"owner":')) + len(FIRST) - 1
+            forged = entry[:at] + FAR[-1].encode() + entry[at + 1 :]
+            lines[i] = line.replace(base64.b64encode(entry), base64.b64encode(forged))
+    return b"\n".join(lines)
+
+
+def _summary(
+    reader: LedgerReader, report: Report, tampered: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Count from the ledger what happened."""
+    events: list[Any] = [found.event for found in reader.entries(EntryFilter())]
+    decisions = [event for event in events if event.type == "assignment_decision"]
+    allowed = [event for event in decisions if event.outcome == "allowed"]
+    kinds = [event.type for event in events]
+    others = ("integrity", "authenticity", "completeness", "custody")
+    return {
+        "packets": kinds.count("packet_created"),
+        "members": kinds.count("member_registered"),
+        "assignments": len(allowed),
+        "denied": sum(event.outcome == "denied" for event in decisions)
+        + kinds.count("handoff_denied")
+        + kinds.count("registration_denied"),
+        "escalated": sum(event.outcome == "escalated" for event in decisions),
+        "reviews": kinds.count("review_recorded"),
+        "handoffs": kinds.count("handoff_completed")
+        + sum(event.source is not None for event in allowed),
+        "stale_writes_refused": kinds.count("write_refused"),
+        "completed": kinds.count("packet_completed"),
+        "ledger_entries": len(events),
+        "verified": all(report.verdicts[name].status is Status.PASS for name in others),
+        "tampered": tampered,
+        "replayed": report.verdicts["replay"].status is Status.PASS,
+    }
+
+
+def _end(screen: Screen, summary: dict[str, Any], keep: Path | None) -> None:
+    """Print the summary and what to try next."""
+    if screen.json:
+        screen.emit(summary)
+        return
+    tampered = summary["tampered"]
+    named = f"{tampered['code']} at entry {tampered['position']}" if tampered else "NOT FOUND"
+    shown = {**summary, "tampered": named}
+    screen.tell(
+        "",
+        styled("In sum", "bold"),
+        facts((f"   {name.replace('_', ' ')}", value) for name, value in shown.items()),
+        "",
+        styled("Try next", "bold"),
+        facts((f"   {command}", why) for command, why in _next(keep)),
+    )
+
+
+def _next(keep: Path | None) -> tuple[tuple[str, str], ...]:
+    if keep is None:
+        return (
+            ("pfgov demo --keep ./demo", "the same, and keep it"),
+            ("pfgov init", "begin your own"),
+            ("pfgov policy init ./policies", "write your own policies"),
+        )
+    at = f"pfgov --dir {keep / 'ledger'}"
+    return (
+        (f"{at} packet explain {PACKET}", "why it is where it is"),
+        (f"{at} ledger log", "the whole story"),
+        (f"{at} ledger verify --replay", "verify it yourself"),
+    )
