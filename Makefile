@@ -9,10 +9,10 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench clean
+.PHONY: help demo test check docs fuzz pyz bench bench-policy bench-scheduling clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
 
 # --- environments -------------------------------------------------------------------------
 # One stamp a group: run, then test, then check.  uv when it is present, else venv and pip.
@@ -52,8 +52,21 @@ check: $(VENV)/.check  ## format, lint, types, layers
 docs: $(VENV)/.test  ## write the generated pages and schemas anew
 	@$(BIN)/python docs/generate
 
+fuzz: $(VENV)/.test  ## search longer, from a new seed, for what breaks a property
+	@PFGOV_FUZZ=1 PFGOV_FUZZ_GROUPS=$${PFGOV_FUZZ_GROUPS:-2000} PFGOV_FUZZ_SEED=$${PFGOV_FUZZ_SEED:-$$(date +%s)} \
+	  $(BIN)/python -m pytest -q -n 2 tests/property $(ARGS)
+
+pyz: $(VENV)/.run  ## build the verifier as one file, dist/pfgov-verify.pyz
+	@mkdir -p dist && $(BIN)/python -m pfgov_ledger.build_pyz dist/pfgov-verify.pyz
+
 bench: $(VENV)/.test  ## the write path beside its physical limits, as ratios
 	@$(BIN)/python tests/bench/core.py
+
+bench-policy: $(VENV)/.test  ## decisions beside hand-written Python and other engines, as ratios
+	@$(BIN)/python tests/bench/policy.py
+
+bench-scheduling: $(VENV)/.test  ## schedulers beside each other, as ratios
+	@$(BIN)/python tests/bench/scheduling.py
 
 clean:  ## remove the environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov dist build

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pfgov import commands as c
@@ -108,7 +108,6 @@ members = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("wire", TO_ACTION, ids=lambda wire: wire.__name__)
 @given(tree=trees | st.dictionaries(st.sampled_from(NAMES), trees, max_size=8))
-@settings(max_examples=60, deadline=None)
 def test_any_tree_is_an_action_or_our_error(wire: type[model.Wire], tree: object) -> None:
     """Whatever JSON comes in, the border answers with an action that fits an entry, or with a PfgovError."""
     refused: PfgovError | None = None
@@ -126,7 +125,6 @@ def test_any_tree_is_an_action_or_our_error(wire: type[model.Wire], tree: object
 
 @given(st.binary(max_size=200))
 @example(b'{"a":1e5,"b":-0.0}')
-@settings(max_examples=300)
 def test_any_bytes_are_a_tree_or_our_error(raw: bytes) -> None:
     """Whatever bytes come in, the reader answers with a tree that it can write again, or with a PfgovError."""
     try:
@@ -137,7 +135,6 @@ def test_any_bytes_are_a_tree_or_our_error(raw: bytes) -> None:
 
 
 @given(trees)
-@settings(max_examples=300)
 def test_written_trees_read_back(tree: Any) -> None:
     """Writing is the inverse of reading, and one tree has one spelling."""
     try:
@@ -160,7 +157,6 @@ def test_the_reader_agrees_with_the_standard_one(tree: Any) -> None:
 
 
 @given(members)
-@settings(max_examples=200)
 def test_registrations_round_trip(tree: dict[str, Any]) -> None:
     """A registration that was read, written and read again is the same, and so is its action."""
     first = model.parse(model.MemberRegistration, tree)

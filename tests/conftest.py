@@ -1,0 +1,24 @@
+"""Settings for the whole suite: how long Hypothesis searches.
+
+``PFGOV_FUZZ=1`` (``make fuzz``) searches longer and from a new seed each time; otherwise a run is the same every time,
+so that a red build is about the change and not about luck.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "same",
+    deadline=None,  # a busy machine is not a failure
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "fuzz",
+    deadline=None,
+    max_examples=5_000,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+settings.load_profile("fuzz" if os.environ.get("PFGOV_FUZZ") else "same")
