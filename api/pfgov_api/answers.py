@@ -1,0 +1,110 @@
+"""How answers are built: receipts, what happened, pages of lists."""
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from pfgov import events as e
+from pfgov.engine import Receipt
+from pfgov.engine.reading import Recorded
+from pfgov.views import EntryView, entry_view, sentence
+from pfgov_api.operations import Answer, Call
+
+T = TypeVar("T")
+
+PAGE_DEFAULT: Final = 100
+PAGE_MAX: Final = 1_000
+
+
+def receipt_object(receipt: Receipt) -> dict[str, Any]:
+    """Return a receipt as ``pfgov-verify`` reads it: the entry's bytes and signature in base64, and its position."""
+    if not receipt.entries:
+        return {"position": None, "count": 0, "size": receipt.size}
+    return {
+        "entry": base64.b64encode(receipt.entry).decode(),
+        "signature": base64.b64encode(receipt.signature).decode(),
+        "position": receipt.position,
+        "count": receipt.count,
+        "size": receipt.size,
+    }
+
+
+def happened(receipt: Receipt) -> list[dict[str, Any]]:
+    """Return what the command led to, one line an entry."""
+    return [
+        {"position": row.seq, "type": row.type, "subject": row.subject, "says": sentence(event)}
+        for row, event in zip(receipt.entries, receipt.events, strict=True)
+    ]
+
+
+def show_entry(found: Recorded) -> EntryView:
+    """Return an entry as lists and streams show it."""
+    row = found.row
+    return entry_view(seq=row.seq, time=row.time, event=found.event, leaf=row.leaf, with_body=True)
+
+
+def result(receipt: Receipt) -> dict[str, Any]:
+    """Return where the command left its packet or member, as its own entries say.
+
+    Taken from the receipt alone, so that the same request with the same idempotency key has the same answer.
+    """
+    found: dict[str, Any] = {}
+    for event in receipt.events:
+        for name in ("packet_id", "member_id", "incarnation", "epoch", "outcome", "digest"):
+            value = getattr(event, name, None)
+            if value is not None:
+                found[name] = value
+        owner = getattr(event, "owner", None)
+        if isinstance(owner, e.Owner):
+            ended = isinstance(
+                event, e.OwnershipRevoked | e.PacketRequeued | e.PacketCompleted | e.PacketFailed
+            )
+            found["owner"] = None if ended else owner.member_id
+        if isinstance(event, e.HandoffStarted):
+            found["target"], found["handoff"] = event.target.member_id, _position(receipt, event)
+    return found
+
+
+def _position(receipt: Receipt, wanted: e.Event) -> int:
+    return next(
+        row.seq
+        for row, event in zip(receipt.entries, receipt.events, strict=True)
+        if event is wanted
+    )
+
+
+async def recorded(call: Call, receipt: Receipt, *, status: int = 200) -> Answer:
+    """Return the answer to a command."""
+    body: dict[str, Any] = {
+        "receipt": receipt_object(receipt),
+        "events": happened(receipt),
+        "result": result(receipt),
+    }
+    if call.query.get("receipt") == "proof" and receipt.entries:
+        from pfgov_api.proofs import proof_of
+
+        body["receipt"]["proof"] = proof_of(call.service, receipt.position).decode()
+    headers = {"Idempotent-Replayed": "true"} if receipt.replayed else {}
+    return Answer(body, status=status, headers=headers)
+
+
+def page(
+    call: Call, items: Sequence[T], show: Callable[[T], Any], cursor: Callable[[T], str], limit: int
+) -> Answer:
+    """Return a page of at most *limit* of *items* (fetch one more than that), with a ``Link`` to the next."""
+    shown = items[:limit]
+    body: dict[str, Any] = {"items": [show(item) for item in shown]}
+    headers: dict[str, str] = {}
+    if len(items) > limit:
+        following = cursor(shown[-1])
+        body["next"] = following
+        others = "".join(
+            f"&{name}={value}" for name, value in call.query.items() if name not in {"after"}
+        )
+        headers["Link"] = f'<{call.url}?after={following}{others}>; rel="next"'
+    return Answer(body, headers=headers)
+
+
+def limit_of(call: Call) -> int:
+    """Return the page size that was asked for."""
+    return call.number("limit", PAGE_DEFAULT, least=1, most=PAGE_MAX)

@@ -1,0 +1,58 @@
+"""The ASGI application: Litestar, with one handler for each operation and nothing of its own making on the outside."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+
+from pfgov.errors import NotFoundError, PfgovError
+from pfgov_api.problems import HttpError
+from pfgov_api.routes import OPERATIONS
+from pfgov_api.service import Service
+from pfgov_api.shell import handler_of, refusal
+
+
+def create_app(service: Service) -> Litestar:
+    """Return the application over *service*, which starts and stops with it."""
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.stop()
+
+    def outside(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        """Turn what Litestar itself refuses into a problem."""
+        found: PfgovError
+        path = str(request.url.path)[:200]
+        if isinstance(error, NotFoundException):
+            found = NotFoundError(
+                f"there is nothing at {path}", code="http.not_found", hint="see /api/docs"
+            )
+        elif isinstance(error, MethodNotAllowedException):
+            found = HttpError(
+                f"{request.method} is not possible at {path}",
+                code="http.method_not_allowed",
+                hint="see /api/docs",
+            )
+        else:
+            found = HttpError("the request cannot be understood")
+        response = refusal(found, service.draw_id())
+        if isinstance(error, HTTPException) and error.headers:
+            response.headers.update(
+                {k: v for k, v in error.headers.items() if k.lower() == "allow"}
+            )
+        return response
+
+    return Litestar(
+        route_handlers=[handler_of(operation, service) for operation in OPERATIONS],
+        lifespan=[lifespan],
+        exception_handlers={HTTPException: outside},
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )

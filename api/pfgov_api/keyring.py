@@ -1,0 +1,185 @@
+"""API keys: drawn once, shown once, kept as hashes, each with the scopes it grants.
+
+A key is ``pfgov_ID_SECRET`` with 256 random bits of secret; the file holds SHA-256 digests, which for such secrets
+need no slow hash.  Without any key the server is for this machine only: it listens on loopback and everybody there is
+the local operator.  The file is read again when it changes, so that a revocation holds at once.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from pfgov.commands import LOCAL_OPERATOR, RIGHTS, Principal
+from pfgov.errors import InvalidError, NotFoundError, StoreUnavailableError
+from pfgov_api.problems import UnauthenticatedError
+
+FILE: Final = "api-keys.json"
+KEYS_MAX: Final = 1_000
+SCOPES: Final = frozenset(RIGHTS) - {"engine"}
+_SECRET_BYTES: Final = 32
+_ID_BYTES: Final = 5
+
+
+class KeyRecord(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A key as the file keeps it.  Times in microseconds."""
+
+    id: str
+    digest: str
+    scopes: tuple[str, ...]
+    created_at: int
+    name: str = ""
+    revoked_at: int | None = None
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    keys: list[KeyRecord]
+
+
+@dataclass(slots=True)
+class KeyRing:
+    """The keys of one ledger's folder."""
+
+    path: Path
+    _stamp: tuple[int, int] | None = None
+    _records: tuple[KeyRecord, ...] = ()
+
+    def records(self) -> tuple[KeyRecord, ...]:
+        """Return every key, revoked ones too.
+
+        Raises:
+            StoreUnavailableError: the file cannot be read or is damaged: nobody gets in.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            self._stamp, self._records = None, ()
+            return ()
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        stamp = (found.st_mtime_ns, found.st_size)
+        if stamp != self._stamp:
+            try:
+                self._records = tuple(msgspec.json.decode(self.path.read_bytes(), type=_File).keys)
+            except (OSError, msgspec.DecodeError) as error:
+                raise _unreadable(self.path, error) from error
+            self._stamp = stamp
+        return self._records
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no key was ever made, so that everybody on this machine is the operator."""
+        return not self.records()
+
+    def create(
+        self,
+        scopes: tuple[str, ...],
+        *,
+        now: int,
+        draw: Callable[[int], bytes] = os.urandom,
+        name: str = "",
+    ) -> tuple[KeyRecord, str]:
+        """Make a key; return its record and the key itself, which is not kept.
+
+        Raises:
+            InvalidError: an unknown scope, or none.
+        """
+        for scope in scopes:
+            if scope not in SCOPES and not scope.startswith("member:"):
+                raise InvalidError(
+                    f"{scope!r} is not a scope",
+                    hint=f"scopes: {', '.join(sorted(SCOPES))}, member:ID",
+                )
+        if not scopes or len(self.records()) >= KEYS_MAX:
+            raise InvalidError(
+                "a key needs at least one scope"
+                if not scopes
+                else f"there are {KEYS_MAX} keys already"
+            )
+        identity = _text(draw(_ID_BYTES))
+        secret = _text(draw(_SECRET_BYTES))
+        key = f"pfgov_{identity}_{secret}"
+        record = KeyRecord(
+            identity, hashlib.sha256(key.encode()).hexdigest(), tuple(sorted(scopes)), now, name
+        )
+        self._write([*self.records(), record])
+        return record, key
+
+    def revoke(self, identity: str, *, now: int) -> KeyRecord:
+        """End a key.
+
+        Raises:
+            NotFoundError: there is none of that id.
+        """
+        records = list(self.records())
+        for index, record in enumerate(records):
+            if record.id == identity:
+                if record.revoked_at is None:
+                    records[index] = msgspec.structs.replace(record, revoked_at=now)
+                    self._write(records)
+                return records[index]
+        raise NotFoundError(
+            f"there is no key {identity}", code="key.not_found", hint="see them: pfgov key list"
+        )
+
+    def _write(self, records: list[KeyRecord]) -> None:
+        draft = self.path.with_suffix(".tmp")
+        try:
+            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "wb") as out:
+                out.write(msgspec.json.format(msgspec.json.encode(_File(records))))
+                out.flush()
+                os.fsync(out.fileno())
+            draft.replace(self.path)
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        self._stamp = None
+
+    def principal(self, authorization: str | None) -> Principal:
+        """Return who sends this ``Authorization`` header.
+
+        Raises:
+            UnauthenticatedError: keys exist and this is none of them, or a revoked one.
+        """
+        records = self.records()
+        if not records:
+            return LOCAL_OPERATOR
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not key:
+            raise UnauthenticatedError(
+                "a key is needed", hint="send: Authorization: Bearer pfgov_..."
+            )
+        digest = hashlib.sha256(key.strip().encode(errors="replace")).hexdigest()
+        for record in records:
+            if hmac.compare_digest(record.digest, digest):
+                if record.revoked_at is not None:
+                    raise UnauthenticatedError("that key was revoked", hint="ask for a new one")
+                return Principal(id=_principal_id(record), rights=record.scopes)
+        raise UnauthenticatedError(
+            "that is not a key of this server", hint="see the keys: pfgov key list"
+        )
+
+
+def _principal_id(record: KeyRecord) -> str:
+    """Return the pseudonymous id that entries name: the member, where the key is only a member's."""
+    if len(record.scopes) == 1 and record.scopes[0].startswith("member:"):
+        return record.scopes[0].removeprefix("member:")
+    return f"key:{record.id}"
+
+
+def _text(raw: bytes) -> str:
+    return base64.b32encode(raw).decode().rstrip("=").lower()
+
+
+def _unreadable(path: Path, error: Exception) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"the keys in {path} cannot be read or written ({type(error).__name__})",
+        code="key.file",
+        hint="nobody is let in until the file is mended",
+    )

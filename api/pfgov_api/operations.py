@@ -1,0 +1,155 @@
+"""What the API is made of: operations as data, the call that one receives, the answer that it gives.
+
+Every route is one :class:`Operation` in one of the tables under :mod:`pfgov_api.routes`.  From the same tables come
+the Litestar handlers, the OpenAPI document, the authorisation matrix of the tests and the reference page, so that none
+of them can forget a route.  This module does not know HTTP's details: :mod:`pfgov_api.shell` does.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pfgov.commands import Principal
+from pfgov.model import Wire
+
+if TYPE_CHECKING:
+    from pfgov_api.service import Service
+
+Method = Literal["GET", "POST", "PATCH"]
+
+ANYONE: Final = "anyone"
+"""Access without a key: health, the OpenAPI document, the public key."""
+
+MEMBER: Final = "member"
+"""Access for any key that acts for a member; which member is checked where the command is decided."""
+
+READERS: Final = frozenset(
+    {"auditor", "operator", "admin", "reviewer", "assessor", "submitter", MEMBER}
+)
+"""Who may read members, packets and the ledger's public parts."""
+
+AUDITORS: Final = frozenset({"auditor", "operator", "admin"})
+"""Who may read whole histories."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter: its JSON Schema and what it means."""
+
+    name: str
+    schema: Mapping[str, Any]
+    about: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, read and checked as far as can be without knowing the operation."""
+
+    service: "Service"
+    principal: Principal
+    request_id: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Any
+    raw: bytes
+    headers: Mapping[str, str]
+    url: str
+
+    def number(self, name: str, default: int, *, most: int, least: int = 0) -> int:
+        """Return a whole query parameter within bounds.
+
+        Raises:
+            InvalidError: it is not a whole number in ``least..most``.
+        """
+        from pfgov.errors import InvalidError
+
+        text = self.query.get(name)
+        if text is None:
+            return default
+        if (
+            not text.isascii()
+            or not text.isdigit()
+            or len(text) > 16
+            or not least <= int(text) <= most
+        ):
+            raise InvalidError(
+                f"{name} is {text[:32]!r}, not a whole number in {least}..{most}",
+                pointer=f"/query/{name}",
+            )
+        return int(text)
+
+    def flag(self, name: str) -> bool:
+        """Return a query parameter that is ``true`` or ``false``, false when absent.
+
+        Raises:
+            InvalidError: it is neither.
+        """
+        from pfgov.errors import InvalidError
+
+        text = self.query.get(name, "false")
+        if text not in {"true", "false"}:
+            raise InvalidError(
+                f"{name} is {text[:32]!r}, not true or false", pointer=f"/query/{name}"
+            )
+        return text == "true"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation says: a JSON value, bytes of a media type, or a stream of them."""
+
+    body: Any = None
+    status: int = 200
+    media_type: str = "application/json"
+    raw: bytes | None = None
+    stream: AsyncIterator[bytes] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route.
+
+    Attributes:
+        name: The operation's id in the OpenAPI document.
+        method: The HTTP method; GET answers HEAD as well.
+        path: With parameters in braces.
+        access: The rights of which one is needed, or :data:`ANYONE`.
+        about: One line for the reference.
+        handler: What it does.
+        body: The wire model of its JSON body, for POST and PATCH.
+        status: The status of success.
+        answer: The name of the answer's schema in :mod:`pfgov_api.schemas`.
+        parameters: Its query parameters.
+        tag: The heading under which the reference shows it.
+        raises: Statuses of problems besides those that every operation may give.
+        writes: Whether it may change the ledger.
+        idempotent: Whether it takes an ``Idempotency-Key``.
+        media_type: Of its answer.
+    """
+
+    name: str
+    method: Method
+    path: str
+    access: frozenset[str] | str
+    about: str
+    handler: Handler
+    answer: str = "Object"
+    body: type[Wire] | None = None
+    status: int = 200
+    parameters: tuple[Parameter, ...] = ()
+    tag: str = "operations"
+    raises: tuple[int, ...] = ()
+    writes: bool = False
+    body_optional: bool = False
+    media_type: str = "application/json"
+
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        """The names in braces."""
+        parts = self.path.split("{")[1:]
+        return tuple(part.partition("}")[0] for part in parts)

@@ -1,0 +1,42 @@
+"""Proofs from the committed tree: C2SP tlog-proofs of entries, and consistency between two sizes."""
+
+import base64
+
+from pfgov.engine.writer import StoredNodes
+from pfgov.errors import InvalidError, NotFoundError
+from pfgov_api.service import Service
+from pfgov_ledger import merkle, proof, receipt
+
+
+def proof_of(service: Service, position: int) -> bytes:
+    """Return the C2SP tlog-proof of the entry at *position* against the newest checkpoint.
+
+    Raises:
+        NotFoundError: there is no such entry yet.
+    """
+    with service.reader.snapshot() as queries:
+        row, latest = queries.entry(position), queries.checkpoint()
+        if row is None or latest is None or position >= latest[0]:
+            raise NotFoundError(f"there is no entry {position}", code="entry.not_found")
+        extra = receipt.write_extra(row.raw, row.signature)
+        made = proof.make(StoredNodes(queries), position, latest[1], extra=extra)
+    return proof.write(made)
+
+
+def consistency(service: Service, old: int) -> dict[str, object]:
+    """Return the RFC 6962 consistency proof from *old* entries to the newest checkpoint.
+
+    Raises:
+        InvalidError: *old* is larger than the ledger.
+    """
+    with service.reader.snapshot() as queries:
+        latest = queries.checkpoint()
+        if latest is None or old > latest[0]:
+            raise InvalidError(f"the ledger has fewer than {old} entries", pointer="/query/from")
+        hashes = merkle.consistency_proof(StoredNodes(queries), old, latest[0]) if old else []
+    return {
+        "from": old,
+        "to": latest[0],
+        "hashes": [base64.b64encode(one).decode() for one in hashes],
+        "checkpoint": latest[1].decode(),
+    }

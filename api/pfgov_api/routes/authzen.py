@@ -1,0 +1,170 @@
+"""AuthZEN 1.0: evaluation, evaluations and subject search on the same evaluator as everything else.
+
+A subject of type ``member`` asks for an action (``assign``, ``handoff``, ``accept``, ``retain``; ``own`` is whichever
+fits) on a resource of type ``packet``.  Evaluations are recorded like decisions; a search never is (OpenID AuthZEN
+Authorization API 1.0).
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from pfgov import commands as c
+from pfgov import events as e
+from pfgov.errors import InvalidError, NotFoundError
+from pfgov.model import Wire
+from pfgov_api.operations import ANYONE, READERS, Answer, Call, Operation
+from pfgov_api.routes.decisions import Discovery, search
+
+EVALUATIONS_MAX = 100
+_ASKS = frozenset({"operator", "submitter"})
+_Id = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class Entity(Wire):
+    """A subject or a resource."""
+
+    type: _Id
+    id: _Id
+    properties: dict[str, Any] = Field(default={})
+
+
+class SubjectKind(Wire):
+    """The subjects that a search looks for."""
+
+    type: _Id
+    id: str | None = None
+    properties: dict[str, Any] = Field(default={})
+
+
+class ActionName(Wire):
+    """An action."""
+
+    name: _Id
+    properties: dict[str, Any] = Field(default={})
+
+
+class Evaluation(Wire):
+    """May this subject do this to that resource?"""
+
+    subject: Entity
+    action: ActionName
+    resource: Entity
+    context: dict[str, Any] = Field(default={})
+
+
+class PartialEvaluation(Wire):
+    """One of several questions; what it leaves out is taken from the whole."""
+
+    subject: Entity | None = None
+    action: ActionName | None = None
+    resource: Entity | None = None
+    context: dict[str, Any] | None = None
+
+
+class EvaluationOptions(Wire):
+    """How several questions are answered."""
+
+    evaluations_semantic: Literal["execute_all", "deny_on_first_deny", "permit_on_first_permit"] = "execute_all"
+
+
+class Evaluations(PartialEvaluation):
+    """Several questions at once."""
+
+    evaluations: Annotated[tuple[PartialEvaluation, ...], Field(max_length=EVALUATIONS_MAX)] = ()
+    options: EvaluationOptions = EvaluationOptions()
+
+
+class SubjectSearch(Wire):
+    """Which members may do this to that packet?"""
+
+    subject: SubjectKind
+    action: ActionName
+    resource: Entity
+    context: dict[str, Any] = Field(default={})
+
+
+_POINTS: dict[str, Any] = {"own": None, "assign": "assign", "handoff": "handoff", "accept": "accept", "retain":
+"retain"}
+
+
+async def _answer(call: Call, subject: Entity, action: ActionName, resource: Entity) -> dict[str, Any]:
+    if subject.type != "member" or resource.type != "packet":
+        return _no("the subject must be of type member and the resource of type packet")
+    if action.name not in _POINTS:
+        return _no(f"actions are {', '.join(_POINTS)}")
+    asked = c.EvaluateDecision(packet_id=resource.id, member_id=subject.id, point=_POINTS[action.name])
+    try:
+        receipt = await call.service.submit(asked, principal=call.principal, request_id=call.request_id)
+    except NotFoundError as error:
+        return _no(error.message)
+    event = receipt.events[0]
+    if not isinstance(event, e.DecisionEvaluated):
+        raise AssertionError(event.type)
+    context = {"reasons": list(event.reasons), "position": receipt.position, "outcome": event.outcome}
+    return {"decision": event.outcome == "allowed", "context": context}
+
+
+def _no(why: str) -> dict[str, Any]:
+    return {"decision": False, "context": {"reasons": [why]}}
+
+
+async def _evaluation(call: Call) -> Answer:
+    body: Evaluation = call.body
+    return Answer(await _answer(call, body.subject, body.action, body.resource))
+
+
+async def _evaluations(call: Call) -> Answer:
+    body: Evaluations = call.body
+    semantic = body.options.evaluations_semantic
+    answers: list[dict[str, Any]] = []
+    if not body.evaluations:
+        if body.subject is None or body.action is None or body.resource is None:
+            raise InvalidError("subject, action and resource are required", pointer="")
+        return Answer(await _answer(call, body.subject, body.action, body.resource))
+    for one in body.evaluations:
+        subject, action, resource = one.subject or body.subject, one.action or body.action, one.resource or
+        body.resource if subject is None or action is None or resource is None:
+            answers.append(_no("subject, action and resource are required"))
+        else:
+            answers.append(await _answer(call, subject, action, resource))
+        decided = answers[-1]["decision"]
+        if (semantic == "deny_on_first_deny" and not decided) or (semantic == "permit_on_first_permit" and decided):
+            break
+    return Answer({"evaluations": answers})
+
+
+async def _search(call: Call) -> Answer:
+    body: SubjectSearch = call.body
+    if body.subject.type != "member" or body.resource.type != "packet":
+        return Answer({"results": []})
+    told = search(call, Discovery(packet_id=body.resource.id))
+    rows = told.get("members", [])
+    return Answer({"results": [{"type": "member", "id": row.member_id} for row in rows if row.outcome == "allow"]})
+
+
+async def _configuration(call: Call) -> Answer:
+    host = call.headers.get("host", "localhost")
+    base = f"http://{host}"
+    return Answer(
+        {
+            "policy_decision_point": base,
+            "access_evaluation_endpoint": f"{base}/access/v1/evaluation",
+            "access_evaluations_endpoint": f"{base}/access/v1/evaluations",
+            "search_subject_endpoint": f"{base}/access/v1/search/subject",
+        }
+    )
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("authzen_evaluation", "POST", "/access/v1/evaluation", _ASKS, "AuthZEN: one question.", _evaluation,
+              "AuthzenDecision", body=Evaluation, tag="authzen", writes=True),
+    Operation("authzen_evaluations", "POST", "/access/v1/evaluations", _ASKS, "AuthZEN: several questions.",
+    _evaluations,
+              "Object", body=Evaluations, tag="authzen", writes=True),
+    Operation("authzen_search_subject", "POST", "/access/v1/search/subject", READERS, "AuthZEN: which members may.",
+    _search,
+              "AuthzenSubjects", body=SubjectSearch, tag="authzen", raises=(404, 409)),
+    Operation("authzen_configuration", "GET", "/.well-known/authzen-configuration", ANYONE, "AuthZEN: where to ask.",
+              _configuration, "Object", tag="authzen"),
+)  # fmt: skip

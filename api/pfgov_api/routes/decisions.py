@@ -1,0 +1,211 @@
+"""Decisions: may this member own this packet, who could, and why it was decided as it was."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from pfgov import commands as c
+from pfgov import events as e
+from pfgov import model
+from pfgov.decide import Decided
+from pfgov.engine.reading import Recorded
+from pfgov.errors import InvalidError, NotFoundError
+from pfgov.model import Wire
+from pfgov.storage.queries import EntryFilter
+from pfgov.views import nearest_miss, read_table
+from pfgov_api.answers import happened, limit_of, page, receipt_object, show_entry
+from pfgov_api.operations import READERS, Answer, Call, Operation, Parameter
+from pfgov_api.routes.common import LIMIT, RECEIPT, run
+
+BATCH_MAX = 100
+_ASKS = frozenset({"operator", "submitter"})
+_DECISIONS = (
+    "assignment_decision", "handoff_started", "handoff_completed", "handoff_denied", "handoff_escalated",
+    "decision_evaluated",
+)  # fmt: skip
+
+
+class DecisionBatch(Wire):
+    """Several questions at once, answered in order."""
+
+    decisions: Annotated[tuple[model.DecisionRequest, ...], Field(min_length=1, max_length=BATCH_MAX)]
+
+
+class Discovery(Wire):
+    """Who could own this packet: one that exists, or one that might be submitted."""
+
+    packet_id: str | None = None
+    packet: model.FlightPacket | None = None
+
+
+async def _decide(call: Call) -> Answer:
+    body: model.DecisionRequest = call.body
+    if call.flag("dry_run"):
+        decided = call.service.engine.rehearse(body.to_action(), principal=call.principal)
+        return Answer(_told(decided.events, decided.tables))
+    receipt = await run(call, body.to_action())
+    told = _told(receipt.events, _tables(call, receipt.events))
+    headers = {"Idempotent-Replayed": "true"} if receipt.replayed else {}
+    answer = {**told, "receipt": receipt_object(receipt), "events": happened(receipt)}
+    return Answer(answer, headers=headers)
+
+
+async def _batch(call: Call) -> Answer:
+    body: DecisionBatch = call.body
+    dry = call.flag("dry_run")
+    answers: list[dict[str, Any]] = []
+    for asked in body.decisions:
+        if dry:
+            decided = call.service.engine.rehearse(asked.to_action(), principal=call.principal)
+            answers.append(_told(decided.events, decided.tables))
+        else:
+            receipt = await call.service.submit(
+                asked.to_action(), principal=call.principal, request_id=call.request_id
+            )
+            answers.append({**_told(receipt.events, {}), "receipt": receipt_object(receipt)})
+    return Answer({"decisions": answers})
+
+
+def _tables(call: Call, events: tuple[e.Event, ...]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for event in events:
+        decision = getattr(event, "decision", None)
+        if isinstance(decision, e.Decision):
+            table = call.service.reader.verdict_table(decision.table)
+            if table is not None:
+                found[decision.table] = table
+    return found
+
+
+def _told(events: Any, tables: Any) -> dict[str, Any]:
+    """Return what the last decision among *events* says, with every member's reasons where the table is at hand."""
+    for event in reversed(tuple(events)):
+        decision = getattr(event, "decision", None)
+        if not isinstance(decision, e.Decision):
+            continue
+        outcome = getattr(event, "outcome", "allowed")
+        owner = getattr(event, "owner", None)
+        told: dict[str, Any] = {
+            "outcome": outcome,
+            "allowed": outcome == "allowed",
+            "member_id": getattr(event, "member_id", None) or (owner.member_id if owner else None),
+            "point": decision.point,
+            "policy": decision.policy,
+            "considered": decision.considered,
+            "eligible": decision.eligible,
+            "rejected": dict(decision.rejected),
+            "table": decision.table,
+        }
+        if decision.table in tables:
+            rows = read_table(tables[decision.table], digest=decision.table)
+            told["members"] = rows
+            told["nearest_miss"] = nearest_miss(rows)
+        return told
+    raise NotFoundError("there is no decision in this entry", code="decision.not_found")
+
+
+async def _discover(call: Call) -> Answer:
+    body: Discovery = call.body
+    if (body.packet_id is None) == (body.packet is None):
+        raise InvalidError("give packet_id or packet, one of them", pointer="")
+    return Answer(search(call, body))
+
+
+def search(call: Call, body: Discovery) -> dict[str, Any]:
+    """Return who could own a packet, and why not each other member; nothing is recorded.
+
+    Raises:
+        PfgovError: there is no such packet, or it could not be submitted.
+    """
+    action: c.Action
+    if body.packet is not None:
+        packet_id = body.packet.packet_id or call.service.draw_id()
+        context = c.Commitment(digest="0" * 64, size=0) if body.packet.context_checkpoint else None
+        action = body.packet.to_action(packet_id=packet_id, context=context)
+    else:
+        packet = call.service.reader.packet(body.packet_id or "")
+        action = (
+            c.HandOff(packet_id=packet.packet_id)
+            if packet.owner is not None
+            else c.PlacePacket(packet_id=packet.packet_id)
+        )
+    decided: Decided = call.service.engine.rehearse(action, principal=c.LOCAL_OPERATOR)
+    return _told(decided.events, decided.tables)
+
+
+async def _show(call: Call) -> Answer:
+    text = call.path["seq"]
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise InvalidError(f"{text[:32]!r} is not a position", pointer="/path/seq")
+    found = call.service.reader.entry(int(text))
+    told = _told((found.event,), _tables(call, (found.event,)))
+    return Answer({**told, "entry": show_entry(found)})
+
+
+async def _list(call: Call) -> Answer:
+    limit = limit_of(call)
+    outcome, member, packet, rule = (call.query.get(n) for n in ("outcome", "member", "packet", "rule"))
+    after = call.number("after", -1, most=2**53 - 1) if "after" in call.query else -1
+
+    def wanted(found: Recorded) -> bool:
+        event: Any = found.event
+        owner = getattr(event, "owner", None) or getattr(event, "target", None)
+        names = {name for name, _ in event.decision.rejected}
+        return (
+            (outcome is None or getattr(event, "outcome", "allowed") == outcome)
+            and (member is None or member in {getattr(event, "member_id", None), getattr(owner, "member_id", None)})
+            and (rule is None or rule in names)
+        )
+
+    shown: list[Recorded] = []
+    position = after + 1
+    while len(shown) <= limit:
+        batch = call.service.reader.entries(
+            EntryFilter(
+                start=position, types=_DECISIONS, subject=f"packet/{packet}" if packet else None, limit=500
+            )
+        )
+        shown += filter(wanted, batch)
+        if len(batch) < 500:
+            break
+        position = batch[-1].row.seq + 1
+    return page(call, shown[: limit + 1], show_entry, lambda r: str(r.row.seq), limit)
+
+
+_ID = {"type": "string", "maxLength": 128}
+_FLAG = {"type": "string", "enum": ["true", "false"]}
+_DRY = Parameter("dry_run", _FLAG, "answer, but record nothing")
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "evaluate_decision", "POST", "/api/decisions", _ASKS, "May this member own this packet? Recorded, nothing
+        moves.", _decide, "DecisionAnswer", body=model.DecisionRequest, parameters=(_DRY, RECEIPT), tag="decisions",
+        raises=(404,), writes=True,
+    ),
+    Operation(
+        "evaluate_decisions", "POST", "/api/decisions/batch", _ASKS, "Several such questions, answered in order.",
+        _batch, "DecisionAnswers", body=DecisionBatch, parameters=(_DRY,), tag="decisions", raises=(404,), writes=True,
+    ),
+    Operation(
+        "list_decisions", "GET", "/api/decisions", READERS, "Past decisions, oldest first.", _list, "EntryPage",
+        parameters=(
+            Parameter("outcome", {"type": "string", "enum": ["allowed", "denied", "escalated", "no_candidate",
+                                                             "no_capacity"]}, "only with this outcome"),
+            Parameter("member", _ID, "only about this member"),
+            Parameter("packet", _ID, "only about this packet"),
+            Parameter("rule", {"type": "string", "maxLength": 300}, "only where this rule kept somebody out"),
+            Parameter("after", {"type": "integer", "minimum": 0}, "the `next` of the page before"),
+            LIMIT,
+        ),
+        tag="decisions",
+    ),
+    Operation(
+        "explain_decision", "GET", "/api/decisions/{seq}", READERS,
+        "Why a past decision came out as it did: every member, each failing rule with observed value and bound.", _show,
+        "DecisionAnswer", tag="decisions", raises=(404,),
+    ),
+    Operation(
+        "discover", "POST", "/api/discover", READERS, "Who could own a packet, and why not each other member.",
+        _discover, "DecisionAnswer", body=Discovery, tag="discovery", raises=(404, 409),
+    ),
+)  # fmt: skip

@@ -1,0 +1,162 @@
+"""The ledger: entries, checkpoints, proofs, exports, events."""
+
+import base64
+from typing import Any
+
+from pfgov.errors import InvalidError, NotFoundError
+from pfgov.events import EVENTS
+from pfgov.model.times import to_microseconds
+from pfgov.storage.queries import EntryFilter
+from pfgov_api.answers import limit_of, page, show_entry
+from pfgov_api.operations import (
+    ANYONE,
+    AUDITORS,
+    MEMBER,
+    READERS,
+    Answer,
+    Call,
+    Operation,
+    Parameter,
+)
+from pfgov_api.proofs import consistency, proof_of
+from pfgov_api.routes.common import FRESH, LIMIT
+from pfgov_api.streams import events, export_stream
+
+_TEXT = {"type": "string", "maxLength": 200}
+_MOMENT = {"type": "string", "format": "date-time"}
+
+
+def _seq(call: Call) -> int:
+    text = call.path["seq"]
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise InvalidError(f"{text[:32]!r} is not a position", pointer="/path/seq")
+    return int(text)
+
+
+def _moment(call: Call, name: str) -> int | None:
+    text = call.query.get(name)
+    if text is None:
+        return None
+    return to_microseconds(text)
+
+
+async def _entries(call: Call) -> Answer:
+    limit = limit_of(call)
+    kind = call.query.get("type")
+    if kind is not None and kind not in EVENTS:
+        raise InvalidError(
+            f"{kind[:64]!r} is not a type of entry",
+            hint="types: /api/openapi.json",
+            pointer="/query/type",
+        )
+    after = call.number("after", -1, most=2**53 - 1) if "after" in call.query else -1
+    wanted = EntryFilter(
+        start=after + 1,
+        subject=call.query.get("subject"),
+        types=(kind,) if kind else (),
+        since=_moment(call, "since"),
+        until=_moment(call, "until"),
+        limit=limit + 1,
+    )
+    return page(
+        call, call.service.reader.entries(wanted), show_entry, lambda r: str(r.row.seq), limit
+    )
+
+
+async def _entry(call: Call) -> Answer:
+    found = call.service.reader.entry(_seq(call))
+    return Answer(
+        {
+            "entry": base64.b64encode(found.row.raw).decode(),
+            "signature": base64.b64encode(found.row.signature).decode(),
+            "position": found.row.seq,
+            "shown": show_entry(found),
+        }
+    )
+
+
+async def _checkpoint(call: Call) -> Answer:
+    return Answer(raw=call.service.reader.head().note, media_type="text/plain; charset=utf-8")
+
+
+async def _proof(call: Call) -> Answer:
+    return Answer(raw=proof_of(call.service, _seq(call)), media_type="text/plain; charset=utf-8")
+
+
+async def _consistency(call: Call) -> Answer:
+    if "from" not in call.query:
+        raise InvalidError("from is required: the size that you know", pointer="/query/from")
+    return Answer(consistency(call.service, call.number("from", 0, most=2**53 - 1)))
+
+
+async def _export(call: Call) -> Answer:
+    start = call.number("start", 0, most=2**53 - 1)
+    stop = call.number("stop", 0, most=2**53 - 1) if "stop" in call.query else None
+    return await export_stream(call, subject=call.query.get("subject"), start=start, stop=stop)
+
+
+async def _key(call: Call) -> Answer:
+    return Answer(raw=call.service.anchor.encode(), media_type="text/plain; charset=utf-8")
+
+
+async def _missing(_: Call) -> Answer:
+    raise NotFoundError("there is nothing here", code="http.not_found")
+
+
+_NUMBER: dict[str, Any] = {"type": "integer", "minimum": 0}
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "list_entries", "GET", "/api/ledger/entries", READERS, "Entries in order, as they are shown to people.",
+        _entries, "EntryPage", parameters=(
+            Parameter("subject", _TEXT, "only this subject: packet/ID, member/ID, policy, keys, ledger"),
+            Parameter("type", {"type": "string", "enum": sorted(EVENTS)}, "only this type"),
+            Parameter("since", _MOMENT, "not before"),
+            Parameter("until", _MOMENT, "not after"),
+            Parameter("after", _NUMBER, "the `next` of the page before"),
+            LIMIT,
+        ),
+        tag="ledger",
+    ),
+    Operation(
+        "show_entry", "GET", "/api/ledger/entries/{seq}", READERS, "One entry: its bytes, its signature, its meaning.",
+        _entry, "Entry", tag="ledger", raises=(404,),
+    ),
+    Operation(
+        "checkpoint", "GET", "/api/ledger/checkpoint", ANYONE, "The newest signed checkpoint (C2SP).", _checkpoint,
+        "Text", tag="ledger", media_type="text/plain",
+    ),
+    Operation(
+        "inclusion_proof", "GET", "/api/ledger/proof/{seq}", READERS, "A C2SP tlog-proof that an entry is in the log.",
+        _proof, "Text", tag="ledger", raises=(404,), media_type="text/plain",
+    ),
+    Operation(
+        "consistency_proof", "GET", "/api/ledger/consistency", READERS, "A proof that nothing before was changed.",
+        _consistency, "Consistency", parameters=(Parameter("from", _NUMBER, "the size that you know", required=True),),
+        tag="ledger",
+    ),
+    Operation(
+        "export_ledger", "GET", "/api/ledger/export", AUDITORS, "The history with its proofs, to be verified offline.",
+        _export, "Stream",
+        parameters=(
+            Parameter("subject", _TEXT, "only this subject"),
+            Parameter("start", _NUMBER, "from this position"),
+            Parameter("stop", _NUMBER, "up to, not including, this position"),
+            FRESH,
+        ),
+        tag="ledger", raises=(409,), media_type="application/jsonl",
+    ),
+    Operation(
+        "anchor", "GET", "/api/ledger/key", ANYONE, "The anchor that a verifier pins; compare it over another channel.",
+        _key, "Text", tag="ledger", media_type="text/plain",
+    ),
+    Operation(
+        "stream_events", "GET", "/api/events", AUDITORS | {MEMBER},
+        "Every entry as it is committed (server-sent events); `Last-Event-ID` resumes without loss.", events, "Stream",
+        parameters=(
+            Parameter("after", _NUMBER, "begin after this position"),
+            Parameter("member", _TEXT, "only what concerns this member"),
+        ),
+        tag="ledger", raises=(503,), media_type="text/event-stream",
+    ),
+)  # fmt: skip

@@ -1,0 +1,200 @@
+"""Members: who may work, and how each of them stands."""
+
+from typing import Any
+
+from pfgov import commands as c
+from pfgov import model
+from pfgov.errors import InvalidError, NotFoundError
+from pfgov.lifecycle import MemberStatus
+from pfgov.model import Wire
+from pfgov.records import Member
+from pfgov.views import member_view
+from pfgov_api.answers import limit_of, page, recorded
+from pfgov_api.operations import MEMBER, READERS, Answer, Call, Operation, Parameter
+from pfgov_api.routes.common import AFTER, LIMIT, RECEIPT, run
+
+_ID = {"type": "string", "maxLength": 128}
+
+
+class Nothing(Wire):
+    """A body without fields."""
+
+
+async def _register(call: Call) -> Answer:
+    body: model.MemberRegistration = call.body
+    return await recorded(call, await run(call, body.to_action()), status=201)
+
+
+async def _list(call: Call) -> Answer:
+    status, region = call.query.get("status"), call.query.get("region")
+    if status is not None and status not in MemberStatus.__members__:
+        raise InvalidError(
+            f"{status[:32]!r} is not a status", hint=f"statuses: {', '.join(MemberStatus)}", pointer="/query/status"
+        )
+    capability, label, after = call.query.get("capability"), call.query.get("label"), call.query.get("after", "")
+
+    def wanted(member: Member) -> bool:
+        return (
+            member.member_id > after
+            and (status is None or member.status == status)
+            and (capability is None or capability in member.capabilities)
+            and (region is None or member.region == region or (member.region or "").startswith(f"{region}/"))
+            and (label is None or tuple(label.partition("=")[::2]) in member.labels)
+        )
+
+    limit = limit_of(call)
+    found = [member for member in call.service.reader.members() if wanted(member)]
+    return page(call, found[: limit + 1], member_view, lambda m: m.member_id, limit)
+
+
+async def _show(call: Call) -> Answer:
+    return Answer(member_view(call.service.reader.member(call.path["member_id"])))
+
+
+async def _update(call: Call) -> Answer:
+    body: model.MemberUpdate = call.body
+    return await recorded(call, await run(call, body.to_action(member_id=call.path["member_id"])))
+
+
+async def _heartbeat(call: Call) -> Answer:
+    body: model.Heartbeat = call.body
+    member_id = call.path["member_id"]
+    acting = {"operator", f"member:{member_id}"}
+    if not acting & set(call.principal.rights):
+        from pfgov.errors import ForbiddenError
+
+        raise ForbiddenError(f"this key does not act for {member_id}", hint=f"use a key with the scope
+        member:{member_id}")
+    held = tuple((belief.packet_id, belief.epoch) for belief in body.held)
+    heard = call.service.engine.heartbeat(member_id, body.incarnation, held)
+    lost = [{"packet_id": packet_id, "epoch": epoch} for packet_id, epoch in heard.lost]
+    return Answer({"lost": lost, "lease_until": heard.lease_until, "was_suspect": heard.was_suspect})
+
+
+async def _drain(call: Call) -> Answer:
+    body: model.Drain = call.body
+    return await recorded(call, await run(call, body.to_action(member_id=call.path["member_id"])))
+
+
+async def _fail(call: Call) -> Answer:
+    body: model.Failure = call.body
+    return await recorded(call, await run(call, body.to_action(member_id=call.path["member_id"])))
+
+
+async def _quarantine(call: Call) -> Answer:
+    body: model.Quarantine = call.body
+    return await recorded(call, await run(call, body.to_action(member_id=call.path["member_id"])))
+
+
+async def _trust(call: Call) -> Answer:
+    body: model.TrustAssessment = call.body
+    return await recorded(call, await run(call, body.to_action(member_id=call.path["member_id"])))
+
+
+async def _pressure(call: Call) -> Answer:
+    body: model.PressureReport = call.body
+    return await recorded(call, await run(call, body.to_action(member_id=call.path["member_id"])))
+
+
+def _simple(action: type[Any]) -> Any:
+    async def handle(call: Call) -> Answer:
+        return await recorded(call, await run(call, action(member_id=call.path["member_id"])))
+
+    return handle
+
+
+async def _capabilities(call: Call) -> Answer:
+    text = call.query.get("q", "").lower()
+    found: dict[str, dict[str, Any]] = {}
+    for member in call.service.reader.members():
+        if member.status is MemberStatus.RETIRED:
+            continue
+        for capability in member.capabilities.values():
+            if text and text not in capability.name.lower() and text not in (capability.description or "").lower():
+                continue
+            entry = found.setdefault(capability.name, {"name": capability.name, "versions": [], "members": []})
+            entry["members"].append(member.member_id)
+            if capability.version and capability.version not in entry["versions"]:
+                entry["versions"].append(capability.version)
+    if text and not found:
+        raise NotFoundError(
+            f"nobody offers anything like {text[:64]!r}", code="capability.not_found", hint="leave q out to see all"
+        )
+    return Answer({"items": [found[name] for name in sorted(found)]})
+
+
+_ACTS = frozenset({"operator", MEMBER})
+_ONE = "/api/members/{member_id}"
+
+
+def _post(name: str, path: str, about: str, handler: Any, body: type[Wire], **more: Any) -> Operation:
+    return Operation(
+        name=name,
+        method="POST",
+        path=path,
+        about=about,
+        handler=handler,
+        body=body,
+        answer="Recorded",
+        parameters=(RECEIPT,),
+        tag="members",
+        raises=more.pop("raises", (404, 409)),
+        writes=True,
+        **{"access": _ACTS, **more},
+    )
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    _post(
+        "register_member", "/api/members/register", "Join, or come back after failing or retiring.", _register,
+        model.MemberRegistration, status=201, raises=(409,),
+    ),
+    Operation(
+        name="list_members",
+        method="GET",
+        path="/api/members",
+        access=READERS,
+        about="Members, in id order.",
+        handler=_list,
+        answer="MemberPage",
+        parameters=(
+            Parameter("status", {"type": "string", "enum": [str(s) for s in MemberStatus]}, "only with this status"),
+            Parameter("capability", _ID, "only with this capability"),
+            Parameter("region", _ID, "only within this region"),
+            Parameter("label", {"type": "string", "maxLength": 400}, "only with this label: name=value"),
+            AFTER,
+            LIMIT,
+        ),
+        tag="members",
+    ),
+    Operation("show_member", "GET", _ONE, READERS, "One member.", _show, "Member", tag="members", raises=(404,)),
+    Operation(
+        "update_member", "PATCH", _ONE, _ACTS, "Change a member; absent fields stay.", _update, "Recorded",
+        body=model.MemberUpdate, parameters=(RECEIPT,), tag="members", raises=(404, 409), writes=True,
+    ),
+    Operation(
+        "heartbeat", "POST", f"{_ONE}/heartbeat", _ACTS,
+        "Renew the lease; the answer names the packets that the member no longer owns. Never recorded.",
+        _heartbeat, "Heard", body=model.Heartbeat, tag="members", raises=(404, 409),
+    ), _post("drain_member", f"{_ONE}/drain", "Move everything off, then retire.", _drain, model.Drain,
+    body_optional=True), _post("cancel_drain", f"{_ONE}/cancel-drain", "Stay after all.", _simple(c.CancelDrain),
+    Nothing, body_optional=True), _post("retire_member", f"{_ONE}/retire", "Leave, once nothing is owned.",
+    _simple(c.RetireMember), Nothing,
+          body_optional=True),
+    _post("fail_member", f"{_ONE}/fail", "Hold the member for dead.", _fail, model.Failure, body_optional=True,
+          access=frozenset({"operator"})),
+    _post("recover_member", f"{_ONE}/recover", "Back from failure, owning nothing.", _simple(c.RecoverMember), Nothing,
+          body_optional=True),
+    _post("quarantine_member", f"{_ONE}/quarantine", "No new work.", _quarantine, model.Quarantine, body_optional=True,
+          access=frozenset({"operator"})),
+    _post("release_member", f"{_ONE}/release", "End a quarantine.", _simple(c.ReleaseMember), Nothing,
+          body_optional=True, access=frozenset({"operator"})),
+    _post("assess_trust", f"{_ONE}/trust", "Set the attested trust score.", _trust, model.TrustAssessment,
+          access=frozenset({"assessor"})),
+    _post("report_pressure", f"{_ONE}/pressure", "Say how loaded the member is.", _pressure, model.PressureReport),
+    Operation(
+        "list_capabilities", "GET", "/api/capabilities", READERS, "What members offer, and who.", _capabilities,
+        "CapabilityList", parameters=(Parameter("q", {"type": "string", "maxLength": 128}, "text to look for"),),
+        tag="discovery", raises=(404,),
+    ),
+)  # fmt: skip

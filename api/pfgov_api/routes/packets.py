@@ -1,0 +1,200 @@
+"""Packets: submitting, moving, working, ending, reviewing, and reading their history."""
+
+import base64
+import json
+from typing import Any
+
+from pfgov import model
+from pfgov.engine import Attachment
+from pfgov.errors import ForbiddenError, InvalidError, NotFoundError
+from pfgov.lifecycle import TERMINAL, PacketStatus
+from pfgov.model import Wire
+from pfgov.records import Packet
+from pfgov.storage.queries import EntryFilter, PacketFilter
+from pfgov.views import packet_view
+from pfgov_api.answers import limit_of, page, recorded, show_entry
+from pfgov_api.operations import AUDITORS, MEMBER, READERS, Answer, Call, Operation, Parameter
+from pfgov_api.routes.common import AFTER, FRESH, LIMIT, RECEIPT, run
+from pfgov_api.streams import export_stream
+
+_ONE = "/api/packets/{packet_id}"
+_SUBMITS = frozenset({"operator", "submitter"})
+_ACTS = frozenset({"operator", MEMBER})
+_MOVES = frozenset({"operator", "submitter", MEMBER})
+
+
+async def _submit(call: Call) -> Answer:
+    body: model.FlightPacket = call.body
+    packet_id = body.packet_id or call.service.draw_id()
+    attached = _attach(call, packet_id, body.context_payload())
+    action = body.to_action(packet_id=packet_id, context=attached.commitment if attached else None)
+    receipt = await run(call, action, (attached,) if attached else ())
+    return await recorded(call, receipt, status=201)
+
+
+def _attach(call: Call, packet_id: str, payload: bytes | None) -> Attachment | None:
+    if payload is None:
+        return None
+    return call.service.engine.attach(f"packet/{packet_id}", "context", payload)
+
+
+async def _list(call: Call) -> Answer:
+    status = call.query.get("status")
+    if status is not None and status not in PacketStatus.__members__:
+        raise InvalidError(
+            f"{status[:32]!r} is not a status", hint=f"statuses: {', '.join(PacketStatus)}", pointer="/query/status"
+        )
+    if status is not None:
+        statuses = (status,)
+    elif call.flag("all"):
+        statuses = ()
+    else:
+        statuses = tuple(str(s) for s in PacketStatus if s not in TERMINAL)
+    limit = limit_of(call)
+    wanted = PacketFilter(
+        statuses=statuses, owner=call.query.get("owner"), after=call.query.get("after", ""), limit=limit + 1
+    )
+    return page(call, call.service.reader.packets(wanted), packet_view, lambda p: p.packet_id, limit)
+
+
+def _packet(call: Call) -> Packet:
+    return call.service.reader.packet(call.path["packet_id"])
+
+
+async def _show(call: Call) -> Answer:
+    return Answer(packet_view(_packet(call)))
+
+
+async def _checkpoint(call: Call) -> Answer:
+    body: model.Checkpoint = call.body
+    packet_id = call.path["packet_id"]
+    attached = _attach(call, packet_id, body.context_payload())
+    if attached is None:
+        raise InvalidError("a checkpoint needs a context", pointer="/context_checkpoint")
+    action = body.to_action(packet_id=packet_id, context=attached.commitment)
+    return await recorded(call, await run(call, action, (attached,)))
+
+
+async def _act(call: Call) -> Answer:
+    """Run any command whose body needs nothing but the packet's id."""
+    return await recorded(call, await run(call, call.body.to_action(packet_id=call.path["packet_id"])))
+
+
+async def _lineage(call: Call) -> Answer:
+    limit = limit_of(call)
+    after = call.query.get("after")
+    start = int(after) + 1 if after is not None and after.isdigit() else 0
+    wanted = EntryFilter(subject=f"packet/{call.path['packet_id']}", start=start, limit=limit + 1)
+    found = call.service.reader.entries(wanted)
+    if not found and not start:
+        _packet(call)
+    return page(call, found, show_entry, lambda r: str(r.row.seq), limit)
+
+
+async def _export(call: Call) -> Answer:
+    _packet(call)
+    return await export_stream(call, subject=f"packet/{call.path['packet_id']}")
+
+
+async def _context(call: Call) -> Answer:
+    """Give the owner, or the target of a pending handoff, its view of the context."""
+    packet = _packet(call)
+    pending = packet.pending
+    rights = call.principal.rights
+    if packet.owner is not None and (f"member:{packet.owner}" in rights or "operator" in rights):
+        named = packet.view or packet.context
+    elif pending is not None and f"member:{pending.target}" in rights:
+        named = pending.view or pending.context
+    elif "operator" in rights:
+        named = packet.context
+    else:
+        raise ForbiddenError(
+            f"only the owner of {packet.packet_id}, or the target of its handoff, may read its context",
+            hint="use the key of that member",
+        )
+    if named is None:
+        raise NotFoundError(f"{packet.packet_id} has no context", code="context.not_found")
+    payload = call.service.reader.payload(named.digest)
+    if payload is None:
+        raise NotFoundError(
+            f"the context of {packet.packet_id} was erased", code="context.erased", hint="the ledger says why: see its
+            lineage"
+        )
+    return Answer({"commitment": named.digest, "context": _json_or_base64(payload)})
+
+
+def _json_or_base64(payload: bytes) -> Any:
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return {"base64": base64.b64encode(payload).decode()}
+
+
+def _post(name: str, verb: str, about: str, body: type[Wire], access: frozenset[str], **more: Any) -> Operation:
+    return Operation(
+        name=name,
+        method="POST",
+        path=f"{_ONE}/{verb}",
+        access=access,
+        about=about,
+        handler=more.pop("handler", _act),
+        body=body,
+        answer="Recorded",
+        parameters=(RECEIPT,),
+        tag="packets",
+        raises=(404, 409),
+        writes=True,
+        **more,
+    )
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "submit_packet", "POST", "/api/packets", _SUBMITS, "Submit a Flight Packet; it is placed at once unless held.",
+        _submit, "Recorded", body=model.FlightPacket, status=201, parameters=(RECEIPT,), tag="packets", raises=(409,),
+        writes=True,
+    ),
+    Operation(
+        "list_packets", "GET", "/api/packets", READERS, "Packets in id order; live ones unless asked otherwise.", _list,
+        "PacketPage",
+        parameters=(
+            Parameter("status", {"type": "string", "enum": [str(s) for s in PacketStatus]}, "only with this status"),
+            Parameter("owner", {"type": "string", "maxLength": 128}, "only with this owner"),
+            Parameter("all", {"type": "string", "enum": ["true", "false"]}, "ended ones too"),
+            AFTER, LIMIT,
+        ),
+        tag="packets",
+    ),
+    Operation("show_packet", "GET", _ONE, READERS, "One packet.", _show, "Packet", tag="packets", raises=(404,)),
+    Operation(
+        "update_packet", "PATCH", _ONE, _SUBMITS, "Change a packet; constraints only narrow.", _act, "Recorded",
+        body=model.PacketUpdate, parameters=(RECEIPT,), tag="packets", raises=(404, 409), writes=True,
+    ),
+    _post("assign_packet", "assign", "Find an owner; with a target, judge only that member.", model.Placement,
+          _SUBMITS, body_optional=True),
+    _post("hand_off_packet", "handoff", "Start to move the packet from its owner.", model.Handoff, _ACTS,
+          body_optional=True),
+    _post("accept_handoff", "accept", "Take the packet over, as the target of its handoff.", model.Acceptance, _ACTS),
+    _post("abort_handoff", "abort", "Call the handoff off, or refuse it.", model.Abort, _ACTS, body_optional=True),
+    _post("checkpoint_packet", "checkpoint", "Save the owner's progress.", model.Checkpoint, _ACTS,
+    handler=_checkpoint), _post("complete_packet", "complete", "The owner has finished.", model.Completion, _ACTS),
+    _post("fail_packet", "fail", "The owner gives up for good.", model.GivingUp, _ACTS), _post("requeue_packet",
+    "requeue", "Put the packet back into the queue.", model.Requeue, _MOVES, body_optional=True),
+    _post("cancel_packet", "cancel", "Call the work off.", model.Cancellation, _SUBMITS, body_optional=True),
+    _post("review_packet", "reviews", "Grant or refuse what policy escalated.", model.Review,
+          frozenset({"operator", "reviewer"})),
+    Operation(
+        "packet_lineage", "GET", f"{_ONE}/lineage", READERS, "Everything that happened to the packet, oldest first.",
+        _lineage, "EntryPage", parameters=(AFTER, LIMIT), tag="packets", raises=(404,),
+    ),
+    Operation(
+        "export_packet", "GET", f"{_ONE}/export", AUDITORS,
+        "The packet's lineage with its proofs, to be verified offline.", _export, "Stream", parameters=(FRESH,),
+        tag="packets",
+        raises=(404, 409), media_type="application/jsonl",
+    ),
+    Operation(
+        "packet_context", "GET", f"{_ONE}/context", _ACTS, "The context as the owner or target may read it.", _context,
+        "Context", tag="packets", raises=(404,),
+    ),
+)  # fmt: skip

@@ -1,0 +1,190 @@
+"""Policies: what is binding, making a set binding, and trying one out on facts of one's own."""
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from pfgov import commands as c
+from pfgov import model
+from pfgov.apply import new_packet
+from pfgov.decide.judging import summed_up
+from pfgov.errors import InvalidError
+from pfgov.events import Imported, PacketCreated
+from pfgov.facts import member_facts, packet_facts, terms_facts
+from pfgov.lifecycle import MemberStatus
+from pfgov.model import Wire
+from pfgov.policy import PolicyErrors, PolicySet, Question, from_document, load_directory
+from pfgov.quantity import from_text
+from pfgov.records import Member, TrustScore
+from pfgov.verdicts import Point
+from pfgov.views import nearest_miss, read_table
+from pfgov_api.answers import recorded
+from pfgov_api.operations import READERS, Answer, Call, Operation
+from pfgov_api.routes.common import RECEIPT, run
+
+FILES_MAX: Final = 64
+FILE_LENGTH_MAX: Final = 65_536
+MEMBERS_MAX: Final = 100
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,100}\.ya?ml", re.ASCII)
+
+Files = Annotated[
+    dict[str, Annotated[str, Field(max_length=FILE_LENGTH_MAX)]],
+    Field(min_length=1, max_length=FILES_MAX),
+]
+
+
+class Activation(Wire):
+    """A policy set: file name -> YAML text."""
+
+    files: Files
+
+
+class Playground(Wire):
+    """A question to a policy set that need not be binding; nothing is recorded."""
+
+    files: Files | None = None
+    packet: model.FlightPacket
+    members: Annotated[
+        tuple[model.MemberRegistration, ...], Field(min_length=1, max_length=MEMBERS_MAX)
+    ]
+    action: Literal["assign", "handoff", "accept", "retain"] = "assign"
+
+
+def compiled(files: dict[str, str]) -> PolicySet:
+    """Compile policy files that came over the wire.
+
+    Raises:
+        InvalidError: a name is not that of a YAML file in one folder.
+        PolicyErrors: the files do not make a set.
+    """
+    for name in files:
+        if not _NAME.fullmatch(name):
+            raise InvalidError(
+                f"{name[:64]!r} is not a file name like placement.policy.yaml", pointer="/files",
+                hint="lower-case letters, digits, dots, dashes; no folders",
+            )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="pfgov-policies-") as folder:
+        for name, text in files.items():
+            (Path(folder) / name).write_text(text)
+        return load_directory(folder)
+
+
+def set_object(found: PolicySet) -> dict[str, Any]:
+    """Return a policy set as it is shown."""
+    return {
+        "digest": found.digest,
+        "points": sorted(str(point) for point in found.points),
+        "policies": [
+            {
+                "name": one.name,
+                "version": one.version,
+                "mode": one.mode,
+                "rules": [rule.id for rule in one.rules],
+            }
+            for one in found.bundle.policies
+        ],
+    }
+
+
+async def _show(call: Call) -> Answer:
+    return Answer(set_object(_active(call)))
+
+
+def _active(call: Call) -> PolicySet:
+    digest = call.service.engine.look(lambda state: state.policy)
+    return from_document(call.service.reader.policy_document(digest or ""), generated=True)
+
+
+async def _activate(call: Call) -> Answer:
+    body: Activation = call.body
+    try:
+        found = compiled(body.files)
+    except PolicyErrors as error:
+        refuse = c.RefusePolicy(codes=error.codes, errors=len(error.problems))
+        await call.service.submit(refuse, principal=call.principal, request_id=call.request_id)
+        raise
+    from pfgov.engine.answers import PolicyDocument
+
+    action = c.ActivatePolicy(
+        digest=found.digest, policies=found.policies, points=tuple(sorted(map(str, found.points)))
+    )
+    receipt = await run(call, action, (PolicyDocument(found.digest, found.document),))
+    return await recorded(call, receipt)
+
+
+async def _evaluate(call: Call) -> Answer:
+    body: Playground = call.body
+    found = compiled(body.files) if body.files is not None else _active(call)
+    packet_id = body.packet.packet_id or "playground"
+    context = c.Commitment(digest="0" * 64, size=0) if body.packet.context_checkpoint else None
+    submitted = body.packet.to_action(packet_id=packet_id, context=context)
+    packet = new_packet(
+        PacketCreated(
+            packet_id=packet_id,
+            workload_type=submitted.workload_type,
+            required_capabilities=submitted.required_capabilities,
+            constraints=submitted.constraints,
+            handoff=submitted.handoff,
+            demand=submitted.demand,
+            data_classes=submitted.data_classes,
+            priority=submitted.priority,
+            labels=submitted.labels,
+            created_at=0,
+            lineage_id=submitted.lineage_id,
+            step=submitted.step,
+            imported=Imported(),
+        )
+    )
+    members = [_member(one.to_action()) for one in body.members]
+    question = Question(
+        point=Point(body.action),
+        action=body.action,
+        packet=packet_facts(packet, terms_facts(packet.terms)),
+        source=member_facts(members[0]) if body.action in {"handoff", "accept"} else None,
+        now=call.service.engine.clock.now(),
+    )
+    verdicts = found.judge(question, [member_facts(member) for member in members], validated=True)
+    rows = read_table(summed_up(members, verdicts).table({}))
+    return Answer({"policy": found.digest, "members": rows, "nearest_miss": nearest_miss(rows)})
+
+
+def _member(action: c.RegisterMember) -> Member:
+    trust = (
+        None
+        if action.trust_score is None
+        else TrustScore(from_text(action.trust_score), "playground", 0)
+    )
+    return Member(
+        member_id=action.member_id,
+        incarnation=1,
+        kind=action.type,
+        status=MemberStatus.ACTIVE,
+        principal="playground",
+        capabilities={
+            one.name: c.Capability(name=one.name, version=one.version)
+            for one in action.capabilities
+        },
+        capacity={name: from_text(text) for name, text in action.capacity},
+        region=action.region,
+        clearances=action.clearances,
+        labels=action.labels,
+        attested=trust,
+    )
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("show_policies", "GET", "/api/policies", READERS, "The binding policy set.", _show, "PolicySet",
+    tag="policies"), Operation(
+        "activate_policies", "POST", "/api/policies/activate", frozenset({"admin"}),
+        "Make a policy set binding; one that does not load is refused and recorded, and the last good one stays.",
+        _activate, "Recorded", body=Activation, parameters=(RECEIPT,), tag="policies", writes=True,
+    ),
+    Operation(
+        "evaluate_policies", "POST", "/api/policies/evaluate", READERS,
+        "Try a policy set on a packet and members of your own; nothing is recorded.", _evaluate, "Playground",
+        body=Playground, tag="policies",
+    ),
+)  # fmt: skip
