@@ -30,6 +30,9 @@ from pfgov.scheduling.parameters import Parameter, Whole, settle
 from pfgov.scheduling.ring_pool import SCORE_SHIFT, RingCache, RingPool, within_share
 from pfgov.scheduling.selection import Accepts, best_two, chosen, ranking
 
+CLOSED_MAX: Final = 16_384
+"""Members whose tokens a scheduler keeps."""
+
 _PARAMETERS: Final[tuple[Parameter, ...]] = (
     Whole("bound_permille", 1_250, 1_000, 10_000, zero="no bound"),
     Whole("vnodes", 128, 1, 1_024),
@@ -60,6 +63,7 @@ class Ring:
         self._vnodes = int(settled["vnodes"])
         self._bound = int(settled["bound_permille"])
         self._rings = RingCache(self._vnodes)
+        self._closed: dict[tuple[str, int], list[int]] = {}
 
     def scores(self, request: Request, candidates: Sequence[Candidate]) -> list[int]:
         """Return each candidate's nearness: ``(2**64 - 1 - clockwise distance) >> 11``.
@@ -100,13 +104,24 @@ class Ring:
 
     def _nearness(self, request: Request, candidates: Sequence[Candidate]) -> list[int]:
         start = position(request.packet_id)
+        farthest = start + CIRCLE - 1
+        known = self._closed
         nearness: list[int] = []
         for candidate in candidates:
-            own = tokens(candidate.member_id, candidate.weight, self._vnodes)
-            index = bisect_left(own, start)
-            nearest = own[index] if index < len(own) else own[0] + CIRCLE
-            nearness.append(CIRCLE - 1 - nearest + start)
+            try:
+                own = known[candidate.member_id, candidate.weight]
+            except KeyError:
+                own = self._close(candidate)
+            nearness.append(farthest - own[bisect_left(own, start)])
         return nearness
+
+    def _close(self, candidate: Candidate) -> list[int]:
+        """Return a member's tokens with the first one again a turn later, and keep them."""
+        own = tokens(candidate.member_id, candidate.weight, self._vnodes)
+        if len(self._closed) >= CLOSED_MAX:
+            self._closed.clear()
+        closed = self._closed[candidate.member_id, candidate.weight] = [*own, own[0] + CIRCLE]
+        return closed
 
     def _acceptance(self, candidates: Sequence[Candidate]) -> Accepts:
         active = sum([candidate.active for candidate in candidates])

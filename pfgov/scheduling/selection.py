@@ -8,6 +8,7 @@ scores come from.
 
 from collections.abc import Callable, Sequence
 from heapq import nsmallest
+from typing import Final
 
 from pfgov.scheduling.base import (
     SCORE_MAX,
@@ -21,6 +22,9 @@ from pfgov.scheduling.base import (
     fits,
 )
 from pfgov.scheduling.draws import ranks
+
+REFUSALS_MAX: Final = 8
+"""After so many refusals all the others are asked at once, so that a full fleet costs one pass."""
 
 Accepts = Callable[[Request, Candidate], bool]
 """Whether a candidate may be chosen: :func:`pfgov.scheduling.base.fits`, or something stricter."""
@@ -45,7 +49,7 @@ def best_two(
     """
     left = list(values)
     found: list[int] = []
-    filtered = False
+    refusals = 0
     while len(found) < 2 and left:
         top = max(left)
         if top < 0:
@@ -54,8 +58,9 @@ def best_two(
         left[index] = -1
         if accepts(request, candidates[index]):
             found.append(index)
-        elif not filtered:
-            filtered = True
+            continue
+        refusals += 1
+        if refusals == REFUSALS_MAX:
             for other, candidate in enumerate(candidates):
                 if left[other] >= 0 and not accepts(request, candidate):
                     left[other] = -1

@@ -84,6 +84,24 @@ def test_the_full_member_is_passed_over(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("free", [0, 1, 2, 5])
+def test_those_with_room_are_found_in_a_full_fleet(name: str, free: int) -> None:
+    """However many are full, the choice is that among those with room alone."""
+    members = idle(60)
+    for member in members[free:]:
+        member.capacity["tasks"] = 0
+    for index in range(10):
+        request = asked(f"fp-{index}", epoch=index)
+        made = scheduler(name, (("vnodes", "1"),) if name == "ring" else ())
+        choice = made.choose(request, members)
+        alone = made.choose(request, members[:free])
+        if name == "seed-ring":  # whoever holds a slot is settled among all members, full or not
+            assert (choice is None) == (free == 0)
+        else:
+            assert (choice and choice[:4]) == (alone and alone[:4])
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_scores_fit_the_ledgers_integers(name: str) -> None:
     """A score stands in JSON as it is: 0..2**53-1."""
     made = scheduler(name)

@@ -7,6 +7,7 @@ from unit.scheduling.naive_scheduling import seed_holders
 from unit.scheduling.scheduling_members import Member, asked, idle
 
 from pfgov.scheduling import draws, hash_ring, seed_ring, vectorised
+from pfgov.scheduling import ring as ring_module
 from pfgov.scheduling.base import BadWeightError
 from pfgov.scheduling.draws import position, token
 from pfgov.scheduling.hash_ring import CIRCLE, HashRing, tokens
@@ -200,6 +201,11 @@ def test_caches_start_again_when_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fleet that never repeats a name does not grow the memory without end."""
     monkeypatch.setattr(hash_ring, "_CACHED_MAX", 8)
     monkeypatch.setattr(hash_ring, "_tokens", {})
+    monkeypatch.setattr(ring_module, "CLOSED_MAX", 8)
+    made = Ring()
+    for index in range(70):
+        assert made.choose(asked(), [Member(f"m{index}")]) is not None
+        assert len(made._closed) <= 8
     monkeypatch.setattr(draws, "_CACHED_MAX", 32)
     monkeypatch.setattr(draws, "_numbers", {})
     monkeypatch.setattr(draws, "_extra", {})
