@@ -16,7 +16,7 @@ import pytest
 from conformance.ledger_verify.corpus.build import ROOT, VECTORS
 from conformance.ledger_verify.corpus.run import run
 
-from pfgov_ledger import errors, vocabulary
+from pfgov_ledger import ed25519, errors, vocabulary
 from pfgov_ledger.report import EXPLANATIONS, dumps
 from pfgov_ledger.verdicts import WHY
 
@@ -196,3 +196,37 @@ def test_a_mistake_in_the_form_is_said(page: Any, field: str, text: str, complai
     page.get_by_role("button", name="Verify").click()
     page.wait_for_function("document.getElementById('state').textContent !== ''")
     assert page.get_by_role("status").inner_text().startswith(complaint)
+
+
+DATA = ROOT / "tests" / "data" / "ledger-vectors"
+
+
+def signature_vectors() -> list[list[str]]:
+    """[key, message, signature], in hex, of all 914 CCTV and 151 Wycheproof vectors."""
+    cctv = json.loads((DATA / "cctv" / "ed25519vectors.json").read_text())
+    groups = json.loads((DATA / "wycheproof" / "ed25519_test.json").read_text())["testGroups"]
+    return [[case["key"], case["msg"].encode().hex(), case["sig"]] for case in cctv] + [
+        [group["publicKey"]["pk"], test["msg"], test["sig"]]
+        for group in groups
+        for test in group["tests"]
+    ]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("way", ["WebCrypto", "plain numbers"])
+def test_all_verifiers_agree_on_edge_cases_of_ed25519(page: Any, way: str) -> None:
+    """The page accepts a signature that the package refuses, or the other way round."""
+    vectors = signature_vectors()
+    assert len(vectors) == 914 + 151
+    script = """async ([vectors, way]) => {
+      const v = pfgovVerify, found = [];
+      for (const [key, message, signature] of vectors) {
+        const [k, m, s] = [key, message, signature].map(v.fromHex);
+        if (way === "WebCrypto") found.push(await v.verifyStrict(k, m, s));
+        else found.push(v.isSoundForm(s) && v.isSoundKey(k) && await v.holdsInBigInts(k, m, s));
+      }
+      return found;
+    }"""
+    found = page.evaluate(script, [vectors, way])
+    expected = [ed25519.verify(*(bytes.fromhex(item) for item in vector)) for vector in vectors]
+    assert found == expected
