@@ -1,0 +1,41 @@
+"""What a process does until it is killed: open a ledger, assign packets, report what it was promised."""
+
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from pfgov import commands as c
+from pfgov.engine import Engine, Options, Receipt
+
+WINDOW = 16
+
+
+def assign_until_killed(directory: str, name: str, committing: str, out: Connection) -> None:
+    """Keep :data:`WINDOW` assignments under way; send (position, raw) of each entry once it is acknowledged."""
+    options = Options(committing=committing)  # type: ignore[arg-type]
+    engine = Engine.open(Path(directory), options=options)
+    out.send(("open", engine.status().size))
+    free = threading.Semaphore(WINDOW)
+    sending = threading.Lock()
+
+    def acknowledged(receipt: Receipt) -> None:
+        with sending:
+            out.send(("done", [(row.seq, row.raw) for row in receipt.entries]))
+        free.release()
+
+    number = 0
+    while True:
+        free.acquire()
+        action = c.SubmitPacket(
+            packet_id=f"{name}-{number}", workload_type="scan", lineage_id="loop"
+        )
+        number += 1
+        future = engine.submit_nowait(action, principal=c.LOCAL_OPERATOR)
+        future.add_done_callback(lambda done: acknowledged(done.result()))
+
+
+def hold(directory: str, out: Connection) -> None:
+    """Open a ledger and keep it until told otherwise."""
+    with Engine.open(Path(directory), options=Options(address="http://127.0.0.1:8000")) as engine:
+        out.send(engine.status().size)
+        out.recv()
