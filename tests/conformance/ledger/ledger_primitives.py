@@ -20,6 +20,7 @@ from pfgov_ledger import (
     merkle,
     note,
     proof,
+    receipt,
     subject_map,
     vocabulary,
 )
@@ -107,7 +108,9 @@ def build() -> dict[str, Any]:
             {"old": n, "new": 6, "proof": [h.hex() for h in merkle.consistency_proof(tree, n, 6)]} for n in range(7)
         ],
         "checkpoint": signed.decode(),
-        "tlog_proof": proof.write(proof.make(tree, 4, signed, extra=staged[4].raw)).decode(),
+        "tlog_proof": proof.write(
+            proof.make(tree, 4, signed, extra=receipt.write_extra(staged[4].raw, staged[4].signature or b""))
+        ).decode(),
         "subject_map": {
             "root": whole.root().hex(),
             "present": {"subject": "packet/fp-001", "proof": whole.prove("packet/fp-001").to_json()},
