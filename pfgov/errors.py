@@ -74,6 +74,8 @@ class PfgovError(Exception):
         if not errors and pointer is not None:
             errors = (Problem(pointer, message, self.code, hint),)
         self.errors = tuple(errors)
+        # The receipt of what the ledger recorded about the refusal, if it did.
+        self.receipt: object | None = None
 
 
 class InputError(PfgovError):
