@@ -219,8 +219,9 @@ class Examination:
             if not reader.is_cut or not _begins_header(reader.tail):
                 raise NotAnExportError
         elif self.shown.has_trailer:
-            if reader.is_cut:
+            if reader.tail:
                 raise AfterTrailerError
+            self.shown.has_trailer = not reader.is_cut
             if self.entries == 0:
                 raise errors.EmptyError(position=0)
 

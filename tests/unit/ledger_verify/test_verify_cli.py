@@ -1,0 +1,188 @@
+"""``pfgov-verify`` as people and programs use it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conformance.ledger_verify.corpus.build import VECTORS
+
+from pfgov_ledger import cli
+
+ANCHOR = str(VECTORS / "anchor.txt")
+GOLDEN = VECTORS / "golden" / "v1"
+FULL = str(GOLDEN / "full.lineage.jsonl")
+OLDER = str(GOLDEN / "older.lineage.jsonl")
+TAMPERED = VECTORS / "tampered"
+
+
+def test_help_needs_nothing_heavy() -> None:
+    """``pfgov-verify --help`` imports the engine, or a library that makes it slow."""
+    script = (
+        "import sys; from pfgov_ledger.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as done: assert done.code == 0\n"
+        "heavy = {'pfgov', 'pydantic', 'litestar', 'celpy', 'cryptography', 'sqlite3',"
+        " 'multiprocessing', 'hashlib', 'msgspec', 'rich'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"exit status:" in done.stdout
+
+
+def test_a_good_export_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    """A good export does not end with 0 and PASSED."""
+    assert cli.main([FULL, "--key", ANCHOR, "--full"]) == 0
+    out = capsys.readouterr()
+    assert out.out.endswith("PASSED\n")
+    assert out.err == ""
+
+
+def test_the_json_is_the_report(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--json`` prints something else than the report of the golden file."""
+    assert cli.main([FULL, "--key", ANCHOR, "--json"]) == 0
+    assert capsys.readouterr().out == (GOLDEN / "full.report.json").read_text()
+
+
+def test_a_failure_names_code_and_position(capsys: pytest.CaptureFixture[str]) -> None:
+    """The text of a failed verification does not end with the first failure."""
+    path = str(TAMPERED / "signature_invalid" / "edit.lineage.jsonl")
+    assert cli.main([path, "--key", ANCHOR]) == 1
+    out = capsys.readouterr().out
+    assert "FAILED: ledger.signature_invalid at 13: A signature does not fit" in out
+    assert "integrity         FAIL  ledger.chain_broken at 14" in out
+
+
+def test_without_an_anchor_nothing_is_established(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without an anchor an export passes, or the missing key is not said."""
+    assert cli.main([FULL]) == 4
+    assert "name the anchor with --key" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "FILE"),
+        ([FULL, "--nonsense"], "--nonsense"),
+        ([FULL, "--subject", "fp-001"], "packet/ID"),
+        ([FULL, "--subject", "packet/fp-001", "--full"], "not allowed"),
+        ([FULL, "--init"], "--remember"),
+        ([FULL, "--require", "beauty"], "beauty"),
+        ([FULL, "--quorum", "1"], "--witness"),
+        ([FULL, "--max-age", "1h"], "--witness"),
+        ([FULL, "--processes", "0"], "--processes"),
+    ],
+)
+def test_a_wrong_command_line_is_usage(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command line that makes no sense does not end with 2 and one sentence."""
+    assert cli.main(arguments) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [FULL, "--key", "/nonexistent"],
+        [FULL, "--key", FULL],
+        ["/nonexistent", "--key", ANCHOR],
+        [FULL, "--key", ANCHOR, "--witness", "/nonexistent"],
+        [FULL, "--key", ANCHOR, "--witness", FULL],
+        [FULL, "--key", ANCHOR, "--remember", ANCHOR],
+    ],
+)
+def test_what_cannot_be_read_is_4(arguments: list[str]) -> None:
+    """A file that cannot be read or used ends with another status than 4."""
+    assert cli.main(arguments) == 4
+
+
+def test_remembering(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A remembered checkpoint is not asked for, not kept, lowered, or kept after a failure."""
+    note = tmp_path / "seen.note"
+    keep = ["--key", ANCHOR, "--remember", str(note)]
+    assert cli.main([OLDER, *keep]) == 4
+    assert not note.exists()
+    assert cli.main([str(TAMPERED / "sequence" / "delete.lineage.jsonl"), *keep, "--init"]) == 1
+    assert not note.exists()
+    assert cli.main([OLDER, *keep, "--init"]) == 0
+    assert note.read_bytes() == (VECTORS / "remembered-20.note").read_bytes()
+    assert cli.main([OLDER, *keep, "--init"]) == 2
+    assert cli.main([FULL, *keep]) == 0
+    assert note.read_bytes() == (VECTORS / "remembered-26.note").read_bytes()
+    assert cli.main([OLDER, *keep]) == 1
+    assert "ledger.rollback at 20" in capsys.readouterr().out
+    assert note.read_bytes() == (VECTORS / "remembered-26.note").read_bytes()
+    assert list(tmp_path.iterdir()) == [note]
+
+
+def test_a_note_that_cannot_be_written_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A checkpoint that could not be kept looks kept."""
+    missing = tmp_path / "missing" / "seen.note"
+    assert cli.main([FULL, "--key", ANCHOR, "--remember", str(missing), "--init"]) == 4
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_require_replaces_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--require`` adds to the default instead of replacing it, or is not heeded."""
+    assert cli.main([FULL, "--require", "integrity,completeness"]) == 0
+    assert cli.main([FULL, "--key", ANCHOR, "--require", "non-equivocation"]) == 4
+    assert cli.main([FULL, "--key", ANCHOR, "--require", "replay"]) == 4
+    capsys.readouterr()
+
+
+def test_a_witness_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cosigned checkpoint does not satisfy a quorum, or an old one is fresh."""
+    case = json.loads((GOLDEN / "witnessed.case.json").read_bytes())
+    witnesses = tmp_path / "witnesses.txt"
+    witnesses.write_text("# who watches\n" + "\n".join(case["witnesses"]) + "\n")
+    path = str(GOLDEN / "witnessed.lineage.jsonl")
+    trust = ["--key", ANCHOR, "--witness", str(witnesses)]
+    assert cli.main([path, *trust]) == 0
+    assert "witness.example/w1 saw it" in capsys.readouterr().out
+    assert cli.main([FULL, *trust]) == 4
+    assert cli.main([path, *trust, "--max-age", "1s"]) == 1
+    assert cli.main([path, *trust, "--max-age", "soon"]) == 2
+    assert cli.main([path, *trust, "--quorum", "2"]) == 2
+
+
+def test_a_receipt_and_a_proof(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A receipt is not verified alone, or a changed one passes."""
+    for name in ("entry-13.tlog-proof", "entry-13.receipt.json"):
+        raw = (GOLDEN / name).read_bytes()
+        assert cli.main([str(GOLDEN / name), "--key", ANCHOR]) == 0
+        assert "entry 13, 1 entries" in capsys.readouterr().out
+        assert cli.main([str(GOLDEN / name)]) == 4
+        bent = tmp_path / name
+        bent.write_bytes(raw.replace(b"index 13", b"index 12"))
+        assert cli.main([str(bent), "--key", ANCHOR]) == 1
+    receipt = json.loads((GOLDEN / "entry-13.receipt.json").read_bytes())
+    alone = tmp_path / "alone.json"
+    alone.write_text(json.dumps({k: v for k, v in receipt.items() if k != "proof"}))
+    assert cli.main([str(alone), "--key", ANCHOR]) == 4
+    alone.write_text(json.dumps(receipt | {"issuer": "00" * 32}))
+    assert cli.main([str(alone), "--key", ANCHOR]) == 1
+    alone.write_text(json.dumps({"receipt": receipt, "status": "ok"}, indent=1))
+    assert cli.main([str(alone), "--key", ANCHOR]) == 4 - 4
+
+
+def test_quick_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--quick`` passes without saying what it left out, or passes without a key."""
+    assert cli.main([FULL, "--key", ANCHOR, "--quick"]) == 0
+    assert "entry signatures were left out" in capsys.readouterr().out
+    assert cli.main([FULL, "--quick"]) == 4
+
+
+def test_the_module_is_the_program() -> None:
+    """``python -m pfgov_ledger`` does not end with the report's status."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pfgov_ledger", FULL], capture_output=True, check=False
+    )
+    assert done.returncode == 4
+    assert done.stderr == b""
