@@ -5,6 +5,7 @@ decides only how long a choice takes: the reference is :class:`pfgov.scheduling.
 any of this, and a property test holds both equal after any history.
 """
 
+from array import array
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -25,10 +26,10 @@ RINGS_KEPT: Final = 8
 DERIVE_MAX: Final = 64
 """A ring is derived from the latest one when at most this many members differ."""
 
-PART_BITS: Final = 15
-"""Lookups know where each of 2**15 parts of the circle starts in the merged array."""
+PARTS: Final = 1 << 15
+"""Lookups know where each of this many parts of the circle starts in the merged array."""
 
-PART_SHIFT: Final = 64 + SLOT_BITS - PART_BITS
+PART_SHIFT: Final = 64 - 15
 
 _Members = frozenset[tuple[str, int]]
 
@@ -70,8 +71,9 @@ class RingPool:
         crowded: Callable[[Request], Choice | None],
     ) -> None:
         self.ring = ring
-        self._entries = ring.entries
-        self._starts: list[int] = []
+        self._tokens = array("Q")
+        self._slots = array("I")
+        self._starts = array("I")
         self._bound = bound_permille
         self._crowded = crowded
         self._by_id = {candidate.member_id: candidate for candidate in candidates}
@@ -96,24 +98,30 @@ class RingPool:
 
     def lookup(self, request: Request) -> str | None:
         """Return the id of the member that :meth:`choose` would choose, without a runner-up."""
-        entries, starts = self._entries, self._starts or self._index()
-        size = len(entries)
-        if size > 1:
-            sought = position(request.packet_id) << SLOT_BITS
-            part = sought >> PART_SHIFT
-            after = bisect_left(entries, sought, starts[part], starts[part + 1]) - size
-            entry = entries[after]
-            nearest = self._by_slot[entry & SLOT_MASK]
-            alone = entry >> SLOT_BITS != entries[after + 1] >> SLOT_BITS
+        starts = self._starts or self._index()
+        if len(self._tokens) > 3:
+            at = position(request.packet_id)
+            part = at >> PART_SHIFT
+            index = bisect_left(self._tokens, at, starts[part], starts[part + 1])
+            nearest = self._by_slot[self._slots[index]]
+            alone = self._tokens[index] != self._tokens[index + 1]
             if alone and nearest is not None and self._accepts(request, nearest):
                 return nearest.member_id
         choice = self.choose(request)
         return None if choice is None else choice.member_id
 
-    def _index(self) -> list[int]:
-        """Remember where each part of the circle starts: a lookup then searches a few entries."""
-        parts = range((1 << PART_BITS) + 1)
-        self._starts = [bisect_left(self._entries, part << PART_SHIFT) for part in parts]
+    def _index(self) -> "array[int]":  # array takes no subscript at run time before 3.12
+        """Lay the ring out for lookups: packed arrays, and where each part of the circle starts.
+
+        The first two entries are repeated at the end, so that a search may run one past it.
+        """
+        entries = self.ring.entries
+        closed = [*entries, *entries[:2]]
+        self._tokens = array("Q", [entry >> SLOT_BITS for entry in closed])
+        self._slots = array("I", [entry & SLOT_MASK for entry in closed])
+        size = len(entries)
+        parts = [bisect_left(self._tokens, part << PART_SHIFT, 0, size) for part in range(PARTS)]
+        self._starts = array("I", [*parts, size])
         return self._starts
 
     def choose(self, request: Request) -> Choice | None:
