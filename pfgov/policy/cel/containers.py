@@ -28,6 +28,7 @@ from pfgov.policy.cel.values import (
 )  # fmt: skip
 
 _ABSENT: Final = object()
+_KEYS: Final = frozenset({str, int, bool, float, Uint})
 
 
 def size(value: object) -> object:
@@ -44,7 +45,7 @@ def member_of(needle: object, container: object) -> object:
     """``needle in container``: an item of a list or a key of a map."""
     if type(container) is list:
         return contains(cast("list[object]", container), needle)
-    if is_map(container):
+    if is_map(container) and type(needle) in _KEYS:
         return map_get(container, needle, _ABSENT) is not _ABSENT
     raise no_overload("@in", needle, container)
 

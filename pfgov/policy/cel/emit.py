@@ -45,12 +45,16 @@ class Code:
         kind: Exact Python type that its value is proven to have (``str``, ``float`` ...), or "".
         items: The same of its items, for a list.
         bare: Whether it is a plain name or constant, so that it may be repeated.
+        risky: Whether it may be poison.  Then the raw text may stand only where Python is
+            sure to use the object (compare it, call it, iterate it); elsewhere poison could
+            slip through unseen, as in ``poison in []``.
     """
 
     text: str
     kind: str = ""
     items: str = ""
     bare: bool = False
+    risky: bool = False
 
 
 KINDS: Final = {"bool", "int", "float", "str", "bytes", "list", "dict", "Timestamp", "Duration"}
@@ -108,6 +112,7 @@ class Emitter:
     depth: int = 0
     counter: int = 0
     loop_bound: int = 0
+    maybe_poison: frozenset[str] = frozenset()
     hoisting: bool = False
     invariants: dict[object, Code] = field(default_factory=dict[object, Code])
 
@@ -141,31 +146,44 @@ class Emitter:
 
     # --- proofs -----------------------------------------------------------------------------
 
-    def proven(self, code: Code, kind: str) -> str:
-        """*code* as text whose value is of exact type *kind*; the text raises otherwise."""
+    @staticmethod
+    def safe(code: Code) -> str:
+        """*code* as text that may stand anywhere."""
+        if code.risky:
+            return f"({code.text} if {code.text} is not POISON else bail())"
+        return code.text
+
+    def proven(self, code: Code, kind: str, *, used: bool = False) -> str:
+        """*code* as text whose value is of exact type *kind*; the text raises otherwise.
+
+        *used*: the text stands where Python is sure to use the object.
+        """
         if code.kind == kind:
-            return code.text
+            return code.text if used else self.safe(code)
         if code.bare:
             return f"({code.text} if type({code.text}) is {kind} else bail())"
         name = self.temp()
         return f"({name} if type({name} := {code.text}) is {kind} else bail())"
 
-    def numeric(self, code: Code) -> str:
+    def numeric(self, code: Code, *, used: bool = False) -> str:
         """*code* as text whose value is a double (a small integer becomes one)."""
         if code.kind == "float":
-            return code.text
+            return code.text if used else self.safe(code)
         if code.bare:
             return f"({code.text} if type({code.text}) is float else number({code.text}))"
         name = self.temp()
         return f"({name} if type({name} := {code.text}) is float else number({name}))"
 
-    def expression(self, node: ir.Node, kind: str) -> str:
+    def expression(self, node: ir.Node, kind: str, *, used: bool = False) -> str:
         """*node* as text whose value is of exact type *kind*."""
-        hoisted = self.hoisted(node, kind)
-        if hoisted is not None:
-            return hoisted.text
-        code = self.value(node)
-        return self.numeric(code) if kind == "float" else self.proven(code, kind)
+        code = self.hoisted(node, kind) or self.value(node)
+        if kind == "float":
+            return self.numeric(code, used=used)
+        return self.proven(code, kind, used=used)
+
+    def operand(self, node: ir.Node, kind: str) -> str:
+        """:meth:`expression` for a place where Python is sure to use the object."""
+        return self.expression(node, kind, used=True)
 
     def hoisted(self, node: ir.Node, kind: str) -> Code | None:
         """A name computed once, before the member loop, when *node* reads only shared facts."""
@@ -189,7 +207,7 @@ class Emitter:
                 self.line(f"{name} = POISON")
         finally:
             self.lines, self.indent, self.hoisting = lines, indent, False
-        return Code(name, code.kind, code.items, bare=True)
+        return Code(name, code.kind, code.items, bare=True, risky=True)
 
     def hoisted_value(self, node: ir.Node, kind: str) -> Code:
         """*node* proven to be of *kind*, which may also be ``texts`` or ``textset``."""
@@ -199,7 +217,7 @@ class Emitter:
                 checked = code.text if code.items == "str" else f"text_list({code.text})"
                 return Code(checked, "list", "str")
             case "textset":
-                return Code(f"text_set({code.text})", "frozenset", "str")
+                return Code(f"text_set({code.text})", "textset", "str")
             case "float":
                 return Code(self.numeric(code), "float")
             case "":
@@ -266,12 +284,13 @@ class Emitter:
         parts = [self.value(item) for item in node.items]
         kinds = {part.kind for part in parts}
         inner = kinds.pop() if len(kinds) == 1 else ""
-        return Code(f"[{', '.join(part.text for part in parts)}]", "list", inner)
+        return Code(f"[{', '.join(self.safe(part) for part in parts)}]", "list", inner)
 
     def root(self, node: ir.Var) -> Code:
         """A declared root; the function's head has tested that a record is a dict."""
         kind = "dict" if kind_of(node.type) == "dict" else ""
-        return Code(self.root_name(node.name), kind, bare=True)
+        risky = node.name in self.maybe_poison
+        return Code(self.root_name(node.name), kind, bare=True, risky=risky)
 
     def root_name(self, name: str) -> str:
         """The local variable that holds the root *name*."""
@@ -313,7 +332,7 @@ class Emitter:
 
     def record(self, node: ir.Node) -> str:
         """*node* as text whose value is a ``dict``."""
-        return self.proven(self.value(node), "dict")
+        return self.proven(self.value(node), "dict", used=True)
 
     def index(self, node: ir.Index) -> Code:
         """``operand[key]``."""
@@ -321,7 +340,7 @@ class Emitter:
         if isinstance(node.operand.type, (MapType, Record)):
             container, key = self.record(node.operand), self.expression(node.key, "str")
             return Code(f"{container}[{key}]", kind, items)
-        container, key = self.value(node.operand).text, self.value(node.key).text
+        container, key = self.safe(self.value(node.operand)), self.safe(self.value(node.key))
         return Code(f"item({container}, {key})", kind, items)
 
     def or_value(self, node: ir.OrValue) -> Code:
@@ -338,7 +357,7 @@ class Emitter:
         record = self.record(target.operand)
         other = self.value(node.other)
         kind, items = self.trusted(node.type)
-        text = f"({name} if ({name} := {record}.get({key.value!r}, UNSET)) is not UNSET else {other.text})"
+        text = f"({name} if ({name} := {record}.get({key.value!r}, UNSET)) is not UNSET else {self.safe(other)})"
         same = (kind, items) if (kind, items) == (other.kind, other.items) else ("", "")
         return Code(text, *same)
 
@@ -348,15 +367,15 @@ class Emitter:
         memo = self.memos.get(id(expression))
         if memo is None:
             return self.inline(expression)
-        return Code(memo, "bool" if expression.type == BOOL else "", bare=True)
+        kind = "bool" if expression.type == BOOL else ""
+        return Code(memo, kind, bare=True, risky=True)
 
     def memoise(self, expression: ir.Checked, memo: str) -> None:
         """Compute *expression* into *memo*, or poison it."""
         with self.block("try"):
             code = self.inline(expression)
-            self.line(
-                f"{memo} = {self.proven(code, 'bool') if expression.type == BOOL else code.text}"
-            )
+            text = self.proven(code, "bool") if expression.type == BOOL else self.safe(code)
+            self.line(f"{memo} = {text}")
         with self.block("except Exception"):
             self.line(f"{memo} = POISON")
 
@@ -371,15 +390,17 @@ class Emitter:
     # --- logic ------------------------------------------------------------------------------
 
     def condition(self, node: ir.Node) -> str:
-        """*node* as text whose value is a bool."""
-        return self.expression(node, "bool")
+        """*node* as text whose value is a bool, for a place that tests it."""
+        return self.operand(node, "bool")
 
     def logic(self, node: ir.Logic) -> Code:
         """``&&`` and ``||``."""
         plain = [part for part in node.operands if not self.lifted(part)]
         lifted = [part for part in node.operands if self.lifted(part)]
         word = " and " if node.kind == "all" else " or "
-        texts = [self.condition(part) for part in plain]
+        texts = [self.condition(part) for part in plain[:-1]]
+        # The last operand's value leaves untested: it must not be poison.
+        texts += [self.expression(part, "bool") for part in plain[-1:]]
         if not lifted:
             return Code(f"({word.join(texts)})", "bool")
         # Operands that need statements come last and only run while nothing is decided;
@@ -391,7 +412,7 @@ class Emitter:
             self.line(f"{result} = {node.kind == 'all'}")
         for part in lifted:
             with self.block(f"if {result}" if node.kind == "all" else f"if not {result}"):
-                self.line(f"{result} = {self.condition(part)}")
+                self.line(f"{result} = {self.expression(part, 'bool')}")
         return Code(result, "bool", bare=True)
 
     def lifted(self, node: ir.Node) -> bool:
@@ -415,15 +436,15 @@ class Emitter:
             result = self.temp("v")
             with self.block(f"if {self.condition(node.condition)}"):
                 then = self.value(node.then)
-                self.line(f"{result} = {then.text}")
+                self.line(f"{result} = {self.safe(then)}")
             with self.block("else"):
                 otherwise = self.value(node.otherwise)
-                self.line(f"{result} = {otherwise.text}")
+                self.line(f"{result} = {self.safe(otherwise)}")
             text, bare = result, True
         else:
             condition = self.condition(node.condition)
             then, otherwise = self.value(node.then), self.value(node.otherwise)
-            text, bare = f"({then.text} if {condition} else {otherwise.text})", False
+            text, bare = f"({self.safe(then)} if {condition} else {self.safe(otherwise)})", False
         kind = then.kind if then.kind == otherwise.kind else ""
         return Code(text, kind, then.items if then.items == otherwise.items else "", bare=bare)
 
@@ -431,7 +452,7 @@ class Emitter:
         """``cel.bind``."""
         code = self.value(node.value)
         name = self.temp("c")
-        self.line(f"{name} = {code.text}")
+        self.line(f"{name} = {self.safe(code)}")
         self.locals[self.owner, node.local.slot] = Code(name, code.kind, code.items, bare=True)
         return self.value(node.result)
 

@@ -38,7 +38,7 @@ def _general(emitter: Emitter, node: ir.Call) -> Code:
     if function.name == "type":
         raise UnsupportedError("type()")
     name = emitter.constant(function.call, "F")
-    arguments = [emitter.value(argument).text for argument in node.arguments]
+    arguments = [emitter.safe(emitter.value(argument)) for argument in node.arguments]
     text = f"{name}({', '.join(arguments)})"
     if function.result_size(_PROBE) is not None:
         return Code(f"short({text}, {PRODUCED_MAX})")
@@ -68,13 +68,11 @@ def _ordering(emitter: Emitter, node: ir.Call) -> Code | None:
     elif _is_text(left.type) and _is_text(right.type):
         kind = "str"
     elif kind_of(left.type) == kind_of(right.type) == "Timestamp":
-        a, b = emitter.expression(left, "Timestamp"), emitter.expression(right, "Timestamp")
+        a, b = emitter.operand(left, "Timestamp"), emitter.operand(right, "Timestamp")
         return Code(f"({a}.ns {sign} {b}.ns)", "bool")
     else:
         return None
-    return Code(
-        f"({emitter.expression(left, kind)} {sign} {emitter.expression(right, kind)})", "bool"
-    )
+    return Code(f"({emitter.operand(left, kind)} {sign} {emitter.operand(right, kind)})", "bool")
 
 
 def _equality(emitter: Emitter, node: ir.Call) -> Code | None:
@@ -90,13 +88,11 @@ def _equality(emitter: Emitter, node: ir.Call) -> Code | None:
     elif left.type == BOOL and right.type == BOOL:
         kind = "bool"
     elif kind_of(left.type) == kind_of(right.type) == "Timestamp":
-        a, b = emitter.expression(left, "Timestamp"), emitter.expression(right, "Timestamp")
+        a, b = emitter.operand(left, "Timestamp"), emitter.operand(right, "Timestamp")
         return Code(f"({a}.ns {sign} {b}.ns)", "bool")
     else:
         return None
-    return Code(
-        f"({emitter.expression(left, kind)} {sign} {emitter.expression(right, kind)})", "bool"
-    )
+    return Code(f"({emitter.operand(left, kind)} {sign} {emitter.operand(right, kind)})", "bool")
 
 
 def _text_equality(emitter: Emitter, left: ir.Node, right: ir.Node, sign: str) -> Code:
@@ -105,7 +101,7 @@ def _text_equality(emitter: Emitter, left: ir.Node, right: ir.Node, sign: str) -
     if isinstance(right, ir.Const):
         sides = emitter.value(left), emitter.literal(right.value)
     else:
-        sides = Code(emitter.expression(left, "str"), "str"), emitter.value(right)
+        sides = Code(emitter.operand(left, "str"), "str"), emitter.value(right)
     a, b = sides
     if a.kind == b.kind == "str":
         return Code(f"({a.text} {sign} {b.text})", "bool")
@@ -131,7 +127,7 @@ def _membership(emitter: Emitter, node: ir.Call) -> Code | None:
         if hoisted is not None:
             return Code(f"({emitter.expression(needle, 'str')} in {hoisted.text})", "bool")
     key = emitter.expression(needle, "str")
-    return Code(f"({key} in {emitter.expression(container, 'list')})", "bool")
+    return Code(f"({key} in {emitter.operand(container, 'list')})", "bool")
 
 
 def _constant_texts(node: ir.Node) -> list[str] | None:
@@ -157,12 +153,13 @@ def _size(emitter: Emitter, node: ir.Call) -> Code | None:
     kind = kind_of(node.arguments[0].type)
     if kind not in ("str", "list", "dict"):
         return None
-    return Code(f"len({emitter.expression(node.arguments[0], kind)})", "int")
+    return Code(f"len({emitter.operand(node.arguments[0], kind)})", "int")
 
 
 def _texts(template: str) -> Callable[[Emitter, ir.Call], Code | None]:
     def emit(emitter: Emitter, node: ir.Call) -> Code | None:
-        a, b = (emitter.expression(argument, "str") for argument in node.arguments)
+        # str methods and `in` on a str refuse any argument that is no str.
+        a, b = (emitter.operand(argument, "str") for argument in node.arguments)
         return Code(template.format(a, b), "bool")
 
     return emit
@@ -181,12 +178,12 @@ def _arithmetic(sign: str) -> Callable[[Emitter, ir.Call], Code | None]:
         names = {_number_name(argument.type) for argument in node.arguments}
         left, right = node.arguments
         if names == {"int"}:
-            a, b = emitter.expression(left, "int"), emitter.expression(right, "int")
+            a, b = emitter.operand(left, "int"), emitter.operand(right, "int")
             return Code(f"int64({a} {sign} {b})", "int")
         if names == {"double"}:
             # Not `numeric`: an int beside a double has no overload in CEL.
-            a = emitter.proven(emitter.value(left), "float")
-            b = emitter.proven(emitter.value(right), "float")
+            a = emitter.proven(emitter.value(left), "float", used=True)
+            b = emitter.proven(emitter.value(right), "float", used=True)
             return Code(f"({a} {sign} {b})", "float")
         return None
 

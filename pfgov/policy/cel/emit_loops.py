@@ -84,7 +84,7 @@ def _items(emitter: Emitter, node: ir.Fold) -> tuple[str, str]:
     name = code.text
     if not code.bare or code.kind != "list":
         name = emitter.temp("l")
-        emitter.line(f"{name} = {emitter.proven(code, 'list')}")
+        emitter.line(f"{name} = {emitter.proven(code, 'list', used=True)}")
     if not (emitter.typed and target.type.max_items is not None):
         with emitter.block(f"if len({name}) > {emitter.loop_bound}"):
             emitter.line("bail()")
@@ -150,6 +150,6 @@ def _collected(emitter: Emitter, node: ir.Fold, items: str, proven: str) -> Code
                 emitter.line("continue")
         kept = emitter.locals[emitter.owner, node.locals[0].slot]
         code = kept if node.result is None else emitter.value(node.result)
-        emitter.line(f"{result}.append({code.text})")
+        emitter.line(f"{result}.append({emitter.safe(code)})")
         emitter.depth -= 1
     return Code(result, "list", code.kind, bare=True)

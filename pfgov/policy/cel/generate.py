@@ -161,7 +161,7 @@ class _Unit:
         self.batch = batch
         self.roots = sorted({root for clause in clauses for root in _roots(clause)})
         shared = frozenset(self.roots) - {varying} if batch else frozenset[str]()
-        self.emitter = Emitter(typed, call, fold, shared)
+        self.emitter = Emitter(typed, call, fold, shared, maybe_poison=shared)
         self.emitter.loop_bound = _loop_bound(clauses)
         self.exact: list[str] = []
         self.again: list[ir.Checked] = []

@@ -142,7 +142,9 @@ def modulo(left: object, right: object) -> object:
     """``left % right``: the sign of the result is the sign of *left*."""
     if type(left) is type(right):
         if type(left) is int:
-            return left - _truncated(left, cast("int", right), "modulus") * cast("int", right)
+            # int64() refuses INT_MIN % -1, whose quotient overflows, as cel-go and cel-cpp do.
+            quotient = int64(_truncated(left, cast("int", right), "modulus"))
+            return left - quotient * cast("int", right)
         if isinstance(left, Uint):
             divisor = cast("Uint", right).value
             return Uint(left.value - _truncated(left.value, divisor, "modulus") * divisor)

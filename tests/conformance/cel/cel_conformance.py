@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cel_textproto import Message, Word, read
+from conformance.cel.cel_textproto import Message, Word, read
 
 from pfgov.policy.cel import (
     BOOL,
