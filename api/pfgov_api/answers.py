@@ -99,7 +99,7 @@ def page(
         following = cursor(shown[-1])
         body["next"] = following
         others = "".join(
-            f"&{name}={value}" for name, value in call.query.items() if name not in {"after"}
+            f"&{name}={value}" for name, value in call.query.items() if name != "after"
         )
         headers["Link"] = f'<{call.url}?after={following}{others}>; rel="next"'
     return Answer(body, headers=headers)

@@ -1,6 +1,6 @@
 """The ASGI application: Litestar, with one handler for each operation and nothing of its own making on the outside."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ def create_app(service: Service) -> Litestar:
     """Return the application over *service*, which starts and stops with it."""
 
     @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         await service.start()
         try:
             yield

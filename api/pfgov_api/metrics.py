@@ -61,6 +61,6 @@ class Metrics:
         }
         for name, value in counters.items():
             lines += [f"# TYPE {name} counter", f"{name} {value}"]
-        for name, value in sorted(gauges.items()):
-            lines += [f"# TYPE {name} gauge", f"{name} {value:g}"]
+        for name, level in sorted(gauges.items()):
+            lines += [f"# TYPE {name} gauge", f"{name} {level:g}"]
         return ("\n".join(lines) + "\n").encode()

@@ -111,7 +111,7 @@ class Service:
         except PfgovError as error:
             self.fault = error
             self.metrics.tick_failures += 1
-            log.error("tick failed: %s", error.code)
+            log.warning("tick failed: %s", error.code)
             return
         self.fault = None
         self.metrics.ticks += 1

@@ -16,7 +16,8 @@ from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
-from pfgov.errors import ForbiddenError, PfgovError, TooLargeError
+from pfgov.commands import Principal
+from pfgov.errors import ForbiddenError, PfgovError, TooLargeError, UnknownFieldError
 from pfgov.model import parse, read_json
 from pfgov_api.answers import receipt_object
 from pfgov_api.operations import ANYONE, MEMBER, Answer, Call, Operation
@@ -54,7 +55,11 @@ def handler_of(operation: Operation, service: Service) -> HTTPRouteHandler:
     methods: Any = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
     path = re.sub(r"\{(\w+)\}", r"{\1:str}", operation.path)
     return HTTPRouteHandler(
-        path, http_method=methods, name=operation.name, opt={"operation": operation}, status_code=operation.status
+        path,
+        http_method=methods,
+        name=operation.name,
+        opt={"operation": operation},
+        status_code=operation.status,
     )(handle)
 
 
@@ -68,7 +73,9 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Resp
     except PfgovError as error:
         response = refusal(error, request_id)
     except Exception:
-        log.exception("unexpected error", extra={"request_id": request_id, "operation": operation.name})
+        log.exception(
+            "unexpected error", extra={"request_id": request_id, "operation": operation.name}
+        )
         response = _problem(unexpected(request_id), {})
     response.headers["X-Request-Id"] = request_id
     _protect(response)
@@ -97,7 +104,11 @@ def _request_id(service: Service, request: Asgi) -> str:
 
 async def _call(operation: Operation, service: Service, request: Asgi, request_id: str) -> Call:
     from_another_site(request)
-    principal = service.keyring.principal(request.headers.get("authorization")) if operation.access != ANYONE else None
+    principal = (
+        service.keyring.principal(request.headers.get("authorization"))
+        if operation.access != ANYONE
+        else None
+    )
     if principal is not None:
         _may(operation, principal.rights)
     raw = await _body(operation, request)
@@ -106,8 +117,6 @@ async def _call(operation: Operation, service: Service, request: Asgi, request_i
     if operation.body is not None:
         tree = read_json(raw, limit=BODY_BYTES_MAX) if raw or not operation.body_optional else {}
         body = parse(operation.body, tree)
-    from pfgov.commands import Principal
-
     return Call(
         service=service,
         principal=principal or Principal(id="anyone", rights=()),
@@ -132,9 +141,13 @@ def from_another_site(request: Asgi) -> None:
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
     host = request.headers.get("host", "")
-    if site in {"cross-site", "same-site"} or (site is None and origin and origin.partition("://")[2] != host):
-        raise CrossSiteError("this was sent by another web site", hint="call the API from a program, or from its own
-        origin")
+    if site in {"cross-site", "same-site"} or (
+        site is None and origin and origin.partition("://")[2] != host
+    ):
+        raise CrossSiteError(
+            "this was sent by another web site",
+            hint="call the API from a program, or from its own origin",
+        )
 
 
 def _may(operation: Operation, rights: tuple[str, ...]) -> None:
@@ -175,8 +188,6 @@ async def _body(operation: Operation, request: Asgi) -> bytes:
 
 
 def _query(operation: Operation, request: Asgi) -> dict[str, str]:
-    from pfgov.errors import UnknownFieldError
-
     known = {parameter.name for parameter in operation.parameters}
     query: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
@@ -187,7 +198,9 @@ def _query(operation: Operation, request: Asgi) -> dict[str, str]:
                 pointer=f"/query/{name[:64]}",
             )
         if name in query:
-            raise UnknownFieldError(f"the query parameter {name} is given twice", pointer=f"/query/{name}")
+            raise UnknownFieldError(
+                f"the query parameter {name} is given twice", pointer=f"/query/{name}"
+            )
         query[name] = str(value)
     return query
 
@@ -207,7 +220,9 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
 def _response(answer: Answer, request: Asgi) -> Response[Any]:
     headers = dict(answer.headers)
     if answer.stream is not None:
-        return Stream(answer.stream, status_code=answer.status, media_type=answer.media_type, headers=headers)
+        return Stream(
+            answer.stream, status_code=answer.status, media_type=answer.media_type, headers=headers
+        )
     raw = answer.raw if answer.raw is not None else _encode(answer.body)
     if request.method in {"GET", "HEAD"} and answer.status == 200:
         tag = f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
@@ -233,10 +248,14 @@ def refusal(error: PfgovError, request_id: str) -> Response[Any]:
 
 
 def _problem(body: dict[str, Any], headers: dict[str, str]) -> Response[Any]:
-    return Response(_encode(body), status_code=body["status"], media_type=MEDIA_TYPE, headers=headers)
+    return Response(
+        _encode(body), status_code=body["status"], media_type=MEDIA_TYPE, headers=headers
+    )
 
 
 def _protect(response: Response[Any]) -> None:
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    response.headers.setdefault(
+        "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"
+    )
     response.headers.setdefault("Referrer-Policy", "no-referrer")

@@ -31,8 +31,15 @@ STYLE: Final[dict[str, Any]] = {
 """How help looks, for all commands."""
 
 
+GROUP: Final = "pfgov.commands"
+"""The entry points through which packages above this one add commands."""
+
+PLUGGED_IN: Final = "@"
+"""Begins the target of a command that an entry point of :data:`GROUP` provides."""
+
+
 class Lazy(NamedTuple):
-    """A command that is imported when it is called: ``module:attribute``, and what help says about it."""
+    """A command that is imported when it is called: ``module:attribute`` or ``@entry-point``, and what help says."""
 
     target: str
     summary: str
@@ -53,7 +60,7 @@ def common_options() -> list[click.Parameter]:
     """Return ``--dir`` and ``--json``, which every command takes."""
     return [
         rich_click.RichOption(
-            ["--dir", "directory"],
+            ["--dir", "common_dir"],
             type=click.Path(path_type=Path),
             metavar="DIR",
             is_eager=True,
@@ -62,7 +69,7 @@ def common_options() -> list[click.Parameter]:
             help="The ledger's folder. [dim]\\[env: PFGOV_DIR; default: .pfgov][/dim]",
         ),
         rich_click.RichOption(
-            ["--json"],
+            ["--json", "common_json"],
             is_flag=True,
             is_eager=True,
             expose_value=False,
@@ -160,6 +167,8 @@ class Nouns(_Teaching, RichGroup):  # type: ignore[misc]  # RichCommand and Grou
         lazy = self.lazy.get(name)
         if lazy is None:
             return self.commands.get(name)
+        if lazy.target.startswith(PLUGGED_IN):
+            return _plugged_in(lazy.target.removeprefix(PLUGGED_IN))
         module, _, attribute = lazy.target.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
@@ -186,6 +195,16 @@ class Nouns(_Teaching, RichGroup):  # type: ignore[misc]  # RichCommand and Grou
         """Print the example and what to try next."""
         if isinstance(formatter, RichHelpFormatter):
             self.write_lesson(formatter)
+
+
+def _plugged_in(name: str) -> click.Command | None:
+    """Return the command that an installed package offers under *name*, or None."""
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=GROUP, name=name):
+        command: click.Command = entry.load()
+        return command
+    return None
 
 
 class NoSuchVerbError(click.UsageError):

@@ -8,10 +8,15 @@ from typing import Final
 import click
 
 from pfgov.cli.frame import Lazy, Nouns
+from pfgov.cli.screen import Screen
+
+COMPLETE_VARIABLE: Final = "_PFGOV_COMPLETE"
+"""Set by the shell: ``eval "$(_PFGOV_COMPLETE=bash_source pfgov)"``."""
 
 START: Final = "Start here"
 RUN: Final = "Members and packets"
 GOVERN: Final = "Policy and ledger"
+SERVE: Final = "Serving"
 
 COMMANDS: Final = {
     "demo": Lazy("pfgov.cli.demo:demo", "See the whole main job in a temporary folder.", START),
@@ -35,6 +40,8 @@ COMMANDS: Final = {
     "tick": Lazy(
         "pfgov.cli.state:tick", "Let what is due happen: leases, deadlines, retries.", RUN
     ),
+    "serve": Lazy("@serve", "Offer the ledger over HTTP.", SERVE),
+    "key": Lazy("@key", "Keys of the HTTP API: create, list, revoke.", SERVE),
     "policy": Lazy("pfgov.cli.policy_active:policy", "Write, test and activate policies.", GOVERN),
     "ledger": Lazy(
         "pfgov.cli.ledger:ledger", "Export the history, verify it, run it again.", GOVERN
@@ -73,3 +80,16 @@ root = Nouns(
     then="each command explains itself: pfgov packet submit --help",
 )
 """The root of the tree."""
+
+
+def completed() -> bool:
+    """Answer the shell's completion, if it is the shell that asks; return whether it was."""
+    import os
+
+    instruction = os.environ.get(COMPLETE_VARIABLE)
+    if not instruction:
+        return False
+    from click.shell_completion import shell_complete
+
+    shell_complete(root, {"obj": Screen()}, "pfgov", COMPLETE_VARIABLE, instruction)
+    return True

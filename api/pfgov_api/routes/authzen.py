@@ -65,7 +65,9 @@ class PartialEvaluation(Wire):
 class EvaluationOptions(Wire):
     """How several questions are answered."""
 
-    evaluations_semantic: Literal["execute_all", "deny_on_first_deny", "permit_on_first_permit"] = "execute_all"
+    evaluations_semantic: Literal["execute_all", "deny_on_first_deny", "permit_on_first_permit"] = (
+        "execute_all"
+    )
 
 
 class Evaluations(PartialEvaluation):
@@ -84,24 +86,39 @@ class SubjectSearch(Wire):
     context: dict[str, Any] = Field(default={})
 
 
-_POINTS: dict[str, Any] = {"own": None, "assign": "assign", "handoff": "handoff", "accept": "accept", "retain":
-"retain"}
+_POINTS: dict[str, Any] = {
+    "own": None,
+    "assign": "assign",
+    "handoff": "handoff",
+    "accept": "accept",
+    "retain": "retain",
+}
 
 
-async def _answer(call: Call, subject: Entity, action: ActionName, resource: Entity) -> dict[str, Any]:
+async def _answer(
+    call: Call, subject: Entity, action: ActionName, resource: Entity
+) -> dict[str, Any]:
     if subject.type != "member" or resource.type != "packet":
         return _no("the subject must be of type member and the resource of type packet")
     if action.name not in _POINTS:
         return _no(f"actions are {', '.join(_POINTS)}")
-    asked = c.EvaluateDecision(packet_id=resource.id, member_id=subject.id, point=_POINTS[action.name])
+    asked = c.EvaluateDecision(
+        packet_id=resource.id, member_id=subject.id, point=_POINTS[action.name]
+    )
     try:
-        receipt = await call.service.submit(asked, principal=call.principal, request_id=call.request_id)
+        receipt = await call.service.submit(
+            asked, principal=call.principal, request_id=call.request_id
+        )
     except NotFoundError as error:
         return _no(error.message)
     event = receipt.events[0]
     if not isinstance(event, e.DecisionEvaluated):
-        raise AssertionError(event.type)
-    context = {"reasons": list(event.reasons), "position": receipt.position, "outcome": event.outcome}
+        raise TypeError(event.type)
+    context = {
+        "reasons": list(event.reasons),
+        "position": receipt.position,
+        "outcome": event.outcome,
+    }
     return {"decision": event.outcome == "allowed", "context": context}
 
 
@@ -123,13 +140,16 @@ async def _evaluations(call: Call) -> Answer:
             raise InvalidError("subject, action and resource are required", pointer="")
         return Answer(await _answer(call, body.subject, body.action, body.resource))
     for one in body.evaluations:
-        subject, action, resource = one.subject or body.subject, one.action or body.action, one.resource or
-        body.resource if subject is None or action is None or resource is None:
+        subject, action = one.subject or body.subject, one.action or body.action
+        resource = one.resource or body.resource
+        if subject is None or action is None or resource is None:
             answers.append(_no("subject, action and resource are required"))
         else:
             answers.append(await _answer(call, subject, action, resource))
         decided = answers[-1]["decision"]
-        if (semantic == "deny_on_first_deny" and not decided) or (semantic == "permit_on_first_permit" and decided):
+        if (semantic == "deny_on_first_deny" and not decided) or (
+            semantic == "permit_on_first_permit" and decided
+        ):
             break
     return Answer({"evaluations": answers})
 
@@ -140,7 +160,13 @@ async def _search(call: Call) -> Answer:
         return Answer({"results": []})
     told = search(call, Discovery(packet_id=body.resource.id))
     rows = told.get("members", [])
-    return Answer({"results": [{"type": "member", "id": row.member_id} for row in rows if row.outcome == "allow"]})
+    return Answer(
+        {
+            "results": [
+                {"type": "member", "id": row.member_id} for row in rows if row.outcome == "allow"
+            ]
+        }
+    )
 
 
 async def _configuration(call: Call) -> Answer:

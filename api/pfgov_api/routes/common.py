@@ -5,6 +5,7 @@ from typing import Final
 
 from pfgov import commands as c
 from pfgov.engine import Attachment, Receipt
+from pfgov.engine.answers import PolicyDocument
 from pfgov_api.operations import Call, Parameter
 from pfgov_api.service import idempotency_of
 from pfgov_api.shell import idempotency_key
@@ -30,7 +31,7 @@ LIMIT: Final = Parameter(
 async def run(
     call: Call,
     action: c.Action,
-    attachments: Sequence[Attachment] = (),
+    attachments: Sequence[Attachment | PolicyDocument] = (),
     *,
     principal: c.Principal | None = None,
 ) -> Receipt:

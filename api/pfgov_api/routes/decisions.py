@@ -28,7 +28,9 @@ _DECISIONS = (
 class DecisionBatch(Wire):
     """Several questions at once, answered in order."""
 
-    decisions: Annotated[tuple[model.DecisionRequest, ...], Field(min_length=1, max_length=BATCH_MAX)]
+    decisions: Annotated[
+        tuple[model.DecisionRequest, ...], Field(min_length=1, max_length=BATCH_MAX)
+    ]
 
 
 class Discovery(Wire):
@@ -144,7 +146,9 @@ async def _show(call: Call) -> Answer:
 
 async def _list(call: Call) -> Answer:
     limit = limit_of(call)
-    outcome, member, packet, rule = (call.query.get(n) for n in ("outcome", "member", "packet", "rule"))
+    outcome, member, packet, rule = (
+        call.query.get(n) for n in ("outcome", "member", "packet", "rule")
+    )
     after = call.number("after", -1, most=2**53 - 1) if "after" in call.query else -1
 
     def wanted(found: Recorded) -> bool:
@@ -153,7 +157,10 @@ async def _list(call: Call) -> Answer:
         names = {name for name, _ in event.decision.rejected}
         return (
             (outcome is None or getattr(event, "outcome", "allowed") == outcome)
-            and (member is None or member in {getattr(event, "member_id", None), getattr(owner, "member_id", None)})
+            and (
+                member is None
+                or member in {getattr(event, "member_id", None), getattr(owner, "member_id", None)}
+            )
             and (rule is None or rule in names)
         )
 
@@ -162,7 +169,10 @@ async def _list(call: Call) -> Answer:
     while len(shown) <= limit:
         batch = call.service.reader.entries(
             EntryFilter(
-                start=position, types=_DECISIONS, subject=f"packet/{packet}" if packet else None, limit=500
+                start=position,
+                types=_DECISIONS,
+                subject=f"packet/{packet}" if packet else None,
+                limit=500,
             )
         )
         shown += filter(wanted, batch)
@@ -178,8 +188,7 @@ _DRY = Parameter("dry_run", _FLAG, "answer, but record nothing")
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
-        "evaluate_decision", "POST", "/api/decisions", _ASKS, "May this member own this packet? Recorded, nothing
-        moves.", _decide, "DecisionAnswer", body=model.DecisionRequest, parameters=(_DRY, RECEIPT), tag="decisions",
+        "evaluate_decision", "POST", "/api/decisions", _ASKS, "May this member own this packet? Recorded, nothing moves.", _decide, "DecisionAnswer", body=model.DecisionRequest, parameters=(_DRY, RECEIPT), tag="decisions",
         raises=(404,), writes=True,
     ),
     Operation(

@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from pfgov.errors import InvalidError, NotFoundError
+from pfgov.errors import InvalidError
 from pfgov.events import EVENTS
 from pfgov.model.times import to_microseconds
 from pfgov.storage.queries import EntryFilter
@@ -97,10 +97,6 @@ async def _export(call: Call) -> Answer:
 
 async def _key(call: Call) -> Answer:
     return Answer(raw=call.service.anchor.encode(), media_type="text/plain; charset=utf-8")
-
-
-async def _missing(_: Call) -> Answer:
-    raise NotFoundError("there is nothing here", code="http.not_found")
 
 
 _NUMBER: dict[str, Any] = {"type": "integer", "minimum": 0}

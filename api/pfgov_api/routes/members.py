@@ -29,16 +29,26 @@ async def _list(call: Call) -> Answer:
     status, region = call.query.get("status"), call.query.get("region")
     if status is not None and status not in MemberStatus.__members__:
         raise InvalidError(
-            f"{status[:32]!r} is not a status", hint=f"statuses: {', '.join(MemberStatus)}", pointer="/query/status"
+            f"{status[:32]!r} is not a status",
+            hint=f"statuses: {', '.join(MemberStatus)}",
+            pointer="/query/status",
         )
-    capability, label, after = call.query.get("capability"), call.query.get("label"), call.query.get("after", "")
+    capability, label, after = (
+        call.query.get("capability"),
+        call.query.get("label"),
+        call.query.get("after", ""),
+    )
 
     def wanted(member: Member) -> bool:
         return (
             member.member_id > after
             and (status is None or member.status == status)
             and (capability is None or capability in member.capabilities)
-            and (region is None or member.region == region or (member.region or "").startswith(f"{region}/"))
+            and (
+                region is None
+                or member.region == region
+                or (member.region or "").startswith(f"{region}/")
+            )
             and (label is None or tuple(label.partition("=")[::2]) in member.labels)
         )
 
@@ -63,12 +73,16 @@ async def _heartbeat(call: Call) -> Answer:
     if not acting & set(call.principal.rights):
         from pfgov.errors import ForbiddenError
 
-        raise ForbiddenError(f"this key does not act for {member_id}", hint=f"use a key with the scope
-        member:{member_id}")
-    held = tuple((belief.packet_id, belief.epoch) for belief in body.held)
+        raise ForbiddenError(
+            f"this key does not act for {member_id}",
+            hint=f"use a key with the scope member:{member_id}",
+        )
+    held = tuple((belief.packet_id, belief.epoch) for belief in body.owns)
     heard = call.service.engine.heartbeat(member_id, body.incarnation, held)
     lost = [{"packet_id": packet_id, "epoch": epoch} for packet_id, epoch in heard.lost]
-    return Answer({"lost": lost, "lease_until": heard.lease_until, "was_suspect": heard.was_suspect})
+    return Answer(
+        {"lost": lost, "lease_until": heard.lease_until, "was_suspect": heard.was_suspect}
+    )
 
 
 async def _drain(call: Call) -> Answer:
@@ -110,15 +124,23 @@ async def _capabilities(call: Call) -> Answer:
         if member.status is MemberStatus.RETIRED:
             continue
         for capability in member.capabilities.values():
-            if text and text not in capability.name.lower() and text not in (capability.description or "").lower():
+            if (
+                text
+                and text not in capability.name.lower()
+                and text not in (capability.description or "").lower()
+            ):
                 continue
-            entry = found.setdefault(capability.name, {"name": capability.name, "versions": [], "members": []})
+            entry = found.setdefault(
+                capability.name, {"name": capability.name, "versions": [], "members": []}
+            )
             entry["members"].append(member.member_id)
             if capability.version and capability.version not in entry["versions"]:
                 entry["versions"].append(capability.version)
     if text and not found:
         raise NotFoundError(
-            f"nobody offers anything like {text[:64]!r}", code="capability.not_found", hint="leave q out to see all"
+            f"nobody offers anything like {text[:64]!r}",
+            code="capability.not_found",
+            hint="leave q out to see all",
         )
     return Answer({"items": [found[name] for name in sorted(found)]})
 
@@ -127,20 +149,33 @@ _ACTS = frozenset({"operator", MEMBER})
 _ONE = "/api/members/{member_id}"
 
 
-def _post(name: str, path: str, about: str, handler: Any, body: type[Wire], **more: Any) -> Operation:
+def _post(
+    name: str,
+    path: str,
+    about: str,
+    handler: Any,
+    body: type[Wire],
+    *,
+    access: frozenset[str] = _ACTS,
+    status: int = 200,
+    raises: tuple[int, ...] = (404, 409),
+    body_optional: bool = False,
+) -> Operation:
     return Operation(
         name=name,
         method="POST",
         path=path,
+        access=access,
         about=about,
         handler=handler,
         body=body,
         answer="Recorded",
+        status=status,
         parameters=(RECEIPT,),
         tag="members",
-        raises=more.pop("raises", (404, 409)),
+        raises=raises,
         writes=True,
-        **{"access": _ACTS, **more},
+        body_optional=body_optional,
     )
 
 

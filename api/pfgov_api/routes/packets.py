@@ -42,8 +42,11 @@ async def _list(call: Call) -> Answer:
     status = call.query.get("status")
     if status is not None and status not in PacketStatus.__members__:
         raise InvalidError(
-            f"{status[:32]!r} is not a status", hint=f"statuses: {', '.join(PacketStatus)}", pointer="/query/status"
+            f"{status[:32]!r} is not a status",
+            hint=f"statuses: {', '.join(PacketStatus)}",
+            pointer="/query/status",
         )
+    statuses: tuple[str, ...]
     if status is not None:
         statuses = (status,)
     elif call.flag("all"):
@@ -52,9 +55,14 @@ async def _list(call: Call) -> Answer:
         statuses = tuple(str(s) for s in PacketStatus if s not in TERMINAL)
     limit = limit_of(call)
     wanted = PacketFilter(
-        statuses=statuses, owner=call.query.get("owner"), after=call.query.get("after", ""), limit=limit + 1
+        statuses=statuses,
+        owner=call.query.get("owner"),
+        after=call.query.get("after", ""),
+        limit=limit + 1,
     )
-    return page(call, call.service.reader.packets(wanted), packet_view, lambda p: p.packet_id, limit)
+    return page(
+        call, call.service.reader.packets(wanted), packet_view, lambda p: p.packet_id, limit
+    )
 
 
 def _packet(call: Call) -> Packet:
@@ -77,7 +85,9 @@ async def _checkpoint(call: Call) -> Answer:
 
 async def _act(call: Call) -> Answer:
     """Run any command whose body needs nothing but the packet's id."""
-    return await recorded(call, await run(call, call.body.to_action(packet_id=call.path["packet_id"])))
+    return await recorded(
+        call, await run(call, call.body.to_action(packet_id=call.path["packet_id"]))
+    )
 
 
 async def _lineage(call: Call) -> Answer:
@@ -117,8 +127,9 @@ async def _context(call: Call) -> Answer:
     payload = call.service.reader.payload(named.digest)
     if payload is None:
         raise NotFoundError(
-            f"the context of {packet.packet_id} was erased", code="context.erased", hint="the ledger says why: see its
-            lineage"
+            f"the context of {packet.packet_id} was erased",
+            code="context.erased",
+            hint="the ledger says why: see its lineage",
         )
     return Answer({"commitment": named.digest, "context": _json_or_base64(payload)})
 
@@ -130,7 +141,9 @@ def _json_or_base64(payload: bytes) -> Any:
         return {"base64": base64.b64encode(payload).decode()}
 
 
-def _post(name: str, verb: str, about: str, body: type[Wire], access: frozenset[str], **more: Any) -> Operation:
+def _post(
+    name: str, verb: str, about: str, body: type[Wire], access: frozenset[str], **more: Any
+) -> Operation:
     return Operation(
         name=name,
         method="POST",

@@ -18,7 +18,9 @@ async def _ready(call: Call) -> Answer:
         raise StoreUnavailableError("the server is stopping", code="engine.stopped")
     if service.fault is not None:
         raise StoreUnavailableError(
-            f"the ledger cannot be written: {service.fault.message}", code=service.fault.code, hint=service.fault.hint
+            f"the ledger cannot be written: {service.fault.message}",
+            code=service.fault.code,
+            hint=service.fault.hint,
         )
     status = service.engine.status()
     body: dict[str, Any] = {"status": "ready", "policy": status.policy, "halted": status.halted}
@@ -26,8 +28,9 @@ async def _ready(call: Call) -> Answer:
 
 
 async def _status(call: Call) -> Answer:
-    status = call.service.engine.status() return Answer({**{name: getattr(status, name) for name in status.__slots__},
-    "packets": call.service.reader.packet_counts()})
+    status = call.service.engine.status()
+    shown = {name: getattr(status, name) for name in status.__slots__}
+    return Answer({**shown, "packets": call.service.reader.packet_counts()})
 
 
 async def _metrics(call: Call) -> Answer:
@@ -41,8 +44,10 @@ async def _metrics(call: Call) -> Answer:
         "pfgov_engine_reloads": status.reloads,
         "pfgov_event_streams": call.service.news.count,
         "pfgov_ready": int(call.service.fault is None),
-    } text = call.service.metrics.text({name: float(value) for name, value in gauges.items()}) return Answer(raw=text,
-    media_type="text/plain; version=0.0.4; charset=utf-8", headers={"Cache-Control": "no-store"})
+    }
+    text = call.service.metrics.text({name: float(value) for name, value in gauges.items()})
+    media_type = "text/plain; version=0.0.4; charset=utf-8"
+    return Answer(raw=text, media_type=media_type, headers={"Cache-Control": "no-store"})
 
 
 async def _openapi(_: Call) -> Answer:
@@ -63,7 +68,9 @@ async def _problem(call: Call) -> Answer:
 
     found = problem_page(call.path["code"])
     if found is None:
-        raise NotFoundError(f"there is no problem {call.path['code'][:64]!r}", code="http.not_found")
+        raise NotFoundError(
+            f"there is no problem {call.path['code'][:64]!r}", code="http.not_found"
+        )
     from pfgov_api.reference import CONTENT_SECURITY_POLICY
 
     headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}

@@ -1,0 +1,125 @@
+"""``pfgov serve`` and ``pfgov key``: they join the command line through the entry points ``pfgov.commands``."""
+
+from typing import Any
+
+import click
+
+from pfgov.cli.frame import Nouns, Screen, Verb, verb
+from pfgov.model.times import to_moment
+
+
+@click.command(
+    "serve",
+    cls=Verb,
+    examples=("pfgov serve", "pfgov serve --host 0.0.0.0 --port 8443"),
+    then="register a member: curl -X POST http://localhost:8000/api/members/register ...; see /api/docs",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port."
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="warning",
+    show_default=True,
+    help="What to log to standard error, a JSON object a line.",
+)
+@click.pass_obj
+def serve(screen: Screen, host: str, port: int, log_level: str) -> int:
+    """Offer the ledger over HTTP; an empty folder gets keys, a ledger and the starter policies first.
+
+    Without API keys only this machine is served and everybody on it is the operator; create a key before listening
+    elsewhere.
+    """
+    from pfgov_api.serve import serve as run
+
+    run(screen.directory, host, port, log_level=log_level)
+    return 0
+
+
+key = Nouns(
+    "key",
+    help="Keys of the HTTP API: who may call, and what each may do.",
+    examples=("pfgov key create --scope member:agent-planner-01", "pfgov key list"),
+    then="send it as: Authorization: Bearer pfgov_...",
+)
+"""``pfgov key``."""
+
+
+def _ring(screen: Screen) -> Any:
+    from pfgov.engine.layout import Layout
+    from pfgov_api.keyring import FILE, KeyRing
+
+    Layout(screen.directory).require()
+    return KeyRing(screen.directory / FILE)
+
+
+def _now() -> int:
+    from pfgov.clock import SystemClock
+
+    return SystemClock().now()
+
+
+@verb(
+    key,
+    "create",
+    examples=(
+        "pfgov key create --scope operator --name ops",
+        "pfgov key create --scope member:agent-planner-01",
+    ),
+    then="the key is shown once; keep it where secrets belong",
+)
+@click.option("--scope", "scopes", multiple=True, required=True, help="What it may do; repeatable.")
+@click.option("--name", default="", help="A note for `key list`.")
+def create(screen: Screen, scopes: tuple[str, ...], name: str) -> int:
+    """Make a key; it is printed once and kept only as a hash.
+
+    Scopes: admin, operator, submitter, assessor (sets trust), reviewer, auditor (reads), member:ID (acts for one
+    member).
+    """
+    record, text = _ring(screen).create(scopes, now=_now(), name=name)
+    screen.show(
+        {"id": record.id, "scopes": list(record.scopes), "key": text},
+        f"key {record.id}, scopes {', '.join(record.scopes)}",
+        text,
+        "it is not shown again",
+    )
+    return 0
+
+
+@verb(key, "list", examples=("pfgov key list",), then="end one: pfgov key revoke ID")
+def list_keys(screen: Screen) -> int:
+    """List the keys, revoked ones too; never the secrets."""
+    records = _ring(screen).records()
+    shown: list[dict[str, object]] = []
+    lines: list[str] = []
+    for one in records:
+        ended = None if one.revoked_at is None else to_moment(one.revoked_at)
+        shown.append(
+            {
+                "id": one.id,
+                "scopes": list(one.scopes),
+                "name": one.name,
+                "created_at": to_moment(one.created_at),
+                "revoked_at": ended,
+            }
+        )
+        lines.append(f"{one.id}  {'revoked ' if ended else ''}{', '.join(one.scopes)}  {one.name}")
+    nobody = "no keys: only this machine is served, and everybody on it is the operator"
+    screen.show({"keys": shown}, *(lines or [nobody]))
+    return 0
+
+
+@verb(
+    key,
+    "revoke",
+    examples=("pfgov key revoke abcdefgh",),
+    then="make another: pfgov key create --help",
+)
+@click.argument("identity", metavar="ID")
+def revoke(screen: Screen, identity: str) -> int:
+    """End a key; a running server notices with the next request."""
+    record = _ring(screen).revoke(identity, now=_now())
+    screen.show({"id": record.id, "revoked": True}, f"key {record.id} is revoked")
+    return 0

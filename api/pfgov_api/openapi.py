@@ -1,0 +1,152 @@
+"""The OpenAPI 3.1 document, made from the table of operations and the wire models.
+
+The committed copy (``api/openapi.json``) is compared with this in a test, so that a change of the surface is seen in
+review.  Request bodies are the models' own JSON Schemas; answers are described in :mod:`pfgov_api.schemas`.
+"""
+
+from functools import lru_cache
+from typing import Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from pfgov import __version__
+from pfgov_api.operations import ANYONE, Operation
+from pfgov_api.problems import MEDIA_TYPE, TITLES
+from pfgov_api.routes import OPERATIONS
+from pfgov_api.schemas import SCHEMAS
+
+TAGS: Final = {
+    "members": "Who may work.",
+    "packets": "The work.",
+    "discovery": "Who could do what.",
+    "decisions": "May this member own this packet, and why.",
+    "policies": "What is binding.",
+    "ledger": "The signed history.",
+    "authzen": "The same questions, asked as AuthZEN 1.0 does.",
+    "operations": "Running the server.",
+}
+
+_ID: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}$"}
+_PATH: Final[dict[str, dict[str, Any]]] = {
+    "member_id": _ID,
+    "packet_id": _ID,
+    "seq": {"type": "integer", "minimum": 0, "maximum": 999_999_999_999_999},
+    "code": {"type": "string", "pattern": "^[a-z_]+(\\.[a-z_]+)*$", "maxLength": 64},
+}
+
+
+@lru_cache(maxsize=1)
+def document() -> dict[str, Any]:
+    """Return the document.  Treat it as read-only."""
+    models = sorted(
+        {op.body for op in OPERATIONS if op.body is not None}, key=lambda model: model.__name__
+    )
+    names, definitions = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    bodies = {model: schema for (model, _), schema in names.items()}
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
+            operation, bodies
+        )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "pfgov",
+            "version": __version__,
+            "summary": "Policy-first governance for work that moves between members, with a signed lineage ledger.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
+        "security": [{"key": []}, {}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "pfgov_...; see: pfgov key create",
+                }
+            },
+            "schemas": dict(sorted({**definitions.get("$defs", {}), **SCHEMAS}.items())),
+        },
+    }
+
+
+def _operation(operation: Operation, bodies: dict[Any, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.about,
+        "tags": [operation.tag],
+        "parameters": _parameters(operation),
+        "responses": _responses(operation),
+    }
+    if operation.access == ANYONE:
+        found["security"] = []
+    else:
+        wanted = (
+            operation.access
+            if isinstance(operation.access, str)
+            else ", ".join(sorted(operation.access))
+        )
+        found["x-needs-one-of"] = wanted
+    if operation.body is not None:
+        found["requestBody"] = {
+            "required": not operation.body_optional,
+            "content": {"application/json": {"schema": bodies[operation.body]}},
+        }
+    return found
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": _PATH[name]}
+        for name in operation.path_parameters
+    ]
+    found += [
+        {
+            "name": one.name,
+            "in": "query",
+            "required": one.required,
+            "description": one.about,
+            "schema": dict(one.schema),
+        }
+        for one in operation.parameters
+    ]
+    if operation.writes:
+        found.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "the same key with the same body gets the same committed answer",
+                "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+            }
+        )
+    return found
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    statuses = {400, 403, 500, 503, *operation.raises}
+    if operation.access != ANYONE:
+        statuses.add(401)
+    if operation.body is not None:
+        statuses |= {413, 415}
+    if operation.writes:
+        statuses |= {409, 422}
+    schema = {"$ref": f"#/components/schemas/{operation.answer}"}
+    responses: dict[str, Any] = {
+        str(operation.status): {
+            "description": operation.about,
+            "content": {operation.media_type: {"schema": schema}},
+        }
+    }
+    if operation.method == "GET" and operation.answer != "Stream":
+        responses["304"] = {"description": "unchanged since the ETag in If-None-Match"}
+    for status in sorted(statuses):
+        responses[str(status)] = {
+            "description": TITLES[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    return responses

@@ -1,0 +1,158 @@
+"""What answers look like, as JSON Schema: written beside the views that they describe, and held to them by tests."""
+
+from typing import Any, Final
+
+_TEXT: Final = {"type": "string"}
+_MAYBE_TEXT: Final = {"type": ["string", "null"]}
+_COUNT: Final = {"type": "integer", "minimum": 0}
+
+
+def _object(
+    required: dict[str, Any], optional: dict[str, Any] | None = None, *, more: bool = True
+) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": sorted(required),
+        "properties": {**required, **(optional or {})},
+        "additionalProperties": more,
+    }
+
+
+def _page(of: str) -> dict[str, Any]:
+    items = {"type": "array", "items": {"$ref": f"#/components/schemas/{of}"}}
+    return _object({"items": items}, {"next": _TEXT}, more=False)
+
+
+_RECEIPT: Final = _object(
+    {"position": {"type": ["integer", "null"], "minimum": 0}, "count": _COUNT, "size": _COUNT},
+    {"entry": _TEXT, "signature": _TEXT, "proof": _TEXT},
+    more=False,
+)
+_EVENT: Final = _object(
+    {"position": _COUNT, "type": _TEXT, "subject": _TEXT, "says": _TEXT}, more=False
+)
+
+SCHEMAS: Final[dict[str, Any]] = {
+    "Object": {"type": "object"},
+    "Text": {"type": "string"},
+    "Stream": {"type": "string", "description": "lines, sent as they are made"},
+    "Problem": _object(
+        {
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": _COUNT,
+            "detail": _TEXT,
+            "instance": _TEXT,
+            "code": _TEXT,
+        },
+        {
+            "hint": _TEXT,
+            "errors": {
+                "type": "array",
+                "items": _object({"pointer": _TEXT, "detail": _TEXT}, {"hint": _TEXT}, more=False),
+            },
+            "receipt": {"$ref": "#/components/schemas/Receipt"},
+        },
+        more=False,
+    ),
+    "Receipt": _RECEIPT,
+    "Recorded": _object(
+        {
+            "receipt": {"$ref": "#/components/schemas/Receipt"},
+            "events": {"type": "array", "items": _EVENT},
+            "result": {"type": "object"},
+        },
+        more=False,
+    ),
+    "Member": _object({"id": _TEXT, "status": _TEXT, "incarnation": _COUNT, "type": _TEXT}),
+    "MemberPage": _page("Member"),
+    "Packet": _object({"packet_id": _TEXT, "status": _TEXT, "epoch": _COUNT}),
+    "PacketPage": _page("Packet"),
+    "EntryShown": _object(
+        {"seq": _COUNT, "time": _TEXT, "type": _TEXT, "subject": _TEXT, "says": _TEXT}
+    ),
+    "EntryPage": _page("EntryShown"),
+    "Entry": _object(
+        {
+            "entry": _TEXT,
+            "signature": _TEXT,
+            "position": _COUNT,
+            "shown": {"$ref": "#/components/schemas/EntryShown"},
+        },
+        more=False,
+    ),
+    "Heard": _object(
+        {
+            "lost": {
+                "type": "array",
+                "items": _object({"packet_id": _TEXT, "epoch": _COUNT}, more=False),
+            },
+            "lease_until": _COUNT,
+            "was_suspect": {"type": "boolean"},
+        },
+        more=False,
+    ),
+    "CapabilityList": _object(
+        {
+            "items": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "name": _TEXT,
+                        "versions": {"type": "array", "items": _TEXT},
+                        "members": {"type": "array", "items": _TEXT},
+                    },
+                    more=False,
+                ),
+            }
+        },
+        more=False,
+    ),
+    "Context": _object({"commitment": _TEXT, "context": {}}, more=False),
+    "Consistency": _object(
+        {
+            "from": _COUNT,
+            "to": _COUNT,
+            "hashes": {"type": "array", "items": _TEXT},
+            "checkpoint": _TEXT,
+        },
+        more=False,
+    ),
+    "DecisionAnswer": _object(
+        {"outcome": _TEXT, "allowed": {"type": "boolean"}, "point": _TEXT, "policy": _TEXT},
+        {"member_id": _MAYBE_TEXT, "nearest_miss": _MAYBE_TEXT},
+    ),
+    "DecisionAnswers": _object(
+        {"decisions": {"type": "array", "items": {"$ref": "#/components/schemas/DecisionAnswer"}}},
+        more=False,
+    ),
+    "PolicySet": _object(
+        {
+            "digest": _TEXT,
+            "points": {"type": "array", "items": _TEXT},
+            "policies": {"type": "array", "items": {"type": "object"}},
+        },
+        more=False,
+    ),
+    "Playground": _object(
+        {
+            "policy": _TEXT,
+            "members": {"type": "array", "items": {"type": "object"}},
+            "nearest_miss": _MAYBE_TEXT,
+        },
+        more=False,
+    ),
+    "AuthzenDecision": _object(
+        {"decision": {"type": "boolean"}}, {"context": {"type": "object"}}, more=False
+    ),
+    "AuthzenSubjects": _object(
+        {
+            "results": {
+                "type": "array",
+                "items": _object({"type": _TEXT, "id": _TEXT}, more=False),
+            }
+        },
+        more=False,
+    ),
+}
+"""Name -> schema of every answer that an operation may name."""

@@ -1,0 +1,144 @@
+"""Running the server: uvicorn with a graceful end, loopback only while there are no keys.
+
+On SIGTERM no new connection is taken, streams of events end, what was accepted is answered, and the ledger is closed; a
+connection that hangs is cut after a few seconds.
+"""
+
+import ipaddress
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from pfgov import __version__
+from pfgov.engine import Engine, Options
+from pfgov.engine.layout import Layout
+from pfgov.errors import ForbiddenError
+from pfgov_api.app import create_app
+from pfgov_api.keyring import FILE, KeyRing
+from pfgov_api.service import Service
+
+GRACE_SECONDS: Final = 3
+BACKLOG: Final = 1_024
+CONCURRENCY_MAX: Final = 2_000
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line; fields beyond the message only from a list, so that nothing slips in."""
+
+    FIELDS: Final = ("request_id", "operation", "status", "ms")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, Any] = {
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for name in self.FIELDS:
+            value = getattr(record, name, None)
+            if value is not None:
+                line[name] = value
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_to_stderr(level: str) -> None:
+    """Send logs to standard error, a JSON object a line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("uvicorn.access").disabled = True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* names this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def open_or_create(directory: Path, address: str) -> tuple[Engine, bool]:
+    """Open the ledger in *directory*, or create it; say whether it is new."""
+    options = Options(address=address)
+    if Layout(directory).database.exists():
+        return Engine.open(directory, options=options), False
+    return Engine.create(directory, options=options), True
+
+
+def serve(directory: Path, host: str, port: int, *, log_level: str = "info") -> None:
+    """Serve the ledger in *directory* until told to stop.
+
+    Raises:
+        ForbiddenError: ``serve.open``, *host* is not this machine only and there are no keys.
+        PfgovError: the ledger cannot be opened or created.
+    """
+    keyring = KeyRing(directory / FILE)
+    if keyring.is_open and not is_loopback(host):
+        raise ForbiddenError(
+            f"without API keys everybody who reaches {host} would be the operator",
+            code="serve.open",
+            hint="create a key first: pfgov key create --scope admin --scope operator; or listen on 127.0.0.1",
+        )
+    log_to_stderr(log_level)
+    address = f"http://{'[' + host + ']' if ':' in host else host}:{port}"
+    engine, is_new = open_or_create(directory, address)
+    with engine:
+        service = Service(engine, keyring)
+        _greet(service, directory, address, is_new=is_new)
+        config = uvicorn.Config(
+            create_app(service),
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            backlog=BACKLOG,
+            limit_concurrency=CONCURRENCY_MAX,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=30,
+            h11_max_incomplete_event_size=65_536,
+            lifespan="on",
+        )
+        Stopping(config, service).run()
+
+
+class Stopping(uvicorn.Server):
+    """uvicorn, telling the service first that the end has come, so that streams close by themselves."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Begin to stop."""
+        self._service.stopping.set()
+        self._service.news.publish()
+        super().handle_exit(sig, frame)
+
+
+def _greet(service: Service, directory: Path, address: str, *, is_new: bool) -> None:
+    anchor = (
+        directory / "anchor.txt"
+        if not service.engine.layout.anchor.exists()
+        else service.engine.layout.anchor
+    )
+    fingerprint = service.anchor.strip().splitlines()[0][:120]
+    lines = (
+        f"pfgov {__version__} {'created' if is_new else 'opened'} {service.origin} in {directory}",
+        f"  listening  {address}   documentation {address}/api/docs",
+        f"  access     {'this machine only, no keys yet' if service.keyring.is_open else 'API keys'}",
+        f"  log key    {fingerprint}",
+        f"  verify     curl -s '{address}/api/ledger/export?fresh=true' -o all.lineage.jsonl && "
+        f"pfgov-verify all.lineage.jsonl --key {anchor} --full",
+    )
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - a server says where it listens
