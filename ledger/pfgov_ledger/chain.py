@@ -6,6 +6,7 @@ index entry, in order.  Who signed is not known here.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from pfgov_ledger import canonical, entry, errors, vocabulary
 from pfgov_ledger.canonical import Json
@@ -13,6 +14,9 @@ from pfgov_ledger.entry import Entry
 from pfgov_ledger.export_errors import EntryUnexpectedError, HeaderError
 from pfgov_ledger.export_format import Header
 from pfgov_ledger.subjects import Row, SubjectTable
+
+_NESTS: Final = frozenset({dict, list})
+_PAIR_MARKS: Final = tuple(f'"{name}":'.encode() for name in sorted(vocabulary.PAIR_FIELDS))
 
 
 class Chain:
@@ -167,10 +171,8 @@ def check_body(of: Entry) -> None:
     """
     try:
         entry.check_subject(of)
-        for name in vocabulary.PAIR_FIELDS:
-            if f'"{name}":'.encode() in of.raw:
-                _check_pairs(of.body)
-                break
+        if any(name in of.raw for name in _PAIR_MARKS):
+            _check_pairs(of.body)
     except errors.LedgerError as error:
         raise error.at(of.seq) from None
 
@@ -183,6 +185,7 @@ def _check_pairs(body: Json) -> None:
             for name, item in value.items():
                 if name in vocabulary.PAIR_FIELDS and item is not None:
                     canonical.check_pairs(item)
-            pending.extend(value.values())
+                if type(item) in _NESTS:
+                    pending.append(item)
         elif isinstance(value, list):
-            pending.extend(value)
+            pending.extend(item for item in value if type(item) in _NESTS)
