@@ -4,6 +4,7 @@ Thin: every verb calls one function of :mod:`pfgov.policy` and shows what it ret
 binding is in :mod:`pfgov.cli.policy_active`, which adds its verbs to this group.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,8 +92,17 @@ def check(screen: Screen, folder: Path) -> int:
     lines = [_problem(problem) for problem in found.problems]
     errors, warnings = len(found.errors), len(found.problems) - len(found.errors)
     summary = f"{errors} errors, {warnings} warnings" if found.problems else "nothing to say"
-    screen.show(result, *lines, summary, *_summary(compiled))
+    _tell(screen, result, [*lines, summary, *_summary(compiled)])
     return found.exit_status
+
+
+def _tell(screen: Screen, result: dict[str, Any], lines: Sequence[Any]) -> None:
+    """Show *result*; lines are never broken, so that a terminal and an editor can follow places."""
+    if screen.json:
+        screen.emit(result)
+        return
+    for line in lines:
+        screen.out.print(line, soft_wrap=isinstance(line, str))
 
 
 def _problem(problem: "Problem") -> str:
@@ -148,7 +158,7 @@ def test(
     if junit is not None:
         junit.write_text(as_junit(report), encoding="utf-8")
     enough = least is None or report.coverage.is_at_least(least)
-    screen.show(_test_result(report, enough), *_test_lines(report, least, shown=coverage))
+    _tell(screen, _test_result(report, enough), _test_lines(report, least, shown=coverage))
     return int(bool(report.failed) or not enough)
 
 
@@ -241,7 +251,7 @@ def evaluate(  # noqa: PLR0917 - click passes each option by its name
     found = in_full(
         _policies(policies), question, asking.read_one(member, "member") if member else {}
     )
-    screen.show(found.as_dict(), *_decision(found, explain=explain))
+    _tell(screen, found.as_dict(), _decision(found, explain=explain))
     return int(found.verdict.outcome != "allow")
 
 

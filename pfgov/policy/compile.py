@@ -6,10 +6,12 @@ sub-expressions, params constants.  All problems of all files are collected befo
 This module evaluates nothing; :mod:`pfgov.policy.judge` does.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from pfgov.errors import PolicyError
 from pfgov.policy import document, limits, params
 from pfgov.policy.cel import CelLoadError, Checked, Constant, Environment, check, parse
 from pfgov.policy.cel.syntax import Ast
@@ -26,6 +28,8 @@ from pfgov.verdicts import Point
 
 Shape = tuple[str, ...]
 
+_WORD: Final = re.compile(r"\w+")
+
 AUTHOR_ROOTS: Final = ("params", "variables", "defs")
 
 
@@ -40,7 +44,8 @@ def compile_set(
         PolicyErrors: With every problem of every policy.
         PolicyError: The set is too large to be recorded.
     """
-    assert any(policy.name == KERNEL for policy in policies), "no set without the kernel"
+    if not any(policy.name == KERNEL for policy in policies):
+        raise PolicyError("there is no policy set without the kernel policy", code="policy.kernel")
     compiler = Compiler(definitions)
     planned = [compiler.policy(policy) for policy in policies]
     compiler.all_definitions()
@@ -366,7 +371,13 @@ def _placed(text: Text, problem: object) -> Problem:
     from pfgov.policy.cel.errors import Problem as CelProblem
 
     assert isinstance(problem, CelProblem)
-    return text.problem(problem.code, problem.message, problem.line, problem.column, problem.hint)
+    hint = problem.hint
+    if problem.code == "cel.unknown_name":
+        line = text.text.split("\n")[problem.line - 1]
+        word = _WORD.match(line, problem.column - 1)
+        if word is not None and word[0].isupper():
+            hint = f'write "{word[0]}" in quotes'
+    return text.problem(problem.code, problem.message, problem.line, problem.column, hint)
 
 
 def _not_here(text: Text, mention: Mention, point: Point | None) -> Problem:

@@ -221,6 +221,7 @@ def _rules(reader: Reader, node: Node | None, points: tuple[Point, ...]) -> tupl
 
 
 def _rule(reader: Reader, node: Node, points: tuple[Point, ...]) -> Rule | None:
+    before = len(reader.problems)
     found = reader.entries(
         node,
         "a rule",
@@ -230,7 +231,7 @@ def _rule(reader: Reader, node: Node, points: tuple[Point, ...]) -> Rule | None:
     id_node = found.get("id")
     name = reader.name(id_node, "the id")
     what = f"the rule `{name}`" if name else "the rule"
-    kind = _kind(reader, node, found, what)
+    kind = _kind(reader, node, found, what, is_clear=len(reader.problems) == before)
     own = _rule_points(reader, found.get("on"), points, what)
     to, expires = _escalation(reader, found.get("escalate"), own, what)
     obligations = tuple(
@@ -268,7 +269,10 @@ def _rule(reader: Reader, node: Node, points: tuple[Point, ...]) -> Rule | None:
     )
 
 
-def _kind(reader: Reader, node: Node, found: dict[str, Node], what: str) -> RuleKind | None:
+def _kind(
+    reader: Reader, node: Node, found: dict[str, Node], what: str, *, is_clear: bool
+) -> RuleKind | None:
+    """Return what the rule does; *is_clear* unless its keys were a problem already."""
     kinds: list[RuleKind] = [kind for kind in _KINDS if kind in found]
     if len(kinds) > 1:
         reader.error(
@@ -288,7 +292,7 @@ def _kind(reader: Reader, node: Node, found: dict[str, Node], what: str) -> Rule
     if "when" in found and "obligations" in found:
         return "oblige"
     hint = "write require: EXPRESSION, deny: EXPRESSION, or when: EXPRESSION with escalate"
-    if isinstance(node, Entries) and "id" in found:
+    if is_clear and isinstance(node, Entries):
         reader.error("rule_kind", f"{what} says nothing to do", node, hint)
     return None
 

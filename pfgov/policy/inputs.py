@@ -124,7 +124,7 @@ def vary(base: Mapping[str, object], change: Mapping[str, object]) -> Facts:
 
 def differences(root: str, facts: Mapping[str, object]) -> Facts:
     """Return what in *facts* differs from the defaults: how a counterexample is shown."""
-    return _differences(facts, complete(root, {}, ""))
+    return _differences(facts, complete(root, {}, root))
 
 
 def _differences(facts: Mapping[str, object], plain: Mapping[str, object]) -> Facts:

@@ -42,6 +42,7 @@ class Judge:
         self, point: Point, rules: Sequence[PlannedRule], *, covered: bool, generated: bool
     ) -> None:
         self.point = point
+        self.is_generated = generated
         self.rules = tuple(rules)
         self._always = () if covered else (no_policy(point),)
         self._explainers = [Explainer(rule) for rule in rules]

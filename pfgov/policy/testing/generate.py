@@ -6,9 +6,9 @@ function of a seeded generator: the same test file gives the same inputs for eve
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from pfgov.policy import inputs
 from pfgov.policy.cel import ir
@@ -18,6 +18,13 @@ from pfgov.policy.policyset import PolicySet
 
 Facts = dict[str, object]
 _T = TypeVar("_T")
+
+Known = Mapping[str, Sequence[Facts]]
+"""Facts to start near, by root."""
+
+_RANDOM_SHARE: Final = 0.15
+_READ_SHARE: Final = 0.8
+_ABSENT_SHARE: Final = 0.3
 
 _WORDS = ("a", "b", "eu", "us-east", "us-east/1a", "pii", "pii:email", "")
 _NUMBERS = (0.0, 0.5, 1.0, 2.0, 10.0)
@@ -48,16 +55,15 @@ class Pool:
                 self.add(item)
 
 
-def pool_of(policies: PolicySet, seeds: Sequence[tuple[Facts | None, Facts]]) -> Pool:
-    """Return the pool of a policy set and the facts of its cases."""
+def pool_of(policies: PolicySet, known: Known) -> Pool:
+    """Return the pool of a policy set and of known facts."""
     pool = Pool()
     for judge in policies.judges.values():
         for planned in judge.rules:
             for constant in _constants(planned.clause.root):
                 pool.add(constant)
-    for packet, member in seeds:
-        pool.add(packet or {})
-        pool.add(member)
+    for facts in known.values():
+        pool.add(list(facts))
     pool.words = sorted(set(pool.words))
     pool.numbers = sorted(set(pool.numbers))
     return pool
@@ -75,40 +81,55 @@ def _constants(root: ir.Node) -> Iterator[object]:
 
 
 class Generator:
-    """Makes facts from a seed."""
+    """Makes facts from a seed, near known ones, and mostly where the policies look."""
 
-    def __init__(self, seed: str, pool: Pool, seeds: Sequence[tuple[Facts | None, Facts]]) -> None:
+    def __init__(self, seed: str, pool: Pool, known: Known, reads: Iterable[str]) -> None:
         self._random = random.Random(seed)  # noqa: S311 - inputs of tests, not secrets
         self._pool = pool
-        self._seeds = seeds
+        self._known = known
+        self._paths: dict[str, list[tuple[str, ...]]] = {}
+        for path in sorted(reads):
+            root, *steps = path.split(".")
+            if steps:
+                self._paths.setdefault(root, []).append(tuple(steps))
 
     def facts(self, root: str) -> Facts:
-        """Return facts of *root*: one of the cases' with a few changes, or wholly random ones."""
+        """Return facts of *root*: known or plain ones with a few changes, or wholly random ones."""
         record = ROOTS[root].type
         assert isinstance(record, Record)
-        known = [m if root in {"member", "source"} else p for p, m in self._seeds]
-        bases = [base for base in known if base is not None]
-        if bases and self._random.random() < 0.7:
-            return self._mutated(record, self._random.choice(bases))
-        made = cast("Facts", self._value(record, root))
-        return inputs.complete(root, made, root)
+        if self._random.random() < _RANDOM_SHARE:
+            made = cast("Facts", self._value(record, root))
+            return inputs.complete(root, made, root)
+        bases = [*self._known.get(root, ()), inputs.complete(root, {}, root)]
+        facts = self._random.choice(bases)
+        for _ in range(self._random.randint(0, 4)):
+            paths = self._paths.get(root, [])
+            if paths and self._random.random() < _READ_SHARE:
+                path = self._random.choice(paths)
+            else:
+                path = (self._random.choice(list(record.fields)),)
+            facts = self._changed(record, facts, path)
+        return facts
 
     def choice(self, items: Sequence[_T]) -> _T:
         """Return one of *items*."""
         return self._random.choice(items)
 
-    def _mutated(self, record: Record, base: Mapping[str, object]) -> Facts:
-        facts = dict(base)
-        for _ in range(self._random.randint(0, 3)):
-            name = self._random.choice(list(record.fields))
-            known = record.fields[name]
-            if known.optional and self._random.random() < 0.3:
-                facts.pop(name, None)
-            elif isinstance(known.type, Record) and isinstance(facts.get(name), dict):
-                facts[name] = self._mutated(known.type, cast("Facts", facts[name]))
-            else:
-                facts[name] = self._value(known.type, name)
-        return facts
+    def _changed(self, record: Record, facts: Mapping[str, object], path: tuple[str, ...]) -> Facts:
+        """Return *facts* with another value at *path*, or without what is optional there."""
+        changed = dict(facts)
+        known = record.fields.get(path[0])
+        if known is None:
+            return changed
+        inner = changed.get(path[0])
+        if known.optional and self._random.random() < _ABSENT_SHARE:
+            changed.pop(path[0], None)
+        elif isinstance(known.type, Record) and isinstance(inner, dict):
+            rest = path[1:] or (self._random.choice(list(known.type.fields)),)
+            changed[path[0]] = self._changed(known.type, cast("Facts", inner), rest)
+        else:
+            changed[path[0]] = self._value(known.type, path[0])
+        return changed
 
     def _value(self, kind: CelType, name: str) -> object:
         draw = self._random

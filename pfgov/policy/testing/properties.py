@@ -6,7 +6,7 @@ and looks whether the outcome became worse.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -18,7 +18,7 @@ from pfgov.policy.facts import ROOTS, ROOTS_AT
 from pfgov.policy.functions import FUNCTIONS
 from pfgov.policy.policyset import PolicySet, Question
 from pfgov.policy.problems import PolicyErrors
-from pfgov.policy.testing.generate import Facts, Generator, pool_of, shrink
+from pfgov.policy.testing.generate import Facts, Generator, Known, pool_of, shrink
 from pfgov.policy.testing.model import Property
 from pfgov.verdicts import Point, Verdict
 
@@ -33,7 +33,7 @@ class PropertyRun:
 
     property: Property
     policies: PolicySet
-    seeds: Sequence[tuple[Facts | None, Facts]]
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,10 @@ def hold(run: PropertyRun) -> Counterexample | None:
         PolicyErrors: The expression of a ``never`` does not compile.
     """
     checker = _Never(run) if run.property.kind == "never" else _Monotone(run)
-    pool = pool_of(run.policies, run.seeds)
-    generator = Generator(f"{run.property.name}:{run.property.seed}", pool, run.seeds)
+    pool = pool_of(run.policies, run.known)
+    reads = [path for point in run.property.points for path in run.policies.reads[point]]
+    seed = f"{run.property.name}:{run.property.seed}"
+    generator = Generator(seed, pool, run.known, [*reads, *checker.reads])
     for _ in range(run.property.runs):
         point = generator.choice(run.property.points)
         roots = {
@@ -71,6 +73,13 @@ def hold(run: PropertyRun) -> Counterexample | None:
         if checker.fails(found):
             smaller = shrink(roots, _still(checker, found))
             return checker.report(_Input(point, smaller, found.raised))
+    if not checker.was_tried:
+        return Counterexample(
+            f"it was never put to the test: none of {run.property.runs} generated inputs was allowed",
+            (
+                "add a case with an allowed member: inputs are generated near the facts of the cases",
+            ),
+        )
     return None
 
 
@@ -106,6 +115,7 @@ def _lines(found: _Input, verdict: Verdict) -> tuple[str, ...]:
 
 class _Never:
     def __init__(self, run: PropertyRun) -> None:
+        self.was_tried = False
         text = run.property.expression
         assert text is not None
         self._policies = run.policies
@@ -113,7 +123,9 @@ class _Never:
         types = {name: field.type for name, field in ROOTS.items()}
         environment = Environment({**types, "decision": _DECISION}, FUNCTIONS)
         try:
-            self._holds = exact(check(parse(text.text), environment))
+            checked = check(parse(text.text), environment)
+            self._holds = exact(checked)
+            self.reads = [str(access) for access in checked.paths]
         except CelLoadError as error:
             raise PolicyErrors(
                 text.problem(p.code, p.message, p.line, p.column, p.hint) for p in error.problems
@@ -123,6 +135,7 @@ class _Never:
         verdict = _verdict(self._policies, found)
         values = {**_question(found).shared(), "decision": verdict.outcome}
         values["member"] = found.roots.get("member", {})
+        self.was_tried = self.was_tried or verdict.outcome == "allow"
         return self._holds(values) is True
 
     def report(self, found: _Input) -> Counterexample:
@@ -134,6 +147,8 @@ class _Never:
 
 class _Monotone:
     def __init__(self, run: PropertyRun) -> None:
+        self.was_tried = False
+        self.reads = [".".join(run.property.path)]
         self._policies = run.policies
         self._path = run.property.path
         self._up = run.property.direction == "up"
@@ -180,6 +195,7 @@ class _Monotone:
         if moved is None:
             return False
         before = _verdict(self._policies, found).outcome
+        self.was_tried = self.was_tried or before == "allow"
         return _RANK[_verdict(self._policies, moved).outcome] < _RANK[before]
 
     def report(self, found: _Input) -> Counterexample:

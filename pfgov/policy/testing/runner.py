@@ -112,7 +112,7 @@ def _run_file(test: TestFile, policies: PolicySet, report: Report, only: str | N
             report.results += _run_case(test, case, policies, report.coverage)
     for item in test.properties:
         if _chosen(only, test, item.name):
-            run = PropertyRun(item, policies, _seeds(test))
+            run = PropertyRun(item, policies, _known(test))
             found = hold(run)
             report.results.append(_property_result(test, item.name, item.place.line, found))
 
@@ -121,13 +121,16 @@ def _chosen(only: str | None, test: TestFile, name: str) -> bool:
     return only is None or any(only in text for text in (test.path, test.policy or "", name))
 
 
-def _seeds(test: TestFile) -> list[tuple[dict[str, object] | None, dict[str, object]]]:
-    """The facts of the file's own cases: generated inputs start near them."""
-    return [
-        (dict(case.question.packet) if case.question.packet else None, candidate.facts)
-        for case in test.cases
-        for candidate in case.candidates
-    ]
+def _known(test: TestFile) -> dict[str, list[dict[str, object]]]:
+    """The facts of the file's own cases, by root: generated inputs start near them."""
+    known: dict[str, list[dict[str, object]]] = {}
+    for case in test.cases:
+        asked = case.question
+        for root, facts in (("packet", asked.packet), ("principal", asked.principal)):
+            known.setdefault(root, []).extend([dict(facts)] if facts else [])
+        known.setdefault("source", []).extend([dict(asked.source)] if asked.source else [])
+        known.setdefault("member", []).extend(c.facts for c in case.candidates if c.facts)
+    return known
 
 
 def _run_case(

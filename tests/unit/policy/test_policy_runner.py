@@ -1,0 +1,205 @@
+"""Tests beside policies: the runner fails what is wrong, counts outcomes and finds counterexamples."""
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from support import policy_kit as kit
+
+from pfgov.errors import PolicyError
+from pfgov.policy import PolicyErrors, shipped_directory
+from pfgov.policy.load import shipped_names
+from pfgov.policy.testing.junit import junit
+from pfgov.policy.testing.runner import Report, run_directory
+
+POLICY = kit.policy(
+    "  - {id: trust, require: member.trust_score >= 0.6}\n"
+    "  - {id: eu, when: packet.priority > 5, require: member.region == 'eu'}\n"
+)
+FIXTURES = (
+    "apiVersion: pfgov/v1\nkind: Fixtures\n"
+    "packets: {plain: {}, urgent: {priority: 9}}\n"
+    "members:\n  good: {trust_score: 0.9, region: eu}\n  low: {trust_score: 0.1, region: us}\n"
+    "  unknown: {region: eu}\n"
+)
+
+
+def run(folder: Path, test: str, policy: str = POLICY) -> Report:
+    """Run one test file."""
+    head = "apiVersion: pfgov/v1\nkind: PolicyTest\npolicy: placement\n"
+    kit.write(
+        folder,
+        {"p.policy.yaml": policy, "p.test.yaml": head + test, "fixtures/all.yaml": FIXTURES},
+    )
+    return run_directory(folder)
+
+
+def case(expect: str, packet: str = "plain", members: str = "[good, low, unknown]") -> str:
+    """Return a test file's body with one case."""
+    return f"cases:\n  - {{name: x, packet: {packet}, members: {members}, expect: {expect}}}\n"
+
+
+PASSES = [
+    "{good: allow}",
+    "{good: allow, low: deny, unknown: deny}",
+    "{good: allow, low: {deny: [trust]}, unknown: {deny: [trust], missing: [member.trust_score]}}",
+    "{good: allow, low: {deny: [placement/trust]}}",
+]
+FAILS = [
+    ("{}", "good", "expected deny, got allow []"),
+    ("{good: deny}", "good", "expected deny, got allow []"),
+    ("{good: allow, low: allow}", "low", "expected allow, got deny [trust]"),
+    ("{good: allow, low: {deny: [eu]}}", "low", "deny: expected [eu], got [trust]"),
+    ("{good: allow, low: {deny: []}}", "low", "deny: expected [], got [trust]"),
+    (
+        "{good: allow, unknown: {deny: [trust]}}",
+        "unknown",
+        "missing: expected [], got [member.trust_score]",
+    ),
+    (
+        "{good: {allow: true, obligations: [redact]}}",
+        "good",
+        "obligations: expected [redact], got []",
+    ),
+]
+
+
+@pytest.mark.parametrize("expect", PASSES)
+def test_what_is_as_expected_passes(expect: str, tmp_path: Path) -> None:
+    """A case passes when every member got what is listed, and deny where nothing is."""
+    report = run(tmp_path, case(expect))
+    assert [result.problem for result in report.results] == [None, None, None]
+
+
+@pytest.mark.parametrize(("expect", "member", "problem"), FAILS)
+def test_what_is_not_as_expected_fails(
+    expect: str, member: str, problem: str, tmp_path: Path
+) -> None:
+    """The failing member is named with what was expected and what it got."""
+    report = run(tmp_path, case(expect))
+    assert [(item.member, item.problem) for item in report.failed] == [(member, problem)]
+
+
+def test_an_unlisted_decision_point_is_denied(tmp_path: Path) -> None:
+    """A policy under test that does not cover the point denies by `pfgov:no_policy`."""
+    body = (
+        "cases:\n  - {name: x, action: register, members: [good],"
+        " expect: {good: {deny: ['pfgov:no_policy']}}}\n"
+    )
+    assert not run(tmp_path, body).failed
+
+
+def test_coverage_counts_outcomes(tmp_path: Path) -> None:
+    """A rule is covered when it was seen true, false and undecided, and its `when` both ways."""
+    report = run(tmp_path, case("{good: allow}", members="[good]"))
+    assert [str(target) for target in report.coverage.missed] == [
+        "placement/eu: its condition was never seen false",
+        "placement/eu: its condition was never seen true",
+        "placement/eu: its condition was never seen with a fact missing",
+        "placement/eu: `when` was never seen true",
+        "placement/trust: its condition was never seen false",
+        "placement/trust: its condition was never seen with a fact missing",
+    ]
+    assert (report.coverage.reached, len(report.coverage.wanted)) == (2, 8)
+    assert report.coverage.is_at_least(25)
+    assert not report.coverage.is_at_least(26)
+
+
+def test_coverage_can_be_complete(tmp_path: Path) -> None:
+    """Cases that show every outcome reach 100 %."""
+    variation = "{from: good, with: {region: null}, as: nowhere}"
+    body = (
+        case("{good: allow}")
+        + f"  - {{name: z, packet: urgent, members: [good, low, {variation}],"
+        + " expect: {good: allow, low: {deny: [trust, eu]},"
+        + " nowhere: {deny: [eu], missing: [member.region]}}}\n"
+    )
+    report = run(tmp_path, body)
+    assert not report.failed
+    assert report.coverage.is_at_least(100)
+
+
+def test_a_property_that_holds_passes(tmp_path: Path) -> None:
+    """Properties that the policy has pass, on every generated input."""
+    body = (
+        "properties:\n"
+        "  - {name: trust helps, monotone: member.trust_score}\n"
+        "  - {name: no trust no work, never: 'decision == \"allow\" && !has(member.trust_score)'}\n"
+    )
+    assert not run(tmp_path, body).failed
+
+
+def test_a_broken_property_is_shrunk(tmp_path: Path) -> None:
+    """The counterexample holds only the facts that matter."""
+    body = (
+        "properties:\n"
+        '  - {name: eu only, never: \'decision == "allow" && member.region != "eu"\'}\n'
+    )
+    (failed,) = run(tmp_path, body).failed
+    assert failed.problem == (
+        '`decision == "allow" && member.region != "eu"` is true, with decision allow'
+    )
+    members = [line for line in failed.details if line.startswith("member")]
+    assert len(members) == 1
+    assert set(_keys(members[0])) == {"region", "trust_score"}
+
+
+def _keys(line: str) -> list[str]:
+    import json
+
+    return list(json.loads(line.removeprefix("member: ")))
+
+
+def test_a_rule_that_punishes_trust_is_not_monotone(tmp_path: Path) -> None:
+    """Raising a fact that makes the outcome worse is found, with both values."""
+    policy = kit.policy("  - {id: odd, deny: member.trust_score > 0.6}\n")
+    body = "properties: [{name: trust helps, monotone: member.trust_score}]\n"
+    (failed,) = run(tmp_path, body, policy).failed
+    assert failed.problem is not None
+    assert failed.problem.startswith("with member.trust_score ")
+    assert failed.problem.endswith(" it is deny")
+
+
+def test_the_same_test_finds_the_same_counterexample(tmp_path: Path) -> None:
+    """Generated inputs are a function of the file: a failure on one machine is one on every."""
+    body = (
+        'properties: [{name: eu only, never: \'decision == "allow" && member.region != "eu"\'}]\n'
+    )
+    first = run(tmp_path / "a", body).failed[0]
+    second = run(tmp_path / "b", body).failed[0]
+    assert (first.problem, first.details) == (second.problem, second.details)
+
+
+def test_a_property_with_a_typo_does_not_load(tmp_path: Path) -> None:
+    """The expression of a property is checked like any other."""
+    body = "properties: [{name: x, never: 'decision == \"alow\"'}]\n"
+    with pytest.raises(PolicyErrors) as caught:
+        run(tmp_path, body)
+    assert [problem.code for problem in caught.value.problems] == ["cel.never_equal"]
+    assert caught.value.problems[0].line == 4
+
+
+def test_a_folder_without_tests_is_an_error(tmp_path: Path) -> None:
+    """No test is not a passing test."""
+    kit.write(tmp_path, {"p.policy.yaml": POLICY})
+    with pytest.raises(PolicyError) as caught:
+        run_directory(tmp_path)
+    assert caught.value.code == "policy.no_tests"
+
+
+def test_junit_names_every_check(tmp_path: Path) -> None:
+    """The JUnit document is XML with one test case a member and the failures in it."""
+    report = run(tmp_path, case("{good: allow, low: allow}"))
+    suite = ET.fromstring(junit(report))[0]
+    assert [item.get("name") for item in suite] == ["x: good", "x: low", "x: unknown"]
+    assert [item.tag for item in suite[1]] == ["failure"]
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
+
+
+@pytest.mark.parametrize("pack", shipped_names())
+def test_every_shipped_pack_passes_with_full_coverage(pack: str) -> None:
+    """Every pack that an author may copy is tested to the last outcome."""
+    report = run_directory(shipped_directory(pack))
+    assert not report.failed
+    assert report.coverage.is_at_least(100), [str(item) for item in report.coverage.missed]
+    assert len(report.results) >= 10
