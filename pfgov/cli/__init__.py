@@ -18,23 +18,22 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    status = run(given)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        quiet_stdout()
-    sys.exit(status)
+    sys.exit(run(given))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit status; errors are printed, not raised."""
     from pfgov.cli.failures import report
     from pfgov.cli.screen import Screen
-    from pfgov.cli.tree import root
+    from pfgov.cli.tree import completed, root
 
+    if completed():
+        return 0
     screen = Screen(json="--json" in arguments)
     try:
-        status = root.main(list(arguments), prog_name="pfgov", obj=screen, standalone_mode=False)
+        with root.make_context("pfgov", list(arguments), obj=screen) as context:
+            status = root.invoke(context)
+        sys.stdout.flush()
     except BrokenPipeError:
         quiet_stdout()
         return 0

@@ -21,10 +21,11 @@ _PROBLEMS_SHOWN_MAX: Final = 12
 
 def report(error: BaseException, screen: Screen) -> int:
     """Print *error* and return the exit status."""
-    if isinstance(error, click.exceptions.Abort):
-        return 130
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        screen.write(error.message.rstrip() + "\n")
+        return USAGE
     code, message, hint, problems, status = _read(error)
     positioned = _positioned(error)
     if screen.json:
@@ -102,7 +103,7 @@ def _print(
     line.append(message, style="not bold default")
     line.append(f" [{code}]", style="dim not bold")
     screen.print(line, soft_wrap=True)
-    if len(problems) > 1:
+    if len(problems) > 1 and not lines:
         lines = [
             f"{problem.pointer or '/'}: {problem.detail}"
             + (f" ({problem.hint})" if problem.hint else "")

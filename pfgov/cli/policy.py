@@ -354,7 +354,12 @@ def who(
 # --- files ----------------------------------------------------------------------------------
 
 
-@verb(policy, "fmt", examples=("pfgov policy fmt policies", "pfgov policy fmt policies --check"))
+@verb(
+    policy,
+    "fmt",
+    examples=("pfgov policy fmt policies", "pfgov policy fmt policies --check"),
+    then="pfgov policy check policies",
+)
 @folder
 @click.option(
     "--check", "only_check", is_flag=True, help="Change nothing; exit 1 if something would be."

@@ -90,8 +90,22 @@ def member_facts(member: "MemberView") -> "RenderableType":
 # --- packets ------------------------------------------------------------------------------
 
 
-def packets_table(packets: Iterable["PacketView"]) -> "RenderableType":
-    """Return packets, one a row."""
+def packets_table(packets: Iterable["PacketView"], *, width: int) -> "RenderableType":
+    """Return packets, one a row; how often they moved and their step where *width* columns leave room."""
+    if width < ROOMY:
+        return table(
+            ("!PACKET", "STATUS", "!OWNER", "#EPOCH", "WAITS FOR"),
+            (
+                (
+                    packet.packet_id,
+                    status(packet.status),
+                    packet.current_owner,
+                    packet.epoch,
+                    _lines(waits_for(packet) or "-"),
+                )
+                for packet in packets
+            ),
+        )
     return table(
         ("!PACKET", "STATUS", "!OWNER", "#EPOCH", "#MOVES", "STEP", "WAITS FOR"),
         (
@@ -277,7 +291,12 @@ def _seen(reason: "ReasonView") -> tuple[str, str]:
         return "missing", reason.missing
     if reason.observed is None and reason.bound is None:
         return reason.message, ""
-    return plain(reason.observed or ""), plain(reason.bound or "")
+    return _lines(plain(reason.observed or "")), _lines(plain(reason.bound or ""))
+
+
+def _lines(text: str) -> str:
+    """Return a list with one item a line, so that no name is cut in two."""
+    return text.replace(", ", ",\n")
 
 
 def choices_table(rows: Iterable[Sequence[object]]) -> "RenderableType":

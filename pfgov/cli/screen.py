@@ -153,7 +153,7 @@ def table(
             name.lstrip("#!"),
             justify="right" if name.startswith("#") else "left",
             overflow="fold",
-            min_width=min(least, WHOLE_MAX) if name.startswith("!") else None,
+            no_wrap=name.startswith("!") and least <= WHOLE_MAX,
         )
     for row in cells:
         made.add_row(*row)

@@ -72,7 +72,7 @@ def list_(
             "nothing is stuck" if stuck else "no packets here; see: pfgov packet submit --help",
         )
         return 0
-    parts = [render.packets_table(packets)]
+    parts = [render.packets_table(packets, width=screen.width)]
     if more:
         parts.append(f"there are more: pfgov packet list --after {packets[-1].packet_id}")
     screen.show(result, *parts)

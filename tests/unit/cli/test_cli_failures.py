@@ -1,0 +1,136 @@
+"""Errors: one sentence, a stable code, a next step and an exit status; never a traceback."""
+
+import json
+
+import click
+import pytest
+
+from pfgov import cli, errors
+from pfgov.cli import frame, tree
+from pfgov.cli.failures import report
+from pfgov.cli.screen import Screen
+from pfgov.errors import Problem
+from pfgov.policy.problems import PolicyErrors
+from pfgov.policy.problems import Problem as Found
+from pfgov_ledger.errors import KeyTextError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [
+        (errors.InvalidError("x"), "input.invalid", 2),
+        (errors.UnknownFieldError("x"), "input.unknown_field", 2),
+        (errors.NotFoundError("x", code="packet.not_found"), "packet.not_found", 1),
+        (errors.StaleEpochError("x"), "ownership.stale_epoch", 1),
+        (errors.ForbiddenError("x"), "access.forbidden", 1),
+        (errors.PolicyError("x"), "policy.invalid", 3),
+        (errors.StoreLockedError("x"), "store.locked", 4),
+        (click.UsageError("no"), "usage", 2),
+        (click.BadParameter("no"), "usage", 2),
+        (FileNotFoundError(2, "No such file or directory", "a.json"), "input.unreadable", 4),
+        (OSError("odd"), "input.unreadable", 4),
+        (KeyTextError("not a key"), KeyTextError.code, 4),
+        (RuntimeError("boom"), "pfgov.internal", 4),
+    ],
+)
+def test_every_error_has_a_code_and_a_status(
+    error: Exception, code: str, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """People get a sentence with the code on standard error, programs the same as an object on standard output."""
+    assert report(error, Screen()) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert f"[{code}]" in err
+    assert report(error, Screen(json=True)) == status
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert json.loads(out)["error"]["code"] == code
+
+
+def test_the_next_step_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """The hint stands on a line of its own."""
+    report(errors.NotFoundError("there is no x", hint="make one"), Screen())
+    assert capsys.readouterr().err == "error: there is no x [not_found]\nnext:  make one\n"
+
+
+def test_all_problems_of_an_input_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever sent three mistakes sees three, with their places."""
+    problems = [Problem(f"/a/{i}", f"is wrong {i}", hint="mend it") for i in range(20)]
+    error = errors.InvalidError("a: is wrong (and 19 more)", errors=problems)
+    report(error, Screen())
+    err = capsys.readouterr().err
+    assert "  /a/0: is wrong 0 (mend it)\n" in err
+    assert "  and 8 more\n" in err
+    report(error, Screen(json=True))
+    listed = json.loads(capsys.readouterr().out)["error"]["errors"]
+    assert [one["pointer"] for one in listed] == [f"/a/{i}" for i in range(20)]
+
+
+def test_all_problems_of_policies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Policy files that do not load show every problem with file, line and column."""
+    problems = [Found("cel.x", "bad", "a.policy.yaml", line, 3) for line in (4, 9)]
+    report(PolicyErrors(problems), Screen())
+    assert "  a.policy.yaml:9:3: cel.x: bad\n" in capsys.readouterr().err
+    report(PolicyErrors(problems), Screen(json=True))
+    listed = json.loads(capsys.readouterr().out)["error"]["problems"]
+    assert [one["line"] for one in listed] == [4, 9]
+
+
+def test_long_sentences_are_not_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error is one line, however narrow the window, so that it can be searched for."""
+    monkeypatch.setenv("COLUMNS", "20")
+    report(errors.InvalidError("word " * 30 + "end"), Screen())
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+class _Boom(frame.Verb):
+    def invoke(self, ctx: click.Context) -> int:
+        raise RuntimeError("boom")
+
+
+class _Interrupt(frame.Verb):
+    def invoke(self, ctx: click.Context) -> int:
+        raise KeyboardInterrupt
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a command that breaks and one that is interrupted into the tree."""
+    monkeypatch.setitem(tree.root.commands, "boom", _Boom("boom"))
+    monkeypatch.setitem(tree.root.commands, "interrupt", _Interrupt("interrupt"))
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_mistake_of_ours_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unexpected exception is reported without a traceback, and says how to get one."""
+    assert cli.run(["boom"]) == 4
+    err = capsys.readouterr().err
+    assert "unexpected RuntimeError: boom [pfgov.internal]" in err
+    assert "PFGOV_DEBUG=1" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.usefixtures("broken")
+def test_debugging_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With PFGOV_DEBUG the exception itself comes out."""
+    monkeypatch.setenv("PFGOV_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        cli.run(["boom"])
+
+
+@pytest.mark.usefixtures("broken")
+def test_an_interrupt_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control-C exits with 130 and says nothing."""
+    assert cli.run(["interrupt"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_main_leaves_with_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``pfgov`` as a program exits with what the run came to."""
+    monkeypatch.setattr("sys.argv", ["pfgov", "no-such-command"])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2

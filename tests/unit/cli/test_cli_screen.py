@@ -1,0 +1,114 @@
+"""What is printed: text as it is, no blanks at the end of lines, nothing beside the JSON object."""
+
+import io
+import json
+from decimal import Decimal
+
+import pytest
+
+from pfgov.cli import screen as screens
+from pfgov.cli.screen import Screen, Step, console, facts, indented, shown, status, styled, table
+
+
+def test_text_from_outside_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    """A label that looks like markup or a link is printed letter by letter."""
+    Screen().tell(facts((("label", "[red]x[/red] :smile: [link=http://a]b[/link]"),)))
+    assert "[red]x[/red] :smile: [link=http://a]b[/link]" in capsys.readouterr().out
+
+
+def test_no_line_ends_in_blanks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables and lists can be pasted: no line has blanks at its end."""
+    monkeypatch.setenv("COLUMNS", "40")
+    Screen().tell(
+        table(("A", "#B"), [("x", 1), ("a longer word", 2)]),
+        facts((("a", 1), ("bcd", "e"))),
+        indented("some words " * 10),
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert max(map(len, lines)) <= 40
+
+
+def test_tables_lose_no_letter(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a narrow window cells fold; no id is cut."""
+    monkeypatch.setenv("COLUMNS", "30")
+    name = "agent-with-a-rather-long-name-01"
+    Screen().tell(table(("!MEMBER", "TEXT"), [(name, "w" * 40)]))
+    letters = "".join(capsys.readouterr().out.split())
+    assert all(letters.count(letter) >= name.count(letter) for letter in set(name) - {"-"})
+    assert letters.count("w") == 40 + name.count("w")
+
+
+def test_json_is_one_object_and_silences_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    """With ``--json`` only the object is printed, with views and decimals in it."""
+    screen = Screen(json=True)
+    screen.tell("nothing of this")
+    screen.show({"a": Decimal("0.9"), "b": (1, 2)}, "nor this")
+    assert json.loads(capsys.readouterr().out) == {"a": "0.9", "b": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"), ("", "-"), ([], "-"), ({}, "-"), (True, "yes"), (False, "no"), (0, "0"), (0.5, "0.5"),
+        (("a", "b"), "a, b"), ({"cpu": 2.0, "x": None}, "cpu=2, x=-"), ([{"a": 1}], "a=1"), ("word", "word"),
+    ],
+)  # fmt: skip
+def test_cells(value: object, text: str) -> None:
+    """A cell shows lists with commas, maps as name=value, and nothing as a dash."""
+    assert shown(value) == text
+
+
+def test_facts_leave_out_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name without a value is not shown."""
+    Screen().tell(facts((("there", 1), ("absent", None), ("empty", []))))
+    assert capsys.readouterr().out == "there  1\n"
+
+
+def test_statuses_are_words_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """A status is told by its word; colour only repeats it."""
+    Screen().tell(status("ACTIVE"), status("UNHEARD_OF"), styled("x", "bold"))
+    assert capsys.readouterr().out == "ACTIVE\nUNHEARD_OF\nx\n"
+
+
+def test_colours_follow_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FORCE_COLOR colours, NO_COLOR does not, even where colours are forced."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    coloured = io.StringIO()
+    console(coloured).print(status("ACTIVE"))
+    assert "\x1b[32m" in coloured.getvalue()
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = io.StringIO()
+    console(plain).print(status("ACTIVE"))
+    assert "\x1b[32m" not in plain.getvalue()
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_for_terminals_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bar is drawn on a terminal's standard error, and nowhere else."""
+    with Screen().progress("working") as step:
+        step(1, 2)
+    assert capsys.readouterr() == ("", "")
+    terminal = _Terminal()
+    monkeypatch.setattr(screens.sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    with Screen().progress("working") as step:
+        step(1, 2)
+    assert "working" in terminal.getvalue()
+    with Screen(json=True).progress("working") as step:
+        assert isinstance(step, Step)
+    assert capsys.readouterr().out == ""
