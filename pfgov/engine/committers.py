@@ -29,6 +29,10 @@ class Committer(Protocol):
         """
         ...
 
+    def is_done(self) -> bool:
+        """Whether :meth:`finish` would not wait."""
+        ...
+
     def finish(self) -> Committed:
         """Return what the oldest started batch became.
 
@@ -75,6 +79,10 @@ class InlineCommitter:
             PfgovError: see :meth:`Writer.write`.
         """
         self._done.append(self.writer.write(batch))
+
+    def is_done(self) -> bool:
+        """Whether there is a batch to return: always at once."""
+        return bool(self._done)
 
     def finish(self) -> Committed:
         """Return what the batch became."""

@@ -135,6 +135,9 @@ class Decider:
         """Forget the ended packets of *draft*, the oldest begun, now that it is durable."""
         self._drafts.remove(draft)
         later = {packet_id for other in self._drafts for packet_id in (*other.ended, *other.loaded)}
+        later |= {
+            key for table, key in self.state.touched if table == "packet"
+        }  # being decided now
         for packet_id in {*draft.ended, *draft.loaded} - later:
             self.state.forget(packet_id)
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self, TypeVar
@@ -22,6 +23,7 @@ from pfgov.engine.committers import Committer, InlineCommitter
 from pfgov.engine.front import Front
 from pfgov.engine.heartbeats import Heard, hear
 from pfgov.engine.layout import Layout, Signers, key_errors, load_signers, make_keys
+from pfgov.engine.process import ProcessCommitter, Running, WriterSpec, start_process
 from pfgov.engine.reading import LedgerReader
 from pfgov.engine.sequencer import Ports, Sequencer, TickReport
 from pfgov.engine.timekeeping import Timekeeper
@@ -69,7 +71,8 @@ class Options:
         issuer: URI of the issuer key; the ledger's own file by default.
         log: URI of the log key; the ledger's own file by default.
         draw: Randomness: ids of runs, salts.
-        probe: Called around storage calls; a test raises from it.
+        start_writer: Starts the writer process; a test runs it in a thread.
+        probe: Called around storage calls of the sequencer's thread; a test raises from it.
     """
 
     fresh_leases: bool = True
@@ -82,6 +85,7 @@ class Options:
     issuer: str | None = None
     log: str | None = None
     draw: Entropy = os.urandom
+    start_writer: Callable[[WriterSpec], tuple[Connection, Running]] = start_process
     probe: Probe | None = None
 
 
@@ -524,7 +528,11 @@ def _origin(text: str) -> str:
 def _opener(
     layout: Layout, signers: Signers, clock: Clock, options: Options, *, new: bool
 ) -> Callable[[], Committer]:
+    spec = WriterSpec(layout, options.issuer, options.log, not new, options.sync_head)
+
     def open_committer() -> Committer:
+        if options.committing == "process":
+            return ProcessCommitter(spec, options.start_writer)
         return InlineCommitter(
             Writer(
                 layout,

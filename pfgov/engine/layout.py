@@ -2,7 +2,7 @@
 
     DIR/ledger.db     the ledger and its projections         DIR/keys/log.key       signs checkpoints
     DIR/head.db       the head lock                          DIR/keys/issuer.key    signs entries
-    DIR/writer.lock   who writes                             DIR/keys/recovery.key  takes back control
+    DIR/*.lock        who writes                             DIR/keys/recovery.key  takes back control
     DIR/anchor.txt    public: what a verifier pins
 
 Private keys are created readable by their owner only.  This module signs nothing.
@@ -55,6 +55,11 @@ class Layout:
     def lock(self) -> Path:
         """The file whose holder writes."""
         return self.directory / "writer.lock"
+
+    @property
+    def commit_lock(self) -> Path:
+        """The file whose holder commits: a writer process that outlives its engine for a moment still holds it."""
+        return self.directory / "commit.lock"
 
     @property
     def anchor(self) -> Path:

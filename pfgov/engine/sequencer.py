@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from pfgov import commands as c
 from pfgov.decide import due
@@ -26,6 +27,9 @@ from pfgov.errors import ConflictError, PfgovError, StoreError
 from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
 from pfgov.state import State
 from pfgov.storage.queries import Queries
+
+LOOK_EVERY: Final = 16
+"""Commands decided between two looks at whether an older batch is finished."""
 
 
 class MismatchError(ConflictError):
@@ -178,6 +182,10 @@ class Sequencer:
             return
         draft = decider.begin(self._ports.time.now(decider.state.time))
         for position, request in enumerate(requests):
+            if self._under_way and position % LOOK_EVERY == 0 and not self._look(decider):
+                again = [*draft.requests, *requests[position:]]  # decided on top of what failed
+                self._start_over(again)
+                return
             try:
                 self._take(decider, draft, request)
             except StateSpoiledError as error:
@@ -185,6 +193,15 @@ class Sequencer:
                 self._start_over([*draft.requests, *requests[position + 1 :]])
                 return
         self._hand_over(decider, draft)
+
+    def _look(self, decider: Decider) -> bool:
+        """Answer an older batch that was finished meanwhile; False if the memory was lost with it."""
+        try:
+            if self.committer.is_done():
+                self._finish_one(self.committer, decider)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody knows what is on disk
+            self._recover(error)
+        return self._decider is decider
 
     def _take(self, decider: Decider, draft: Draft, request: Request) -> None:
         try:
@@ -286,6 +303,8 @@ class Sequencer:
         self.drain()
         self._lose()
         for request in requests:
+            if request.idempotency is not None:
+                self._pending.pop((request.principal.id, request.idempotency.key), None)
             request.reset()
         self._run(requests)
 

@@ -6,6 +6,7 @@ opens a new one.  Signatures of a failed commit do not leave this object.  It de
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from pfgov.engine.stored import erased_commitment
 from pfgov.errors import StoreCorruptError, StoreError
 from pfgov.storage.head_lock import HeadLock, Published, reconcile
 from pfgov.storage.queries import Queries
+from pfgov.storage.writer_lock import WriterLock
 from pfgov.storage.writing import EntryRow, Probe, Store
 from pfgov_ledger import checkpoint as checkpoints
 from pfgov_ledger import entry as entries
@@ -27,6 +29,9 @@ TILE_LEVELS: Final = (8, 16, 24, 32)
 """Levels of the Merkle tree whose nodes are stored: one hash for 256, 65,536 ... leaves."""
 
 TILE: Final = 256
+
+ORPHAN_SECONDS: Final = 30.0
+"""How long a writer waits for one that outlived its killed engine to finish its last batch and end."""
 
 
 class StoredNodes:
@@ -115,12 +120,18 @@ class Writer:
         self._probe = probe
         self.erased_again = 0
         options = {} if probe is None else {"probe": probe}
-        self.store = Store(layout.database, must_exist=must_exist, **options)
+        self._commit_lock = WriterLock(layout.commit_lock, patience=ORPHAN_SECONDS)
+        try:
+            self.store = Store(layout.database, must_exist=must_exist, **options)
+        except BaseException:
+            self._commit_lock.release()
+            raise
         try:
             self.queries = Queries(self.store.connection, layout.database)
             self._open(layout, signers, sync_head=sync_head, must_exist=must_exist)
         except BaseException:
             self.store.close()
+            self._commit_lock.release()
             raise
 
     def _open(self, layout: Layout, signers: Signers, *, sync_head: bool, must_exist: bool) -> None:
@@ -266,7 +277,7 @@ class Writer:
 
     def close(self) -> None:
         """Release the files."""
-        try:
-            self._lock.close()
-        finally:
-            self.store.close()
+        with ExitStack() as stack:
+            stack.callback(self._commit_lock.release)
+            stack.callback(self.store.close)
+            stack.callback(self._lock.close)

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -17,17 +18,19 @@ from pfgov.errors import StoreLockedError
 from pfgov.storage.errors import translating
 
 HOLDER_BYTES_MAX: Final = 4_096
+_PAUSE_SECONDS: Final = 0.01
 
 
 class WriterLock:
     """The right to write one ledger; give it back with :meth:`release`."""
 
-    def __init__(self, path: Path, *, address: str | None = None) -> None:
+    def __init__(self, path: Path, *, address: str | None = None, patience: float = 0.0) -> None:
         """Take the lock.
 
         Args:
             path: The lock file; created if it is missing, never removed.
             address: Where the holder can be reached, to be named to others.
+            patience: Seconds to wait for a holder that is about to end.
 
         Raises:
             StoreLockedError: another process holds it.
@@ -37,7 +40,7 @@ class WriterLock:
         with translating(path):
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take(patience)
         except OSError as error:
             holder = self._read()
             os.close(self._handle)
@@ -46,6 +49,17 @@ class WriterLock:
                 hint="send commands to that process, or stop it; reading needs no lock",
             ) from error
         self.announce(address)
+
+    def _take(self, patience: float) -> None:
+        for left in range(int(patience / _PAUSE_SECONDS), -1, -1):
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not left:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
 
     def announce(self, address: str | None) -> None:
         """Write down who holds the lock and where it listens."""
