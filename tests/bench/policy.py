@@ -3,6 +3,7 @@
 ``python tests/bench/policy.py [--rounds N] [--oracle PYTHON]``.  Rows: hand-written
 Python (the practical limit), our generated code (guarded, typed, batch) and exact
 evaluator, cel-python's interpreter, and Google's C++ engine through cel-expr-python.
+Times are processor time, so that a busy machine does not count.
 The C++ engine runs in a process of its own (it can abort the interpreter), with its
 own clock around its own loop; ``--oracle`` names a Python that has it installed.
 """
@@ -41,10 +42,10 @@ def timed(run: Callable[[], object], count: int) -> float:
     """Seconds for one of *count* runs."""
     gc.disable()
     try:
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(count):
             run()
-        return (time.perf_counter() - start) / count
+        return (time.process_time() - start) / count
     finally:
         gc.enable()
 

@@ -48,16 +48,16 @@ def check(
         _judge_result(checking, root, expect)
     if checking.problems:
         raise CelCheckErrors(checking.problems)
-    estimate = cost.estimate(root, checking.named)
-    if cost_limit is not None and estimate.cost > cost_limit:
-        raise CelCheckErrors([_too_costly(estimate.cost, cost_limit, root.span)])
+    units, size = cost.estimate(root, checking.named)
+    if cost_limit is not None and units > cost_limit:
+        raise CelCheckErrors([_too_costly(units, cost_limit, root.span)])
     paths = accesses(root, checking.named)
     return ir.Checked(
         source=ast.source,
         root=root,
         type=settled(root.type),
-        cost=estimate.cost,
-        size=estimate.size,
+        cost=units,
+        size=size,
         slots=checking.slots,
         roots=frozenset(access.path[0] for access in paths),
         paths=paths,

@@ -6,7 +6,7 @@ the node; the generated evaluator is only ever a faster way to the same answer.
 Macros are in :mod:`pfgov.policy.cel.folds`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from pfgov.policy.cel import containers, ir
@@ -214,6 +214,8 @@ def call(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
     if function.result_size([1, 1, 1, 1]) is not None:
         return _producing(node, arguments)
     implementation = function.call
+    if function.heavy:
+        return _charged(node, arguments)
     if len(arguments) == 1:
         only = arguments[0]
 
@@ -252,6 +254,54 @@ def _general(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
     return apply
 
 
+def _charged(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
+    """A call whose time grows with the lists it is given: by its cost rule, it is work."""
+    implementation, rule = node.function.call, node.function.cost
+    if len(arguments) == 2:
+        return _charged_pair(node, *arguments)
+
+    def apply(frame: Frame) -> object:
+        values = [argument(frame) for argument in arguments]
+        for value in values:
+            if type(value) in _CONTAINERS:
+                frame[0].spend(rule([_length(value) for value in values]))
+                break
+        try:
+            return implementation(*values)
+        except CelError as error:
+            raise _blamed(error, node, values) from None
+
+    return apply
+
+
+def _charged_pair(node: ir.Call, first: Closure, second: Closure) -> Closure:
+    """The same for ``==``, ``in`` and their like, which are too common for a loop."""
+    implementation, rule = node.function.call, node.function.cost
+
+    def apply(frame: Frame) -> object:
+        left, right = first(frame), second(frame)
+        if type(right) in _CONTAINERS or type(left) in _CONTAINERS:
+            context = frame[0]
+            context.work -= rule((_length(left), _length(right)))
+            if context.work < 0:
+                raise WorkExceededError
+        try:
+            return implementation(left, right)
+        except CelError as error:
+            raise _blamed(error, node, (left, right)) from None
+
+    return apply
+
+
+_CONTAINERS: Final = frozenset({list, dict, CelMap})
+
+
+def _length(value: object) -> int:
+    if isinstance(value, CelMap):
+        return len(value.entries)
+    return len(cast("str", value)) if type(value) in (str, bytes, list, dict) else 1
+
+
 def _producing(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
     """A call that builds a string, bytes or list: its size is work."""
     apply = _general(node, arguments)
@@ -268,7 +318,7 @@ def _producing(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
 _SIZED: Final = frozenset({str, bytes, list})
 
 
-def _blamed(error: CelError, node: ir.Call, values: tuple[object, ...]) -> CelError:
+def _blamed(error: CelError, node: ir.Call, values: Sequence[object]) -> CelError:
     """Name the fact whose value is of the wrong type, where there is one."""
     if error.kind != "type" or error.path is not None:
         return error

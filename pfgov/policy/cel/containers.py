@@ -7,8 +7,8 @@ is a Python list, a map a ``dict`` or :class:`CelMap`; a tuple, set or subclass 
 import functools
 from typing import Final, cast
 
-from pfgov.policy.cel.errors import CelError, WorkExceededError
-from pfgov.policy.cel.limits import WORK_UNITS
+from pfgov.policy.cel.errors import CelError
+from pfgov.policy.cel.limits import RANGE_ITEMS
 from pfgov.policy.cel.numbers import less
 from pfgov.policy.cel.values import (
     ABSENT_OPTIONAL,
@@ -164,8 +164,8 @@ def range_(count: object) -> object:
         raise no_overload("lists.range", count)
     if count < 0:
         raise CelError("lists.range: negative size")
-    if count > WORK_UNITS:
-        raise WorkExceededError("lists.range: too large")
+    if count > RANGE_ITEMS:
+        raise CelError(f"lists.range: more than {RANGE_ITEMS} items")
     return list(range(count))
 
 

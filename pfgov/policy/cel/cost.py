@@ -3,7 +3,8 @@
 cel-go's model (checker/cost.go): 1 for a name or a field, 10 for a list, 30 for a map,
 a tenth per character read, and a loop costs its items times its body.  Sizes come from
 the bounds in the types, which ingest enforces; where nobody declared one, a named
-assumption.  Nothing is evaluated here.
+assumption.  Sizes are followed through macros, so that a string doubled in every step
+is seen to grow.  Nothing is evaluated here.
 """
 
 from collections.abc import Mapping
@@ -11,8 +12,18 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from pfgov.policy.cel import ir
+from pfgov.policy.cel.library import traversal
 from pfgov.policy.cel.limits import CHARACTERS_ASSUMED, ITEMS_ASSUMED
-from pfgov.policy.cel.types import BytesType, CelType, ListType, MapType, Record, Simple, StringType
+from pfgov.policy.cel.types import (
+    BytesType,
+    CelType,
+    ListType,
+    MapType,
+    OptionalType,
+    Record,
+    Simple,
+    StringType,
+)  # fmt: skip
 
 _CEILING: Final = 1 << 62
 _LIST_COST: Final = 10
@@ -21,68 +32,108 @@ _STEP_COST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """Largest size of a value (items or characters; 1 for a scalar) and of what it holds."""
+
+    count: int
+    inner: "Size | None" = None
+
+
+SCALAR: Final = Size(1)
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
-    """Largest ``cost`` in units, and largest ``size`` of the value (1 for a scalar)."""
+    """Largest ``cost`` in units, and largest size of the value."""
 
     cost: int
-    size: int
+    size: Size
 
 
 @dataclass(slots=True)
 class _Estimator:
-    sizes: dict[int, int] = field(default_factory=dict[int, int])
+    sizes: dict[int, Size] = field(default_factory=dict[int, Size])
 
     def node(self, node: ir.Node) -> Estimate:
         match node:
             case ir.Const(value=value):
-                return Estimate(0, _constant_size(value))
-            case ir.Var() | ir.Named():
-                return Estimate(1, declared_size(node.type))
+                return Estimate(0, _constant_size(value, node.type))
             case ir.Local(slot=slot):
-                return Estimate(1, self.sizes.get(slot, declared_size(node.type)))
+                return Estimate(1, self.sizes.get(slot) or declared_size(node.type))
             case ir.Call():
                 return self.call(node)
-            case ir.Logic(operands=operands):
-                return Estimate(_cap(sum(self.node(part).cost for part in operands)), 1)
             case ir.Ternary():
                 return self.ternary(node)
-            case ir.MakeList(items=items):
-                cost = _LIST_COST + sum(self.node(part).cost for part in items)
-                return Estimate(_cap(cost), len(items))
-            case ir.MakeMap(entries=entries):
-                parts = [part for entry in entries for part in entry]
-                cost = _MAP_COST + sum(self.node(part).cost for part in parts)
-                return Estimate(_cap(cost), len(entries))
+            case ir.MakeList() | ir.MakeMap():
+                return self.literal(node)
             case ir.Fold():
                 return self.fold(node)
             case ir.OptMap(local=local, target=target, result=result):
                 return self.binding(local, target, result)
             case ir.Bind(local=local, value=value, result=result):
                 return self.binding(local, value, result)
+            case ir.OrValue(target=target, other=other):
+                parts = self.node(target), self.node(other)
+                size = _larger(parts[0].size, parts[1].size)
+                return Estimate(_cap(1 + parts[0].cost + parts[1].cost), size)
             case _:
-                cost = 1 + sum(self.node(part).cost for part in ir.children(node))
-                return Estimate(_cap(cost), declared_size(node.type))
+                parts_ = [self.node(part) for part in ir.children(node)]
+                cost = (0 if isinstance(node, ir.Logic) else 1) + sum(p.cost for p in parts_)
+                return Estimate(_cap(cost), self.read_size(node, parts_))
+
+    def read_size(self, node: ir.Node, parts: list[Estimate]) -> Size:
+        """The size of a field or item: what its operand is known to hold, or what is declared."""
+        declared = declared_size(node.type)
+        if isinstance(node, (ir.Select, ir.Index)) and parts and _is_open(node.type):
+            return parts[0].size.inner or declared
+        return declared
 
     def call(self, node: ir.Call) -> Estimate:
         parts = [self.node(part) for part in node.arguments]
-        sizes = [part.size for part in parts]
-        cost = sum(part.cost for part in parts) + node.function.cost(sizes)
-        size = node.function.result_size(sizes)
-        if size is None or _is_scalar(node.type):
-            size = declared_size(node.type)
-        return Estimate(_cap(cost), min(size, _CEILING))
+        counts = [part.size.count for part in parts]
+        units = node.function.cost(counts)
+        produced = node.function.result_size(counts)
+        size = declared_size(node.type)
+        if produced is not None:
+            units = max(units, traversal(produced))
+            if size != SCALAR:
+                inner = size.inner
+                for part in parts:
+                    inner = _larger(inner, part.size.inner)
+                size = Size(_cap(produced), inner)
+        return Estimate(_cap(units + sum(part.cost for part in parts)), size)
 
     def ternary(self, node: ir.Ternary) -> Estimate:
         condition, then = self.node(node.condition), self.node(node.then)
         otherwise = self.node(node.otherwise)
         cost = condition.cost + max(then.cost, otherwise.cost)
-        return Estimate(_cap(cost), max(then.size, otherwise.size))
+        return Estimate(_cap(cost), _larger(then.size, otherwise.size))
+
+    def literal(self, node: ir.MakeList | ir.MakeMap) -> Estimate:
+        held = node.items if isinstance(node, ir.MakeList) else [v for _, v in node.entries]
+        cost = _LIST_COST if isinstance(node, ir.MakeList) else _MAP_COST
+        inner: Size | None = None
+        for part in ir.children(node):
+            estimate = self.node(part)
+            cost += estimate.cost
+            if part in held:
+                inner = _larger(inner, estimate.size)
+        return Estimate(_cap(cost), Size(len(held), inner))
 
     def fold(self, node: ir.Fold) -> Estimate:
         target = self.node(node.target)
-        body = sum(self.node(part).cost for part in (node.condition, node.result) if part)
-        cost = target.cost + target.size * (body + _STEP_COST)
-        size = 1 if _is_scalar(node.type) else target.size
+        for local in node.locals:
+            declared = declared_size(local.type)
+            if local is node.locals[-1] and isinstance(node.target.type, ListType):
+                declared = target.size.inner or declared
+            self.sizes[local.slot] = declared
+        condition = self.node(node.condition) if node.condition is not None else None
+        result = self.node(node.result) if node.result is not None else None
+        body = sum(part.cost for part in (condition, result) if part is not None)
+        cost = target.cost + target.size.count * (body + _STEP_COST)
+        size = SCALAR
+        if declared_size(node.type) != SCALAR:
+            size = Size(target.size.count, result.size if result else target.size.inner)
         return Estimate(_cap(cost), size)
 
     def binding(self, local: ir.Local, value: ir.Node, result: ir.Node) -> Estimate:
@@ -92,39 +143,57 @@ class _Estimator:
         return Estimate(_cap(bound.cost + inner.cost + 1), inner.size)
 
 
-def estimate(root: ir.Node, named: Mapping[str, ir.Checked]) -> Estimate:
+def estimate(root: ir.Node, named: Mapping[str, ir.Checked]) -> tuple[int, int]:
     """The largest cost and size of *root*; each of its named sub-expressions counts once."""
     own = _Estimator().node(root)
-    shared = sum(_own_cost(checked) for checked in named.values())
-    return Estimate(_cap(own.cost + shared), own.size)
-
-
-def _own_cost(checked: ir.Checked) -> int:
-    return _Estimator().node(checked.root).cost
+    shared = sum(_Estimator().node(checked.root).cost for checked in named.values())
+    return _cap(own.cost + shared), own.size.count
 
 
 def _cap(cost: int) -> int:
     return min(cost, _CEILING)
 
 
-def _is_scalar(type_: CelType) -> bool:
-    return declared_size(type_) == 1
+def _larger(left: Size | None, right: Size | None) -> Size:
+    if left is None or right is None:
+        return left or right or SCALAR
+    inner = None
+    if left.inner is not None or right.inner is not None:
+        inner = _larger(left.inner, right.inner)
+    return Size(max(left.count, right.count), inner)
 
 
-def _constant_size(value: object) -> int:
-    return len(cast("str", value)) if isinstance(value, (str, bytes, list, dict)) else 1
+def _constant_size(value: object, type_: CelType) -> Size:
+    if isinstance(value, (str, bytes, list, dict)):
+        return Size(len(cast("str", value)), declared_size(type_).inner)
+    return SCALAR
 
 
-def declared_size(type_: CelType) -> int:
-    """The largest size of a value of *type_*: items, characters, or 1 for a scalar."""
+def _is_open(type_: CelType) -> bool:
+    """Whether nobody declared how large a value of *type_* may be."""
     match type_:
         case ListType(max_items=bound) | MapType(max_items=bound):
-            return ITEMS_ASSUMED if bound is None else bound
+            return bound is None
         case StringType(max_length=bound) | BytesType(max_length=bound):
-            return CHARACTERS_ASSUMED if bound is None else bound
-        case Record(fields=fields):
-            return len(fields)
-        case Simple(name="dyn"):
-            return CHARACTERS_ASSUMED
+            return bound is None
         case _:
-            return 1
+            return type_ == Simple("dyn")
+
+
+def declared_size(type_: CelType) -> Size:
+    """The largest size of a value of *type_*."""
+    match type_:
+        case ListType(elem=elem, max_items=bound):
+            return Size(ITEMS_ASSUMED if bound is None else bound, declared_size(elem))
+        case MapType(value=value, max_items=bound):
+            return Size(ITEMS_ASSUMED if bound is None else bound, declared_size(value))
+        case StringType(max_length=bound) | BytesType(max_length=bound):
+            return Size(CHARACTERS_ASSUMED if bound is None else bound)
+        case Record(fields=fields):
+            return Size(max(len(fields), 2))
+        case OptionalType(elem=elem):
+            return declared_size(elem)
+        case Simple(name="dyn"):
+            return Size(CHARACTERS_ASSUMED, Size(CHARACTERS_ASSUMED))
+        case _:
+            return SCALAR

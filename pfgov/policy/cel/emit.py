@@ -114,6 +114,7 @@ class Emitter:
     loop_bound: int = 0
     maybe_poison: frozenset[str] = frozenset()
     hoisting: bool = False
+    short: set[str] = field(default_factory=set[str])
     invariants: dict[object, Code] = field(default_factory=dict[object, Code])
 
     # --- lines ------------------------------------------------------------------------------
@@ -329,6 +330,16 @@ class Emitter:
         if path is not None and path in self.containers:
             return Code(self.containers[path], "dict", bare=True)
         return Code(f"{self.record(node.operand)}[{node.name!r}]", kind, items)
+
+    def listed(self, node: ir.Node) -> str:
+        """*node* as text whose value is a list short enough to be searched without counting work."""
+        code = self.hoisted(node, "list") or self.value(node)
+        bounded = isinstance(node.type, ListType) and node.type.max_items is not None
+        if code.text in self.short or (self.typed and bounded):
+            return self.proven(code, "list", used=True)
+        name = code.text if code.bare else self.temp()
+        first = name if code.bare else f"({name} := {code.text})"
+        return f"({name} if type({first}) is list and len({name}) <= {self.loop_bound} else bail())"
 
     def record(self, node: ir.Node) -> str:
         """*node* as text whose value is a ``dict``."""

@@ -11,7 +11,16 @@ from pfgov.policy.cel import ir
 from pfgov.policy.cel.emit import Code, Emitter, UnsupportedError, kind_of
 from pfgov.policy.cel.library import STANDARD, STANDARD_WITH_ZONES
 from pfgov.policy.cel.strings import compile_pattern
-from pfgov.policy.cel.types import BOOL, CelType, ListType, MapType, NumberType, Record, StringType
+from pfgov.policy.cel.types import (
+    BOOL,
+    DYN,
+    CelType,
+    ListType,
+    MapType,
+    NumberType,
+    Record,
+    StringType,
+)
 from pfgov.policy.cel.values import is_list
 
 PRODUCED_MAX: Final = 256
@@ -39,6 +48,11 @@ def _general(emitter: Emitter, node: ir.Call) -> Code:
         raise UnsupportedError("type()")
     name = emitter.constant(function.call, "F")
     arguments = [emitter.safe(emitter.value(argument)) for argument in node.arguments]
+    if function.heavy:
+        arguments = [
+            f"short({text}, {emitter.loop_bound})" if _may_be_long(argument.type) else text
+            for text, argument in zip(arguments, node.arguments, strict=True)
+        ]
     text = f"{name}({', '.join(arguments)})"
     if function.result_size(_PROBE) is not None:
         return Code(f"short({text}, {PRODUCED_MAX})")
@@ -47,6 +61,10 @@ def _general(emitter: Emitter, node: ir.Call) -> Code:
     )
     # Our own functions return what they declare; a host's is checked like any fact.
     return Code(text, "bool" if ours and node.type == BOOL else "")
+
+
+def _may_be_long(type_: CelType) -> bool:
+    return type_ == DYN or isinstance(type_, (ListType, MapType, Record))
 
 
 def _is_text(type_: CelType) -> bool:
@@ -127,7 +145,7 @@ def _membership(emitter: Emitter, node: ir.Call) -> Code | None:
         if hoisted is not None:
             return Code(f"({emitter.expression(needle, 'str')} in {hoisted.text})", "bool")
     key = emitter.expression(needle, "str")
-    return Code(f"({key} in {emitter.operand(container, 'list')})", "bool")
+    return Code(f"({key} in {emitter.listed(container)})", "bool")
 
 
 def _constant_texts(node: ir.Node) -> list[str] | None:

@@ -58,13 +58,22 @@ def _load_invariants(emitter: Emitter, body: ir.Node) -> None:
         elif _always_there(node) and not emitter.is_shared(node):
             key = structure(node)
             if key not in emitter.invariants:
-                code = emitter.value(node)
-                name = emitter.temp("i")
-                kind = kind_of(node.type)
-                proof = kind if kind in ("list", "str", "dict") else ""
-                text = emitter.proven(code, proof) if proof else code.text
-                emitter.line(f"{name} = {text}")
-                emitter.invariants[key] = Code(name, proof or code.kind, code.items, bare=True)
+                emitter.invariants[key] = _load(emitter, node)
+
+
+def _load(emitter: Emitter, node: ir.Select) -> Code:
+    name = emitter.temp("i")
+    code = emitter.value(node)
+    kind = kind_of(node.type)
+    if kind == "list":
+        emitter.line(f"{name} = {emitter.listed(node)}")
+        emitter.short.add(name)
+    elif kind in ("str", "dict"):
+        emitter.line(f"{name} = {emitter.proven(code, kind)}")
+    else:
+        emitter.line(f"{name} = {emitter.safe(code)}")
+        kind = code.kind
+    return Code(name, kind, code.items, bare=True)
 
 
 def _always_there(node: ir.Node) -> bool:

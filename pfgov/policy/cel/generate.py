@@ -453,14 +453,29 @@ def _loop_bound(clauses: Sequence[Clause]) -> int:
     return bound
 
 
+def _call_loads(node: ir.Call, depth: int) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    if node.function.result_size(_PROBE) is not None:
+        found.append((depth, PRODUCED_MAX))
+    if node.function.heavy:
+        # The cost rules are polynomials: what they say of 10 tells their degree and factor.
+        units = node.function.cost([10] * len(node.arguments))
+        degree = len(str(units)) - 1
+        found.append((depth + degree, -(-units // 10**degree)))
+    return found
+
+
+_PROBE: Final = (1, 1, 1, 1)
+
+
 def _loads(node: ir.Node, depth: int) -> list[tuple[int, int]]:
     """(loop depth, units) of everything below *node* that is work."""
     inner = depth + 1 if isinstance(node, ir.Fold) else depth
     found: list[tuple[int, int]] = []
     if isinstance(node, ir.Fold):
         found.append((inner, 2))
-    if isinstance(node, ir.Call) and node.function.result_size((1, 1, 1, 1)) is not None:
-        found.append((depth, PRODUCED_MAX))
+    if isinstance(node, ir.Call):
+        found.extend(_call_loads(node, depth))
     for child in ir.children(node):
         at = depth if isinstance(node, ir.Fold) and child is node.target else inner
         found.extend(_loads(child, at))

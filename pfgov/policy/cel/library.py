@@ -6,11 +6,12 @@ the evaluators call the implementation; none of them knows a function by itself.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from pfgov.policy.cel import containers, conversions, formatting, numbers, strings, times
+from pfgov.policy.cel.limits import RANGE_ITEMS
 from pfgov.policy.cel.types import (
     BOOL,
     BYTES,
@@ -66,6 +67,7 @@ class Function:
         is_global: Whether it may be called as ``name(target, ...)``.
         cost: Its cost rule.
         result_size: Largest size of the result, where the arguments bound it.
+        heavy: Whether a call on a long list or map is work at run time, by the cost rule.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Function:
     is_global: bool = True
     cost: CostRule = _one
     result_size: Callable[[Sequence[int]], int | None] = _no_size
+    heavy: bool = False
 
     @staticmethod
     def simple(
@@ -316,8 +319,9 @@ def _lists_and_sets() -> Iterable[Function]:
     yield _member("distinct", c.distinct, ((_LIST_A,), _LIST_A), **squared)
     yield _member("sort", c.sort, ((_LIST_A,), _LIST_A), **squared)
     yield _global("@sortByKeys", c.sort_by_keys, ((_LIST_A, _LIST_B), _LIST_A), **squared)
-    yield _global("lists.range", c.range_, ((INT,), ListType(INT)), cost=lambda _sizes: 1_000,
-                  result_size=lambda _sizes: 1_000)  # fmt: skip
+    yield _global(
+        "lists.range", c.range_, ((INT,), ListType(INT)), result_size=lambda _sizes: RANGE_ITEMS
+    )
     yield _member("first", c.first, ((_LIST_A,), _OPT_A))
     yield _member("last", c.last, ((_LIST_A,), _OPT_A))
     for name, call in (
@@ -391,7 +395,14 @@ def _table(*, named_zones: bool) -> Mapping[str, Function]:
         *_operators(), *_conversions(), *_strings(), *_lists_and_sets(), *_optionals(), *_math(),
         *_times(named_zones=named_zones),
     )  # fmt: skip
-    return MappingProxyType({row.name: row for row in rows})
+    return MappingProxyType({row.name: replace(row, heavy=row.name in _HEAVY) for row in rows})
+
+
+_HEAVY: Final = frozenset({
+    "@in", "_==_", "_!=_", "distinct", "flatten", "sort", "@sortByKeys", "sets.contains",
+    "sets.intersects", "sets.equivalent",
+})  # fmt: skip
+"""Functions whose time grows with a list or map they are given."""
 
 
 STANDARD: Final = _table(named_zones=False)

@@ -34,6 +34,9 @@ ITEMS_ASSUMED: Final = 256
 CHARACTERS_ASSUMED: Final = 1_024
 """Characters assumed, for the static cost, in a string or bytes whose bound nobody declared."""
 
+RANGE_ITEMS: Final = 1_000
+"""Longest list that ``lists.range`` makes."""
+
 PATTERN_CHARACTERS: Final = 512
 """Longest regular expression."""
 

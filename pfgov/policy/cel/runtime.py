@@ -66,6 +66,9 @@ def text_set(value: object) -> frozenset[str]:
 
 def short(value: object, bound: int) -> object:
     """*value*, if it is not longer than *bound* (so that the work stays within the budget)."""
-    if type(value) in (str, bytes, list) and len(cast("str", value)) > bound:
+    if type(value) in _SIZED and len(cast("str", value)) > bound:
         raise _GIVE_UP
     return value
+
+
+_SIZED: Final = frozenset({str, bytes, list, dict})
