@@ -183,14 +183,17 @@ class Sequencer:
         draft = decider.begin(self._ports.time.now(decider.state.time))
         for position, request in enumerate(requests):
             if self._under_way and position % LOOK_EVERY == 0 and not self._look(decider):
-                again = [*draft.requests, *requests[position:]]  # decided on top of what failed
-                self._start_over(again)
+                self._again(
+                    [*draft.requests, *requests[position:]]
+                )  # decided on top of what failed
                 return
             try:
                 self._take(decider, draft, request)
             except StateSpoiledError as error:
                 request.fail(error)
-                self._start_over([*draft.requests, *requests[position + 1 :]])
+                self.drain()
+                self._lose()
+                self._again([*draft.requests, *requests[position + 1 :]])
                 return
         self._hand_over(decider, draft)
 
@@ -298,10 +301,8 @@ class Sequencer:
 
     # --- failure -------------------------------------------------------------------------
 
-    def _start_over(self, requests: Sequence[Request]) -> None:
-        """Throw the memory away after a mistake of ours, and decide *requests* again on what is committed."""
-        self.drain()
-        self._lose()
+    def _again(self, requests: Sequence[Request]) -> None:
+        """Decide *requests*, which nobody handed over, once more on what is committed."""
         for request in requests:
             if request.idempotency is not None:
                 self._pending.pop((request.principal.id, request.idempotency.key), None)

@@ -5,46 +5,17 @@ end: what was acknowledged is there, what was said not to be recorded is not, th
 the folded tables are the fold.
 """
 
-import sqlite3
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.faulty import Faulty
 from support.ledgers import OPERATOR, fresh, opened, packet, register, submit, verified
 
 from pfgov import commands as c
 from pfgov.engine import Engine, Idempotency, LedgerReader, Receipt
 from pfgov.errors import PfgovError, StoreError
 from pfgov.replay import Replay
-
-
-class Faulty:
-    """Raises at one call of a kind; counts all."""
-
-    def __init__(
-        self, name: str = "", when: str = "", number: int = -1, *, lasting: bool = False
-    ) -> None:
-        self.calls: Counter[tuple[str, str]] = Counter()
-        self._at = (name, when)
-        self._number = number
-        self._lasting = lasting
-        self.armed = False
-        self.hits = 0
-
-    def __call__(self, name: str, when: str) -> None:
-        """The probe."""
-        if not self.armed:
-            return
-        self.calls[name, when] += 1
-        count = self.calls[name, when]
-        if (name, when) == self._at and (
-            count == self._number or (self._lasting and count > self._number)
-        ):
-            self.hits += 1
-            error = sqlite3.OperationalError("disk I/O error")
-            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
-            raise error
 
 
 def _context(engine: Engine, packet_id: str) -> Callable[[], Receipt]:

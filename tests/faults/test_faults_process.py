@@ -16,6 +16,7 @@ from pfgov.replay import Replay
 pytestmark = pytest.mark.process
 
 KILLS = 28
+KILLS_PROCESS = 8
 PATIENCE_SECONDS = 60
 ACKNOWLEDGED_MAX = 80
 
@@ -37,9 +38,9 @@ def _stored(directory: Path, start: int) -> dict[int, bytes]:
         return {r.row.seq: r.row.raw for r in reader.entries(EntryFilter(start=start))}
 
 
-@pytest.mark.parametrize("committing", ["thread"])
+@pytest.mark.parametrize(("committing", "kills"), [("thread", KILLS), ("process", KILLS_PROCESS)])
 def test_faults_sigkill_loses_nothing_that_was_acknowledged(
-    tmp_path: Path, context: multiprocessing.context.ForkServerContext, committing: str
+    tmp_path: Path, context: multiprocessing.context.ForkServerContext, committing: str, kills: int
 ) -> None:
     """Killed at any moment, the ledger opens again, holds everything acknowledged, verifies and runs again."""
     directory = fresh(tmp_path)
@@ -48,7 +49,7 @@ def test_faults_sigkill_loses_nothing_that_was_acknowledged(
             register(engine, f"m{i}", capacity=(("cpu", "100000"),))
     choose = random.Random(20_261_123)
     kept, known = 0, dict[int, bytes]()
-    for number in range(KILLS):
+    for number in range(kills):
         ours, theirs = context.Pipe(duplex=False)
         child = context.Process(
             target=assign_until_killed, args=(str(directory), f"run{number}", committing, theirs)
@@ -82,7 +83,7 @@ def test_faults_sigkill_loses_nothing_that_was_acknowledged(
     report = verified(directory, tmp_path, replayer=Replay())
     assert report.exit_status == 0
     assert report.verdicts["replay"].status.value == "pass"
-    assert len(known) > KILLS
+    assert len(known) > kills
 
 
 def test_faults_a_second_process_is_told_who_writes_and_may_read(
