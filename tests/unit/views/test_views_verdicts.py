@@ -1,0 +1,118 @@
+"""Verdict tables: read back as they were written, and the nearest miss in one sentence."""
+
+import hashlib
+import json
+
+import pytest
+
+from pfgov.errors import StoreCorruptError
+from pfgov.views import ReasonView, VerdictRow, nearest_miss, read_table
+from pfgov.views.verdicts import plain
+
+
+def row(member_id: str, *reasons: ReasonView) -> VerdictRow:
+    """Return a member's row."""
+    denied = any(reason.effect == "deny" for reason in reasons)
+    outcome = "deny" if denied else "escalate" if reasons else "allow"
+    return VerdictRow(member_id=member_id, outcome=outcome, active=0, reasons=list(reasons))
+
+
+def reason(
+    rule: str,
+    observed: str | None = None,
+    bound: str | None = None,
+    *,
+    effect: str = "deny",
+    message: str = "m",
+    missing: str | None = None,
+) -> ReasonView:
+    """Return a reason."""
+    return ReasonView(
+        rule=rule,
+        effect=effect,
+        cause="violated",
+        message=message,
+        observed=observed,
+        bound=bound,
+        missing=missing,
+    )
+
+
+TRUST = reason("kernel/minimum-trust", "0.87", "0.9")
+REGION = reason("kernel/region", "eu-west", "[us-east, us-west]")
+REVIEW = reason("kernel/pii-review", "true", "false", effect="escalate")
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([], None),
+        ([row("a")], None),
+        ([row("a", REVIEW)], None),
+        ([row("a", TRUST)], "a would be eligible with trust 0.9; has 0.87"),
+        ([row("a", TRUST, REVIEW)], "a would be eligible with trust 0.9; has 0.87"),
+        (
+            [row("b", TRUST, REGION), row("c", REGION)],
+            "c would be eligible with a region within us-east, us-west; has eu-west",
+        ),
+        (
+            [row("b", TRUST, REGION)],
+            "b would be eligible with trust 0.9 (has 0.87) and a region within us-east, us-west (has eu-west)",
+        ),
+        (
+            [row("b", TRUST), row("a", reason("kernel/minimum-trust", "0.5", "0.9"))],
+            "b would be eligible with trust 0.9; has 0.87",
+        ),
+        (
+            [row("a", reason("kernel/region", missing="member.region"))],
+            "a would be eligible with member.region known (kernel/region)",
+        ),
+        ([row("a", reason("mine/rule"))], None),
+        ([row("a", reason("mine/rule", "1", "2"))], "a would be eligible with mine/rule satisfied by 2; has 1"),
+        (
+            [row("a", reason("pfgov:capacity", "6", "4", message="cpu would be 6 of 4"))],
+            "a would be eligible with more room: cpu would be 6 of 4",
+        ),
+    ],
+)  # fmt: skip
+def test_nearest_miss(rows: list[VerdictRow], sentence: str | None) -> None:
+    """Fewest denials first, then the smallest gap; a review is asked for, not missed."""
+    assert nearest_miss(rows) == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("[a, b]", "a, b"), ("[]", "none"), ("{}", "none"), ("{a: , b: 1.2}", "a, b 1.2"), ("0.9", "0.9"), ("", ""),
+        ("eu-west/2b", "eu-west/2b"),
+    ],
+)  # fmt: skip
+def test_values_as_people_write_them(text: str, shown: str) -> None:
+    """Lists lose their brackets, maps their punctuation."""
+    assert plain(text) == shown
+
+
+def test_a_table_reads_back() -> None:
+    """Rows come back with everything that was stored."""
+    stored = [
+        ["a", "deny", 2, None, [["k/r", "deny", "violated", "m", "1", "2", None]]],
+        ["b", "allow", 0, 7, []],
+    ]
+    raw = json.dumps(stored).encode()
+    rows = read_table(raw, digest=hashlib.sha256(raw).hexdigest())
+    assert [one.member_id for one in rows] == ["a", "b"]
+    assert rows[0].reasons[0] == reason("k/r", "1", "2")
+    assert (rows[1].is_eligible, rows[1].score) == (True, 7)
+
+
+@pytest.mark.parametrize("raw", [b"", b"[[1]]", b"{}", b'[["a","deny",0,null]]'])
+def test_a_table_that_is_none(raw: bytes) -> None:
+    """Bytes that are not a verdict table are a damaged store."""
+    with pytest.raises(StoreCorruptError, match="cannot be read"):
+        read_table(raw)
+
+
+def test_another_table_than_the_entry_names() -> None:
+    """A table with another digest than the entry's is not shown."""
+    with pytest.raises(StoreCorruptError, match="not the one that the entry names"):
+        read_table(b"[]", digest="0" * 64)
