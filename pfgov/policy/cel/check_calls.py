@@ -44,13 +44,13 @@ def call(c: Checking, node: syntax.Call) -> ir.Node:
     if namespaced is not None:
         return invoke(c, namespaced, node, c.nodes(node.arguments))
     operand = c.node(target)
-    arguments = c.nodes(node.arguments)
-    if node.function in ("or", "orValue") and len(arguments) == 1:
-        return _or_value(c, node, operand, arguments[0])
+    if node.function in ("or", "orValue") and len(node.arguments) == 1:
+        return _or_value(c, node, operand, c.node(node.arguments[0]))
     function = c.environment.functions.get(node.function)
     if function is None or not function.is_member:
+        # The arguments are left alone: of a misspelt macro, its variable would be unknown too.
         return _unknown(c, node, at)
-    return invoke(c, function, node, [operand, *arguments])
+    return invoke(c, function, node, [operand, *c.nodes(node.arguments)])
 
 
 def _namespaced(c: Checking, node: syntax.Call, target: syntax.Node) -> Function | None:

@@ -31,6 +31,10 @@ class LiteralError(ValueError):
         self.offset = offset
 
 
+def _shown(text: str) -> str:
+    return text if len(text) <= 24 else f"{text[:21]}..."
+
+
 def number(text: str) -> int | float | Uint:
     """Decode an integer, unsigned or floating literal, with its optional sign.
 
@@ -41,16 +45,16 @@ def number(text: str) -> int | float | Uint:
     if body.endswith("u"):
         value = int(body[:-1], 0) if "x" in body else int(body[:-1])
         if not 0 <= value <= UINT_MAX:
-            raise LiteralError(f"{text} is outside the unsigned 64-bit range")
+            raise LiteralError(f"{_shown(text)} is outside the unsigned 64-bit range")
         return Uint(value)
     if "x" in body or body.lstrip("-").isdigit():
         value = int(body, 16) if "x" in body else int(body)
         if not INT_MIN <= value <= INT_MAX:
-            raise LiteralError(f"{text} is outside the signed 64-bit range")
+            raise LiteralError(f"{_shown(text)} is outside the signed 64-bit range")
         return value
     double = float(body)
     if double in (float("inf"), float("-inf")):
-        raise LiteralError(f"{text} is outside the range of a double")
+        raise LiteralError(f"{_shown(text)} is outside the range of a double")
     return double
 
 

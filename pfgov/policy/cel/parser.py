@@ -8,6 +8,7 @@ Every loop below that could be long is a loop, not a recursion: only brackets ne
 and the scan has bounded those.
 """
 
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -92,21 +93,22 @@ def _tree(scanned: Scan) -> Any:
             parser: Any = CELParser()
             return parser.parse(scanned.neutral)
         except CELParseError as error:
-            raise _unexpected(scanned, error.line, error.column) from None
+            raise _unexpected(scanned, error) from None
         finally:
             sys.setrecursionlimit(limit)
 
 
-def _unexpected(scanned: Scan, line: int | None, column: int | None) -> CelSyntaxError:
-    if line is None or column is None or line < 1 or column < 1:
-        return scanned.error(
-            "cel.syntax", "the expression ends too early", max(len(scanned.source.rstrip()) - 1, 0)
-        )
+def _unexpected(scanned: Scan, error: Any) -> CelSyntaxError:
+    cause: Any = error.__context__  # lark's own error knows the token
+    if getattr(getattr(cause, "token", None), "type", "$END") == "$END":
+        end = len(scanned.neutral.rstrip())
+        return scanned.error("cel.syntax", "the expression ends too early", end)
     # Literals that span lines are one line in the neutral text, so count there.
     starts = [0, *(i + 1 for i, c in enumerate(scanned.neutral) if c == "\n")]
-    offset = min(starts[line - 1] + column - 1, len(scanned.source) - 1)
-    token = scanned.source[offset : offset + 12].split()
-    return scanned.error("cel.syntax", f"unexpected `{token[0] if token else ''}`", offset)
+    offset = starts[error.line - 1] + error.column - 1
+    token = re.match(r"\w+|.", scanned.source[offset:], re.DOTALL)
+    shown = token.group() if token else ""
+    return scanned.error("cel.syntax", f"unexpected `{shown}`", offset)
 
 
 def _bound(scanned: Scan, root: Node) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from pfgov.policy.cel import literals
 from pfgov.policy.cel.errors import CelSyntaxError
-from pfgov.policy.cel.limits import NESTING, SOURCE_CHARACTERS
+from pfgov.policy.cel.limits import NESTING, SOURCE_CHARACTERS, TOKENS
 from pfgov.policy.cel.syntax import Constant, Span
 
 _TOKEN: Final = re.compile(
@@ -104,6 +104,7 @@ class _Scanner:
         self.previous = ""  # text of the last token
         self.operand_ended = False  # whether the last token could end an operand
         self.optional_next = False
+        self.tokens = 0
 
     def run(self) -> None:
         position = 0
@@ -126,6 +127,9 @@ class _Scanner:
         self.result.neutral = "".join(self.output)
 
     def token(self, kind: str, text: str, position: int) -> int:
+        self.tokens += 1
+        if self.tokens > TOKENS:
+            raise self.result.error("cel.too_large", f"more than {TOKENS} tokens", position)
         if kind == "operator":
             self.operator(text, position)
             return position + len(text)
@@ -210,7 +214,7 @@ class _Scanner:
                 "cel.number", f"`{text}.` needs a digit after the point", position
             )
         if following == ".":
-            # cel-python would read "24." as a number; a space keeps the point a selector.
+            # cel-python would read "24." as a number, so "24.size()" is refused.
             raise self.result.error(
                 "cel.number", f"`{text}.` is ambiguous", position, f"write ({text})."
             )
@@ -277,7 +281,7 @@ class _Scanner:
     def unexpected(self, position: int) -> CelSyntaxError:
         character = self.source[position]
         message, hint = _SLIPS.get(character, (None, None))
-        if character == "=" and self.previous == "==":
+        if character == "=" and self.source[position - 2 : position] == "==":
             message, hint = "`===` is not an operator", "write =="
         if message is None:
             message = f"unexpected character {character!r}"
