@@ -207,7 +207,7 @@ def _tree(cls: type[errors.LedgerError]) -> list[type[errors.LedgerError]]:
 
 
 EXPLANATIONS: Final[dict[str, str]] = {
-    cls.code: (cls.__doc__ or "").split("\n", 1)[0]
+    cls.code: (cls.__doc__ or "").split("\n", 1)[0].replace("``", "")
     for cls in sorted(_tree(errors.LedgerError), key=lambda cls: cls.code)
     if cls.__module__ in {errors.__name__, export_errors.__name__}
 }
