@@ -46,6 +46,8 @@ def compile_set(
     """
     if not any(policy.name == KERNEL for policy in policies):
         raise PolicyError("there is no policy set without the kernel policy", code="policy.kernel")
+    # One order of reasons for one set, wherever it was read from: the kernel's first, then by name.
+    policies = sorted(policies, key=lambda policy: (policy.name != KERNEL, policy.name))
     compiler = Compiler(definitions)
     planned = [compiler.policy(policy) for policy in policies]
     compiler.all_definitions()

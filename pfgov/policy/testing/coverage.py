@@ -105,7 +105,7 @@ def _targets(planned: PlannedRule) -> set[Target]:
 
 
 def _asked_for(root: ir.Node) -> set[tuple[str, ...]]:
-    """The paths that ``has()`` asks for: what is read behind the question is not missing there."""
+    """The paths that ``has(a.b)`` and ``"b" in a`` ask for: behind the question nothing is missing."""
     found: set[tuple[str, ...]] = set()
     stack = [root]
     while stack:
@@ -116,5 +116,10 @@ def _asked_for(root: ir.Node) -> set[tuple[str, ...]]:
                 found.add((*prefix, node.name))
         elif isinstance(node, ir.Named):
             stack.append(node.expression.root)
+        elif isinstance(node, ir.Call) and node.function.name == "@in":
+            key, container = node.arguments
+            prefix = ir.path_of(container)
+            if prefix is not None and isinstance(key, ir.Const) and isinstance(key.value, str):
+                found.add((*prefix, key.value))
         stack.extend(ir.children(node))
     return found

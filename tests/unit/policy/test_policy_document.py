@@ -171,3 +171,16 @@ def test_replay_runs_no_generated_code(policies: PolicySet) -> None:
 def test_the_starter_set_covers_every_decision_point() -> None:
     """A fresh workspace has a policy wherever policy is asked."""
     assert load_starter().points == set(kit.Point)
+
+
+def test_reasons_have_one_order_wherever_the_set_came_from(tmp_path: Path) -> None:
+    """The kernel's reasons come first, then by policy name: replay writes the same bytes."""
+    policies = kit.load(
+        tmp_path,
+        kit.policy("  - {id: z, require: member.trust_score > 0.5}\n", name="zebra"),
+        kit.policy("  - {id: a, require: member.trust_score > 0.5}\n", name="aard"),
+    )
+    member = kit.member(trust_score=0.1, status="SUSPECT")
+    found = policies.judge_one(kit.question(), member)
+    assert [reason.name for reason in found.reasons] == ["kernel/active", "aard/a", "zebra/z"]
+    assert from_document(policies.document).judge_one(kit.question(), member) == found
