@@ -26,6 +26,10 @@ PRUNE_FROM = 1_024
 """Remembered packets below which nothing is pruned."""
 
 
+RELIEVED_PER_TICK = 4
+"""Packets that one member under pressure loses in one tick."""
+
+
 @dataclass(slots=True)
 class Attempt:
     """The last look at a packet that led to nothing."""
@@ -101,6 +105,7 @@ def due(
         _members(state, now),
         _owned(state, memory, now),
         _waiting(state, memory, now),
+        _relieve(state, memory, now),
         _rebalance(state, now),
     )
     return list(islice(every, limit))
@@ -167,11 +172,7 @@ def _owned(state: State, memory: Memory, now: int) -> Iterator[c.Action]:
     for member_id, owned in state.owned.items():
         member = state.members[member_id]
         since = max(member.changed, state.policy_since)
-        if owned and (
-            member.status not in _SETTLED
-            or member.pressed
-            or memory.scanned.get(member_id) != since
-        ):
+        if owned and (member.status not in _SETTLED or memory.scanned.get(member_id) != since):
             packets |= owned
             looked_at[member_id] = since
     for packet_id in sorted(packets):
@@ -209,8 +210,6 @@ def _for_owned(
     reviewed = packet.waiting is not None and packet.waiting.outcome == "escalated"
     if reviewed and packet.request is None and _may_try(state, memory, packet, now):
         return c.HandOff(packet_id=packet_id, reason="reviewed")
-    if owner.pressed and _may_try(state, memory, packet, now):
-        return c.HandOff(packet_id=packet_id, reason="pressure")
     return None
 
 
@@ -264,7 +263,22 @@ def _may_try(state: State, memory: Memory, packet: Packet, now: int) -> bool:
     )
 
 
-# --- rebalancing --------------------------------------------------------------------------
+# --- pressure and rebalancing --------------------------------------------------------------------------
+
+
+def _relieve(state: State, memory: Memory, now: int) -> Iterator[c.Action]:
+    """Take a few packets, the least urgent first, off each member that reports high pressure."""
+    for member in state.roster():
+        if not member.pressed or member.status is not MemberStatus.ACTIVE:
+            continue
+        moved: set[str] = set()
+        for _ in range(RELIEVED_PER_TICK):
+            packet_id = _movable(state, member.member_id, moved, now)
+            if packet_id is None:
+                break
+            moved.add(packet_id)
+            if _may_try(state, memory, state.packets[packet_id], now):
+                yield c.HandOff(packet_id=packet_id, reason="pressure")
 
 
 def _rebalance(state: State, now: int) -> Iterator[c.Action]:

@@ -21,6 +21,8 @@ from pfgov.scheduling.base import TASKS, Choice, Request, fits
 from pfgov.scheduling.selection import checked_choose
 from pfgov.verdicts import Point, Reason, Verdict, combine, reserved
 
+_NO_ROOM = frozenset({"pfgov:capacity", "pfgov:pressure"})
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -118,12 +120,23 @@ def _with_kernel(request: Request, judged: Judged, exclude: str | None) -> Judge
         member, verdict = judged.members[index], judged.verdicts[index]
         if member.member_id == exclude:
             reason = reserved("lifecycle", f"{member.member_id} owns the packet already")
+        elif member.pressed:
+            reason = _pressure_reason(member)
         elif fits(request, member):
             continue
         else:
             reason = _capacity_reason(request, member)
         changes[index] = combine((*verdict.reasons, reason), verdict.obligations, verdict.shadow)
     return judged.amended(changes) if changes else judged
+
+
+def _pressure_reason(member: Member) -> Reason:
+    observed = to_text(member.pressure)
+    return reserved(
+        "pressure",
+        f"{member.member_id} reports pressure {observed}: no new work",
+        observed=observed,
+    )
 
 
 def _capacity_reason(request: Request, member: Member) -> Reason:
@@ -148,7 +161,7 @@ def _outcome(judged: Judged, choice: Choice | None) -> e.Outcome:
     if judged.open:
         return "escalated"
     for verdict in judged.verdicts:
-        if all(r.name == "pfgov:capacity" or r.effect == "escalate" for r in verdict.reasons):
+        if all(r.name in _NO_ROOM or r.effect == "escalate" for r in verdict.reasons):
             return "no_capacity"
     return "denied"
 

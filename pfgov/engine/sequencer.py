@@ -69,6 +69,10 @@ class Ports:
     keep_tables: bool
 
 
+ROUNDS_PER_TICK: Final = 4
+"""How often one tick looks again after its follow-ups had an effect: so many steps of a cascade cost no waiting."""
+
+
 @dataclass(frozen=True, slots=True)
 class TickReport:
     """What one tick came to: follow-ups tried, those with an effect, and why leases stand still, if they do."""
@@ -340,7 +344,7 @@ class Sequencer:
     # --- what is due ---------------------------------------------------------------------
 
     def tick(self, limit: int = FOLLOW_UPS_PER_TICK_MAX) -> TickReport:
-        """Run at most *limit* follow-ups that are due now.
+        """Run at most *limit* follow-ups that are due now, and what becomes due by them: death, revocation, next owner.
 
         A jump of the wall clock beyond the configured bound stops every follow-up, too many leases ending at once stop
         those about leases, and both are recorded; :meth:`resume` ends either.
@@ -358,10 +362,17 @@ class Sequencer:
             return TickReport(1, 1, self.halted)
         if self.halted == "clock_jump":
             return TickReport(0, 0, self.halted)
-        now = self._ports.time.now(decider.state.time)
-        leases = {} if self.halted else self.leases.view()
-        actions = due(decider.state, decider.memory, leases, now, limit=limit)
-        return TickReport(len(actions), self._follow_up(actions), self.halted)
+        tried = effective = 0
+        for _ in range(ROUNDS_PER_TICK):
+            decider = self.decider
+            now = self._ports.time.now(decider.state.time)
+            leases = {} if self.halted else self.leases.view()
+            actions = due(decider.state, decider.memory, leases, now, limit=limit - tried)
+            had_effect = self._follow_up(actions)
+            tried, effective = tried + len(actions), effective + had_effect
+            if not had_effect or tried >= limit:
+                break
+        return TickReport(tried, effective, self.halted)
 
     def _follow_up(self, actions: Sequence[c.Action]) -> int:
         requests = [Request(action, c.ENGINE) for action in actions]
