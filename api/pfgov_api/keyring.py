@@ -7,10 +7,10 @@ the local operator.  The file is read again when it changes, so that a revocatio
 
 import base64
 import hashlib
-import hmac
 import os
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from pfgov_api.problems import UnauthenticatedError
 FILE: Final = "api-keys.json"
 KEYS_MAX: Final = 1_000
 SCOPES: Final = frozenset(RIGHTS) - {"engine"}
+_MEMBER: Final = re.compile(r"member:[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}", re.ASCII)
 _SECRET_BYTES: Final = 32
 _ID_BYTES: Final = 5
 
@@ -47,8 +48,10 @@ class KeyRing:
     """The keys of one ledger's folder."""
 
     path: Path
-    _stamp: tuple[int, int] | None = None
+    must_exist: bool = False
+    _stamp: tuple[int, int, int] | None = None
     _records: tuple[KeyRecord, ...] = ()
+    _by_digest: dict[str, KeyRecord] = field(default_factory=dict[str, KeyRecord])
 
     def records(self) -> tuple[KeyRecord, ...]:
         """Return every key, revoked ones too.
@@ -58,24 +61,27 @@ class KeyRing:
         """
         try:
             found = self.path.stat()
-        except FileNotFoundError:
-            self._stamp, self._records = None, ()
+        except FileNotFoundError as error:
+            if self.must_exist:
+                raise _unreadable(self.path, error) from error
             return ()
         except OSError as error:
             raise _unreadable(self.path, error) from error
-        stamp = (found.st_mtime_ns, found.st_size)
+        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
         if stamp != self._stamp:
             try:
                 self._records = tuple(msgspec.json.decode(self.path.read_bytes(), type=_File).keys)
             except (OSError, msgspec.DecodeError) as error:
                 raise _unreadable(self.path, error) from error
             self._stamp = stamp
+            self._by_digest = {record.digest: record for record in self._records}
+            self.must_exist = True  # a file that vanishes must not make everybody the operator
         return self._records
 
     @property
     def is_open(self) -> bool:
         """Whether no key was ever made, so that everybody on this machine is the operator."""
-        return not self.records()
+        return not self.records() and not self.must_exist
 
     def create(
         self,
@@ -91,7 +97,7 @@ class KeyRing:
             InvalidError: an unknown scope, or none.
         """
         for scope in scopes:
-            if scope not in SCOPES and not scope.startswith("member:"):
+            if scope not in SCOPES and not _MEMBER.fullmatch(scope):
                 raise InvalidError(
                     f"{scope!r} is not a scope",
                     hint=f"scopes: {', '.join(sorted(SCOPES))}, member:ID",
@@ -148,7 +154,7 @@ class KeyRing:
             UnauthenticatedError: keys exist and this is none of them, or a revoked one.
         """
         records = self.records()
-        if not records:
+        if not records and not self.must_exist:
             return LOCAL_OPERATOR
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not key:
@@ -156,14 +162,14 @@ class KeyRing:
                 "a key is needed", hint="send: Authorization: Bearer pfgov_..."
             )
         digest = hashlib.sha256(key.strip().encode(errors="replace")).hexdigest()
-        for record in records:
-            if hmac.compare_digest(record.digest, digest):
-                if record.revoked_at is not None:
-                    raise UnauthenticatedError("that key was revoked", hint="ask for a new one")
-                return Principal(id=_principal_id(record), rights=record.scopes)
-        raise UnauthenticatedError(
-            "that is not a key of this server", hint="see the keys: pfgov key list"
-        )
+        record = self._by_digest.get(digest)
+        if record is None:
+            raise UnauthenticatedError(
+                "that is not a key of this server", hint="see the keys: pfgov key list"
+            )
+        if record.revoked_at is not None:
+            raise UnauthenticatedError("that key was revoked", hint="ask for a new one")
+        return Principal(id=_principal_id(record), rights=record.scopes)
 
 
 def _principal_id(record: KeyRecord) -> str:

@@ -46,6 +46,7 @@ class Parameter:
 class Call:
     """One request, read and checked as far as can be without knowing the operation."""
 
+    operation: "Operation"
     service: "Service"
     principal: Principal
     request_id: str
@@ -56,43 +57,19 @@ class Call:
     headers: Mapping[str, str]
     url: str
 
-    def number(self, name: str, default: int, *, most: int, least: int = 0) -> int:
-        """Return a whole query parameter within bounds.
-
-        Raises:
-            InvalidError: it is not a whole number in ``least..most``.
-        """
-        from pfgov.errors import InvalidError
-
+    def number(self, name: str, default: int) -> int:
+        """Return a whole query parameter; its schema was checked."""
         text = self.query.get(name)
-        if text is None:
-            return default
-        if (
-            not text.isascii()
-            or not text.isdigit()
-            or len(text) > 16
-            or not least <= int(text) <= most
-        ):
-            raise InvalidError(
-                f"{name} is {text[:32]!r}, not a whole number in {least}..{most}",
-                pointer=f"/query/{name}",
-            )
-        return int(text)
+        return default if text is None else int(text)
 
     def flag(self, name: str) -> bool:
-        """Return a query parameter that is ``true`` or ``false``, false when absent.
+        """Return whether a query parameter is ``true``; its schema was checked."""
+        return self.query.get(name) == "true"
 
-        Raises:
-            InvalidError: it is neither.
-        """
-        from pfgov.errors import InvalidError
-
-        text = self.query.get(name, "false")
-        if text not in {"true", "false"}:
-            raise InvalidError(
-                f"{name} is {text[:32]!r}, not true or false", pointer=f"/query/{name}"
-            )
-        return text == "true"
+    @property
+    def route(self) -> str:
+        """What an ``Idempotency-Key`` is bound to besides its principal: the method and the path."""
+        return f"{self.operation.method} {self.url}"
 
 
 @dataclass(frozen=True, slots=True)

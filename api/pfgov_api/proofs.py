@@ -8,8 +8,10 @@ from pfgov_api.service import Service
 from pfgov_ledger import merkle, proof, receipt
 
 
-def proof_of(service: Service, position: int) -> bytes:
+def proof_of(service: Service, position: int, *, alone: bool = True) -> bytes:
     """Return the C2SP tlog-proof of the entry at *position* against the newest checkpoint.
+
+    One that stands *alone* carries the entry, too; inside a receipt it is there already.
 
     Raises:
         NotFoundError: there is no such entry yet.
@@ -18,7 +20,7 @@ def proof_of(service: Service, position: int) -> bytes:
         row, latest = queries.entry(position), queries.checkpoint()
         if row is None or latest is None or position >= latest[0]:
             raise NotFoundError(f"there is no entry {position}", code="entry.not_found")
-        extra = receipt.write_extra(row.raw, row.signature)
+        extra = receipt.write_extra(row.raw, row.signature) if alone else None
         made = proof.make(StoredNodes(queries), position, latest[1], extra=extra)
     return proof.write(made)
 

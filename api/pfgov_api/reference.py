@@ -28,21 +28,26 @@ table { border-collapse: collapse; } td, th { text-align: left; padding: .1rem 1
 """
 
 _DIGEST: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-CONTENT_SECURITY_POLICY: Final = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+CONTENT_SECURITY_POLICY: Final = (
+    f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
 """For these pages: their own style by its hash, and nothing else."""
 
 
 _INTRODUCTION: Final = """
 As a document for programs: <a href="/api/openapi.json">/api/openapi.json</a>.</p>
-<p>Send <code>Authorization: Bearer pfgov_...</code> where keys exist, <code>Content-Type: application/json</code> with a
-body, and an <code>Idempotency-Key</code> with every write that you may have to repeat.
+<p>Send <code>Authorization: Bearer pfgov_...</code> where keys exist, <code>Content-Type: application/json</code> with
+a body, and an <code>Idempotency-Key</code> with every write that you may have to repeat.
 """
 
 
 def _html(title: str, body: str) -> bytes:
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>{body}</body></html>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>'
+        f"{html.escape(title)}</title>"
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
+        f"<body>{body}</body></html>"
     ).encode()
 
 
@@ -70,7 +75,8 @@ def page() -> bytes:
 
 def _article(path: str, method: str, operation: dict[str, Any]) -> str:
     rows = "".join(
-        f"<tr><th>{html.escape(one['name'])}</th><td>{one['in']}</td><td>{html.escape(one.get('description', ''))}</td></tr>"
+        f"<tr><th>{html.escape(one['name'])}</th><td>{one['in']}</td>"
+        f"<td>{html.escape(one.get('description', ''))}</td></tr>"
         for one in operation["parameters"]
     )
     body = operation.get("requestBody")

@@ -4,9 +4,12 @@ On SIGTERM no new connection is taken, streams of events end, what was accepted 
 connection that hangs is cut after a few seconds.
 """
 
+import contextlib
 import ipaddress
 import json
 import logging
+import resource
+import signal
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +26,10 @@ from pfgov_api.service import Service
 
 GRACE_SECONDS: Final = 3
 BACKLOG: Final = 1_024
-CONCURRENCY_MAX: Final = 2_000
+CONNECTIONS_MAX: Final = 4_000
+"""Connections and requests that uvicorn holds; the service refuses earlier, and more politely."""
+
+FILES_WANTED: Final = 8_192
 
 
 class JsonLines(logging.Formatter):
@@ -80,14 +86,17 @@ def serve(directory: Path, host: str, port: int, *, log_level: str = "info") -> 
         ForbiddenError: ``serve.open``, *host* is not this machine only and there are no keys.
         PfgovError: the ledger cannot be opened or created.
     """
-    keyring = KeyRing(directory / FILE)
-    if keyring.is_open and not is_loopback(host):
+    keyring = KeyRing(directory / FILE, must_exist=not is_loopback(host))
+    is_open = not (directory / FILE).exists()
+    if is_open and not is_loopback(host):
         raise ForbiddenError(
             f"without API keys everybody who reaches {host} would be the operator",
             code="serve.open",
             hint="create a key first: pfgov key create --scope admin --scope operator; or listen on 127.0.0.1",
         )
     log_to_stderr(log_level)
+    _raise_limits()
+    signal.signal(signal.SIGTERM, _leave)
     address = f"http://{'[' + host + ']' if ':' in host else host}:{port}"
     engine, is_new = open_or_create(directory, address)
     with engine:
@@ -102,13 +111,27 @@ def serve(directory: Path, host: str, port: int, *, log_level: str = "info") -> 
             server_header=False,
             date_header=True,
             backlog=BACKLOG,
-            limit_concurrency=CONCURRENCY_MAX,
+            limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=30,
             h11_max_incomplete_event_size=65_536,
             lifespan="on",
         )
-        Stopping(config, service).run()
+        with contextlib.suppress(SystemExit):  # uvicorn raises the signal again when all is done
+            Stopping(config, service).run()
+
+
+def _leave(_signal: int, _frame: Any) -> None:
+    """Leave by the front door, before and after uvicorn looks after signals."""
+    raise SystemExit(0)
+
+
+def _raise_limits() -> None:
+    """Allow as many open files as the administrator does: every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < FILES_WANTED:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES_WANTED, hard), hard))
 
 
 class Stopping(uvicorn.Server):
@@ -126,19 +149,14 @@ class Stopping(uvicorn.Server):
 
 
 def _greet(service: Service, directory: Path, address: str, *, is_new: bool) -> None:
-    anchor = (
-        directory / "anchor.txt"
-        if not service.engine.layout.anchor.exists()
-        else service.engine.layout.anchor
-    )
-    fingerprint = service.anchor.strip().splitlines()[0][:120]
+    anchor = service.engine.layout.anchor
     lines = (
         f"pfgov {__version__} {'created' if is_new else 'opened'} {service.origin} in {directory}",
         f"  listening  {address}   documentation {address}/api/docs",
         f"  access     {'this machine only, no keys yet' if service.keyring.is_open else 'API keys'}",
-        f"  log key    {fingerprint}",
-        f"  verify     curl -s '{address}/api/ledger/export?fresh=true' -o all.lineage.jsonl && "
-        f"pfgov-verify all.lineage.jsonl --key {anchor} --full",
+        f"  log key    {service.log_key}",
+        f"  export     curl -s '{address}/api/ledger/export' -o all.lineage.jsonl",
+        f"  verify     pfgov-verify all.lineage.jsonl --key {anchor} --full",
     )
     for line in lines:
         print(line, file=sys.stderr, flush=True)  # noqa: T201 - a server says where it listens

@@ -1,7 +1,8 @@
-"""What the server runs behind its routes: the engine, the clock tick, and who waits for news.
+"""What the server runs behind its routes: the engine, the clock tick, the subject index, and who waits for news.
 
 One tick a second lets leases end, deadlines pass and waiting packets move; after each commit the streams of events are
-woken.  When the ledger cannot be written the service says why and is not ready.  This module does not know HTTP.
+woken; when entries were appended, an index is committed now and then, so that exports are complete.  When the ledger
+cannot be written the service says why and is not ready.  This module does not know HTTP.
 """
 
 import asyncio
@@ -10,22 +11,32 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from pfgov import commands as c
 from pfgov.engine import Attachment, Engine, Idempotency, Receipt
 from pfgov.engine.answers import PolicyDocument
 from pfgov.engine.reading import LedgerReader
-from pfgov.errors import PfgovError
+from pfgov.errors import BusyError, PfgovError
 from pfgov.ids import RANDOM_BYTES, ulid
 from pfgov_api.keyring import KeyRing
 from pfgov_api.metrics import Metrics
 
+T = TypeVar("T")
+
 TICK_SECONDS: Final = 1.0
+INDEX_SECONDS: Final = 30.0
 STREAMS_MAX: Final = 1_000
+IN_FLIGHT_MAX: Final = 1_000
+"""Requests being answered; more are told to come back."""
+
 POLL_SECONDS: Final = 0.5
+PATIENCE_SECONDS: Final = 2.0
+"""How long a question about the engine's health may wait for the engine's turn."""
+
+ALWAYS_ADMITTED: Final = frozenset({"live", "ready", "metrics"})
 
 log = logging.getLogger("pfgov.api")
 
@@ -42,7 +53,7 @@ class News:
             waiter.set()
 
     @contextlib.contextmanager
-    def subscription(self) -> Any:
+    def subscription(self) -> Iterator[asyncio.Event]:
         """Give an event that is set whenever there may be something new."""
         waiter = asyncio.Event()
         self._waiters.add(waiter)
@@ -61,7 +72,13 @@ class Service:
     """The engine and what surrounds it, for one process."""
 
     def __init__(
-        self, engine: Engine, keyring: KeyRing, *, tick_seconds: float = TICK_SECONDS
+        self,
+        engine: Engine,
+        keyring: KeyRing,
+        *,
+        tick_seconds: float = TICK_SECONDS,
+        index_seconds: float = INDEX_SECONDS,
+        in_flight_max: int = IN_FLIGHT_MAX,
     ) -> None:
         self.engine = engine
         self.keyring = keyring
@@ -69,15 +86,23 @@ class Service:
         self.metrics = Metrics()
         self.stopping = asyncio.Event()
         self.fault: PfgovError | None = None
-        self._tick_seconds = tick_seconds
-        self._ticker: asyncio.Task[None] | None = None
+        self.in_flight = 0
         self.anchor = engine.layout.anchor.read_text()
         self.origin = engine.origin
+        self._tick_seconds = tick_seconds
+        self._index_seconds = index_seconds
+        self._in_flight_max = in_flight_max
+        self._ticker: asyncio.Task[None] | None = None
 
     @property
     def reader(self) -> LedgerReader:
         """What is committed."""
         return self.engine.reader
+
+    @property
+    def log_key(self) -> str:
+        """The log's verifier key, the line of the anchor that people compare."""
+        return next(line for line in self.anchor.splitlines() if line and not line.startswith("#"))
 
     # --- running ---------------------------------------------------------------------------
 
@@ -98,25 +123,72 @@ class Service:
 
     async def _tick_for_ever(self) -> None:
         due = time.monotonic() + self._tick_seconds
+        index_due = time.monotonic() + self._index_seconds
         while True:
             await asyncio.sleep(max(due - time.monotonic(), 0))
             lag = max(time.monotonic() - due, 0.0)
             due = max(due + self._tick_seconds, time.monotonic())
-            await self.tick(lag=lag)
+            is_index_due = time.monotonic() >= index_due
+            if is_index_due:
+                index_due = time.monotonic() + self._index_seconds
+            await self.tick(lag=lag, index=is_index_due)
 
-    async def tick(self, *, lag: float = 0.0) -> None:
-        """Let what is due happen; remember a failure as the reason for not being ready."""
+    async def tick(self, *, lag: float = 0.0, index: bool = False) -> None:
+        """Let what is due happen; remember a failure as the reason for not being ready.
+
+        Args:
+            lag: By how many seconds this tick is late.
+            index: Whether to commit an index too, if anything was appended since the last.
+        """
+        before = self.reader.head().size
         try:
-            report = await asyncio.to_thread(self.engine.tick, lag=round(lag * 1_000_000))
-        except PfgovError as error:
-            self.fault = error
+            await asyncio.to_thread(self.engine.tick, lag=round(lag * 1_000_000))
+            if index:
+                await asyncio.to_thread(self.engine.commit_index)
+            after = self.reader.head().size
+        except Exception as error:  # the ticker must outlive whatever goes wrong
+            self.fault = error if isinstance(error, PfgovError) else PfgovError("the tick failed")
             self.metrics.tick_failures += 1
-            log.warning("tick failed: %s", error.code)
+            log.exception("tick failed")
             return
         self.fault = None
         self.metrics.ticks += 1
-        if report.effective:
+        if after != before:
             self.news.publish()
+
+    # --- admission -------------------------------------------------------------------------
+
+    def admit(self, operation: str) -> None:
+        """Count a request in; :meth:`dismiss` counts it out, admitted or not.
+
+        Raises:
+            BusyError: too many are being answered.
+        """
+        self.in_flight += 1
+        if self.in_flight > self._in_flight_max and operation not in ALWAYS_ADMITTED:
+            self.in_flight -= 1
+            raise BusyError(
+                f"{self.in_flight} requests are being answered", hint="try again in a moment"
+            )
+
+    def dismiss(self) -> None:
+        """Count an admitted request out."""
+        self.in_flight -= 1
+
+    async def in_turn(self, ask: Callable[[], T]) -> T:
+        """Return what *ask* returns, asked in a thread because it may wait for the engine's turn.
+
+        Raises:
+            BusyError: the engine's turn did not come in time.
+            PfgovError: as *ask* does.
+        """
+        try:
+            return await asyncio.wait_for(asyncio.to_thread(ask), PATIENCE_SECONDS)
+        except TimeoutError:
+            raise BusyError(
+                f"the engine did not answer within {PATIENCE_SECONDS:g} s",
+                hint="see whether the disk is slow or full",
+            ) from None
 
     # --- commands --------------------------------------------------------------------------
 
@@ -142,7 +214,8 @@ class Service:
                 idempotency=idempotency,
                 attachments=attachments,
             )
-            receipt = await asyncio.wrap_future(future)
+            # A caller that goes away does not take its command back: it is under way.
+            receipt = await asyncio.shield(asyncio.wrap_future(future))
         except PfgovError as error:
             if getattr(error, "receipt", None) is not None:
                 self.news.publish()

@@ -1,7 +1,8 @@
 """From HTTP to a call and back: everything that is the same for all routes.
 
-Who asks, may they, is the body what it claims to be, was this asked before; then the operation; then the answer with
-its request id, its ETag, or its problem.  A handler of Litestar is made from each operation here, and nowhere else.
+Who asks, may they, is the body what it claims to be; then the operation; then the answer with its request id, its
+ETag, or its problem.  A handler of Litestar is made from each operation here, and nowhere else.  This module knows no
+operation by name.
 """
 
 import hashlib
@@ -17,7 +18,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
 from pfgov.commands import Principal
-from pfgov.errors import ForbiddenError, PfgovError, TooLargeError, UnknownFieldError
+from pfgov.errors import BusyError, ForbiddenError, InvalidError, PfgovError, TooLargeError
+from pfgov.limits import ID_LENGTH_MAX
 from pfgov.model import parse, read_json
 from pfgov_api.answers import receipt_object
 from pfgov_api.operations import ANYONE, MEMBER, Answer, Call, Operation
@@ -30,17 +32,32 @@ from pfgov_api.problems import (
     status_of,
     unexpected,
 )
+from pfgov_api.queries import read_query
 from pfgov_api.service import Service
 
 BODY_BYTES_MAX: Final = 1_500_000
 """A context checkpoint of one megabyte, with its envelope."""
 
+HEADERS_MAX: Final = 100
+
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}", re.ASCII)
 IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~-]*", re.ASCII)
+
+_SINGLE: Final = frozenset(
+    {"authorization", "content-length", "content-type", "host", "idempotency-key", "origin"}
+)
+"""Headers that two readers could understand differently when they come twice."""
+
+_PROTECTION: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
 
 log = logging.getLogger("pfgov.api")
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encode = msgspec.json.Encoder().encode  # in the order in which answers are written down
 
 Asgi = Request[Any, Any, Any]
 
@@ -66,10 +83,16 @@ def handler_of(operation: Operation, service: Service) -> HTTPRouteHandler:
 async def respond(operation: Operation, service: Service, request: Asgi) -> Response[Any]:
     """Answer one request, whatever happens."""
     started = time.perf_counter()
-    request_id = _request_id(service, request)
+    headers, twice = read_headers(request)
+    request_id = request_id_of(service, headers)
     try:
-        answer = await operation.handler(await _call(operation, service, request, request_id))
-        response = _response(answer, request)
+        service.admit(operation.name)
+        try:
+            call = await _call(operation, service, request, headers, twice, request_id)
+            answer = await operation.handler(call)
+        finally:
+            service.dismiss()
+        response = _response(answer, request.method, headers)
     except PfgovError as error:
         response = refusal(error, request_id)
     except Exception:
@@ -78,75 +101,124 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Resp
         )
         response = _problem(unexpected(request_id), {})
     response.headers["X-Request-Id"] = request_id
-    _protect(response)
     seconds = time.perf_counter() - started
-    service.metrics.observe(operation.name, response.status_code or 200, seconds)
-    log.info(
-        "request",
-        extra={
-            "request_id": request_id,
-            "operation": operation.name,
-            "status": response.status_code,
-            "ms": round(seconds * 1_000, 1),
-        },
-    )
+    status = response.status_code or 200
+    service.metrics.observe(operation.name, status, seconds)
+    if log.isEnabledFor(logging.INFO):
+        said = {"request_id": request_id, "operation": operation.name, "status": status}
+        log.info("request", extra={**said, "ms": round(seconds * 1_000, 1)})
     return response
 
 
-def _request_id(service: Service, request: Asgi) -> str:
-    """Return the caller's request id, else its trace id, else a new one."""
-    given = request.headers.get("x-request-id", "")
-    if REQUEST_ID.fullmatch(given):
+def read_headers(request: Asgi) -> tuple[dict[str, str], str | None]:
+    """Return the headers by lower-case name, and the first of those that must be unique but came twice."""
+    headers: dict[str, str] = {}
+    twice: str | None = None
+    for raw_name, raw_value in request.scope["headers"]:
+        name = raw_name.decode("latin-1").lower()
+        if name in _SINGLE and name in headers:
+            twice = twice or name
+        headers[name] = raw_value.decode("latin-1")
+    return headers, twice
+
+
+def request_id_of(service: Service, headers: Mapping[str, str]) -> str:
+    """Return the caller's request id, else its trace id (W3C Trace Context), else a new one."""
+    given = headers.get("x-request-id")
+    if given is not None and REQUEST_ID.fullmatch(given):
         return given
-    trace = TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    trace = TRACEPARENT.fullmatch(headers.get("traceparent", ""))
     return trace.group(1) if trace else service.draw_id()
 
 
-async def _call(operation: Operation, service: Service, request: Asgi, request_id: str) -> Call:
-    from_another_site(request)
-    principal = (
-        service.keyring.principal(request.headers.get("authorization"))
-        if operation.access != ANYONE
-        else None
-    )
-    if principal is not None:
+async def _call(
+    operation: Operation,
+    service: Service,
+    request: Asgi,
+    headers: dict[str, str],
+    twice: str | None,
+    request_id: str,
+) -> Call:
+    if twice is not None or len(headers) > HEADERS_MAX:
+        raise InvalidError(f"the header {twice} came twice" if twice else "too many headers")
+    from_another_site(request.method, headers)
+    principal = NOBODY
+    if operation.access != ANYONE:
+        principal = service.keyring.principal(headers.get("authorization"))
+        if service.keyring.is_open:
+            _is_here(headers.get("host", ""))
         _may(operation, principal.rights)
-    raw = await _body(operation, request)
-    query = _query(operation, request)
+    path = _path(request.scope["path_params"])
+    query = read_query(request.scope["query_string"], operation.parameters)
+    if operation.writes:
+        check_idempotency_key(headers)
+    raw = await _body(operation, request, headers)
     body: Any = None
     if operation.body is not None:
         tree = read_json(raw, limit=BODY_BYTES_MAX) if raw or not operation.body_optional else {}
         body = parse(operation.body, tree)
     return Call(
+        operation=operation,
         service=service,
-        principal=principal or Principal(id="anyone", rights=()),
+        principal=principal,
         request_id=request_id,
-        path=dict(request.path_params),
+        path=path,
         query=query,
         body=body,
         raw=raw,
-        headers=request.headers,
-        url=str(request.url.path),
+        headers=headers,
+        url=request.scope["path"],
     )
 
 
-def from_another_site(request: Asgi) -> None:
+NOBODY: Final = Principal(id="anyone", rights=())
+"""Whoever asks where no key is needed."""
+
+
+def _path(parameters: Mapping[str, Any]) -> dict[str, str]:
+    path: dict[str, str] = {}
+    for name, value in parameters.items():
+        if len(value) > ID_LENGTH_MAX or not _ID.fullmatch(value):
+            raise InvalidError(
+                f"{value[:64]!r} cannot be an id",
+                hint="ids are letters, digits and ._:@~- , at most 128",
+                pointer=f"/path/{name}",
+            )
+        path[name] = value
+    return path
+
+
+def from_another_site(method: str, headers: Mapping[str, str]) -> None:
     """Refuse writes that a browser sends on behalf of another site (Fetch Metadata; Origin where that is missing).
 
     Raises:
         CrossSiteError: it does.
     """
-    if request.method in {"GET", "HEAD"}:
+    if method in {"GET", "HEAD"}:
         return
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    host = request.headers.get("host", "")
+    site = headers.get("sec-fetch-site")
+    origin = headers.get("origin")
     if site in {"cross-site", "same-site"} or (
-        site is None and origin and origin.partition("://")[2] != host
+        site is None and origin and origin.partition("://")[2] != headers.get("host", "")
     ):
         raise CrossSiteError(
             "this was sent by another web site",
             hint="call the API from a program, or from its own origin",
+        )
+
+
+_HERE: Final = frozenset({"localhost", "127.0.0.1", "[::1]", ""})
+
+
+def _is_here(host: str) -> None:
+    """Refuse, while nobody needs a key, requests to any name but this machine's: a web page may have had its own name
+    resolved to this machine.
+    """
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    if name.lower() not in _HERE:
+        raise CrossSiteError(
+            f"without API keys this server answers to localhost only, not to {host[:64]!r}",
+            hint="call http://localhost, or create a key: pfgov key create --help",
         )
 
 
@@ -157,17 +229,17 @@ def _may(operation: Operation, rights: tuple[str, ...]) -> None:
     held = {MEMBER if right.startswith("member:") else right for right in rights}
     if not wanted & held:
         raise ForbiddenError(
-            f"this needs one of {sorted(wanted)}; the key has {sorted(rights)}",
+            f"this needs one of {', '.join(sorted(wanted))}; the key has {', '.join(sorted(rights))}",
             hint="use a key with that scope: pfgov key create --help",
         )
 
 
-async def _body(operation: Operation, request: Asgi) -> bytes:
-    if operation.method == "GET":
+async def _body(operation: Operation, request: Asgi, headers: Mapping[str, str]) -> bytes:
+    if operation.body is None:
         return b""
-    declared = request.headers.get("content-length", "0")
+    declared = headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
-        raise TooLargeError(f"a body of {declared} bytes is larger than {BODY_BYTES_MAX}")
+        raise TooLargeError(f"a body of {declared[:20]} bytes is larger than {BODY_BYTES_MAX}")
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
@@ -175,38 +247,26 @@ async def _body(operation: Operation, request: Asgi) -> bytes:
         if size > BODY_BYTES_MAX:
             raise TooLargeError(f"the body is larger than {BODY_BYTES_MAX} bytes")
         parts.append(part)
-    raw = b"".join(parts)
+    raw = parts[0] if len(parts) == 1 else b"".join(parts)
     if raw or not operation.body_optional:
-        media, _, rest = request.headers.get("content-type", "").partition(";")
-        charset = rest.strip().lower().replace('"', "")
-        if media.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
-            raise MediaTypeError(
-                f"the body is {media.strip()[:64] or 'of no type'!r}, not application/json",
-                hint="send: Content-Type: application/json",
-            )
+        _is_json(headers.get("content-type", ""))
     return raw
 
 
-def _query(operation: Operation, request: Asgi) -> dict[str, str]:
-    known = {parameter.name for parameter in operation.parameters}
-    query: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
-        if name not in known:
-            raise UnknownFieldError(
-                f"there is no query parameter {name[:64]!r} here",
-                hint=f"there are: {', '.join(sorted(known)) or 'none'}",
-                pointer=f"/query/{name[:64]}",
-            )
-        if name in query:
-            raise UnknownFieldError(
-                f"the query parameter {name} is given twice", pointer=f"/query/{name}"
-            )
-        query[name] = str(value)
-    return query
+def _is_json(content_type: str) -> None:
+    if content_type == "application/json":
+        return
+    media, _, rest = content_type.partition(";")
+    charset = rest.strip().lower().replace('"', "")
+    if media.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
+        raise MediaTypeError(
+            f"the body is {media.strip()[:64] or 'of no type'!r}, not application/json",
+            hint="send: Content-Type: application/json",
+        )
 
 
-def idempotency_key(headers: Mapping[str, str]) -> str | None:
-    """Return the ``Idempotency-Key``, or None.
+def check_idempotency_key(headers: Mapping[str, str]) -> None:
+    """Refuse an ``Idempotency-Key`` that cannot be one.
 
     Raises:
         IdempotencyKeyError: it is not 1 to 255 visible ASCII characters.
@@ -214,21 +274,20 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
     key = headers.get("idempotency-key")
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise IdempotencyKeyError("the Idempotency-Key is not 1 to 255 visible ASCII characters")
-    return key
 
 
-def _response(answer: Answer, request: Asgi) -> Response[Any]:
-    headers = dict(answer.headers)
+def _response(answer: Answer, method: str, asked: Mapping[str, str]) -> Response[Any]:
+    headers = {**_PROTECTION, **answer.headers}
     if answer.stream is not None:
         return Stream(
             answer.stream, status_code=answer.status, media_type=answer.media_type, headers=headers
         )
     raw = answer.raw if answer.raw is not None else _encode(answer.body)
-    if request.method in {"GET", "HEAD"} and answer.status == 200:
+    if answer.status == 200 and method in {"GET", "HEAD"} and "Cache-Control" not in headers:
         tag = f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
         headers["ETag"] = tag
-        headers.setdefault("Cache-Control", "no-cache")
-        wanted = request.headers.get("if-none-match", "")
+        headers["Cache-Control"] = "no-cache"
+        wanted = asked.get("if-none-match", "")
         if wanted == "*" or tag in {one.strip().removeprefix("W/") for one in wanted.split(",")}:
             return Response(b"", status_code=304, headers=headers)
     return Response(raw, status_code=answer.status, media_type=answer.media_type, headers=headers)
@@ -243,19 +302,18 @@ def refusal(error: PfgovError, request_id: str) -> Response[Any]:
     if status == 503:
         headers["Retry-After"] = "1"
     if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = 'Bearer realm="pfgov"'
+    if receipt is not None and getattr(receipt, "replayed", False):
+        headers["Idempotent-Replayed"] = "true"
+    if isinstance(error, BusyError | TooLargeError):
+        headers["Connection"] = "close"
     return _problem(body, headers)
 
 
 def _problem(body: dict[str, Any], headers: dict[str, str]) -> Response[Any]:
     return Response(
-        _encode(body), status_code=body["status"], media_type=MEDIA_TYPE, headers=headers
+        _encode(body),
+        status_code=body["status"],
+        media_type=MEDIA_TYPE,
+        headers={**_PROTECTION, "Cache-Control": "no-store", **headers},
     )
-
-
-def _protect(response: Response[Any]) -> None:
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault(
-        "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"
-    )
-    response.headers.setdefault("Referrer-Policy", "no-referrer")

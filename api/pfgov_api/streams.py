@@ -1,8 +1,8 @@
 """Long answers: exports in pieces, and events as they are committed.
 
-An export is written by a thread to a temporary file and sent from there, so that a slow reader never holds a view of
-the database.  A stream of events reads positions from the ledger and never from memory: whoever resumes with the last
-position it saw misses nothing and sees nothing twice.
+An export is written by a thread, with a reader of its own, to a temporary file and sent from there: neither a long nor
+a slow reader holds up anybody else.  A stream of events reads positions from the ledger and never from memory: whoever
+resumes with the last position it saw misses nothing and sees nothing twice.
 """
 
 import asyncio
@@ -12,8 +12,9 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from pfgov.engine.exporting import stored_log
-from pfgov.errors import BusyError, StateConflictError
+from pfgov.engine.exporting import StoredLog, stored_log
+from pfgov.engine.reading import LedgerReader, Recorded
+from pfgov.errors import BusyError, ForbiddenError, InvalidError, StateConflictError
 from pfgov.storage.queries import EntryFilter
 from pfgov_api.answers import show_entry
 from pfgov_api.operations import Answer, Call
@@ -25,8 +26,9 @@ PIECE: Final = 65_536
 BATCH: Final = 200
 HEARTBEAT_SECONDS: Final = 15.0
 MEDIA_TYPE: Final = "application/jsonl"
+HEARTBEAT: Final = b": still here\n\n"
 
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encode = msgspec.json.Encoder().encode
 
 
 async def export_stream(
@@ -37,32 +39,42 @@ async def export_stream(
     Raises:
         StateConflictError: ``export.index_needed``, a subject's export needs a committed index first.
     """
-    reader = call.service.reader
-    if call.query.get("fresh") == "true":
-        await _index_for(call)
+    service = call.service
+    if call.flag("fresh"):
+        await asyncio.to_thread(service.engine.commit_index)
+        service.news.publish()
 
-    def write(out: IO[bytes]) -> None:
-        with stored_log(reader) as log:
-            if subject is not None:
-                export.write_subject(log, subject, out)
-            elif start or stop is not None:
-                export.write_range(log, start, log.size() if stop is None else stop, out)
-            else:
-                export.write_full(log, out)
+    def write(log: StoredLog, out: IO[bytes]) -> None:
+        if subject is not None:
+            export.write_subject(log, subject, out)
+        elif start or stop is not None:
+            last = log.size() if stop is None else stop
+            if not start < last <= log.size():
+                raise InvalidError(
+                    f"{start}..{last} is no range of a ledger of {log.size()} entries",
+                    pointer="/query",
+                )
+            export.write_range(log, start, last, out)
+        else:
+            export.write_full(log, out)
 
-    name = (subject or call.service.origin).replace("/", "-")
+    name = "".join(
+        letter if letter.isalnum() or letter in "._-" else "-"
+        for letter in subject or service.origin
+    )
     headers = {
         "Content-Disposition": f'attachment; filename="{name}.lineage.jsonl"',
         "Cache-Control": "no-store",
     }
-    file = await asyncio.to_thread(_written, write)
+    file = await asyncio.to_thread(_written, service, write)
     return Answer(stream=_pieces(file), media_type=MEDIA_TYPE, headers=headers)
 
 
-def _written(write: Callable[[IO[bytes]], None]) -> IO[bytes]:
+def _written(service: Service, write: Callable[[StoredLog, IO[bytes]], None]) -> IO[bytes]:
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when the last piece is sent
     try:
-        write(file)
+        with LedgerReader(service.engine.layout.directory) as reader, stored_log(reader) as log:
+            write(log, file)
     except LedgerError as error:
         file.close()
         raise StateConflictError(str(error), code=error.code) from error
@@ -79,75 +91,89 @@ async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
             yield piece
 
 
-async def _index_for(call: Call) -> None:
-    """Commit a fresh index, so that the export covers everything up to now."""
-    from pfgov import commands as c
-
-    await call.service.submit(c.CommitIndex(), principal=c.ENGINE, request_id=call.request_id)
-
-
 async def events(call: Call) -> Answer:
-    """Return server-sent events: every entry from ``Last-Event-ID`` on, then each new one."""
+    """Return server-sent events: every entry from ``Last-Event-ID`` on, then each new one.
+
+    Raises:
+        BusyError: too many streams are open.
+        ForbiddenError: a member's key asks for more than concerns its member.
+    """
     service = call.service
     if service.news.count >= STREAMS_MAX:
         raise BusyError(
             f"{STREAMS_MAX} streams are open already",
             hint="close some, or poll /api/ledger/entries",
         )
-    last = call.headers.get("last-event-id", call.query.get("after", ""))
-    start = int(last) + 1 if last.isascii() and last.isdigit() and len(last) < 16 else 0
-    if last == "" and call.query.get("after") is None:
-        start = service.reader.head().size
     member = call.query.get("member")
     _may_hear(call, member)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Answer(
-        stream=_event_stream(service, start, member),
+        stream=event_stream(service, _start(call), member),
         media_type="text/event-stream",
         headers=headers,
     )
 
 
-def _may_hear(call: Call, member: str | None) -> None:
-    from pfgov.errors import ForbiddenError
+def _start(call: Call) -> int:
+    """Return the first position to send: after ``Last-Event-ID``, else after ``after``, else what comes next."""
+    last = call.headers.get("last-event-id", call.query.get("after", ""))
+    if not last:
+        return call.service.reader.head().size
+    if not last.isascii() or not last.isdigit() or len(last) > 15:
+        raise InvalidError(
+            f"Last-Event-ID is {last[:32]!r}, not a position", pointer="/header/Last-Event-ID"
+        )
+    return int(last) + 1
 
+
+def _may_hear(call: Call, member: str | None) -> None:
     if {"auditor", "operator", "admin"} & set(call.principal.rights):
         return
     if member is None or f"member:{member}" not in call.principal.rights:
         raise ForbiddenError("a member's key hears only of its own member", hint="add ?member=ID")
 
 
-async def _event_stream(service: Service, start: int, member: str | None) -> AsyncIterator[bytes]:
-    yield b"retry: 1000\n\n"
+async def event_stream(
+    service: Service,
+    start: int,
+    member: str | None = None,
+    *,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+) -> AsyncIterator[bytes]:
+    """Yield the entries from *start* on as server-sent events, for as long as the server runs."""
+    loop = asyncio.get_running_loop()
     position = start
-    quiet = 0.0
     with service.news.subscription() as news:
+        yield b"retry: 1000\n\n"
+        said = loop.time()
         while not service.stopping.is_set():
             news.clear()
-            found = service.reader.entries(EntryFilter(start=position, limit=BATCH))
-            for recorded in found:
-                position = recorded.row.seq + 1
-                if member is None or concerns(recorded.event, member):
-                    yield _event(recorded)
-                    quiet = 0.0
+            wanted = EntryFilter(start=position, limit=BATCH)
+            found = await asyncio.to_thread(service.reader.entries, wanted)
+            shown = b"".join(
+                _event(one) for one in found if member is None or concerns(one.event, member)
+            )
             if found:
-                await asyncio.sleep(0)
+                position = found[-1].row.seq + 1
+            if shown:
+                yield shown
+                said = loop.time()
+            if found:
                 continue
+            if loop.time() - said >= heartbeat_seconds:
+                yield HEARTBEAT
+                said = loop.time()
             try:
-                await asyncio.wait_for(news.wait(), POLL_SECONDS)
+                await asyncio.wait_for(news.wait(), min(POLL_SECONDS, heartbeat_seconds))
             except TimeoutError:
-                quiet += POLL_SECONDS
-                if quiet >= HEARTBEAT_SECONDS:
-                    quiet = 0.0
-                    yield b": still here\n\n"
+                continue
 
 
-def _event(recorded: Any) -> bytes:
-    view = show_entry(recorded)
+def _event(recorded: Recorded) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (
         recorded.row.seq,
         recorded.row.type.encode(),
-        _encode(view),
+        _encode(show_entry(recorded)),
     )
 
 

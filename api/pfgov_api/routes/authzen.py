@@ -14,6 +14,7 @@ from pfgov import events as e
 from pfgov.errors import InvalidError, NotFoundError
 from pfgov.model import Wire
 from pfgov_api.operations import ANYONE, READERS, Answer, Call, Operation
+from pfgov_api.routes.common import run
 from pfgov_api.routes.decisions import Discovery, search
 
 EVALUATIONS_MAX = 100
@@ -96,7 +97,7 @@ _POINTS: dict[str, Any] = {
 
 
 async def _answer(
-    call: Call, subject: Entity, action: ActionName, resource: Entity
+    call: Call, subject: Entity, action: ActionName, resource: Entity, part: int = 0
 ) -> dict[str, Any]:
     if subject.type != "member" or resource.type != "packet":
         return _no("the subject must be of type member and the resource of type packet")
@@ -106,9 +107,7 @@ async def _answer(
         packet_id=resource.id, member_id=subject.id, point=_POINTS[action.name]
     )
     try:
-        receipt = await call.service.submit(
-            asked, principal=call.principal, request_id=call.request_id
-        )
+        receipt = await run(call, asked, part=part)
     except NotFoundError as error:
         return _no(error.message)
     event = receipt.events[0]
@@ -139,13 +138,13 @@ async def _evaluations(call: Call) -> Answer:
         if body.subject is None or body.action is None or body.resource is None:
             raise InvalidError("subject, action and resource are required", pointer="")
         return Answer(await _answer(call, body.subject, body.action, body.resource))
-    for one in body.evaluations:
+    for part, one in enumerate(body.evaluations):
         subject, action = one.subject or body.subject, one.action or body.action
         resource = one.resource or body.resource
         if subject is None or action is None or resource is None:
             answers.append(_no("subject, action and resource are required"))
         else:
-            answers.append(await _answer(call, subject, action, resource))
+            answers.append(await _answer(call, subject, action, resource, part))
         decided = answers[-1]["decision"]
         if (semantic == "deny_on_first_deny" and not decided) or (
             semantic == "permit_on_first_permit" and decided
@@ -158,7 +157,7 @@ async def _search(call: Call) -> Answer:
     body: SubjectSearch = call.body
     if body.subject.type != "member" or body.resource.type != "packet":
         return Answer({"results": []})
-    told = search(call, Discovery(packet_id=body.resource.id))
+    told = await search(call, Discovery(packet_id=body.resource.id))
     rows = told.get("members", [])
     return Answer(
         {

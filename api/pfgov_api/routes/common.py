@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from pfgov import commands as c
-from pfgov.engine import Attachment, Receipt
+from pfgov.engine import Attachment, Idempotency, Receipt
 from pfgov.engine.answers import PolicyDocument
 from pfgov_api.operations import Call, Parameter
 from pfgov_api.service import idempotency_of
-from pfgov_api.shell import idempotency_key
 
 RECEIPT: Final = Parameter(
     "receipt",
@@ -21,11 +20,21 @@ FRESH: Final = Parameter(
     "commit a new index first, so that everything is covered",
 )
 AFTER: Final = Parameter(
-    "after", {"type": "string", "maxLength": 128}, "the `next` of the page before"
+    "after",
+    {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:@~-]*$"},
+    "the `next` of the page before",
 )
 LIMIT: Final = Parameter(
     "limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "page size"
 )
+
+
+def once(call: Call, part: int | None = None) -> Idempotency | None:
+    """Return the engine's key for the caller's ``Idempotency-Key``, if there is one."""
+    key = call.headers.get("idempotency-key")
+    if key is None:
+        return None
+    return idempotency_of(call.route if part is None else f"{call.route}#{part}", key, call.raw)
 
 
 async def run(
@@ -33,19 +42,17 @@ async def run(
     action: c.Action,
     attachments: Sequence[Attachment | PolicyDocument] = (),
     *,
-    principal: c.Principal | None = None,
+    part: int | None = None,
 ) -> Receipt:
-    """Run *action* for the caller, once for each ``Idempotency-Key``.
+    """Run *action* for the caller, once for each ``Idempotency-Key`` (and *part* of a request that runs several).
 
     Raises:
         PfgovError: refused.
     """
-    key = idempotency_key(call.headers)
-    idempotency = None if key is None else idempotency_of(call.url, key, call.raw)
     return await call.service.submit(
         action,
-        principal=principal or call.principal,
+        principal=call.principal,
         request_id=call.request_id,
-        idempotency=idempotency,
+        idempotency=once(call, part),
         attachments=attachments,
     )

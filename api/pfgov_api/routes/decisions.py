@@ -1,5 +1,6 @@
 """Decisions: may this member own this packet, who could, and why it was decided as it was."""
 
+import asyncio
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,7 +14,7 @@ from pfgov.errors import InvalidError, NotFoundError
 from pfgov.model import Wire
 from pfgov.storage.queries import EntryFilter
 from pfgov.views import nearest_miss, read_table
-from pfgov_api.answers import happened, limit_of, page, receipt_object, show_entry
+from pfgov_api.answers import limit_of, page, receipt_object, recorded, show_entry
 from pfgov_api.operations import READERS, Answer, Call, Operation, Parameter
 from pfgov_api.routes.common import LIMIT, RECEIPT, run
 
@@ -43,28 +44,26 @@ class Discovery(Wire):
 async def _decide(call: Call) -> Answer:
     body: model.DecisionRequest = call.body
     if call.flag("dry_run"):
-        decided = call.service.engine.rehearse(body.to_action(), principal=call.principal)
+        decided = await _rehearsed(call, body.to_action())
         return Answer(_told(decided.events, decided.tables))
     receipt = await run(call, body.to_action())
+    answer = await recorded(call, receipt)
     told = _told(receipt.events, _tables(call, receipt.events))
-    headers = {"Idempotent-Replayed": "true"} if receipt.replayed else {}
-    answer = {**told, "receipt": receipt_object(receipt), "events": happened(receipt)}
-    return Answer(answer, headers=headers)
+    shown = {"receipt": answer.body["receipt"], "events": answer.body["events"], **told}
+    return Answer(shown, headers=answer.headers)
 
 
 async def _batch(call: Call) -> Answer:
     body: DecisionBatch = call.body
     dry = call.flag("dry_run")
     answers: list[dict[str, Any]] = []
-    for asked in body.decisions:
+    for part, asked in enumerate(body.decisions):
         if dry:
-            decided = call.service.engine.rehearse(asked.to_action(), principal=call.principal)
+            decided = await _rehearsed(call, asked.to_action())
             answers.append(_told(decided.events, decided.tables))
         else:
-            receipt = await call.service.submit(
-                asked.to_action(), principal=call.principal, request_id=call.request_id
-            )
-            answers.append({**_told(receipt.events, {}), "receipt": receipt_object(receipt)})
+            receipt = await run(call, asked.to_action(), part=part)
+            answers.append({"receipt": receipt_object(receipt), **_told(receipt.events, {})})
     return Answer({"decisions": answers})
 
 
@@ -110,10 +109,17 @@ async def _discover(call: Call) -> Answer:
     body: Discovery = call.body
     if (body.packet_id is None) == (body.packet is None):
         raise InvalidError("give packet_id or packet, one of them", pointer="")
-    return Answer(search(call, body))
+    return Answer(await search(call, body))
 
 
-def search(call: Call, body: Discovery) -> dict[str, Any]:
+async def _rehearsed(call: Call, action: c.Action, principal: c.Principal | None = None) -> Decided:
+    engine = call.service.engine
+    return await call.service.in_turn(
+        lambda: engine.rehearse(action, principal=principal or call.principal)
+    )
+
+
+async def search(call: Call, body: Discovery) -> dict[str, Any]:
     """Return who could own a packet, and why not each other member; nothing is recorded.
 
     Raises:
@@ -131,7 +137,7 @@ def search(call: Call, body: Discovery) -> dict[str, Any]:
             if packet.owner is not None
             else c.PlacePacket(packet_id=packet.packet_id)
         )
-    decided: Decided = call.service.engine.rehearse(action, principal=c.LOCAL_OPERATOR)
+    decided = await _rehearsed(call, action, c.LOCAL_OPERATOR)
     return _told(decided.events, decided.tables)
 
 
@@ -149,7 +155,7 @@ async def _list(call: Call) -> Answer:
     outcome, member, packet, rule = (
         call.query.get(n) for n in ("outcome", "member", "packet", "rule")
     )
-    after = call.number("after", -1, most=2**53 - 1) if "after" in call.query else -1
+    after = call.number("after", -1)
 
     def wanted(found: Recorded) -> bool:
         event: Any = found.event
@@ -167,14 +173,13 @@ async def _list(call: Call) -> Answer:
     shown: list[Recorded] = []
     position = after + 1
     while len(shown) <= limit:
-        batch = call.service.reader.entries(
-            EntryFilter(
-                start=position,
-                types=_DECISIONS,
-                subject=f"packet/{packet}" if packet else None,
-                limit=500,
-            )
+        asked = EntryFilter(
+            start=position,
+            types=_DECISIONS,
+            subject=f"packet/{packet}" if packet else None,
+            limit=500,
         )
+        batch = await asyncio.to_thread(call.service.reader.entries, asked)
         shown += filter(wanted, batch)
         if len(batch) < 500:
             break
@@ -182,7 +187,7 @@ async def _list(call: Call) -> Answer:
     return page(call, shown[: limit + 1], show_entry, lambda r: str(r.row.seq), limit)
 
 
-_ID = {"type": "string", "maxLength": 128}
+_ID = {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:@~-]*$"}
 _FLAG = {"type": "string", "enum": ["true", "false"]}
 _DRY = Parameter("dry_run", _FLAG, "answer, but record nothing")
 
@@ -203,7 +208,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter("member", _ID, "only about this member"),
             Parameter("packet", _ID, "only about this packet"),
             Parameter("rule", {"type": "string", "maxLength": 300}, "only where this rule kept somebody out"),
-            Parameter("after", {"type": "integer", "minimum": 0}, "the `next` of the page before"),
+            Parameter("after", {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}, "the `next` of the page before"),
             LIMIT,
         ),
         tag="decisions",

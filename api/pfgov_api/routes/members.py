@@ -1,10 +1,11 @@
 """Members: who may work, and how each of them stands."""
 
+import asyncio
 from typing import Any
 
 from pfgov import commands as c
 from pfgov import model
-from pfgov.errors import InvalidError, NotFoundError
+from pfgov.errors import NotFoundError
 from pfgov.lifecycle import MemberStatus
 from pfgov.model import Wire
 from pfgov.records import Member
@@ -22,17 +23,11 @@ class Nothing(Wire):
 
 async def _register(call: Call) -> Answer:
     body: model.MemberRegistration = call.body
-    return await recorded(call, await run(call, body.to_action()), status=201)
+    return await recorded(call, await run(call, body.to_action()), status=201, proof=True)
 
 
 async def _list(call: Call) -> Answer:
     status, region = call.query.get("status"), call.query.get("region")
-    if status is not None and status not in MemberStatus.__members__:
-        raise InvalidError(
-            f"{status[:32]!r} is not a status",
-            hint=f"statuses: {', '.join(MemberStatus)}",
-            pointer="/query/status",
-        )
     capability, label, after = (
         call.query.get("capability"),
         call.query.get("label"),
@@ -53,7 +48,9 @@ async def _list(call: Call) -> Answer:
         )
 
     limit = limit_of(call)
-    found = [member for member in call.service.reader.members() if wanted(member)]
+    found = [
+        member for member in await asyncio.to_thread(call.service.reader.members) if wanted(member)
+    ]
     return page(call, found[: limit + 1], member_view, lambda m: m.member_id, limit)
 
 
@@ -78,7 +75,8 @@ async def _heartbeat(call: Call) -> Answer:
             hint=f"use a key with the scope member:{member_id}",
         )
     held = tuple((belief.packet_id, belief.epoch) for belief in body.owns)
-    heard = call.service.engine.heartbeat(member_id, body.incarnation, held)
+    engine = call.service.engine
+    heard = await call.service.in_turn(lambda: engine.heartbeat(member_id, body.incarnation, held))
     lost = [{"packet_id": packet_id, "epoch": epoch} for packet_id, epoch in heard.lost]
     return Answer(
         {"lost": lost, "lease_until": heard.lease_until, "was_suspect": heard.was_suspect}
@@ -120,7 +118,7 @@ def _simple(action: type[Any]) -> Any:
 async def _capabilities(call: Call) -> Answer:
     text = call.query.get("q", "").lower()
     found: dict[str, dict[str, Any]] = {}
-    for member in call.service.reader.members():
+    for member in await asyncio.to_thread(call.service.reader.members):
         if member.status is MemberStatus.RETIRED:
             continue
         for capability in member.capabilities.values():
@@ -150,32 +148,22 @@ _ONE = "/api/members/{member_id}"
 
 
 def _post(
-    name: str,
-    path: str,
-    about: str,
-    handler: Any,
-    body: type[Wire],
-    *,
-    access: frozenset[str] = _ACTS,
-    status: int = 200,
-    raises: tuple[int, ...] = (404, 409),
-    body_optional: bool = False,
+    name: str, path: str, about: str, handler: Any, body: type[Wire], **more: Any
 ) -> Operation:
     return Operation(
         name=name,
         method="POST",
         path=path,
-        access=access,
+        access=more.pop("access", _ACTS),
         about=about,
         handler=handler,
         body=body,
         answer="Recorded",
-        status=status,
         parameters=(RECEIPT,),
         tag="members",
-        raises=raises,
+        raises=more.pop("raises", (404, 409)),
         writes=True,
-        body_optional=body_optional,
+        **more,
     )
 
 

@@ -90,11 +90,11 @@ def set_object(found: PolicySet) -> dict[str, Any]:
 
 
 async def _show(call: Call) -> Answer:
-    return Answer(set_object(_active(call)))
+    return Answer(set_object(await _active(call)))
 
 
-def _active(call: Call) -> PolicySet:
-    digest = call.service.engine.look(lambda state: state.policy)
+async def _active(call: Call) -> PolicySet:
+    digest = await call.service.in_turn(lambda: call.service.engine.status().policy)
     return from_document(call.service.reader.policy_document(digest or ""), generated=True)
 
 
@@ -117,7 +117,7 @@ async def _activate(call: Call) -> Answer:
 
 async def _evaluate(call: Call) -> Answer:
     body: Playground = call.body
-    found = compiled(body.files) if body.files is not None else _active(call)
+    found = compiled(body.files) if body.files is not None else await _active(call)
     packet_id = body.packet.packet_id or "playground"
     context = c.Commitment(digest="0" * 64, size=0) if body.packet.context_checkpoint else None
     submitted = body.packet.to_action(packet_id=packet_id, context=context)

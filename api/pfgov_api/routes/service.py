@@ -22,19 +22,19 @@ async def _ready(call: Call) -> Answer:
             code=service.fault.code,
             hint=service.fault.hint,
         )
-    status = service.engine.status()
+    status = await service.in_turn(service.engine.status)
     body: dict[str, Any] = {"status": "ready", "policy": status.policy, "halted": status.halted}
     return Answer(body)
 
 
 async def _status(call: Call) -> Answer:
-    status = call.service.engine.status()
+    status = await call.service.in_turn(call.service.engine.status)
     shown = {name: getattr(status, name) for name in status.__slots__}
     return Answer({**shown, "packets": call.service.reader.packet_counts()})
 
 
 async def _metrics(call: Call) -> Answer:
-    status = call.service.engine.status()
+    status = await call.service.in_turn(call.service.engine.status)
     gauges = {
         "pfgov_entries": status.size,
         "pfgov_members": status.members,
