@@ -23,8 +23,8 @@ def test_help_needs_nothing_heavy() -> None:
         "import sys; from pfgov_ledger.cli import main\n"
         "try: main(['--help'])\n"
         "except SystemExit as done: assert done.code == 0\n"
-        "heavy = {'pfgov', 'pydantic', 'litestar', 'celpy', 'cryptography', 'sqlite3',"
-        " 'multiprocessing', 'hashlib', 'msgspec', 'rich'} & set(sys.modules)\n"
+        "heavy = {'pfgov', 'pydantic', 'litestar', 'celpy', 'cryptography', 'msgspec', 'rich',"
+        " 'pfgov_ledger.verify', 'pfgov_ledger.ed25519'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
@@ -186,3 +186,30 @@ def test_the_module_is_the_program() -> None:
     )
     assert done.returncode == 4
     assert done.stderr == b""
+
+
+def test_progress_is_shown_to_people_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A progress bar is written where nobody looks, or not where somebody does."""
+    monkeypatch.setattr("pfgov_ledger.examine.PROGRESS_EVERY", 5)
+    assert cli.main([FULL, "--key", ANCHOR]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert cli.main([FULL, "--key", ANCHOR]) == 0
+    err = capsys.readouterr().err
+    assert "5 of 26" in err
+    assert err.startswith("\r[")
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError, KeyboardInterrupt])
+def test_an_interruption_is_no_traceback(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that goes away, or Ctrl-C, gives a traceback or looks like a verdict."""
+
+    def interrupted(_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_run", interrupted)
+    assert cli.main([FULL]) == 4

@@ -1,0 +1,102 @@
+"""Verifying in little memory, or in several processes, gives the same report."""
+
+from pathlib import Path
+
+import pytest
+from conformance.ledger_verify.corpus.build import VECTORS
+from conformance.ledger_verify.corpus.run import run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pfgov_ledger import custody, signatures, subject_map
+from pfgov_ledger.report import dumps
+from pfgov_ledger.spill import SpillDict
+from pfgov_ledger.subjects import SubjectTable, root_of_sorted
+
+CASES = sorted(
+    path
+    for path in VECTORS.glob("*/*/*.case.json")
+    if path.parent.name
+    in {"v1", "signature_invalid", "signature_missing", "index_mismatch", "owner_unregistered"}
+    | {"payload_after_erasure", "after_terminal", "subject_tail_missing", "key_retired", "handoff_target"}
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_a_table_on_disk_gives_the_same_report(limit: int) -> None:
+    """What moves to the temporary file does not come back as it was."""
+    for path in CASES:
+        _, expected = run(path, VECTORS)
+        _, found = run(path, VECTORS, subjects_in_memory=limit)
+        assert dumps(found) == dumps(expected), path.name
+
+
+@pytest.mark.process
+def test_several_processes_give_the_same_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature that fails in another process is lost, or reported at another position."""
+    monkeypatch.setattr(signatures, "START_AT", 2)
+    monkeypatch.setattr(signatures, "BATCH", 3)
+    monkeypatch.setattr(signatures, "BATCHES_WAITING_MAX", 2)
+    folders = {"signature_invalid", "signature_missing"}
+    chosen = [
+        path for path in CASES if path.parent.name in folders or path.name.startswith("full.")
+    ]
+    for path in chosen:
+        _, expected = run(path, VECTORS)
+        _, found = run(path, VECTORS, processes=2)
+        assert dumps(found) == dumps(expected), path.name
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.dictionaries(
+        st.from_regex(r"packet/[a-z0-9]{1,6}", fullmatch=True),
+        st.tuples(st.integers(0, 1000), st.binary(min_size=32, max_size=32)),
+        max_size=40,
+    )
+)
+def test_the_scan_gives_the_map_root(heads: dict[str, tuple[int, bytes]]) -> None:
+    """The subject map's root by an ordered scan is not the one of the tree."""
+    rows = sorted((subject_map.subject_key(name), *head) for name, head in heads.items())
+    assert root_of_sorted(rows) == subject_map.root_of(heads)
+
+
+@given(
+    st.none()
+    | st.builds(custody.Member, st.integers(1, 99), st.booleans())
+    | st.builds(
+        custody.Packet,
+        st.sampled_from([custody.PENDING, custody.OWNED, custody.MOVING, custody.ENDED]),
+        st.integers(0, 99),
+        st.none() | st.tuples(st.text(), st.integers(1, 9)),
+        st.none() | st.tuples(st.text(), st.integers(1, 9)),
+    )
+)
+def test_custody_states_survive_packing(state: custody.State | None) -> None:
+    """A custody state read back from the file is another one."""
+    assert custody.unpack(custody.pack(state)) == state
+
+
+def test_spilled_rows_can_be_read_changed_and_listed() -> None:
+    """A row in the file is not found, not replaced, or counted twice."""
+    rows: SpillDict[int] = SpillDict(2, pack=str, unpack=int)
+    for number in range(7):
+        rows.put(f"k{number}", number)
+    rows.put("k0", 100)
+    assert rows.is_spilled
+    assert [rows.get(f"k{number}") for number in range(7)] == [100, 1, 2, 3, 4, 5, 6]
+    assert rows.get("other") is None
+    assert [value for _, value in rows.in_file_order()] == [100, 1, 2, 3, 4, 5, 6]
+    rows.close()
+    rows.close()
+
+
+def test_the_temporary_file_goes_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A temporary file stays after a verification."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    table = SubjectTable(1)
+    seen: set[bool] = set()
+    run(VECTORS / "golden/v1/full.case.json", VECTORS, subjects_in_memory=1,
+        progress=lambda *_: seen.add(any(tmp_path.iterdir())))  # fmt: skip
+    table.close()
+    assert list(tmp_path.iterdir()) == []
