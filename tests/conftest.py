@@ -1,11 +1,13 @@
-"""Settings for the whole suite: how long Hypothesis searches.
+"""Settings for the whole suite: how long Hypothesis searches, and which processes coverage leaves alone.
 
 ``PFGOV_FUZZ=1`` (``make fuzz``) searches longer and from a new seed each time; otherwise a run is the same every time,
-so that a red build is about the change and not about luck.
+so that a red build is about the change and not about luck.  Tests marked ``unmeasured`` look at what a process
+imports or how large it grows, so coverage must not ride along in the processes they start.
 """
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -22,3 +24,10 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("fuzz" if os.environ.get("PFGOV_FUZZ") else "same")
+
+
+@pytest.fixture(autouse=True)
+def _unmeasured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("unmeasured") is not None:
+        for name in [name for name in os.environ if name.startswith("COV")]:
+            monkeypatch.delenv(name)

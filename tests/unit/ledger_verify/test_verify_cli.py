@@ -17,6 +17,7 @@ OLDER = str(GOLDEN / "older.lineage.jsonl")
 TAMPERED = VECTORS / "tampered"
 
 
+@pytest.mark.unmeasured
 def test_help_needs_nothing_heavy() -> None:
     """``pfgov-verify --help`` imports the engine, or a library that makes it slow."""
     script = (

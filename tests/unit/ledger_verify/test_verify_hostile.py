@@ -142,6 +142,7 @@ def test_what_cannot_be_read_is_not_checked(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
+@pytest.mark.unmeasured
 def test_memory_does_not_follow_a_hostile_file(tmp_path: Path) -> None:
     """A compressed file that inflates to gigabytes of lines makes the verifier large."""
     deflater = reader.Deflater(9)
