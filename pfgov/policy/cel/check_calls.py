@@ -109,10 +109,10 @@ def _constant_arguments(
         try:
             compile_pattern(text)
         except CelError as error:
-            c.problem("cel.pattern", str(error), last.span)
+            c.mismatch("cel.pattern", str(error), last.span)
     zoned = function.name in _ZONED and len(arguments) == 2 and last is not None
     if zoned and not c.environment.named_zones and (text is None or not is_fixed_zone(text)):
-        c.problem("cel.zone", NAMED_ZONE, last.span if last is not None else node.span)
+        c.mismatch("cel.zone", NAMED_ZONE, last.span if last is not None else node.span)
     found = constant.never_taken(function, arguments)
     if found is not None and not c.lenient:
         c.problem("cel.never_equal", found[0], node.span, found[1])

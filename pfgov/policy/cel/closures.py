@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from pfgov.policy.cel import containers, ir
 from pfgov.policy.cel.errors import CelError, WorkExceededError
-from pfgov.policy.cel.library import traversal
+from pfgov.policy.cel.library import traversal, work
 from pfgov.policy.cel.limits import WORK_UNITS
 from pfgov.policy.cel.types import CelType
 from pfgov.policy.cel.values import (
@@ -256,7 +256,7 @@ def _general(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
 
 def _charged(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
     """A call whose time grows with the lists it is given: by its cost rule, it is work."""
-    implementation, rule = node.function.call, node.function.cost
+    implementation, function = node.function.call, node.function
     if len(arguments) == 2:
         return _charged_pair(node, *arguments)
 
@@ -264,7 +264,7 @@ def _charged(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
         values = [argument(frame) for argument in arguments]
         for value in values:
             if type(value) in _CONTAINERS:
-                frame[0].spend(rule([_length(value) for value in values]))
+                frame[0].spend(work(function, [_length(value) for value in values]))
                 break
         try:
             return implementation(*values)
@@ -276,13 +276,13 @@ def _charged(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
 
 def _charged_pair(node: ir.Call, first: Closure, second: Closure) -> Closure:
     """The same for ``==``, ``in`` and their like, which are too common for a loop."""
-    implementation, rule = node.function.call, node.function.cost
+    implementation, function = node.function.call, node.function
 
     def apply(frame: Frame) -> object:
         left, right = first(frame), second(frame)
         if type(right) in _CONTAINERS or type(left) in _CONTAINERS:
             context = frame[0]
-            context.work -= rule((_length(left), _length(right)))
+            context.work -= work(function, (_length(left), _length(right)))
             if context.work < 0:
                 raise WorkExceededError
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from pfgov.policy.cel import ir
-from pfgov.policy.cel.library import traversal
+from pfgov.policy.cel.library import traversal, work
 from pfgov.policy.cel.limits import CHARACTERS_ASSUMED, ITEMS_ASSUMED
 from pfgov.policy.cel.types import (
     BytesType,
@@ -92,6 +92,8 @@ class _Estimator:
         parts = [self.node(part) for part in node.arguments]
         counts = [part.size.count for part in parts]
         units = node.function.cost(counts)
+        if node.function.heavy and any(_holds_items(part.type) for part in node.arguments):
+            units = work(node.function, counts)
         produced = node.function.result_size(counts)
         size = declared_size(node.type)
         if produced is not None:
@@ -167,6 +169,10 @@ def _constant_size(value: object, type_: CelType) -> Size:
     if isinstance(value, (str, bytes, list, dict)):
         return Size(len(cast("str", value)), declared_size(type_).inner)
     return SCALAR
+
+
+def _holds_items(type_: CelType) -> bool:
+    return isinstance(type_, (ListType, MapType, Record)) or type_ == Simple("dyn")
 
 
 def _is_open(type_: CelType) -> bool:

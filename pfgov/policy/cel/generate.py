@@ -21,6 +21,7 @@ from pfgov.policy.cel.emit_calls import PRODUCED_MAX, call
 from pfgov.policy.cel.emit_loops import fold
 from pfgov.policy.cel.errors import Failure
 from pfgov.policy.cel.exact import exact
+from pfgov.policy.cel.library import work
 from pfgov.policy.cel.limits import WORK_UNITS
 from pfgov.policy.cel.numbers import int64
 from pfgov.policy.cel.runtime import POISON, bail, number, short, text_list, text_set
@@ -459,7 +460,7 @@ def _call_loads(node: ir.Call, depth: int) -> list[tuple[int, int]]:
         found.append((depth, PRODUCED_MAX))
     if node.function.heavy:
         # The cost rules are polynomials: what they say of 10 tells their degree and factor.
-        units = node.function.cost([10] * len(node.arguments))
+        units = work(node.function, [10] * len(node.arguments))
         degree = len(str(units)) - 1
         found.append((depth + degree, -(-units // 10**degree)))
     return found

@@ -93,6 +93,14 @@ class Function:
         return Function(name, (Overload(tuple(arguments), result),), call, cost=rule)
 
 
+def work(function: Function, sizes: Sequence[int]) -> int:
+    """Units of one call on arguments of these sizes, when one of them is a list or map.
+
+    The cost rules know strings, of which ten characters are a unit; an item is one.
+    """
+    return max(function.cost(sizes), min(sizes))
+
+
 # --- cost rules (cel-go checker/cost.go: string traversal 0.1 a character) --------------------
 
 

@@ -171,6 +171,7 @@ def _milliseconds(*, named_zones: bool) -> Callable[..., object]:
             raise no_overload("getMilliseconds", value, zone)
         if not named_zones and not is_fixed_zone(zone):
             raise CelError(NAMED_ZONE)
+        _moment(value, zone)  # an impossible zone is an error even where it does not matter
         return value.ns % _SECOND // 10**6
 
     return read
