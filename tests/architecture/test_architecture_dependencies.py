@@ -50,5 +50,5 @@ def test_what_is_declared_is_constrained() -> None:
 
 
 def test_the_auditor_needs_one_distribution() -> None:
-    """cryptography is a dependency of its own, so that the verifier can be installed with it alone."""
+    """The one library of the verifier is a dependency of its own, so that it can be installed with that alone."""
     assert "cryptography" in declared()
