@@ -11,8 +11,9 @@ so a proof names no other subject.  Who commits to a root, and when, is not know
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, NamedTuple, cast
 
 from pfgov_ledger import entry, errors
@@ -106,6 +107,7 @@ class SubjectMap:
 
     def __init__(self) -> None:
         self._tree: _Leaf | _Node | None = None
+        self._size = 0
         self._pending: dict[str, tuple[int, bytes]] = {}
 
     def update(self, subject: str, seq: int, leaf: bytes) -> None:
@@ -131,14 +133,21 @@ class SubjectMap:
         return MapProof(tree.key, tree.seq, tree.leaf, tuple(reversed(path)))
 
     def _settle(self) -> _Leaf | _Node | None:
-        tree = self._tree
+        if not self._pending:
+            return self._tree
+        fresh: list[_Leaf] = []
         for subject, (seq, leaf) in self._pending.items():
             key = subject_key(subject)
-            new = _Leaf(leaf_hash(key, seq, leaf), key, seq, leaf)
-            tree = new if tree is None else _insert(tree, new)
-        self._tree = tree
+            fresh.append(_Leaf(leaf_hash(key, seq, leaf), key, seq, leaf))
         self._pending.clear()
-        return tree
+        if len(fresh) * _PATH_COST > self._size:
+            leaves = {leaf.key: leaf for leaf in (*_leaves(self._tree), *fresh)}
+            self._tree, self._size = _build(sorted(leaves.values(), key=_key)), len(leaves)
+        else:
+            for new in fresh:
+                self._tree, is_added = _insert(self._tree, new)
+                self._size += is_added
+        return self._tree
 
 
 def root_of(heads: Mapping[str, tuple[int, bytes]]) -> bytes:
@@ -208,8 +217,44 @@ def node_hash(bit: int, left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x03" + bit.to_bytes(2, "big") + left + right).digest()
 
 
-def _insert(tree: _Leaf | _Node, new: _Leaf) -> _Leaf | _Node:
-    """*tree* with *new* in it, or in the place of the leaf with its key."""
+_PATH_COST: Final = 16
+"""Building all of it again costs as much as changing one leaf in so many."""
+
+_key = attrgetter("key")
+
+
+def _leaves(tree: _Leaf | _Node | None) -> Iterator[_Leaf]:
+    pending = [] if tree is None else [tree]
+    while pending:
+        at = pending.pop()
+        if isinstance(at, _Node):
+            pending += (at.right, at.left)
+        else:
+            yield at
+
+
+def _build(leaves: list[_Leaf]) -> _Leaf | _Node:
+    """The tree of *leaves*, in key order, of which there is at least one."""
+    stack: list[tuple[int, _Leaf | _Node]] = []
+    total: _Leaf | _Node = leaves[0]
+    last = int.from_bytes(leaves[0].key, "big")
+    for new in leaves[1:]:
+        key = int.from_bytes(new.key, "big")
+        split = KEY_BITS - (last ^ key).bit_length()
+        while stack and stack[-1][0] > split:
+            bit, left = stack.pop()
+            total = _Node(node_hash(bit, left.hash, total.hash), bit, left, total)
+        stack.append((split, total))
+        total, last = new, key
+    for bit, left in reversed(stack):
+        total = _Node(node_hash(bit, left.hash, total.hash), bit, left, total)
+    return total
+
+
+def _insert(tree: _Leaf | _Node | None, new: _Leaf) -> tuple[_Leaf | _Node, bool]:
+    """*tree* with *new* in it, or in the place of the leaf with its key; whether it was added."""
+    if tree is None:
+        return new, True
     key = int.from_bytes(new.key, "big")
     above: list[_Node] = []
     at = tree
@@ -226,7 +271,7 @@ def _insert(tree: _Leaf | _Node, new: _Leaf) -> _Leaf | _Node:
         result = _join(split, key, new, below)
     for _, bit, left, right in reversed(above):
         result = _join(bit, key, result, left if _bit(key, bit) else right)
-    return result
+    return result, differing != 0
 
 
 def _join(bit: int, key: int, on_path: _Leaf | _Node, other: _Leaf | _Node) -> _Node:

@@ -58,7 +58,7 @@ def write(path: Path, anchor: Path, entries: int, packets: int) -> None:
             )
         )
         for seq in range(entries):
-            kind, subject, body = event(seq, entries, packets, issuer, log, whole, len(subjects))
+            kind, subject, body = event(seq, entries, packets, issuer, log, whole, subjects)
             staged = chain.append(
                 type=kind,
                 subject=subject,
@@ -84,7 +84,7 @@ def event(
     issuer: keys.SeedSigner,
     log: keys.SeedSigner,
     whole: subject_map.SubjectMap,
-    subjects: int,
+    subjects: set[str],
 ) -> tuple[str, str, dict[str, object]]:
     """The event of entry *seq*: genesis, indexes, and packets that live ten entries long."""
     if seq == 0:
@@ -94,7 +94,7 @@ def event(
         body: dict[str, object] = {"incarnation": 1, "member_id": "agent-a"}
         return "member_registered", "member/agent-a", body
     if seq % INDEX_EVERY == 0 or seq == entries - 1:
-        body = {"root": whole.root().hex(), "size": seq, "subjects": subjects}
+        body = {"root": whole.root().hex(), "size": seq, "subjects": len(subjects)}
         return "index_committed", "ledger", body
     packet_id = f"fp-{seq % packets:07d}"
     body = {
@@ -104,8 +104,8 @@ def event(
         "priority": seq % 7,
         "request_id": f"req-{seq:012d}",
     }
-    kind = "packet_created" if seq <= packets + 1 + seq // INDEX_EVERY else "packet_updated"
-    return kind, f"packet/{packet_id}", body
+    subject = f"packet/{packet_id}"
+    return "packet_updated" if subject in subjects else "packet_created", subject, body
 
 
 def main(entries: int, packets: int) -> int:

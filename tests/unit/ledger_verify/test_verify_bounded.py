@@ -100,3 +100,34 @@ def test_the_temporary_file_goes_away(monkeypatch: pytest.MonkeyPatch, tmp_path:
         progress=lambda *_: seen.add(any(tmp_path.iterdir())))  # fmt: skip
     table.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.integers(0, 30), st.binary(min_size=32, max_size=32)),
+            min_size=1,
+            max_size=12,
+        ),
+        max_size=6,
+    ),
+    st.sampled_from([0, 16, 10_000]),
+)
+def test_the_map_is_one_however_it_grew(
+    batches: list[list[tuple[int, bytes]]], path_cost: int
+) -> None:
+    """Leaf by leaf and built in one go, the subject map has different roots or proofs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subject_map, "_PATH_COST", path_cost)
+        grown = subject_map.SubjectMap()
+        heads: dict[str, tuple[int, bytes]] = {}
+        for number, batch in enumerate(batches):
+            for name, leaf in batch:
+                heads[f"packet/{name}"] = (number, leaf)
+                grown.update(f"packet/{name}", number, leaf)
+            rows = sorted((subject_map.subject_key(name), *head) for name, head in heads.items())
+            assert grown.root() == root_of_sorted(rows)
+        for name, head in heads.items():
+            assert subject_map.check_present(grown.prove(name), grown.root(), name) == head
+        subject_map.check_absent(grown.prove("packet/none"), grown.root(), "packet/none")
