@@ -8,6 +8,7 @@ from pathlib import Path
 
 import error_pages
 import event_pages
+import fact_pages
 import lifecycle_pages
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +18,12 @@ def generated() -> dict[Path, str]:
     """Return every generated file and what should be in it."""
     return {
         ROOT / name: text
-        for pages in (error_pages.pages(ROOT), event_pages.pages(), lifecycle_pages.pages())
+        for pages in (
+            error_pages.pages(ROOT),
+            event_pages.pages(),
+            fact_pages.pages(),
+            lifecycle_pages.pages(),
+        )
         for name, text in pages.items()
     }
 

@@ -116,9 +116,14 @@ def _summary(compiled: "PolicySet | None") -> list[Any]:
         return []
     names = [f"{name} {version} ({mode})" for name, version, mode in compiled.policies]
     points = [point for point in _POINTS if point in compiled.points]
-    return [
-        facts((("policies", names), ("decision points", points), ("digest", compiled.digest))),
-    ]
+    bare = [point for point in _POINTS if point not in compiled.points]
+    rows = (
+        ("policies", names),
+        ("decision points", points),
+        ("denied for want of a policy", bare),
+        ("digest", compiled.digest),
+    )
+    return [facts(rows)]
 
 
 @verb(
