@@ -47,8 +47,7 @@ class Idempotency:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """Proof that a command was recorded: its entries, as stored, and the checkpoint that covers them.
 
     ``entries`` is empty when the command changed nothing.  ``replayed`` says that this is the answer to an earlier
@@ -82,23 +81,39 @@ class Receipt:
         return self.entries[0].signature if self.entries else b""
 
 
-@dataclass(slots=True, eq=False)
 class Request:
-    """A command on its way through the engine."""
+    """A command on its way through the engine.
 
-    action: Action
-    principal: Principal
-    request_id: str | None = None
-    idempotency: Idempotency | None = None
-    attachments: Sequence[Attachment | PolicyDocument] = ()
-    future: Future[Receipt] = dataclasses.field(default_factory=Future[Receipt])
-    # Set while it is decided.
-    command_id: str = ""
-    first: int = -1
-    events: tuple[e.Event, ...] = ()
-    refusal: PfgovError | None = None
-    error: Exception | None = None
-    joined: list["Request"] = dataclasses.field(default_factory=list["Request"])
+    ``first``, ``events``, ``refusal`` and ``error`` are set while it is decided; ``joined`` asked the same.
+    """
+
+    __slots__ = (
+        "action", "attachments", "command_id", "error", "events", "first", "future", "idempotency",
+        "joined", "principal", "refusal", "request_id",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        action: Action,
+        principal: Principal,
+        request_id: str | None = None,
+        idempotency: Idempotency | None = None,
+        attachments: Sequence[Attachment | PolicyDocument] = (),
+        *,
+        command_id: str = "",
+    ) -> None:
+        self.action = action
+        self.principal = principal
+        self.request_id = request_id
+        self.idempotency = idempotency
+        self.attachments = attachments
+        self.command_id = command_id
+        self.future: Future[Receipt] = Future()
+        self.first = -1
+        self.events: tuple[e.Event, ...] = ()
+        self.refusal: PfgovError | None = None
+        self.error: Exception | None = None
+        self.joined: tuple[Request, ...] = ()
 
     def reset(self) -> None:
         """Forget what was decided, so that it can be decided again."""

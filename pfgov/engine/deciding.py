@@ -149,20 +149,17 @@ class Decider:
             StateSpoiledError: an event could not be applied; nothing of *draft* may be committed.
         """
         request.first = self.state.size
-        self._offered = {
-            a.digest: a.document for a in request.attachments if isinstance(a, PolicyDocument)
-        }
-        given = self._opened(request)
+        self._offered = {}
+        given = self._opened(request) if request.attachments else {}
         try:
-            decided, action, views = self._decide(draft, request, given)
+            decided, command, views = self._decide(draft, request, given)
         except PfgovError:
             self.memory.note(self.state, request.action, (), draft.now)
             raise
         request.refusal = decided.refusal
         if not decided.events:
-            self.memory.note(self.state, action, (), draft.now)
+            self.memory.note(self.state, request.action, (), draft.now)
             return
-        command = self._command(request, action)
         events = (msgspec.structs.replace(decided.events[0], command=command), *decided.events[1:])
         bodies = [e.encode_body(event) for event in events]
         if max(map(len, bodies)) > ENTRY_BYTES_REACHABLE_MAX:
@@ -173,11 +170,14 @@ class Decider:
             )
         try:
             self._append(draft, events, bodies)
-            self.memory.note(self.state, action, events, draft.now)
+            self.memory.note(self.state, request.action, events, draft.now)
             request.events = events
-            self._collect(draft, request, decided, (*given.values(), *views))
+            self._collect(draft, request, decided)
+            for attachment in (*given.values(), *views):
+                draft.attachments.append(_row(attachment, request.first))
         except Exception as error:
-            raise StateSpoiledError(f"{type(action).__name__} could not be applied") from error
+            kind = type(request.action).__name__
+            raise StateSpoiledError(f"{kind} could not be applied") from error
 
     def rehearse(self, action: c.Action, principal: c.Principal, now: int) -> Decided:
         """Return what *action* would come to at *now*, and leave everything as it is.
@@ -193,6 +193,10 @@ class Decider:
                 self.state.forget(packet_id)
 
     def _opened(self, request: Request) -> dict[str, Attachment]:
+        """Take in what came with *request*: policy documents, and payloads that open their commitments."""
+        self._offered = {
+            a.digest: a.document for a in request.attachments if isinstance(a, PolicyDocument)
+        }
         given = {a.commitment.digest: a for a in request.attachments if isinstance(a, Attachment)}
         for attachment in given.values():
             if not opens(self.state.origin, attachment):
@@ -211,13 +215,13 @@ class Decider:
 
     def _decide(
         self, draft: Draft, request: Request, given: dict[str, Attachment]
-    ) -> tuple[Decided, c.Action, list[Attachment]]:
+    ) -> tuple[Decided, c.Command, list[Attachment]]:
         action, views = request.action, list[Attachment]()
         self.tools.absent.clear()
         for _ in range(ROUNDS_MAX):
             command = self._command(request, action)
             try:
-                return decide(self.state, command, draft.now, self.tools), action, views
+                return decide(self.state, command, draft.now, self.tools), command, views
             except NeedsPacketError as needed:
                 self._load_packet(draft, needed.packet_id)
             except NeedsViewError as needed:
@@ -273,15 +277,7 @@ class Decider:
             draft.batch.bodies.append(Body(event.type, subject, now, first, index, body))
             apply(state, event, Stamp(first + index, now))
 
-    def _collect(
-        self, draft: Draft, request: Request, decided: Decided, attached: Sequence[Attachment]
-    ) -> None:
-        for item in attached:
-            digest = item.commitment.digest
-            row = AttachmentRow(
-                digest, item.subject, item.field, item.parent, request.first, item.salt, item.payload
-            )  # fmt: skip
-            draft.attachments.append(row)
+    def _collect(self, draft: Draft, request: Request, decided: Decided) -> None:
         if self._keep_tables:
             draft.tables.extend(
                 (digest, request.first, zlib.compress(table, 1))
@@ -315,6 +311,12 @@ class Decider:
         )
         writes.policy_sets, writes.tables = draft.policy_sets, draft.tables
         return batch
+
+
+def _row(item: Attachment, first: int) -> AttachmentRow:
+    return AttachmentRow(
+        item.commitment.digest, item.subject, item.field, item.parent, first, item.salt, item.payload
+    )  # fmt: skip
 
 
 def _with_view(action: c.Action, view: c.View) -> c.Action:

@@ -26,6 +26,9 @@ QUEUED_BYTES_MAX: Final = 256 * 1024 * 1024
 BATCH_BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes of attachments after which a batch takes no further command."""
 
+HALF_MIN: Final = 8
+"""Commands up to which a batch is not halved so that deciding and committing can overlap."""
+
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[T]):
@@ -170,7 +173,10 @@ class Front:
         requests: list[Request] = []
         weight = 0
         with self._gate:
-            while self._queue and len(requests) < self._batch_max and weight < BATCH_BYTES_MAX:
+            most = self._batch_max
+            if self._sequencer.overlaps:  # one half is written while the other is decided
+                most = min(most, max(HALF_MIN, (len(self._queue) + 1) // 2))
+            while self._queue and len(requests) < most and weight < BATCH_BYTES_MAX:
                 item = self._queue.popleft()
                 if isinstance(item, Job):
                     self._queued_bytes -= weight

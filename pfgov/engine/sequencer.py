@@ -147,6 +147,11 @@ class Sequencer:
         return self.decider.state
 
     @property
+    def overlaps(self) -> bool:
+        """Whether a batch can be decided while another is committed."""
+        return self._committer is not None and self._committer.ahead > 0
+
+    @property
     def is_settled(self) -> bool:
         """Whether everything that was decided is committed."""
         return not self._under_way
@@ -234,7 +239,7 @@ class Sequencer:
         under_way = self._pending.get((request.principal.id, key.key))
         if under_way is not None and under_way.idempotency is not None:
             if under_way.idempotency.digest == key.digest:
-                under_way.joined.append(request)
+                under_way.joined = (*under_way.joined, request)
             else:
                 request.fail(_mismatch(key.key))
             return True

@@ -153,8 +153,7 @@ def reconcile(
             raise StoreUnavailableError(
                 f"the head lock is missing, and the ledger has {head.size} entries",
                 code="store.head_missing",
-                hint="put the lock file back; if it is lost, start a successor ledger, or adopt this"
-                " head knowingly: pfgov ledger adopt-head",
+                hint="put the lock file back; if it is lost for good, start a successor ledger",
             )
         return
     if published.size > head.size:
