@@ -11,7 +11,7 @@ from pfgov.errors import NotFoundError, PfgovError
 from pfgov_api.problems import HttpError
 from pfgov_api.routes import OPERATIONS
 from pfgov_api.service import Service
-from pfgov_api.shell import handler_of, refusal
+from pfgov_api.shell import handler_of, read_headers, refusal, request_id_of
 
 
 def create_app(service: Service) -> Litestar:
@@ -41,7 +41,9 @@ def create_app(service: Service) -> Litestar:
             )
         else:
             found = HttpError("the request cannot be understood")
-        response = refusal(found, service.draw_id())
+        request_id = request_id_of(service, read_headers(request)[0])
+        response = refusal(found, request_id)
+        response.headers["X-Request-Id"] = request_id
         if isinstance(error, HTTPException) and error.headers:
             response.headers.update(
                 {k: v for k, v in error.headers.items() if k.lower() == "allow"}

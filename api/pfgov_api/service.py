@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -53,7 +53,7 @@ class News:
             waiter.set()
 
     @contextlib.contextmanager
-    def subscription(self) -> Iterator[asyncio.Event]:
+    def subscription(self) -> Generator[asyncio.Event]:
         """Give an event that is set whenever there may be something new."""
         waiter = asyncio.Event()
         self._waiters.add(waiter)

@@ -18,7 +18,14 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
 from pfgov.commands import Principal
-from pfgov.errors import BusyError, ForbiddenError, InvalidError, PfgovError, TooLargeError
+from pfgov.errors import (
+    BusyError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    PfgovError,
+    TooLargeError,
+)
 from pfgov.limits import ID_LENGTH_MAX
 from pfgov.model import parse, read_json
 from pfgov_api.answers import receipt_object
@@ -149,6 +156,7 @@ async def _call(
             _is_here(headers.get("host", ""))
         _may(operation, principal.rights)
     path = _path(request.scope["path_params"])
+    url = operation.path.format(**path) if path else operation.path
     query = read_query(request.scope["query_string"], operation.parameters)
     if operation.writes:
         check_idempotency_key(headers)
@@ -167,7 +175,7 @@ async def _call(
         body=body,
         raw=raw,
         headers=headers,
-        url=request.scope["path"],
+        url=url,
     )
 
 

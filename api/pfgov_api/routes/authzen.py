@@ -13,6 +13,7 @@ from pfgov import commands as c
 from pfgov import events as e
 from pfgov.errors import InvalidError, NotFoundError
 from pfgov.model import Wire
+from pfgov.model.fields import Bounded
 from pfgov_api.operations import ANYONE, READERS, Answer, Call, Operation
 from pfgov_api.routes.common import run
 from pfgov_api.routes.decisions import Discovery, search
@@ -74,7 +75,9 @@ class EvaluationOptions(Wire):
 class Evaluations(PartialEvaluation):
     """Several questions at once."""
 
-    evaluations: Annotated[tuple[PartialEvaluation, ...], Field(max_length=EVALUATIONS_MAX)] = ()
+    evaluations: Annotated[
+        tuple[PartialEvaluation, ...], Bounded(EVALUATIONS_MAX, unique=False)
+    ] = ()
     options: EvaluationOptions = EvaluationOptions()
 
 

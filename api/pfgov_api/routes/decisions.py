@@ -12,6 +12,7 @@ from pfgov.decide import Decided
 from pfgov.engine.reading import Recorded
 from pfgov.errors import InvalidError, NotFoundError
 from pfgov.model import Wire
+from pfgov.model.fields import Bounded, Id
 from pfgov.storage.queries import EntryFilter
 from pfgov.views import nearest_miss, read_table
 from pfgov_api.answers import limit_of, page, receipt_object, recorded, show_entry
@@ -30,14 +31,16 @@ class DecisionBatch(Wire):
     """Several questions at once, answered in order."""
 
     decisions: Annotated[
-        tuple[model.DecisionRequest, ...], Field(min_length=1, max_length=BATCH_MAX)
+        tuple[model.DecisionRequest, ...],
+        Bounded(BATCH_MAX, unique=False),
+        Field(json_schema_extra={"minItems": 1}),
     ]
 
 
 class Discovery(Wire):
     """Who could own this packet: one that exists, or one that might be submitted."""
 
-    packet_id: str | None = None
+    packet_id: Id | None = None
     packet: model.FlightPacket | None = None
 
 
@@ -55,6 +58,8 @@ async def _decide(call: Call) -> Answer:
 
 async def _batch(call: Call) -> Answer:
     body: DecisionBatch = call.body
+    if not body.decisions:
+        raise InvalidError("decisions: there is no question", pointer="/decisions")
     dry = call.flag("dry_run")
     answers: list[dict[str, Any]] = []
     for part, asked in enumerate(body.decisions):

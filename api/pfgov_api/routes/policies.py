@@ -16,6 +16,7 @@ from pfgov.events import Imported, PacketCreated
 from pfgov.facts import member_facts, packet_facts, terms_facts
 from pfgov.lifecycle import MemberStatus
 from pfgov.model import Wire
+from pfgov.model.fields import Bounded
 from pfgov.policy import PolicyErrors, PolicySet, Question, from_document, load_directory
 from pfgov.quantity import from_text
 from pfgov.records import Member, TrustScore
@@ -48,7 +49,9 @@ class Playground(Wire):
     files: Files | None = None
     packet: model.FlightPacket
     members: Annotated[
-        tuple[model.MemberRegistration, ...], Field(min_length=1, max_length=MEMBERS_MAX)
+        tuple[model.MemberRegistration, ...],
+        Bounded(MEMBERS_MAX, unique=False),
+        Field(json_schema_extra={"minItems": 1}),
     ]
     action: Literal["assign", "handoff", "accept", "retain"] = "assign"
 
@@ -117,6 +120,8 @@ async def _activate(call: Call) -> Answer:
 
 async def _evaluate(call: Call) -> Answer:
     body: Playground = call.body
+    if not body.members:
+        raise InvalidError("members: there is nobody to ask about", pointer="/members")
     found = compiled(body.files) if body.files is not None else await _active(call)
     packet_id = body.packet.packet_id or "playground"
     context = c.Commitment(digest="0" * 64, size=0) if body.packet.context_checkpoint else None

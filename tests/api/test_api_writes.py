@@ -1,0 +1,209 @@
+"""What goes into the ledger: receipts, idempotency, request ids."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.api_server import Api, problem
+
+SEED = Path(__file__).parents[1] / "data" / "seed"
+
+
+def _verify(api: Api, text: str, folder: Path, name: str = "answer.json") -> tuple[int, str]:
+    path = folder / name
+    path.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "pfgov_ledger", str(path), "--key", str(api.directory / "anchor.txt")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def _seed_body() -> bytes:
+    text = (SEED / "register-member.sh").read_text()
+    return text[text.index("'{") + 1 : text.rindex("'")].encode()
+
+
+def test_the_specifications_registration_has_a_receipt_that_verifies(
+    api: Api, tmp_path: Path
+) -> None:
+    """The answer, saved as it came, is accepted by the verifier against the anchor alone."""
+    answer = api.post("/api/members/register", content=_seed_body())
+    assert answer.status_code == 201
+    assert answer.json()["result"] == {"member_id": "agent-planner-01", "incarnation": 1}
+    status, said = _verify(api, answer.text, tmp_path)
+    assert status == 0, said
+
+
+def test_the_specifications_packet_is_accepted_and_its_receipt_verifies(
+    api: Api, tmp_path: Path
+) -> None:
+    """With a proof the receipt verifies alone; without one the verifier says what is missing."""
+    raw = (SEED / "packet.json").read_bytes()
+    answer = api.post("/api/packets?receipt=proof", content=raw)
+    assert answer.status_code == 201, answer.text
+    assert _verify(api, answer.text, tmp_path)[0] == 0
+    plain = api.packet("another")
+    status, said = _verify(api, api.post("/api/packets/another/cancel").text, tmp_path)
+    assert "proof" not in plain["receipt"]
+    assert status == 4
+    assert "without a proof" in said
+
+
+def test_a_receipt_that_was_altered_is_not_accepted(api: Api, tmp_path: Path) -> None:
+    """Another member's receipt under this one's proof, or a changed entry, fails."""
+    one = api.post("/api/members/register?receipt=proof", {"id": "a", "type": "agent"}).json()
+    two = api.post("/api/members/register?receipt=proof", {"id": "b", "type": "agent"}).json()
+    one["receipt"]["entry"] = two["receipt"]["entry"]
+    import json
+
+    assert _verify(api, json.dumps(one), tmp_path)[0] == 1
+
+
+def test_a_recorded_refusal_has_a_receipt_too(api: Api, tmp_path: Path) -> None:
+    """What was denied and recorded is a problem with the receipt of the denial."""
+    api.member("m1")
+    api.packet("p1")
+    stale = {**api.claim("p1"), "epoch": 0}
+    answer = api.post("/api/packets/p1/complete", stale)
+    found = problem(answer, 409, "ownership.stale_epoch")
+    position = found["receipt"]["position"]
+    shown = api.get(f"/api/ledger/entries/{position}").json()
+    assert shown["shown"]["type"] == "write_refused"
+    assert shown["entry"] == found["receipt"]["entry"]
+
+
+def _writes(api: Api) -> list[tuple[str, str, Any, Any]]:
+    api.member("m1", handoff_mode="accept")
+    api.packet("p1", context_checkpoint={"step": "one"})
+    owner = api.claim("p1")
+    question = {"action": {"name": "own"}, "resource": {"type": "packet", "id": "p1"}}
+    return [
+        ("POST", "/api/members/register", {"id": "m2", "type": "agent"}, {"id": "m3", "type": "agent"}),
+        ("PATCH", "/api/members/m1", {"labels": {"a": "1"}}, {"labels": {"a": "2"}}),
+        ("POST", "/api/members/m1/trust", {"score": 0.5}, {"score": 0.6}),
+        ("POST", "/api/packets", {"workload_type": "x", "context_checkpoint": {"step": "s"}}, {"workload_type": "y"}),
+        ("POST", "/api/decisions", {"packet_id": "p1", "member_id": "m1"}, {"packet_id": "p1", "member_id": "m2"}),
+        ("POST", "/api/decisions/batch", {"decisions": [{"packet_id": "p1", "member_id": "m1"}] * 2},
+         {"decisions": [{"packet_id": "p1", "member_id": "m2"}]}),
+        ("POST", "/api/packets/p1/checkpoint", {**owner, "context_checkpoint": {"step": "two"}},
+         {**owner, "context_checkpoint": {"step": "three"}}),
+        ("PATCH", "/api/packets/p1", {"priority": 5}, {"priority": 6}),
+        ("POST", "/access/v1/evaluation",
+         {"subject": {"type": "member", "id": "m1"}, **question},
+         {"subject": {"type": "member", "id": "m2"}, **question}),
+        ("POST", "/api/packets/p1/complete", owner, {**owner, "epoch": 7}),
+    ]  # fmt: skip
+
+
+def test_the_same_key_gets_the_same_answer_and_nothing_is_done_twice(api: Api) -> None:
+    """On every kind of write: same key and body, same bytes back; other body, 422; the ledger grows once."""
+    for method, path, body, other in _writes(api):
+        key = {"Idempotency-Key": f"key-{path}"}
+        first = api(method, path, body, headers=key)
+        assert first.is_success, first.text
+        assert "idempotent-replayed" not in first.headers
+        size = api.engine.status().size
+        again = api(method, path, body, headers=key)
+        assert again.status_code == first.status_code
+        assert _comparable(again.json()) == _comparable(first.json()), path
+        if "evaluation" not in path and "batch" not in path:
+            assert again.headers["idempotent-replayed"] == "true"
+        problem(api(method, path, other, headers=key), 422, "idempotency.mismatch")
+        assert api.engine.status().size == size
+
+
+def _comparable(body: Any) -> Any:
+    """Leave out the size of the ledger, which is that of now."""
+    if isinstance(body, dict):
+        return {k: _comparable(v) for k, v in body.items() if k not in {"size", "proof"}}
+    return [_comparable(one) for one in body] if isinstance(body, list) else body
+
+
+def test_a_key_belongs_to_its_principal_and_its_route(api: Api) -> None:
+    """The same key of somebody else, or for something else, is another key."""
+    api.member("m1")
+    api.keys()
+    key = {"Idempotency-Key": "one"}
+    body = {"workload_type": "x"}
+    one = api.post("/api/packets", body, headers=key, scope="operator").json()
+    two = api.post("/api/packets", body, headers=key, scope="submitter").json()
+    assert one["result"]["packet_id"] != two["result"]["packet_id"]
+    for packet in (one, two):
+        path = f"/api/packets/{packet['result']['packet_id']}/cancel"
+        assert api.post(path, {}, headers=key, scope="operator").status_code == 200
+
+
+def test_a_recorded_refusal_is_repeated_and_one_that_was_not_is_tried_again(api: Api) -> None:
+    """Only what was committed is kept under a key."""
+    api.member("m1")
+    key = {"Idempotency-Key": "k"}
+    problem(api.post("/api/packets/p1/cancel", {}, headers=key), 404)
+    api.packet("p1")
+    assert api.post("/api/packets/p1/cancel", {}, headers=key).status_code == 200
+    api.packet("p2")
+    stale = {**api.claim("p2"), "epoch": 0}
+    first = problem(api.post("/api/packets/p2/complete", stale, headers=key), 409)
+    answer = api.post("/api/packets/p2/complete", stale, headers=key)
+    again = problem(answer, 409, first["code"])
+    assert answer.headers["idempotent-replayed"] == "true"
+    assert again["receipt"]["position"] == first["receipt"]["position"]
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é"])
+def test_a_malformed_idempotency_key_is_refused(shared: Api, key: str) -> None:
+    """A key that a proxy might change is not taken."""
+    headers = {"Idempotency-Key": key.encode("latin-1")}
+    answer = shared.post("/api/packets", {"workload_type": "x"}, headers=headers, scope="operator")
+    problem(answer, 400, "idempotency.key")
+
+
+def test_request_ids_go_into_the_entry(api: Api) -> None:
+    """The caller's id, its trace id, or a drawn one is in the answer, in the problem, and in the ledger."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    for number, (headers, wanted) in enumerate(
+        [
+            ({"X-Request-Id": "call-7"}, "call-7"),
+            ({"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}, trace),
+            ({"X-Request-Id": "a b\tc"}, None),
+            ({"traceparent": "00-xyz"}, None),
+            ({}, None),
+        ]
+    ):
+        answer = api.post(
+            "/api/members/register", {"id": f"r{number}", "type": "agent"}, headers=headers
+        )
+        used = answer.headers["x-request-id"]
+        assert wanted in (None, used)
+        assert used not in {"a b\tc", "00-xyz"}
+        position = answer.json()["receipt"]["position"]
+        shown = api.get(f"/api/ledger/entries/{position}").json()["shown"]
+        assert shown["request_id"] == used
+        assert problem(api.get("/api/packets/none", headers=headers), 404)["instance"].startswith(
+            "urn:request:"
+        )
+
+
+def test_too_many_requests_at_once_are_told_to_come_back(tmp_path: Path) -> None:
+    """Above the bound every answer is 503 with Retry-After, health still answers, and afterwards all is well."""
+    with Api(tmp_path, in_flight_max=1) as api:
+        api.service.in_flight = 1
+        answer = api.post("/api/packets", {"workload_type": "x"})
+        problem(answer, 503, "engine.busy")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert api.get("/api/health/ready").status_code == 200
+        api.service.in_flight = 0
+        assert api.post("/api/packets", {"workload_type": "x"}).status_code == 201
+        assert api.service.in_flight == 0
+
+
+def test_a_full_queue_is_told_to_come_back(tmp_path: Path) -> None:
+    """When the engine's queue is full, writes are 503 with Retry-After; nothing of them is recorded."""
+    with Api(tmp_path, queue_max=0) as api:
+        size = api.engine.reader.head().size
+        answer = api.post("/api/packets", {"workload_type": "x"})
+        problem(answer, 503, "engine.busy")
+        assert answer.headers["retry-after"] == "1"
+        assert api.engine.reader.head().size == size
