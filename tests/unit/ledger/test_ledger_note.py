@@ -197,6 +197,17 @@ def test_a_tampered_cosignature_rejects_the_checkpoint() -> None:
             checkpoint.open_checkpoint(raw, [LOG_VKEY], [WITNESS_VKEY])
 
 
+def test_a_cosignature_beyond_the_last_second_is_refused() -> None:
+    """A properly signed time of 2^63 seconds or more is no time."""
+    checkpoint.open_checkpoint(
+        checkpoint.cosign(SIGNED, WITNESS, time=2**63 - 1), [LOG_VKEY], [WITNESS_VKEY]
+    )
+    with pytest.raises(errors.CheckpointSignatureError):
+        checkpoint.open_checkpoint(
+            checkpoint.cosign(SIGNED, WITNESS, time=2**63), [LOG_VKEY], [WITNESS_VKEY]
+        )
+
+
 def test_during_a_rotation_both_keys_sign() -> None:
     """A checkpoint under the old and the new log key opens with either, and with both names both."""
     new = keys.SeedSigner(role="log", name=ORIGIN, seed=bytes([8]) * 32)

@@ -103,6 +103,8 @@ def test_rollback_fork_and_growth_are_told_apart() -> None:
     assert attempt(20, 33, other) == "ledger.fork"
     with pytest.raises(errors.UsageError):
         merkle.consistency_proof(tree, 5, 4)
+    with pytest.raises(errors.ConsistencyError):
+        merkle.check_consistency(0, 5, bytes(32), merkle.root(tree, 5), [])
 
 
 def test_proofs_hold_only_hashes() -> None:
