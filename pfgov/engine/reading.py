@@ -63,17 +63,26 @@ class LedgerReader:
         self.layout = Layout(directory)
         self.layout.require()
         self._store = ReadStore(self.layout.database, self.layout.head if heed_head_lock else None)
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
+        self._held: Queries | None = None
 
     @contextmanager
     def snapshot(self) -> Generator[Queries]:
-        """Give a consistent view for as long as the block runs; others wait.
+        """Give a consistent view for as long as the block runs; other threads wait, questions inside it see it too.
 
         Raises:
             StoreUnavailableError: ``store.unpublished``, a dead writer left commits that nobody has published.
         """
-        with self._turn, self._store.snapshot() as queries:
-            yield queries
+        with self._turn:
+            if self._held is not None:
+                yield self._held
+                return
+            with self._store.snapshot() as queries:
+                self._held = queries
+                try:
+                    yield queries
+                finally:
+                    self._held = None
 
     # --- ledger --------------------------------------------------------------------------
 

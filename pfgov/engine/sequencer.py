@@ -290,8 +290,7 @@ class Sequencer:
         entries = committer.finish().entries if draft.batch.bodies else []
         self._under_way.popleft()
         decider.settle(draft)
-        self.erasure_pending |= bool(draft.erased)
-        self.leases.follow(decider.state, draft.members, draft.now)
+        self._note(draft)
         start = draft.batch.start
         size = start + len(entries)
         for request in draft.requests:
@@ -305,6 +304,12 @@ class Sequencer:
                 first = request.first - start
                 rows = tuple(entries[first : first + len(request.events)])
                 request.answer(Receipt(request.first, rows, request.events, size))
+
+    def _note(self, draft: Draft) -> None:
+        """Do outside the state what follows from *draft*, now that it is durable."""
+        self.erasure_pending |= bool(draft.erased)
+        self.leases.follow(self.state, draft.members, draft.now)
+        for request in draft.requests:
             if isinstance(request.action, c.HaltExpiry) and request.events:
                 self.halted = request.action.cause
 
@@ -320,7 +325,8 @@ class Sequencer:
 
     def _recover(self, error: Exception) -> None:
         """Load the state again and answer everything under way from what is found in the store."""
-        requests = [request for draft in self._under_way for request in draft.requests]
+        drafts = list(self._under_way)
+        requests = [request for draft in drafts for request in draft.requests]
         self._lose()
         try:
             queries = self.queries
@@ -332,6 +338,10 @@ class Sequencer:
             )
             _fail_all(requests, unknown)
             return
+        size = self.state.size
+        for draft in drafts:
+            if draft.batch.bodies and draft.batch.start < size:
+                self._note(draft)
         for request, receipt in zip(requests, found, strict=True):
             if receipt is not None:
                 request.answer(receipt)
