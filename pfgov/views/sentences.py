@@ -329,6 +329,8 @@ def _packet_cancelled(event: e.PacketCancelled) -> str:
 
 
 def _write_refused(event: e.WriteRefused) -> str:
+    if event.claimed_epoch == event.epoch:
+        return f"a write of {event.member_id} to {event.packet_id} was refused: it does not own it"
     return (
         f"a late write of {event.member_id} to {event.packet_id} was refused:"
         f" it named epoch {event.claimed_epoch}, and the epoch is {event.epoch}"

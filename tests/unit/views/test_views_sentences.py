@@ -181,6 +181,10 @@ SAID: list[tuple[e.Event, str]] = [
         "a late write of a to p was refused: it named epoch 1, and the epoch is 3",
     ),
     (
+        packet(e.WriteRefused, member_id="a", incarnation=1, claimed_epoch=3, epoch=3, action="x", code="y"),
+        "a write of a to p was refused: it does not own it",
+    ),
+    (
         packet(e.DecisionEvaluated, member_id="a", outcome="denied", reasons=("k/r",), decision=DECISION),
         "asked whether a may own p: denied because of k/r",
     ),
