@@ -22,7 +22,6 @@ from pfgov.errors import (
     BusyError,
     ForbiddenError,
     InvalidError,
-    NotFoundError,
     PfgovError,
     TooLargeError,
 )

@@ -1,0 +1,234 @@
+"""What can be read: conditional requests, pages, proofs, exports, and the pages of the API itself."""
+
+import base64
+import json
+from pathlib import Path
+
+from support.api_server import Api, problem
+
+from pfgov_api.operations import Operation
+from pfgov_api.routes import OPERATIONS
+from pfgov_ledger import checkpoint, entry, keys, merkle, proof
+from pfgov_ledger.verify import verify
+
+
+def _readable(api: Api) -> list[tuple[Operation, str]]:
+    found: list[tuple[Operation, str]] = []
+    for operation in OPERATIONS:
+        if operation.method != "GET" or operation.answer == "Stream":
+            continue
+        seq = api.engine.status().size - 1
+        path = operation.path.format(member_id="m1", packet_id="p1", seq=seq, code="http.not_found")
+        found.append(
+            (operation, path + ("?from=1" if operation.name == "consistency_proof" else ""))
+        )
+    return found
+
+
+def test_unchanged_answers_are_not_sent_again(api: Api) -> None:
+    """Every read but the counters has an ETag; with If-None-Match the same is 304 without a body, the new is 200."""
+    api.member()
+    api.packet(context_checkpoint={"step": "one"})
+    for operation, path in _readable(api):
+        answer = api.get(path)
+        assert answer.status_code == 200, answer.text
+        if operation.name == "metrics":
+            continue
+        tag = answer.headers["etag"]
+        for wanted in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+            same = api.get(path, headers={"If-None-Match": wanted})
+            assert (same.status_code, same.content) == (304, b""), path
+            assert same.headers["etag"] == tag
+        assert api.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+    tag = api.get("/api/packets/p1").headers["etag"]
+    api("PATCH", "/api/packets/p1", {"priority": 9})
+    assert api.get("/api/packets/p1", headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_head_is_get_without_the_body(api: Api) -> None:
+    """HEAD has the status and the headers of GET, and no body."""
+    api.member()
+    api.packet(context_checkpoint={"step": "one"})
+    for operation, path in _readable(api):
+        if operation.name == "metrics":
+            continue
+        full, head = api.get(path), api("HEAD", path)
+        assert (head.status_code, head.content) == (200, b""), path
+        for name in ("etag", "content-type", "content-length"):
+            assert head.headers[name] == full.headers[name], (path, name)
+    assert api("HEAD", "/api/packets/none").status_code == 404
+
+
+def test_pages_hold_everything_once(api: Api) -> None:
+    """Following Link, or ``next``, lists each thing once, in order, whatever the page size."""
+    for number in range(7):
+        api.member(f"m{number}", labels={"a.b": "c&d"})
+        api.packet(f"p{number}")
+    for path in (
+        "/api/members", "/api/packets", "/api/ledger/entries", "/api/packets/p3/lineage", "/api/decisions",
+        "/api/members?label=a.b%3Dc%26d", "/api/packets?status=ASSIGNED",
+    ):  # fmt: skip
+        whole = api.get(path).json()["items"]
+        assert whole
+        joint = "&" if "?" in path else "?"
+        seen, at, pages = [], f"{path}{joint}limit=2", 0
+        while at:
+            answer = api.get(at)
+            assert answer.status_code == 200, answer.text
+            seen += answer.json()["items"]
+            assert len(answer.json()["items"]) <= 2
+            link = answer.headers.get("link")
+            assert (link is None) == ("next" not in answer.json())
+            at = link[1 : link.index(">")] if link else ""
+            pages += 1
+        assert seen == whole
+        assert pages == -(-len(whole) // 2)
+
+
+def test_filters_filter(api: Api) -> None:
+    """Each filter of each list leaves what fits and nothing else."""
+    api.member("m1", region="us-east/1a", labels={"team": "red"})
+    api.member("m2", region="us-east-2", capabilities=["other"])
+    api.packet("p1", required_capabilities=["ocr"])
+    api.packet("p2", required_capabilities=["nobody-has-it"])
+    owned = api.claim("p1")["member_id"]
+    for path, ids in (
+        ("/api/members?region=us-east", ["m1"]),
+        ("/api/members?capability=other", ["m2"]),
+        ("/api/members?label=team=red", ["m1"]),
+        ("/api/members?status=FAILED", []),
+        (f"/api/packets?owner={owned}", ["p1"]),
+        ("/api/packets?status=PENDING", ["p2"]),
+    ):
+        items = api.get(path).json()["items"]
+        assert [one.get("packet_id", one.get("id")) for one in items] == ids, path
+    api.post("/api/packets/p2/cancel")
+    assert len(api.get("/api/packets").json()["items"]) == 1
+    assert len(api.get("/api/packets?all=true").json()["items"]) == 2
+    entries = api.get("/api/ledger/entries?type=packet_cancelled").json()["items"]
+    assert [one["subject"] for one in entries] == ["packet/p2"]
+    assert api.get("/api/ledger/entries?until=2020-01-01T00:00:00Z").json()["items"] == []
+    denied = api.get("/api/decisions?outcome=denied").json()["items"]
+    assert {one["subject"] for one in denied} == {"packet/p2"}
+    assert api.get("/api/capabilities?q=OCR").json()["items"][0]["members"] == ["m1"]
+
+
+def test_proofs_prove(api: Api) -> None:
+    """An entry, its proof, the checkpoint and the consistency with an older one all agree under the anchor."""
+    api.member()
+    old = api.get("/api/ledger/checkpoint").content
+    size = api.engine.status().size
+    api.packet()
+    anchor = keys.parse_anchor(api.get("/api/ledger/key").text)
+    now = checkpoint.open_checkpoint(
+        api.get("/api/ledger/checkpoint").content, [anchor.log_vkey], []
+    )
+    then = checkpoint.open_checkpoint(old, [anchor.log_vkey], [])
+    told = api.get(f"/api/ledger/consistency?from={size}").json()
+    hashes = [base64.b64decode(one) for one in told["hashes"]]
+    merkle.check_consistency(size, told["to"], then.checkpoint.root, now.checkpoint.root, hashes)
+    shown = api.get(f"/api/ledger/entries/{size}").json()
+    parsed = entry.parse(base64.b64decode(shown["entry"]))
+    made = proof.parse(api.get(f"/api/ledger/proof/{size}").content)
+    merkle.check_inclusion(parsed.leaf, size, told["to"], made.hashes, now.checkpoint.root)
+    problem(api.get("/api/ledger/proof/99999"), 404, "entry.not_found")
+    problem(api.get("/api/ledger/consistency?from=99999"), 400)
+    problem(api.get("/api/ledger/consistency"), 400)
+
+
+def test_exports_verify(api: Api, tmp_path: Path) -> None:
+    """The whole ledger, a packet, and a range verify as they were sent."""
+    api.member()
+    api.packet(context_checkpoint={"step": "one"})
+    anchor = keys.parse_anchor(api.get("/api/ledger/key").text)
+    size = api.engine.status().size
+    problem(api.get("/api/packets/p1/export"), 409, "ledger.index_needed")
+    for name, path in (
+        ("full", "/api/ledger/export?fresh=true"),
+        ("packet", "/api/packets/p1/export"),
+        ("subject", "/api/ledger/export?subject=member/m1"),
+        ("range", f"/api/ledger/export?start=1&stop={size}"),
+    ):
+        answer = api.get(path)
+        assert answer.status_code == 200, answer.text
+        assert "attachment" in answer.headers["content-disposition"]
+        target = tmp_path / f"{name}.jsonl"
+        target.write_bytes(answer.content)
+        report = verify(target, anchor=anchor)
+        assert report.exit_status == 0, name
+    before = api.engine.status().size
+    assert api.get("/api/ledger/export?fresh=true").status_code == 200
+    assert api.engine.status().size == before, "nothing was appended, so no new index"
+    problem(api.get("/api/packets/none/export"), 404, "packet.not_found")
+    problem(api.get("/api/ledger/export?start=5&stop=2"), 400)
+
+
+def test_indexes_come_by_themselves(api: Api) -> None:
+    """A tick with an index makes exports complete, and does nothing when nothing was appended."""
+    api.member()
+    api.run(api.service.tick(index=True))
+    size = api.engine.status().size
+    assert api.get(f"/api/ledger/entries/{size - 1}").json()["shown"]["type"] == "index_committed"
+    api.run(api.service.tick(index=True))
+    assert api.engine.status().size == size
+
+
+def test_why_not_ready_is_told(api: Api) -> None:
+    """A tick that fails makes the server unready, with the reason; the next that succeeds makes it ready again."""
+    from pfgov.errors import StoreUnavailableError
+
+    real = api.engine.tick
+
+    def failing(*, lag: int = 0) -> None:
+        raise StoreUnavailableError("the disk is full", hint="make room")
+
+    api.engine.tick = failing  # type: ignore[method-assign,assignment]
+    api.run(api.service.tick())
+    found = problem(api.get("/api/health/ready"), 503, "store.unavailable")
+    assert "the disk is full" in found["detail"]
+    assert api.get("/api/health/live").status_code == 200
+    assert "pfgov_ready 0" in api.get("/metrics").text
+    api.engine.tick = real  # type: ignore[method-assign]
+    api.run(api.service.tick())
+    assert api.get("/api/health/ready").status_code == 200
+
+
+def test_metrics_are_in_prometheus_text(api: Api) -> None:
+    """Each request is counted by operation and status; nobody's id is a label."""
+    api.member("secret-name")
+    api.get("/api/members/secret-name")
+    answer = api.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'pfgov_requests_total{operation="show_member",status="200"} 1' in answer.text
+    assert "secret-name" not in answer.text
+    for line in answer.text.splitlines():
+        if not line.startswith("#"):
+            float(line.rpartition(" ")[2])
+
+
+def test_a_past_decision_is_explained(api: Api) -> None:
+    """What was decided is told again from its position: each member, each rule, and the nearest miss."""
+    api.member("m1")
+    api.packet("p1", required_capabilities=["flying"])
+    found = api.get("/api/decisions?packet=p1").json()["items"][-1]
+    told = api.get(f"/api/decisions/{found['seq']}").json()
+    assert told["outcome"] == "denied"
+    assert told["members"][0]["member_id"] == "m1"
+    problem(api.get("/api/decisions/0"), 404, "decision.not_found")
+
+
+def test_a_dry_run_writes_nothing(api: Api) -> None:
+    """``dry_run``, discovery, the playground and searches answer and leave no trace."""
+    api.member("m1")
+    api.packet("p1", hold=True)
+    size = api.engine.status().size
+    asked = {"packet_id": "p1", "member_id": "m1"}
+    assert api.post("/api/decisions?dry_run=true", asked).json()["allowed"] is True
+    many = api.post("/api/decisions/batch?dry_run=true", {"decisions": [asked, asked]}).json()
+    assert [one["allowed"] for one in many["decisions"]] == [True, True]
+    assert api.post("/api/discover", {"packet_id": "p1"}).json()["members"]
+    assert api.post("/api/discover", {"packet": {"workload_type": "x"}}).json()["members"]
+    play = {"packet": {"workload_type": "x"}, "members": [{"id": "a", "type": "agent"}]}
+    assert api.post("/api/policies/evaluate", play).json()["members"]
+    assert api.engine.status().size == size
+    assert json.loads(api.get("/api/status").text)["packets"] == {"PENDING": 1}
