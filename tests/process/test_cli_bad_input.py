@@ -253,22 +253,39 @@ def test_no_ledger(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")
+"""For root: file permissions hold, as they do for everybody else."""
+
+
+@pytest.mark.skipif(
+    os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may write everywhere"
+)
 def test_a_read_only_folder(ledger: Path) -> None:
-    """A folder that cannot be written refuses writers in a sentence; readers still read."""
+    """A folder that cannot be written refuses writers in a sentence; readers still read, and nothing changes."""
+    before = UNPRIVILEGED if os.geteuid() == 0 else ()
+    entries, files = size(ledger), sorted(path.name for path in ledger.rglob("*"))
     _read_only(ledger)
     try:
-        refused(spawn("--dir", ledger, "packet", "cancel", "fp-001"), "store.read_only")
-        assert spawn("--dir", ledger, "packet", "list").status == 0
+        said = spawn("--dir", ledger, "packet", "cancel", "fp-001", before=before)
+        refused(said, "store.unavailable")
+        assert "Permission denied" in said.err
+        refused(spawn("--dir", ledger / "new", "init", before=before), "store.unavailable")
+        assert spawn("--dir", ledger, "packet", "list", before=before).status == 0
+        assert spawn("--dir", ledger, "ledger", "verify", before=before).status == 0
+        assert sorted(path.name for path in ledger.rglob("*")) == files
     finally:
         _read_only(ledger, writable=True)
+    assert size(ledger) == entries
+    assert spawn("--dir", ledger, "packet", "cancel", "fp-001").status == 0
 
 
 def _read_only(folder: Path, *, writable: bool = False) -> None:
     for path in (folder, *folder.rglob("*")):
-        path.chmod(
-            (0o700 if path.is_dir() else 0o600) if writable else (0o500 if path.is_dir() else 0o400)
-        )
+        if writable:
+            path.chmod(0o700 if path.is_dir() else 0o600)
+    for path in (folder, *folder.rglob("*")):
+        if not writable:
+            path.chmod(0o500 if path.is_dir() else 0o400)
 
 
 def test_a_place_where_no_folder_can_be(tmp_path: Path) -> None:

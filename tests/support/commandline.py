@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,10 +93,16 @@ def environment(**more: str) -> dict[str, str]:
     return {**env, "PYTHONPATH": paths, "NO_COLOR": "1", "COLUMNS": "80", **more}
 
 
-def spawn(*arguments: object, stdin: bytes = b"", cwd: Path | None = None, **more: str) -> Said:
-    """Run ``pfgov`` in a process of its own."""
+def spawn(
+    *arguments: object,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    before: Sequence[str] = (),
+    **more: str,
+) -> Said:
+    """Run ``pfgov`` in a process of its own; *before* is a command that runs it, such as ``nice``."""
     done = subprocess.run(
-        [sys.executable, "-m", "pfgov.cli", *map(str, arguments)],
+        [*before, sys.executable, "-m", "pfgov.cli", *map(str, arguments)],
         input=stdin,
         capture_output=True,
         cwd=cwd,
