@@ -202,10 +202,9 @@ def parse_line(text: bytes) -> Line:
         LineError: The line is none of the kinds.
         MalformedError: It is not canonical, or a value in it is not; the subclass says how.
     """
-    if text.startswith(_ENTRY_START) and text.endswith(_ENTRY_END):
-        raw, mark, signature = text[len(_ENTRY_START) : -len(_ENTRY_END)].partition(_ENTRY_MIDDLE)
-        if mark and b'"' not in signature and b'"' not in raw:
-            return EntryLine(_bytes64(raw), _bytes64(signature), None)
+    quick = _entry_at_once(text)
+    if quick is not None:
+        return quick
     members = canonical.decode(text)
     if not isinstance(members, dict):
         raise LineError("a line is an object")
@@ -217,15 +216,25 @@ def parse_line(text: bytes) -> Line:
     return reader(members)
 
 
-def _bytes64(text: bytes) -> bytes:
-    """The bytes of canonical base64: decoded and, because spellings vary, encoded again."""
+def _entry_at_once(text: bytes) -> EntryLine | None:
+    """The entry line of a full export, if it is one beyond doubt; else the slow way says what is wrong."""
+    if not (text.startswith(_ENTRY_START) and text.endswith(_ENTRY_END)):
+        return None
+    raw, mark, signature = text[len(_ENTRY_START) : -len(_ENTRY_END)].partition(_ENTRY_MIDDLE)
     try:
-        raw = binascii.a2b_base64(text, strict_mode=True)
+        line = EntryLine(
+            binascii.a2b_base64(raw, strict_mode=True),
+            binascii.a2b_base64(signature, strict_mode=True),
+            None,
+        )
     except binascii.Error:
-        raise errors.Base64Error from None
-    if binascii.b2a_base64(raw, newline=False) != text:
-        raise errors.Base64Error
-    return raw
+        return None
+    spelling = (
+        binascii.b2a_base64(line.raw, newline=False),
+        mark,
+        binascii.b2a_base64(line.signature, newline=False),
+    )
+    return line if spelling == (raw, _ENTRY_MIDDLE, signature) else None
 
 
 def _header(members: dict[str, Json]) -> Header:

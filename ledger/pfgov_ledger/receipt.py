@@ -9,7 +9,7 @@ with one, the log's key vouches for the entry and thereby for the issuer that it
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 from pfgov_ledger import (
     checkpoint,
@@ -112,9 +112,13 @@ def parse(raw: bytes) -> Receipt:
     return _receipt(members, proof.parse(text.encode()) if isinstance(text, str) else None)
 
 
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
 def _object(raw: bytes) -> dict[str, object]:
     try:
-        value: Any = json.loads(raw)
+        value: Any = json.loads(raw.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise NotAnExportError("not a receipt") from None
     if not isinstance(value, dict):

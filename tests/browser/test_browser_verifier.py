@@ -4,6 +4,7 @@ Needs Playwright (PyPI) and a Chromium on the machine; skipped with the reason w
 """
 
 import base64
+import io
 import json
 import os
 import re
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser.mutations import mutated
 from browser.page_tables import PAGE, refreshed
 from conformance.ledger_verify.corpus.build import ROOT, VECTORS
 from conformance.ledger_verify.corpus.run import run
 
-from pfgov_ledger import ed25519
+from pfgov_ledger import ed25519, keys
 from pfgov_ledger.report import dumps
+from pfgov_ledger.verify import verify
 
 CASES = sorted(VECTORS.glob("*/*/*.case.json"))
 
@@ -208,3 +211,21 @@ def test_all_verifiers_agree_on_edge_cases_of_ed25519(page: Any, way: str) -> No
     found = page.evaluate(script, [vectors, way])
     expected = [ed25519.verify(*(bytes.fromhex(item) for item in vector)) for vector in vectors]
     assert found == expected
+
+
+@pytest.mark.browser
+def test_damaged_files_give_the_same_report(page: Any) -> None:
+    """The page and the package disagree about a file with random damage."""
+    anchor = (VECTORS / "anchor.txt").read_text()
+    case = {"question": {"kind": "file", "subject": None}, "quick": False, "witnesses": []} | {
+        "quorum": 0,
+        "max_age": None,
+        "now": 0,
+    }
+    codes: set[str | None] = set()
+    for data in mutated(seed=20_260_613, count=400):
+        report = verify(io.BytesIO(data), anchor=keys.parse_anchor(anchor))
+        codes |= {verdict.code for verdict in report.verdicts.values()}
+        found = page.evaluate(RUN, [base64.b64encode(data).decode(), case, anchor, None])
+        assert found == dumps(report), data
+    assert len(codes) > 25
