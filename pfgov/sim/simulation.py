@@ -150,6 +150,11 @@ class Simulation:
 
     # --- running ---------------------------------------------------------------------------
 
+    @property
+    def entries(self) -> int:
+        """How many entries were committed and checked."""
+        return self._seen
+
     def run(self) -> None:
         """Run every step, then let the dust settle and check the whole.
 
@@ -169,6 +174,12 @@ class Simulation:
             self._reopen()
         except PfgovError as error:
             self.log[-1] += f" refused {error.code}"
+        except ViolationError:
+            raise
+        except Exception as error:
+            raise ViolationError(
+                4, f"{type(error).__name__} came out of the engine: {error}"
+            ) from error
         self._after()
 
     def _after(self, *, whole: bool = False) -> None:
@@ -551,6 +562,7 @@ def run_plan(
     Raises:
         ViolationError: a promise was broken; its ``simulation`` note carries the log.
     """
+    workspace.mkdir(parents=True, exist_ok=True)
     directory = workspace / f"seed-{plan.seed}"
     shutil.rmtree(directory, ignore_errors=True)
     shutil.copytree(template, directory)

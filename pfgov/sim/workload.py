@@ -8,8 +8,8 @@ equal ledgers.
 import heapq
 import random
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -36,7 +36,7 @@ Progress = Callable[[int, int], None]
 
 
 @contextmanager
-def workspace() -> Iterator[Path]:
+def workspace() -> Generator[Path]:
     """Give a temporary folder, in memory where this machine has such a place."""
     memory = Path("/dev/shm")  # noqa: S108 - only a faster temporary folder; a private one is made in it
     with tempfile.TemporaryDirectory(
@@ -159,10 +159,10 @@ class Workload:
             )
 
     def _submit(self, action: c.Action, principal: c.Principal = c.LOCAL_OPERATOR) -> None:
-        try:
+        with suppress(
+            PfgovError
+        ):  # refused, and where it matters recorded: the meter reads the ledger
             self.engine.submit(action, principal=principal)
-        except PfgovError:
-            pass  # refused, and where it matters recorded: the meter reads the ledger
         self._look()
 
     def _activate(self, chosen: object) -> None:
@@ -191,12 +191,9 @@ class Workload:
             self._react(recorded.event)
 
     def _react(self, event: e.Event) -> None:
-        if (
-            isinstance(event, e.AssignmentDecision)
-            and event.outcome == "allowed"
-            and event.owner is not None
-        ) or isinstance(event, e.HandoffCompleted):
-            self._begin(event.packet_id, event.owner, event.epoch)
+        if isinstance(event, e.AssignmentDecision | e.HandoffCompleted):
+            if event.owner is not None:
+                self._begin(event.packet_id, event.owner, event.epoch)
         elif isinstance(event, e.MemberRetired):
             self.processes.pop(event.member_id, None)
 

@@ -1,0 +1,289 @@
+"""``pfgov sim``: seeded histories that must keep every promise, and whole fleets in virtual time with
+numbers to compare.
+"""
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pfgov.cli.frame import Nouns, Screen, verb
+from pfgov.cli.screen import table as grid
+
+if TYPE_CHECKING:
+    from pfgov.sim.workload import Outcome
+
+SHOWN = (
+    "success_rate",
+    "stability",
+    "remap_mean",
+    "balance",
+    "gap_p99",
+    "reown_p99",
+    "denial_rate",
+    "overhead",
+)
+
+sim = Nouns(
+    "sim",
+    help="Try fleets and faults in virtual time: the same engine, a clock turned by hand.",
+    examples=(
+        "pfgov sim list",
+        "pfgov sim run --scenario high-churn --seed 1",
+        "pfgov sim check --seeds 1000",
+    ),
+    then="what the numbers mean: pfgov sim metrics",
+)
+"""``pfgov sim``."""
+
+
+@verb(sim, "list", examples=("pfgov sim list",), then="run one: pfgov sim run --scenario showcase")
+def list_scenarios(screen: Screen) -> int:
+    """List the scenarios and the question that each one asks."""
+    from pfgov.sim.scenarios import SCENARIOS
+
+    rows = [(one.name, one.scheduler, f"{one.minutes} min", one.asks) for one in SCENARIOS.values()]
+    rows.append(
+        ("taura-2003", "ring", "-", "Divide and conquer over 169 processors that join and leave.")
+    )
+    shown = [dict(zip(("name", "scheduler", "time", "asks"), row, strict=True)) for row in rows]
+    screen.show({"scenarios": shown}, grid(("SCENARIO", "SCHEDULER", "TIME", "ASKS"), rows))
+    return 0
+
+
+@verb(
+    sim,
+    "metrics",
+    examples=("pfgov sim metrics",),
+    then="see them: pfgov sim run --scenario default",
+)
+def metrics(screen: Screen) -> int:
+    """Say how each metric is computed, and its unit."""
+    from pfgov.sim.metrics import DEFINITIONS
+
+    rows = [(name, unit, formula) for name, (formula, unit) in DEFINITIONS.items()]
+    shown = [dict(zip(("name", "unit", "formula"), row, strict=True)) for row in rows]
+    screen.show({"metrics": shown}, grid(("METRIC", "UNIT", "FORMULA"), rows))
+    return 0
+
+
+def _scenario(name: str) -> Any:
+    import difflib
+
+    from pfgov.errors import NotFoundError
+    from pfgov.sim.scenarios import SCENARIOS
+
+    if name not in SCENARIOS:
+        near = difflib.get_close_matches(name, SCENARIOS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "see them: pfgov sim list"
+        raise NotFoundError(f"there is no scenario {name}", code="sim.unknown_scenario", hint=hint)
+    return SCENARIOS[name]
+
+
+@verb(
+    sim,
+    "run",
+    examples=(
+        "pfgov sim run --scenario high-churn --seed 7",
+        "pfgov sim run --scenario taura-2003",
+    ),
+    then="compare schedulers on it: pfgov sim compare --scenario high-churn",
+)
+@click.option(
+    "--scenario",
+    "name",
+    default="default",
+    show_default=True,
+    help="Which one; see: pfgov sim list.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Equal seeds give equal runs.",
+)
+@click.option("--scheduler", help="Another scheduler than the scenario's own.")
+def run(screen: Screen, name: str, seed: int, scheduler: str | None) -> int:
+    """Run one scenario under one seed and print its metrics, computed from the ledger."""
+    if name == "taura-2003":
+        return _taura(screen, seed)
+    from pfgov.sim.metrics import DEFINITIONS
+    from pfgov.sim.workload import run_scenario
+
+    scenario = _scenario(name)
+    with screen.progress(f"{name}, seed {seed}") as progress:
+        outcome = run_scenario(scenario, seed, scheduler=scheduler, progress=progress)
+    rows = [
+        (metric, _number(value, DEFINITIONS[metric][1]), DEFINITIONS[metric][1])
+        for metric, value in outcome.metrics.items()
+    ]
+    result = {
+        "scenario": name,
+        "seed": seed,
+        "scheduler": outcome.scheduler,
+        "entries": outcome.entries,
+    }
+    screen.show(
+        {**result, "metrics": outcome.metrics},
+        f"{scenario.asks}",
+        f"{scenario.minutes} virtual minutes, scheduler {outcome.scheduler}, seed {seed}, {outcome.entries} entries",
+        grid(("METRIC", "#VALUE", "UNIT"), rows),
+    )
+    return 0
+
+
+def _taura(screen: Screen, seed: int) -> int:
+    from dataclasses import asdict
+
+    from pfgov.sim.taura import run_taura
+
+    result = run_taura(seed)
+    rows = [
+        (name, _number(value) if isinstance(value, float) else str(value))
+        for name, value in asdict(result).items()
+    ]
+    screen.show(
+        asdict(result),
+        "divide and conquer over virtual nodes (Taura et al., PPoPP 2003)",
+        grid(("", "#VALUE"), rows),
+    )
+    return 0
+
+
+def _number(value: float, unit: str = "") -> str:
+    return f"{value:,.0f}" if unit in {"count", "1 or 0"} else f"{value:,.3f}"
+
+
+@verb(
+    sim,
+    "check",
+    examples=("pfgov sim check --seeds 1000", "pfgov sim check --from 4711 --seeds 1"),
+    then="a seed that fails is shrunk and told, with the command that runs it again",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="How many histories.",
+)
+@click.option("--from", "start", type=click.IntRange(min=0), default=0, help="The first seed.")
+@click.option(
+    "--processes", type=click.IntRange(min=1), help="How many at a time; the processors by default."
+)
+def check(screen: Screen, seeds: int, start: int, processes: int | None) -> int:
+    """Run seeded histories with faults and check every promise after every step; exit 1 at the first that breaks."""
+    from pfgov.sim.check import check as run_check
+    from pfgov.sim.check import shortest
+
+    with screen.progress("histories") as progress:
+        report = run_check(start, seeds, processes=processes, progress=progress)
+    result: dict[str, Any] = {
+        "seeds": report.seeds,
+        "entries": report.entries,
+        "violations": len(report.broken),
+    }
+    if not report.broken:
+        screen.show(
+            result, f"{report.seeds} histories, {report.entries} entries, every promise kept"
+        )
+        return 0
+    broken = report.broken[0]
+    plan, message = shortest(broken.seed)
+    steps = [str(step) for step in plan.steps]
+    again = f"pfgov sim check --from {broken.seed} --seeds 1"
+    screen.show(
+        {**result, "seed": broken.seed, "broke": message, "steps": steps, "again": again},
+        f"seed {broken.seed} breaks {message}",
+        f"shortest history, {len(steps)} steps over {plan.members} members and {plan.packets} packets:",
+        *(f"  {step}" for step in steps),
+        f"again: {again}",
+    )
+    return 1
+
+
+@verb(
+    sim,
+    "compare",
+    examples=(
+        "pfgov sim compare --scenario high-churn --seeds 5",
+        "pfgov sim compare --scenario k8s-scheduling --scheduler binpack --scheduler agent --plot chart",
+    ),
+    then="what the numbers mean: pfgov sim metrics",
+)
+@click.option(
+    "--scenario",
+    "name",
+    default="default",
+    show_default=True,
+    help="Which one; see: pfgov sim list.",
+)
+@click.option(
+    "--scheduler", "schedulers", multiple=True, help="Repeatable; several usual ones by default."
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=2, max=1_000),
+    default=5,
+    show_default=True,
+    help="How many each.",
+)
+@click.option(
+    "--csv",
+    "csv_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write every run, a row each.",
+)
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw FILE.png and FILE.svg."
+)
+def compare(
+    screen: Screen,
+    name: str,
+    schedulers: tuple[str, ...],
+    seeds: int,
+    csv_file: Path | None,
+    plot: Path | None,
+) -> int:
+    """Run schedulers side by side on the same seeds: means with 95 % confidence intervals."""
+    from pfgov.sim.compare import compare as run_compare
+
+    chosen = schedulers or ("rendezvous", "ring", "agent", "binpack")
+    with screen.progress(f"{name} x {len(chosen)} schedulers x {seeds} seeds") as progress:
+        comparison = run_compare(_scenario(name), chosen, seeds, progress=progress)
+    table = comparison.table(SHOWN)
+    written: list[str] = []
+    if csv_file is not None:
+        _write_csv(csv_file, [run for runs in comparison.runs.values() for run in runs])
+        written.append(str(csv_file))
+    if plot is not None:
+        from pfgov.sim.plots import plot as draw
+
+        written += [str(path) for path in draw(comparison, SHOWN, plot)]
+    shown = {
+        scheduler: {
+            metric: {"mean": one.mean, "half_width": one.half_width} for metric, one in row.items()
+        }
+        for scheduler, row in table.items()
+    }
+    rows = [(metric, *(str(table[one][metric]) for one in chosen)) for metric in SHOWN]
+    screen.show(
+        {"scenario": name, "seeds": seeds, "schedulers": shown, "written": written},
+        f"{name}: mean ± 95 % half-width over {seeds} seeds",
+        grid(("METRIC", *(f"#{one}" for one in chosen)), rows),
+        *(f"wrote {path}" for path in written),
+    )
+    return 0
+
+
+def _write_csv(path: Path, runs: list["Outcome"]) -> None:
+    with path.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["scenario", "scheduler", "seed", "entries", *runs[0].metrics])
+        for one in runs:
+            writer.writerow(
+                [one.scenario, one.scheduler, one.seed, one.entries, *one.metrics.values()]
+            )

@@ -1,0 +1,118 @@
+"""Checking many histories: seeds over processes, and what to do with one that fails.
+
+A failing seed is shrunk and told: its shortest history, the promise that broke, and the command that runs it again.
+"""
+
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pfgov.sim.history import ViolationError
+from pfgov.sim.shrink import shrink
+from pfgov.sim.simulation import make_template, run_plan
+from pfgov.sim.steps import Plan, draw_plan
+from pfgov.sim.workload import workspace
+
+CHUNK: Final = 20
+"""Seeds that a process runs before it reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A seed whose history broke a promise."""
+
+    seed: int
+    message: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a check came to."""
+
+    seeds: int = 0
+    entries: int = 0
+    broken: tuple[Broken, ...] = ()
+
+
+Progress = Callable[[int, int], None]
+
+
+def check(
+    start: int, seeds: int, *, processes: int | None = None, progress: Progress | None = None
+) -> Report:
+    """Run the histories of *seeds* seeds from *start* on; stop handing out work at the first that breaks.
+
+    Args:
+        start: The first seed.
+        seeds: How many.
+        processes: How many at a time; one for each processor by default.
+        progress: Called with (seeds done, seeds in all).
+    """
+    report = Report()
+    chunks = [
+        (first, min(CHUNK, start + seeds - first)) for first in range(start, start + seeds, CHUNK)
+    ]
+    with workspace() as folder:
+        template = folder / "template"
+        make_template(template)
+        for done, entries, broken in _results(
+            template, folder, chunks, processes or os.cpu_count() or 1
+        ):
+            report.seeds += done
+            report.entries += entries
+            report.broken += broken
+            if progress is not None:
+                progress(report.seeds, seeds)
+            if report.broken:
+                break
+    return report
+
+
+Result = tuple[int, int, tuple[Broken, ...]]
+
+
+def _results(
+    template: Path, folder: Path, chunks: list[tuple[int, int]], processes: int
+) -> Iterator[Result]:
+    work = [(template, folder, first, count) for first, count in chunks]
+    if processes == 1 or len(work) == 1:
+        yield from map(_run_chunk, work)
+        return
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap_unordered(_run_chunk, work)
+
+
+def _run_chunk(work: tuple[Path, Path, int, int]) -> Result:
+    template, folder, first, count = work
+    entries = 0
+    mine = folder / f"process-{os.getpid()}"
+    for seed in range(first, first + count):
+        try:
+            entries += run_plan(draw_plan(seed), template, mine).entries
+        except ViolationError as error:
+            notes = getattr(error, "__notes__", [])
+            return seed - first + 1, entries, (Broken(seed, f"{error}; {' '.join(notes)}"),)
+        finally:
+            shutil.rmtree(mine / f"seed-{seed}", ignore_errors=True)
+    return count, entries, ()
+
+
+def shortest(seed: int) -> tuple[Plan, str]:
+    """Return the shortest history of *seed* that still breaks a promise, and which one.
+
+    Raises:
+        LookupError: the history of *seed* breaks none.
+    """
+    with workspace() as folder:
+        template = folder / "template"
+        make_template(template)
+        plan = draw_plan(seed)
+        try:
+            run_plan(plan, template, folder)
+        except ViolationError as error:
+            return shrink(plan, template, folder), str(error)
+    raise LookupError(f"the history of seed {seed} breaks no promise")
