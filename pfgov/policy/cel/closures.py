@@ -16,8 +16,10 @@ from pfgov.policy.cel.limits import WORK_UNITS
 from pfgov.policy.cel.types import CelType
 from pfgov.policy.cel.values import (
     ABSENT_OPTIONAL,
+    CONTAINERS,
     CelMap,
     OptionalValue,
+    extent,
     is_map,
     make_map,
     map_get,
@@ -210,35 +212,43 @@ def has(operand: Closure, name: str, path: str | None) -> Closure:
 
 def call(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
     """A function applied to its arguments, all evaluated first."""
-    function = node.function
-    if function.result_size([1, 1, 1, 1]) is not None:
-        return _producing(node, arguments)
-    implementation = function.call
-    if function.heavy:
-        return _charged(node, arguments)
-    if len(arguments) == 1:
-        only = arguments[0]
+    if node.function.heavy:
+        apply = _charged(node, arguments)
+    elif len(arguments) == 1:
+        apply = _unary(node, *arguments)
+    elif len(arguments) == 2:
+        apply = _binary(node, *arguments)
+    else:
+        apply = _general(node, arguments)
+    if node.function.result_size((1, 1, 1, 1)) is not None:
+        return _producing(apply)
+    return apply
 
-        def apply_one(frame: Frame) -> object:
-            value = only(frame)
-            try:
-                return implementation(value)
-            except CelError as error:
-                raise _blamed(error, node, (value,)) from None
 
-        return apply_one
-    if len(arguments) == 2:
-        first, second = arguments
+def _unary(node: ir.Call, only: Closure) -> Closure:
+    implementation = node.function.call
 
-        def apply_two(frame: Frame) -> object:
-            left, right = first(frame), second(frame)
-            try:
-                return implementation(left, right)
-            except CelError as error:
-                raise _blamed(error, node, (left, right)) from None
+    def apply(frame: Frame) -> object:
+        value = only(frame)
+        try:
+            return implementation(value)
+        except CelError as error:
+            raise _blamed(error, node, (value,)) from None
 
-        return apply_two
-    return _general(node, arguments)
+    return apply
+
+
+def _binary(node: ir.Call, first: Closure, second: Closure) -> Closure:
+    implementation = node.function.call
+
+    def apply(frame: Frame) -> object:
+        left, right = first(frame), second(frame)
+        try:
+            return implementation(left, right)
+        except CelError as error:
+            raise _blamed(error, node, (left, right)) from None
+
+    return apply
 
 
 def _general(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
@@ -255,17 +265,15 @@ def _general(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
 
 
 def _charged(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
-    """A call whose time grows with the lists it is given: by its cost rule, it is work."""
-    implementation, function = node.function.call, node.function
+    """A call whose time grows with the lists it is given: their size is work."""
     if len(arguments) == 2:
         return _charged_pair(node, *arguments)
+    implementation, function = node.function.call, node.function
 
     def apply(frame: Frame) -> object:
         values = [argument(frame) for argument in arguments]
-        for value in values:
-            if type(value) in _CONTAINERS:
-                frame[0].spend(work(function, [_length(value) for value in values]))
-                break
+        if any(type(value) in CONTAINERS for value in values):
+            frame[0].spend(work(function, [extent(value) for value in values]))
         try:
             return implementation(*values)
         except CelError as error:
@@ -275,16 +283,18 @@ def _charged(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
 
 
 def _charged_pair(node: ir.Call, first: Closure, second: Closure) -> Closure:
-    """The same for ``==``, ``in`` and their like, which are too common for a loop."""
+    """The same for ``==``, ``in`` and their like, where most operands are scalars."""
     implementation, function = node.function.call, node.function
+    searches = function.name == "@in"
 
     def apply(frame: Frame) -> object:
         left, right = first(frame), second(frame)
-        if type(right) in _CONTAINERS or type(left) in _CONTAINERS:
-            context = frame[0]
-            context.work -= work(function, (_length(left), _length(right)))
-            if context.work < 0:
-                raise WorkExceededError
+        if type(right) in CONTAINERS:
+            if type(left) in CONTAINERS:
+                frame[0].spend(work(function, (extent(left), extent(right))))
+            elif searches and type(right) is list:
+                # A scalar is compared with each item, but never looks inside one.
+                frame[0].spend(len(cast("list[object]", right)))
         try:
             return implementation(left, right)
         except CelError as error:
@@ -293,18 +303,8 @@ def _charged_pair(node: ir.Call, first: Closure, second: Closure) -> Closure:
     return apply
 
 
-_CONTAINERS: Final = frozenset({list, dict, CelMap})
-
-
-def _length(value: object) -> int:
-    if isinstance(value, CelMap):
-        return len(value.entries)
-    return len(cast("str", value)) if type(value) in (str, bytes, list, dict) else 1
-
-
-def _producing(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
+def _producing(apply: Closure) -> Closure:
     """A call that builds a string, bytes or list: its size is work."""
-    apply = _general(node, arguments)
 
     def produce(frame: Frame) -> object:
         value = apply(frame)

@@ -93,7 +93,9 @@ class _Estimator:
         counts = [part.size.count for part in parts]
         units = node.function.cost(counts)
         if node.function.heavy and any(_holds_items(part.type) for part in node.arguments):
-            units = work(node.function, counts)
+            pairs = zip(parts, node.arguments, strict=True)
+            extents = [_extent(part.size, argument.type) for part, argument in pairs]
+            units = max(units, work(node.function, extents))
         produced = node.function.result_size(counts)
         size = declared_size(node.type)
         if produced is not None:
@@ -169,6 +171,24 @@ def _constant_size(value: object, type_: CelType) -> Size:
     if isinstance(value, (str, bytes, list, dict)):
         return Size(len(cast("str", value)), declared_size(type_).inner)
     return SCALAR
+
+
+def _extent(size: Size | None, type_: CelType) -> int:
+    """Items at any depth, as :func:`pfgov.policy.cel.values.extent` counts them."""
+    if size is None:
+        size = declared_size(type_)
+    match type_:
+        case ListType(elem=elem) | MapType(value=elem):
+            return _cap(size.count * (1 + _deeper(size.inner, elem)))
+        case Record(fields=fields):
+            return 1 + sum(1 + _deeper(None, field_.type) for field_ in fields.values())
+        case _:
+            return size.count
+
+
+def _deeper(size: Size | None, type_: CelType) -> int:
+    # What a dynamic item holds is left to the budget at run time.
+    return _extent(size, type_) if isinstance(type_, (ListType, MapType, Record)) else 0
 
 
 def _holds_items(type_: CelType) -> bool:

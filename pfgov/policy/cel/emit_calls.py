@@ -50,7 +50,7 @@ def _general(emitter: Emitter, node: ir.Call) -> Code:
     arguments = [emitter.safe(emitter.value(argument)) for argument in node.arguments]
     if function.heavy:
         arguments = [
-            f"short({text}, {emitter.loop_bound})" if _may_be_long(argument.type) else text
+            f"small({text}, {emitter.loop_bound})" if _may_be_long(argument.type) else text
             for text, argument in zip(arguments, node.arguments, strict=True)
         ]
     text = f"{name}({', '.join(arguments)})"

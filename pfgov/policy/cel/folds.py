@@ -6,7 +6,7 @@ work.  Source: CEL language definition, "Macros"; cel-go ext/comprehensions.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Final
 
 from pfgov.policy.cel import ir
 from pfgov.policy.cel.closures import Closure, Frame
@@ -21,7 +21,8 @@ from pfgov.policy.cel.values import (
     type_name,
 )  # fmt: skip
 
-Step = Callable[[Frame, Any], None]
+STEP_UNITS: Final = 3
+"""Work of one step of a loop, whatever its body: as much as the static cost counts."""
 
 
 def fold(node: ir.Fold, target: Closure, condition: Closure | None, result: Closure | None) -> Closure:  # fmt: skip
@@ -76,12 +77,12 @@ def _items(node: ir.Fold, target: Closure, slots: Sequence[int]) -> Items:
         context = frame[0]
         if second is None:
             for item in single(value):
-                context.spend(1)
+                context.spend(STEP_UNITS)
                 frame[first] = item
                 yield
             return
         for key, item in pairs(value):
-            context.spend(1)
+            context.spend(STEP_UNITS)
             frame[first], frame[second] = key, item
             yield
 

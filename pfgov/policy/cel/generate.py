@@ -21,10 +21,11 @@ from pfgov.policy.cel.emit_calls import PRODUCED_MAX, call
 from pfgov.policy.cel.emit_loops import fold
 from pfgov.policy.cel.errors import Failure
 from pfgov.policy.cel.exact import exact
+from pfgov.policy.cel.folds import STEP_UNITS
 from pfgov.policy.cel.library import work
 from pfgov.policy.cel.limits import WORK_UNITS
 from pfgov.policy.cel.numbers import int64
-from pfgov.policy.cel.runtime import POISON, bail, number, short, text_list, text_set
+from pfgov.policy.cel.runtime import POISON, bail, number, short, small, text_list, text_set
 from pfgov.policy.cel.types import Record
 from pfgov.policy.cel.values import Duration, Timestamp
 
@@ -386,6 +387,7 @@ _RUNTIME: Final[Mapping[str, object]] = {
     "number": number,
     "ordered": _ordered,
     "short": short,
+    "small": small,
     "text_list": text_list,
     "text_set": text_set,
 }
@@ -474,7 +476,7 @@ def _loads(node: ir.Node, depth: int) -> list[tuple[int, int]]:
     inner = depth + 1 if isinstance(node, ir.Fold) else depth
     found: list[tuple[int, int]] = []
     if isinstance(node, ir.Fold):
-        found.append((inner, 2))
+        found.append((inner, STEP_UNITS + 1))
     if isinstance(node, ir.Call):
         found.extend(_call_loads(node, depth))
     for child in ir.children(node):

@@ -7,6 +7,7 @@ the exact evaluator.  So nothing here has to say why.
 from typing import Final, NoReturn, cast
 
 from pfgov.policy.cel.limits import DOUBLE_EXACT
+from pfgov.policy.cel.values import extent
 
 
 class GiveUpError(Exception):
@@ -69,6 +70,13 @@ def short(value: object, bound: int) -> object:
     if type(value) in _SIZED and len(cast("str", value)) > bound:
         raise _GIVE_UP
     return value
+
+
+def small(value: object, bound: int) -> object:
+    """*value*, if comparing it as a whole is little work."""
+    if extent(value, bound + 1) <= bound:
+        return value
+    raise _GIVE_UP
 
 
 _SIZED: Final = frozenset({str, bytes, list, dict})

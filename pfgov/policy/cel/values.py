@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, TypeGuard, cast
 
 from pfgov.policy.cel.errors import CelError
+from pfgov.policy.cel.limits import WORK_UNITS
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -135,6 +136,36 @@ def no_overload(operation: str, *operands: object) -> CelError:
     """The error for an operation that does not exist on these operands."""
     types = ", ".join(type_name(operand) for operand in operands)
     return CelError(f"no such overload: {operation} on ({types})", kind="type")
+
+
+# --- size ------------------------------------------------------------------------------------
+
+CONTAINERS: Final = frozenset({list, dict, CelMap})
+"""The exact Python types of lists and maps."""
+
+
+def extent(value: object, cap: int = WORK_UNITS + 1) -> int:
+    """How much there is to compare in *value*: items at any depth, or characters, up to *cap*."""
+    kind = type(value)
+    if kind is str or kind is bytes:
+        return len(cast("str", value))
+    if kind not in CONTAINERS:
+        return 1
+    total = 0
+    stack = [value]
+    while stack and total < cap:
+        items = _items_of(stack.pop())
+        total += max(1, len(items))
+        stack.extend(item for item in items if type(item) in CONTAINERS)
+    return total
+
+
+def _items_of(value: object) -> list[object]:
+    if is_list(value):
+        return value
+    if isinstance(value, CelMap):
+        return [held for _, held in value.entries.values()]
+    return list(cast("dict[str, object]", value).values())
 
 
 # --- equality -------------------------------------------------------------------------------
