@@ -8,7 +8,7 @@ believes anything that a line says.
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from pfgov_ledger import canonical, entry, errors, merkle, strict64, vocabulary
 from pfgov_ledger.canonical import Json
@@ -46,8 +46,7 @@ class Header:
     writer: str
 
 
-@dataclass(frozen=True, slots=True)
-class EntryLine:
+class EntryLine(NamedTuple):
     """An entry's bytes, its issuer signature, and in partial exports its inclusion path."""
 
     raw: bytes
