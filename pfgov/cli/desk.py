@@ -14,9 +14,7 @@ from pfgov.cli.screen import Screen
 
 if TYPE_CHECKING:
     from pfgov.commands import Action
-    from pfgov.engine.answers import Attachment
-    from pfgov.engine.engine import Engine
-    from pfgov.engine.reading import LedgerReader
+    from pfgov.engine import Attachment, Engine, LedgerReader
     from pfgov.records import Packet
     from pfgov.views import EntryView, MemberView, PacketView
 
@@ -50,7 +48,7 @@ class Reading:
         Raises:
             NotFoundError: there is none of this id.
         """
-        from pfgov.storage.queries import PacketFilter
+        from pfgov.engine import PacketFilter
         from pfgov.views import member_view
 
         member = self.reader.member(member_id)
@@ -62,7 +60,7 @@ class Reading:
 
     def members(self) -> list["MemberView"]:
         """Return every member with the packets it owns, in id order."""
-        from pfgov.storage.queries import PacketFilter
+        from pfgov.engine import PacketFilter
         from pfgov.views import member_view
 
         owns: dict[str, list[str]] = {}
@@ -96,7 +94,7 @@ class Reading:
 
     def entries(self, start: int, stop: int | None = None) -> list["EntryView"]:
         """Return the entries from *start* to before *stop*."""
-        from pfgov.storage.queries import EntryFilter
+        from pfgov.engine import EntryFilter
         from pfgov.views import entry_view
 
         return [
@@ -147,7 +145,7 @@ def reading(screen: Screen) -> Generator[Reading]:
     Raises:
         PfgovError: ``store.*``, there is none, or it cannot be read.
     """
-    from pfgov.engine.reading import LedgerReader
+    from pfgov.engine import LedgerReader
 
     with LedgerReader(screen.directory) as reader:
         yield Reading(reader)
@@ -160,7 +158,8 @@ def acting(screen: Screen) -> Generator[Desk]:
     Raises:
         PfgovError: ``store.*``, there is none, another process writes it, or it cannot be written.
     """
-    from pfgov.engine.engine import Engine, Options
+    from pfgov.engine import Engine
+    from pfgov.engine.options import Options
 
     with Engine.open(screen.directory, options=Options(fresh_leases=False)) as engine:
         yield Desk(engine)

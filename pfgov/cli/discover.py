@@ -15,7 +15,7 @@ from pfgov.cli.inputs import NUMBER, PAIR, amounts, given, merged, read_tree
 if TYPE_CHECKING:
     from pfgov.cli.desk import Reading
     from pfgov.commands import Action
-    from pfgov.engine.answers import Attachment
+    from pfgov.engine import Attachment
     from pfgov.views import VerdictRow
 
 

@@ -140,6 +140,7 @@ class Nouns(_Teaching, RichGroup):  # type: ignore[misc]  # RichCommand and Grou
         name: str,
         *,
         lazy: Mapping[str, Lazy] | None = None,
+        order: Sequence[str] = (),
         examples: Sequence[str] = (),
         then: str | None = None,
         **kwargs: Any,
@@ -148,12 +149,17 @@ class Nouns(_Teaching, RichGroup):  # type: ignore[misc]  # RichCommand and Grou
         settings: dict[str, Any] = {**STYLE, **kwargs.pop("context_settings", {})}
         super().__init__(name=name, params=params, context_settings=settings, **kwargs)
         self.lazy = dict(lazy or {})
+        self.order = tuple(order)
         self.examples = tuple(examples)
         self.then = then
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - its signature
-        """Return every name, in the order in which they were written down."""
-        return [*self.lazy, *(name for name in self.commands if name not in self.lazy)]
+        """Return every name: those with a place in the order first, then as they were added."""
+        names = dict.fromkeys((*self.lazy, *self.commands))
+        return [
+            *(name for name in self.order if name in names),
+            *(n for n in names if n not in self.order),
+        ]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command, or what stands for it in a listing."""
@@ -235,5 +241,6 @@ def verb(
 
 
 __all__ = [
-    "Lazy", "NoSuchVerbError", "Nouns", "RichContext", "Screen", "Verb", "common_options", "verb",
+    "Function", "Lazy", "NoSuchVerbError", "Nouns", "RichContext", "Screen", "Verb", "common_options",
+    "verb",
 ]  # fmt: skip

@@ -36,7 +36,7 @@ def init(screen: Screen, origin: str | None, policy: Path | None, scheduler: str
 
     Keep the recovery key somewhere else, and give the anchor to whoever shall verify exports.
     """
-    from pfgov.engine.engine import Engine
+    from pfgov.engine import Engine
     from pfgov.policy import load_directory
 
     first = None if policy is None else load_directory(policy)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pfgov import events as e
     from pfgov.commands import Action
-    from pfgov.engine.answers import Attachment
-    from pfgov.engine.reading import LedgerReader
+    from pfgov.engine import Attachment, LedgerReader
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,8 @@ from typing import Final
 
 import click
 
-from pfgov.cli.frame import Lazy, Nouns, imported, stub
+from pfgov.cli.frame import Lazy, Nouns
 from pfgov.cli.screen import Screen
-
-ENTRY_POINTS: Final = "pfgov.commands"
-"""Entry points whose names are commands: ``serve = "pfgov_api.commands:serve"``."""
-
-SUMMARIES: Final = {
-    "serve": "Serve the HTTP API, the console and the clock.",
-    "key": "Keys of those who may call the API.",
-}
-"""What help says of commands that another package brings, without importing it."""
 
 COMPLETE_VARIABLE: Final = "_PFGOV_COMPLETE"
 """Set by the shell: ``eval "$(_PFGOV_COMPLETE=bash_source pfgov)"``."""
@@ -68,36 +59,7 @@ def _print_version(context: click.Context, _: click.Parameter, value: bool) -> N
         context.exit()
 
 
-class Root(Nouns):  # type: ignore[misc]  # as its base
-    """The root, which other packages join through entry points of the group ``pfgov.commands``."""
-
-    def outside(self) -> dict[str, Lazy]:
-        """Return the commands of other packages; they are imported when they are called."""
-        from importlib.metadata import entry_points
-
-        return {
-            found.name: Lazy(found.value, SUMMARIES.get(found.name, f"From {found.module}."), RUN)
-            for found in entry_points(group=ENTRY_POINTS)
-        }
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return every name, those of other packages last."""
-        return list(dict.fromkeys((*super().list_commands(ctx), *self.outside())))
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command, or what stands for it in a listing."""
-        found = super().get_command(ctx, cmd_name)
-        lazy = None if found is not None else self.outside().get(cmd_name)
-        return found if lazy is None else stub(cmd_name, lazy)
-
-    def load(self, name: str) -> click.Command | None:
-        """Import and return the command *name*."""
-        found = super().load(name)
-        lazy = None if found is not None else self.outside().get(name)
-        return found if lazy is None else imported(lazy)
-
-
-root = Root(
+root = Nouns(
     "pfgov",
     lazy=COMMANDS,
     help=(

@@ -18,11 +18,9 @@ from pfgov.cli.ledger.export import Wanted, write
 from pfgov.cli.ledger.verify import examine
 from pfgov.cli.screen import Screen, facts, indented, styled
 from pfgov.clock import ManualClock
-from pfgov.engine.engine import Engine
-from pfgov.engine.reading import LedgerReader
+from pfgov.engine import Engine, EntryFilter, LedgerReader
 from pfgov.errors import StateConflictError
 from pfgov.model.times import to_microseconds
-from pfgov.storage.queries import EntryFilter
 from pfgov_ledger.conclusions import Question
 from pfgov_ledger.keys import Anchor, parse_anchor
 from pfgov_ledger.report import Report

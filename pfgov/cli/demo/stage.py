@@ -14,7 +14,7 @@ from pfgov.cli.desk import Desk, Done
 from pfgov.cli.screen import Screen, indented, styled
 from pfgov.clock import ManualClock
 from pfgov.commands import Action
-from pfgov.engine.engine import Engine
+from pfgov.engine import Engine
 from pfgov.errors import PfgovError
 from pfgov.model import FlightPacket, MemberRegistration, check_tree, parse, read_json
 

@@ -17,7 +17,7 @@ from pfgov.cli.frame import Screen, verb
 from pfgov.cli.ledger.group import ledger
 
 if TYPE_CHECKING:
-    from pfgov.engine.reading import LedgerReader
+    from pfgov.engine import LedgerReader
     from pfgov_ledger.export import Progress, Writable, Written
 
 SUFFIX: Final = ".lineage.jsonl"
@@ -171,7 +171,7 @@ def _checked(subject: str | None) -> str | None:
 def commit_index(engine: object) -> None:
     """Ask the writer to commit the subject map over everything there is."""
     from pfgov.commands import ENGINE, CommitIndex
-    from pfgov.engine.engine import Engine
+    from pfgov.engine import Engine
 
     if isinstance(engine, Engine):
         engine.submit(CommitIndex(), principal=ENGINE)

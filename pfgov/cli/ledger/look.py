@@ -52,7 +52,7 @@ def head(screen: Screen, note: bool) -> int:
 )
 def keys(screen: Screen) -> int:
     """Print the anchor: the public text that a verifier pins."""
-    from pfgov.engine.layout import Layout
+    from pfgov.engine import Layout
 
     layout = Layout(screen.directory)
     layout.require()
@@ -109,9 +109,9 @@ def log(
     """List entries: the newest, or those after a position."""
     from pfgov.cli import render
     from pfgov.cli.desk import reading
+    from pfgov.engine import EntryFilter
     from pfgov.errors import InvalidError
     from pfgov.events import EVENTS
-    from pfgov.storage.queries import EntryFilter
     from pfgov.views import entry_view
 
     for name in types:

@@ -89,7 +89,7 @@ def _page(
     stuck: bool,
 ) -> tuple[list["PacketView"], bool]:
     """Return at most *limit* packets that are wanted, and whether there are more."""
-    from pfgov.storage.queries import PacketFilter
+    from pfgov.engine import PacketFilter
     from pfgov.views import packet_view
 
     away = {m.member_id for m in book.reader.members() if m.status not in AT_WORK}

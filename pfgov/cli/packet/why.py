@@ -17,7 +17,7 @@ from pfgov.cli.packet.move import packet_argument
 if TYPE_CHECKING:
     from pfgov import events as e
     from pfgov.cli.desk import Reading
-    from pfgov.engine.reading import Recorded
+    from pfgov.engine import Recorded
     from pfgov.views import PacketView, VerdictRow
 
 DECIDING: Final = ("assignment_decision", "handoff_started", "handoff_denied", "handoff_escalated")
