@@ -6,9 +6,10 @@ and ``writer`` (chain, sign, one transaction, head lock).
 """
 
 from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receipt
-from pfgov.engine.engine import Engine, Options, Status
+from pfgov.engine.engine import Engine
 from pfgov.engine.heartbeats import Heard
 from pfgov.engine.layout import Layout
+from pfgov.engine.options import Options, Status
 from pfgov.engine.reading import HeadView, LedgerReader, Recorded
 from pfgov.engine.sequencer import TickReport
 from pfgov.storage.queries import EntryFilter, PacketFilter

@@ -91,7 +91,7 @@ def test_faults_a_commit_fails_under_a_batch_that_is_decided(
     assert faulty.hits == 1
     assert reloads == 1
     lost = [key for key, error in outcomes.items() if isinstance(error, StoreError)]
-    assert lost
+    assert lost or (name, when) not in {("begin", "before"), ("commit", "before")}
     _holds(directory, tmp_path, acknowledged)
 
 
