@@ -65,7 +65,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("file", metavar="FILE", help="NAME.lineage.jsonl, plain or .gz")
+    top.add_argument(
+        "file", metavar="FILE", help="NAME.lineage.jsonl, plain or .gz; - is standard input"
+    )
     top.add_argument("--key", metavar="ANCHOR", help="the anchor file: log key and genesis hash")
     asked = top.add_mutually_exclusive_group()
     asked.add_argument("--subject", metavar="S", help="ask for one history, e.g. packet/fp-001")
@@ -108,7 +110,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise CommandError("--init belongs to --remember")
     remembered = _remembered(keep, is_first=arguments.init)
     report = verify(
-        Path(arguments.file),
+        sys.stdin.buffer if arguments.file == "-" else Path(arguments.file),
         anchor=_anchor(arguments.key),
         question=_question(arguments),
         remembered=remembered,

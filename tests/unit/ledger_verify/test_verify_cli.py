@@ -214,3 +214,10 @@ def test_an_interruption_is_no_traceback(
 
     monkeypatch.setattr(cli, "_run", interrupted)
     assert cli.main([FULL]) == 4
+
+
+def test_standard_input_is_a_file_too() -> None:
+    """An export on standard input is not verified."""
+    command = [sys.executable, "-m", "pfgov_ledger", "-", "--key", ANCHOR]
+    done = subprocess.run(command, input=Path(FULL).read_bytes(), capture_output=True, check=False)
+    assert done.returncode == 0
