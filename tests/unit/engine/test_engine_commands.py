@@ -260,6 +260,34 @@ def test_engine_a_redacted_owner_reads_a_view(tmp_path: Path) -> None:
         assert engine.reader.payload(decision.view.digest) is None
 
 
+def test_engine_a_redacted_owner_saves_without_losing_what_it_never_saw(tmp_path: Path) -> None:
+    """A checkpoint of a redacted owner drops the withheld values, or lets it overwrite them."""
+    directory = fresh(tmp_path)
+    with opened(directory) as engine:
+        register(engine, "m")
+        context = engine.attach("packet/p", "context", b'{"open":1,"secret":2}')
+        submit(
+            engine,
+            packet("p", context=context.commitment, data_classes=("secret",)),
+            attachments=(context,),
+        )
+        written = engine.attach("packet/p", "context", b'{"open":3,"secret":"forged"}')
+        save = c.CommitCheckpoint(
+            packet_id="p",
+            owner=c.OwnerClaim(member_id="m", incarnation=1, epoch=1),
+            context=written.commitment,
+        )
+        receipt = submit(engine, save, attachments=(written,))
+        saved = receipt.events[0]
+        assert isinstance(saved, e.CheckpointCommitted)
+        assert saved.view is not None
+        assert engine.reader.payload(saved.context.digest) == b'{"open":3,"secret":2}'
+        assert engine.reader.payload(saved.view.digest) == b'{"open":3}'
+        assert engine.reader.payload(written.commitment.digest) is None
+        assert engine.reader.packet("p").view == saved.view
+        assert verified(directory, tmp_path).exit_status == 0
+
+
 def test_engine_a_view_of_a_lost_context_is_refused(tmp_path: Path) -> None:
     """A redaction of a context that is no longer there says so instead of letting it pass."""
     with opened(fresh(tmp_path)) as engine:
