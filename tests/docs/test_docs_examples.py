@@ -34,6 +34,13 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in local if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*/*.md")), ids=lambda page: page.name)
+def test_every_page_can_be_found(page: Path) -> None:
+    """The index of this page's folder links to it."""
+    if page.name not in {"README.md", "template.md"}:
+        assert f"]({page.name}" in (page.parent / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_make_targets_exist(page: Path) -> None:
     """Every ``make TARGET`` that this page names is in the Makefile."""
