@@ -14,7 +14,7 @@ import msgspec
 
 from pfgov import events as e
 from pfgov.apply import apply
-from pfgov.decide import NeedsPacketError, NeedsViewError, Tools, decide
+from pfgov.decide import NeedsOverlayError, NeedsPacketError, NeedsViewError, Tools, decide
 from pfgov.errors import PfgovError
 from pfgov.policy import PolicySet, from_document, kernel_only
 from pfgov.records import Stamp
@@ -199,7 +199,7 @@ class Replay:
             raise ReplayDifferenceError("the first entry of a command carries it", position=seq)
         try:
             decided = decide(self.state, command, first.entry.time, self._tools)
-        except (PfgovError, NeedsPacketError, NeedsViewError) as error:
+        except (PfgovError, NeedsOverlayError, NeedsPacketError, NeedsViewError) as error:
             why = getattr(error, "code", type(error).__name__)
             raise ReplayDifferenceError(
                 position=seq, expected=f"an entry {first.entry.type}", found=f"a refusal: {why}"

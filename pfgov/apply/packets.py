@@ -249,7 +249,7 @@ def unown(state: State, packet: Packet, epoch: int) -> None:
 def checkpoint_committed(state: State, event: e.CheckpointCommitted, stamp: Stamp) -> None:
     """Progress: the attempts start over."""
     packet = state.packets[event.packet_id]
-    packet.context = event.context
+    packet.context, packet.view = event.context, event.view
     packet.attempts = 0
     if event.step is not None:
         packet.step = event.step

@@ -94,13 +94,18 @@ class AbortHandoff(Action, frozen=True, kw_only=True, tag="abort_handoff"):
 
 
 class CommitCheckpoint(Action, frozen=True, kw_only=True, tag="commit_checkpoint"):
-    """The owner saves its progress."""
+    """The owner saves its progress.
+
+    Under a redaction, ``context`` is the whole with what was withheld from the owner put back, and ``view`` what the
+    owner itself wrote; the engine makes both.
+    """
 
     right: ClassVar[str] = "member"
     packet_id: str
     owner: OwnerClaim
     step: str | None = None
     context: Commitment
+    view: Commitment | None = None
 
 
 class CompletePacket(Action, frozen=True, kw_only=True, tag="complete_packet"):

@@ -11,7 +11,14 @@ from typing import Any, Final
 
 from pfgov import commands as c
 from pfgov.decide import ledger, members, moves, packets
-from pfgov.decide.context import Context, Decided, NeedsPacketError, NeedsViewError, Tools
+from pfgov.decide.context import (
+    Context,
+    Decided,
+    NeedsOverlayError,
+    NeedsPacketError,
+    NeedsViewError,
+    Tools,
+)
 from pfgov.decide.due import LeaseView, Memory, due
 from pfgov.state import State
 
@@ -21,6 +28,7 @@ __all__ = [
     "Decided",
     "LeaseView",
     "Memory",
+    "NeedsOverlayError",
     "NeedsPacketError",
     "NeedsViewError",
     "Tools",
@@ -83,6 +91,7 @@ def decide(state: State, command: c.Command, now: int, tools: Tools) -> Decided:
         PfgovError: refused, and nothing is to be recorded.
         NeedsPacketError: an ended packet has to be loaded first.
         NeedsViewError: a view of a context has to be committed to first.
+        NeedsOverlayError: a redacted owner's context has to be completed first.
     """
     return _rule(command.do)(Context(state, command, now, tools), command.do)
 

@@ -41,6 +41,16 @@ class NeedsViewError(Exception):
         self.context = context
 
 
+class NeedsOverlayError(Exception):
+    """A redacted owner saved its progress: put what was withheld from it back, commit to both, and decide again."""
+
+    def __init__(self, paths: tuple[str, ...], whole: Commitment, written: Commitment) -> None:
+        super().__init__(paths)
+        self.paths = paths
+        self.whole = whole
+        self.written = written
+
+
 class SubjectIndex(Protocol):
     """The ledger's subject map as it stands before the next entry."""
 

@@ -9,8 +9,9 @@ from typing import Literal
 from pfgov import commands as c
 from pfgov import events as e
 from pfgov.apply import new_packet, updated_terms
-from pfgov.decide.context import Context, Decided
+from pfgov.decide.context import Context, Decided, NeedsOverlayError
 from pfgov.decide.moves import first_placement
+from pfgov.decide.placement import withheld
 from pfgov.errors import (
     ConflictError,
     DuplicateError,
@@ -241,6 +242,9 @@ def checkpoint(ctx: Context, do: c.CommitCheckpoint) -> Decided:
             code="handoff.pending",
             hint="complete or abort the handoff first",
         )
+    hidden = withheld(packet.obligations)
+    if hidden and packet.view is not None and packet.context is not None and do.view is None:
+        raise NeedsOverlayError(hidden, packet.context, do.context)
     return Decided(
         [
             e.CheckpointCommitted(
@@ -249,6 +253,7 @@ def checkpoint(ctx: Context, do: c.CommitCheckpoint) -> Decided:
                 owner=_claimed(do.owner),
                 step=do.step,
                 context=do.context,
+                view=do.view,
             )
         ]
     )

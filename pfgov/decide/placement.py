@@ -200,6 +200,11 @@ def _nearest(judged: Judged, choice: Choice | None, scores: dict[str, int]) -> t
     return (*close, *judged.losers)[:NEAREST_LOSERS_MAX]
 
 
+def withheld(obligations: Sequence[Obligation]) -> tuple[str, ...]:
+    """Return the JSON pointers that *obligations* withhold from an owner, in order."""
+    return tuple(sorted({path for o in obligations if o.type == "redact" for path in o.paths}))
+
+
 def view_for(
     packet: Packet, obligations: Sequence[Obligation], views: Sequence[View]
 ) -> View | None:
@@ -208,7 +213,7 @@ def view_for(
     Raises:
         NeedsViewError: nobody has committed to it yet.
     """
-    paths = tuple(sorted({path for o in obligations if o.type == "redact" for path in o.paths}))
+    paths = withheld(obligations)
     if not paths or packet.context is None:
         return None
     for view in views:

@@ -16,11 +16,19 @@ import msgspec
 from pfgov import commands as c
 from pfgov import events as e
 from pfgov.apply import apply
-from pfgov.decide import Decided, Memory, NeedsPacketError, NeedsViewError, Tools, decide
+from pfgov.decide import (
+    Decided,
+    Memory,
+    NeedsOverlayError,
+    NeedsPacketError,
+    NeedsViewError,
+    Tools,
+    decide,
+)
 from pfgov.engine.answers import Attachment, PolicyDocument, Request, encode_refusal
 from pfgov.engine.batch import Batch, Body
 from pfgov.engine.loading import take_rows
-from pfgov.engine.views import VIEW, Entropy, attach, opens, without
+from pfgov.engine.views import CONTEXT, VIEW, Entropy, attach, opens, overlaid, without
 from pfgov.errors import InvalidError, NotFoundError, PfgovError, StateConflictError, TooLargeError
 from pfgov.limits import ENTRY_BYTES_REACHABLE_MAX
 from pfgov.policy import PolicySet, from_document, kernel_only
@@ -224,6 +232,9 @@ class Decider:
                 return decide(self.state, command, draft.now, self.tools), command, views
             except NeedsPacketError as needed:
                 self._load_packet(draft, needed.packet_id)
+            except NeedsOverlayError as needed:
+                action, made = self._completed(action, needed, given)
+                views += made
             except NeedsViewError as needed:
                 view = self._view(action, needed, given)
                 views.append(view)
@@ -237,6 +248,23 @@ class Decider:
         else:
             self.state.load_row("packet", packet_id, row.body)
             draft.loaded.append(packet_id)
+
+    def _completed(
+        self, action: c.Action, needed: NeedsOverlayError, given: dict[str, Attachment]
+    ) -> tuple[c.Action, list[Attachment]]:
+        """Return the checkpoint of a redacted owner with the whole context, in which what it never saw is unchanged."""
+        subject = f"packet/{getattr(action, 'packet_id', '')}"
+        written = self._payload(needed.written.digest, given)
+        whole = overlaid(written, self._payload(needed.whole.digest, given), needed.paths)
+        origin, draw = self.state.origin, self._draw
+        context = attach(origin, subject, CONTEXT, whole, draw)
+        parent = context.commitment.digest
+        view = attach(origin, subject, VIEW, without(written, needed.paths), draw, parent=parent)
+        given.pop(needed.written.digest, None)
+        changed: Any = msgspec.structs.replace(
+            action, context=context.commitment, view=view.commitment
+        )
+        return changed, [context, view]
 
     def _view(
         self, action: c.Action, needed: NeedsViewError, given: dict[str, Attachment]

@@ -18,6 +18,9 @@ from pfgov_ledger import commitment
 VIEW: Final = "view"
 """The field that a view's commitment is bound to."""
 
+CONTEXT: Final = "context"
+"""The field that a context's commitment is bound to."""
+
 Entropy = Callable[[int], bytes]
 """So many random bytes: the operating system's, or a simulator's."""
 
@@ -83,6 +86,65 @@ def without(payload: bytes, paths: Sequence[str]) -> bytes:
         else:
             _drop(document, [_unescaped(token) for token in path.split("/")[1:]])
     return msgspec.json.encode(document, order="sorted")
+
+
+def overlaid(written: bytes, whole: bytes, paths: Sequence[str]) -> bytes:
+    """Return *written* with the values at *paths* as they are in *whole*: what its author never saw survives unchanged.
+
+    A pointer to nothing in *whole* is taken out of *written*, too.
+
+    Raises:
+        InvalidError: one of the two is not JSON.
+    """
+    document: Any = msgspec.json.decode(without(written, paths))
+    source: Any = msgspec.json.decode(without(whole, ()))
+    for path in paths:
+        tokens = [_unescaped(token) for token in path.split("/")[1:]]
+        found, value = _at(source, tokens)
+        if not tokens:
+            document = value
+        elif found:
+            _put(document, tokens, value)
+    return msgspec.json.encode(document, order="sorted")
+
+
+def _at(document: object, tokens: Sequence[str]) -> tuple[bool, object]:
+    for token in tokens:
+        members, items = _inside(document)
+        if members is not None and token in members:
+            document = members[token]
+        elif items is not None and _is_index(items, token):
+            document = items[int(token)]
+        else:
+            return False, None
+    return True, document
+
+
+def _put(document: object, tokens: Sequence[str], value: object) -> None:
+    for depth, token in enumerate(tokens, 1):
+        is_last = depth == len(tokens)
+        members, items = _inside(document)
+        if members is not None:
+            if is_last:
+                members[token] = value
+            document = members.setdefault(token, {})
+        elif items is not None and _is_index(items, token):
+            if is_last:
+                items[int(token)] = value
+            document = items[int(token)]
+        else:
+            return  # the author made a scalar of its parent: there is no place to put it back
+
+
+def _inside(document: object) -> tuple[dict[str, object] | None, list[object] | None]:
+    """Return *document* as an object or as a list, whichever it is."""
+    if isinstance(document, dict):
+        return cast("dict[str, object]", document), None
+    return None, cast("list[object]", document) if isinstance(document, list) else None
+
+
+def _is_index(items: list[object], token: str) -> bool:
+    return token.isascii() and token.isdigit() and int(token) < len(items)
 
 
 def _unescaped(token: str) -> str:

@@ -193,6 +193,7 @@ class CheckpointCommitted(PacketEvent, frozen=True, kw_only=True):
     owner: Owner
     step: str | None = None
     context: Commitment
+    view: Commitment | None = None
 
 
 class PacketCompleted(PacketEvent, frozen=True, kw_only=True):
