@@ -1,17 +1,45 @@
 """The ASGI application: Litestar, with one handler for each operation and nothing of its own making on the outside."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from pfgov.errors import NotFoundError, PfgovError
+from pfgov_api.operations import Operation
 from pfgov_api.problems import HttpError
 from pfgov_api.routes import OPERATIONS
 from pfgov_api.service import Service
 from pfgov_api.shell import handler_of, read_headers, refusal, request_id_of
+
+METHODS: Final[dict[str, list[str]]] = {}
+"""The methods of each path, HEAD beside GET."""
+
+for _one in OPERATIONS:
+    METHODS.setdefault(_one.path, []).extend(
+        ("GET", "HEAD") if _one.method == "GET" else (_one.method,)
+    )
+
+
+def _allow(methods: list[str]) -> str:
+    return ", ".join(sorted({*methods, "OPTIONS"}))
+
+
+def _with_firsts() -> list[tuple[Operation, bool]]:
+    """Return each operation, and whether it is the first of its path: that one answers OPTIONS, too."""
+    seen: set[str] = set()
+    return [(one, one.path not in seen and not seen.add(one.path)) for one in OPERATIONS]
+
+
+def methods_at(path: str) -> list[str]:
+    """Return the methods that are possible at a concrete *path*."""
+    for template, methods in METHODS.items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path.rstrip("/")):
+            return methods
+    return []
 
 
 def create_app(service: Service) -> Litestar:
@@ -44,14 +72,15 @@ def create_app(service: Service) -> Litestar:
         request_id = request_id_of(service, read_headers(request)[0])
         response = refusal(found, request_id)
         response.headers["X-Request-Id"] = request_id
-        if isinstance(error, HTTPException) and error.headers:
-            response.headers.update(
-                {k: v for k, v in error.headers.items() if k.lower() == "allow"}
-            )
+        if isinstance(error, MethodNotAllowedException):
+            response.headers["Allow"] = _allow(methods_at(path))
         return response
 
     return Litestar(
-        route_handlers=[handler_of(operation, service) for operation in OPERATIONS],
+        route_handlers=[
+            handler_of(operation, service, allow=_allow(METHODS[operation.path]) if first else None)
+            for operation, first in _with_firsts()
+        ],
         lifespan=[lifespan],
         exception_handlers={HTTPException: outside},
         openapi_config=None,

@@ -7,9 +7,8 @@ review.  Request bodies are the models' own JSON Schemas; answers are described 
 from functools import lru_cache
 from typing import Any, Final
 
-from pydantic.json_schema import models_json_schema
-
 from pfgov import __version__
+from pfgov_api.bodies import body_schemas
 from pfgov_api.operations import ANYONE, Operation
 from pfgov_api.problems import MEDIA_TYPE, TITLES
 from pfgov_api.routes import OPERATIONS
@@ -35,16 +34,14 @@ _PATH: Final[dict[str, dict[str, Any]]] = {
 }
 
 
+CREATES: Final = {"register_member": "member_id", "submit_packet": "packet_id"}
+"""Operations that make something, and the field of their answer that names it: links lead from there."""
+
+
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
     """Return the document.  Treat it as read-only."""
-    models = sorted(
-        {op.body for op in OPERATIONS if op.body is not None}, key=lambda model: model.__name__
-    )
-    names, definitions = models_json_schema(
-        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
-    )
-    bodies = {model: schema for (model, _), schema in names.items()}
+    bodies, components = body_schemas()
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
@@ -70,7 +67,7 @@ def document() -> dict[str, Any]:
                     "description": "pfgov_...; see: pfgov key create",
                 }
             },
-            "schemas": dict(sorted({**definitions.get("$defs", {}), **SCHEMAS}.items())),
+            "schemas": dict(sorted({**components, **SCHEMAS}.items())),
         },
     }
 
@@ -127,6 +124,18 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     return found
 
 
+def _links(name: str) -> dict[str, Any]:
+    """Return links to every operation on what was just made."""
+    return {
+        other.name: {
+            "operationId": other.name,
+            "parameters": {name: f"$response.body#/result/{name}"},
+        }
+        for other in OPERATIONS
+        if other.path_parameters == (name,) and other.answer != "Stream"
+    }
+
+
 def _responses(operation: Operation) -> dict[str, Any]:
     statuses = {400, 403, 500, 503, *operation.raises}
     if operation.access != ANYONE:
@@ -136,12 +145,13 @@ def _responses(operation: Operation) -> dict[str, Any]:
     if operation.writes:
         statuses |= {409, 422}
     schema = {"$ref": f"#/components/schemas/{operation.answer}"}
-    responses: dict[str, Any] = {
-        str(operation.status): {
-            "description": operation.about,
-            "content": {operation.media_type: {"schema": schema}},
-        }
+    success: dict[str, Any] = {
+        "description": operation.about,
+        "content": {operation.media_type: {"schema": schema}},
     }
+    if operation.name in CREATES:
+        success["links"] = _links(CREATES[operation.name])
+    responses: dict[str, Any] = {str(operation.status): success}
     if operation.method == "GET" and operation.answer != "Stream":
         responses["304"] = {"description": "unchanged since the ETag in If-None-Match"}
     for status in sorted(statuses):

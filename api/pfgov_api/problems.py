@@ -92,6 +92,8 @@ def status_of(error: PfgovError) -> int:
     for code, status in STATUSES:
         if error.code == code:
             return status
+    if isinstance(error, TooLargeError) and error.pointer not in {None, "", "/context_checkpoint"}:
+        return 400  # one field of a body that is not too large as a body
     kinds: tuple[tuple[type[PfgovError], int], ...] = (
         (TooLargeError, 413),
         (InputError, 400),

@@ -69,7 +69,7 @@ def misfit(text: str, schema: Mapping[str, Any]) -> str | None:
     """Return what is wrong with *text* as a value of *schema*, or None."""
     if schema["type"] == "integer":
         return _not_a_number(text, schema)
-    if _FORBIDDEN.search(text):
+    if "enum" not in schema and _FORBIDDEN.search(text):
         return "a control character may not stand here"
     if len(text) > schema.get("maxLength", len(text)):
         return f"longer than {schema['maxLength']} characters"

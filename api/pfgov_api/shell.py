@@ -56,7 +56,7 @@ _SINGLE: Final = frozenset(
 )
 """Headers that two readers could understand differently when they come twice."""
 
-_PROTECTION: Final = {
+PROTECTION: Final = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -68,14 +68,20 @@ _encode = msgspec.json.Encoder().encode  # in the order in which answers are wri
 Asgi = Request[Any, Any, Any]
 
 
-def handler_of(operation: Operation, service: Service) -> HTTPRouteHandler:
-    """Return the Litestar handler of *operation*."""
+def handler_of(
+    operation: Operation, service: Service, *, allow: str | None = None
+) -> HTTPRouteHandler:
+    """Return the Litestar handler of *operation*; with *allow*, it says to OPTIONS what its path allows."""
 
     async def handle(request: Asgi) -> Response[Any]:
+        if request.method == "OPTIONS":
+            return Response(b"", status_code=204, headers={**PROTECTION, "Allow": allow or ""})
         return await respond(operation, service, request)
 
     handle.__name__ = operation.name
     methods: Any = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
+    if allow is not None:
+        methods = [*methods, "OPTIONS"]
     path = re.sub(r"\{(\w+)\}", r"{\1:str}", operation.path)
     return HTTPRouteHandler(
         path,
@@ -284,7 +290,7 @@ def check_idempotency_key(headers: Mapping[str, str]) -> None:
 
 
 def _response(answer: Answer, method: str, asked: Mapping[str, str]) -> Response[Any]:
-    headers = {**_PROTECTION, **answer.headers}
+    headers = {**PROTECTION, **answer.headers}
     if answer.stream is not None:
         return Stream(
             answer.stream, status_code=answer.status, media_type=answer.media_type, headers=headers
@@ -322,5 +328,5 @@ def _problem(body: dict[str, Any], headers: dict[str, str]) -> Response[Any]:
         _encode(body),
         status_code=body["status"],
         media_type=MEDIA_TYPE,
-        headers={**_PROTECTION, "Cache-Control": "no-store", **headers},
+        headers={**PROTECTION, "Cache-Control": "no-store", **headers},
     )

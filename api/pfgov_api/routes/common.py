@@ -14,6 +14,9 @@ RECEIPT: Final = Parameter(
     {"type": "string", "enum": ["entry", "proof"]},
     "with `proof`, the receipt verifies alone",
 )
+TEXT: Final = "^[^\\x00-\\x1f\\x7f]*$"
+"""A query parameter without control characters."""
+
 FRESH: Final = Parameter(
     "fresh",
     {"type": "string", "enum": ["true", "false"]},

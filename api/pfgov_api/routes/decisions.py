@@ -212,7 +212,7 @@ OPERATIONS: tuple[Operation, ...] = (
                                                              "no_capacity"]}, "only with this outcome"),
             Parameter("member", _ID, "only about this member"),
             Parameter("packet", _ID, "only about this packet"),
-            Parameter("rule", {"type": "string", "maxLength": 300}, "only where this rule kept somebody out"),
+            Parameter("rule", {"type": "string", "maxLength": 300, "pattern": "^[!-~]*$"}, "only where this rule kept somebody out"),
             Parameter("after", {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}, "the `next` of the page before"),
             LIMIT,
         ),

@@ -12,9 +12,9 @@ from pfgov.records import Member
 from pfgov.views import member_view
 from pfgov_api.answers import limit_of, page, recorded
 from pfgov_api.operations import MEMBER, READERS, Answer, Call, Operation, Parameter
-from pfgov_api.routes.common import AFTER, LIMIT, RECEIPT, run
+from pfgov_api.routes.common import AFTER, LIMIT, RECEIPT, TEXT, run
 
-_ID = {"type": "string", "maxLength": 128}
+_ID = {"type": "string", "maxLength": 128, "pattern": "^[ -~]*$"}
 
 
 class Nothing(Wire):
@@ -184,7 +184,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter("status", {"type": "string", "enum": [str(s) for s in MemberStatus]}, "only with this status"),
             Parameter("capability", _ID, "only with this capability"),
             Parameter("region", _ID, "only within this region"),
-            Parameter("label", {"type": "string", "maxLength": 400}, "only with this label: name=value"),
+            Parameter("label", {"type": "string", "maxLength": 400, "pattern": TEXT}, "only with this label: name=value"),
             AFTER,
             LIMIT,
         ),
@@ -217,7 +217,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _post("report_pressure", f"{_ONE}/pressure", "Say how loaded the member is.", _pressure, model.PressureReport),
     Operation(
         "list_capabilities", "GET", "/api/capabilities", READERS, "What members offer, and who.", _capabilities,
-        "CapabilityList", parameters=(Parameter("q", {"type": "string", "maxLength": 128}, "text to look for"),),
+        "CapabilityList", parameters=(Parameter("q", {"type": "string", "maxLength": 128, "pattern": TEXT}, "text to look for"),),
         tag="discovery", raises=(404,),
     ),
 )  # fmt: skip

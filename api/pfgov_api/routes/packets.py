@@ -166,7 +166,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "PacketPage",
         parameters=(
             Parameter("status", {"type": "string", "enum": [str(s) for s in PacketStatus]}, "only with this status"),
-            Parameter("owner", {"type": "string", "maxLength": 128}, "only with this owner"),
+            Parameter("owner", {"type": "string", "maxLength": 128, "pattern": "^[ -~]*$"}, "only with this owner"),
             Parameter("all", {"type": "string", "enum": ["true", "false"]}, "ended ones too"),
             AFTER, LIMIT,
         ),

@@ -33,7 +33,11 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,100}\.ya?ml", re.ASCII)
 
 Files = Annotated[
     dict[str, Annotated[str, Field(max_length=FILE_LENGTH_MAX)]],
-    Field(min_length=1, max_length=FILES_MAX),
+    Field(
+        min_length=1,
+        max_length=FILES_MAX,
+        json_schema_extra={"propertyNames": {"pattern": f"^{_NAME.pattern}$"}},
+    ),
 ]
 
 
@@ -43,7 +47,7 @@ class Activation(Wire):
     files: Files
 
 
-class Playground(Wire):
+class PolicyQuestion(Wire):
     """A question to a policy set that need not be binding; nothing is recorded."""
 
     files: Files | None = None
@@ -119,7 +123,7 @@ async def _activate(call: Call) -> Answer:
 
 
 async def _evaluate(call: Call) -> Answer:
-    body: Playground = call.body
+    body: PolicyQuestion = call.body
     if not body.members:
         raise InvalidError("members: there is nobody to ask about", pointer="/members")
     found = compiled(body.files) if body.files is not None else await _active(call)
@@ -190,6 +194,6 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "evaluate_policies", "POST", "/api/policies/evaluate", READERS,
         "Try a policy set on a packet and members of your own; nothing is recorded.", _evaluate, "Playground",
-        body=Playground, tag="policies",
+        body=PolicyQuestion, tag="policies",
     ),
 )  # fmt: skip
