@@ -29,6 +29,12 @@ from pfgov_ledger.verdicts import Status
 START: Final = "2026-06-13T20:00:00Z"
 """When the story begins: the moment at which the specification's packet was created."""
 
+OPENING: Final = (
+    "Who owns this work now, what moved with it, and who can prove it?",
+    "Keys, policies, ledger and verifier are real; only the clock is turned by hand.",
+)
+"""What the story begins with."""
+
 ORIGIN: Final = "pfgov.example/demo"
 EXPORT: Final = "demo.lineage.jsonl"
 
@@ -70,6 +76,7 @@ def _folder(keep: Path | None) -> Generator[Path]:
 def _opened(folder: Path, voice: Voice) -> Generator[Stage]:
     """Create the ledger, and tell what it begins with."""
     clock = ManualClock(to_microseconds(START))
+    voice.say(*OPENING)
     voice.chapter(
         "A ledger of its own",
         "Keys for entries and checkpoints, an anchor for verifiers, the starter policies.",

@@ -1,0 +1,223 @@
+"""``pfgov demo --churn``: a real server and real worker processes, some of which are killed while work goes on.
+
+Nothing is simulated: the clock is the machine's, the kills are SIGKILL.  At the end every packet is accounted for from
+the ledger, and the export is verified offline and replayed.
+"""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pfgov.cli.ledger.export import Wanted, write
+from pfgov.cli.ledger.verify import examine
+from pfgov.cli.screen import Screen, facts, table
+from pfgov.engine import Engine, LedgerReader, Options
+from pfgov.errors import StateConflictError, StoreUnavailableError
+from pfgov.records import Stamp
+from pfgov.sim.metrics import Meter, percentile
+from pfgov_ledger.conclusions import Question
+from pfgov_ledger.keys import parse_anchor
+
+WORKERS: Final = 5
+PACKETS: Final = 60
+KILLS: Final = 6
+KILL_EVERY_SECONDS: Final = 1.2
+PATIENCE_SECONDS: Final = 90.0
+
+
+@dataclass(slots=True)
+class Fleet:
+    """The processes of the demonstration."""
+
+    url: str
+    workers: dict[str, subprocess.Popen[bytes]] = field(
+        default_factory=dict[str, "subprocess.Popen[bytes]"]
+    )
+    killed: list[str] = field(default_factory=list[str])
+
+    def start(self, name: str) -> None:
+        """Start a worker."""
+        words = [sys.executable, "-m", "pfgov.cli.demo.worker", self.url, name]
+        self.workers[name] = subprocess.Popen(  # noqa: S603 - our own module
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def kill(self, name: str) -> None:
+        """Kill a worker where it stands, and start its name again."""
+        process = self.workers[name]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        self.killed.append(name)
+
+    def stop(self) -> None:
+        """End every worker."""
+        for process in self.workers.values():
+            process.kill()
+            process.wait()
+
+
+def run(screen: Screen) -> int:
+    """Run the demonstration; return the exit status: 0 when every packet is accounted for and the ledger verifies."""
+    with tempfile.TemporaryDirectory(prefix="pfgov-churn-") as folder:
+        directory = Path(folder) / "ledger"
+        Engine.create(directory, "pfgov.example/churn", options=Options()).close()
+        fleet = _live(screen, directory)
+        return _account(screen, directory, Path(folder), fleet)
+
+
+def _live(screen: Screen, directory: Path) -> Fleet:
+    port = _free_port()
+    fleet = Fleet(f"http://127.0.0.1:{port}")
+    words = [
+        sys.executable,
+        "-m",
+        "pfgov.cli",
+        "serve",
+        "--dir",
+        str(directory),
+        "--port",
+        str(port),
+    ]
+    server = subprocess.Popen(  # noqa: S603 - our own module
+        words,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PFGOV_DIR": str(directory)},
+    )
+    try:
+        _await_server(fleet.url, server)
+        screen.tell(
+            f"A server at {fleet.url} and {WORKERS} worker processes, each with a lease of two seconds."
+        )
+        for index in range(WORKERS):
+            fleet.start(f"worker-{index + 1}")
+        for index in range(PACKETS):
+            _post(fleet.url, "/api/packets", {"packet_id": f"job-{index:03d}", "workload_type": "job",
+                                              "required_capabilities": ["work"]})  # fmt: skip
+        screen.tell(
+            f"{PACKETS} packets are submitted.  Workers are killed with SIGKILL while they work:"
+        )
+        _churn(screen, fleet)
+    finally:
+        fleet.stop()
+        server.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(timeout=15)
+        server.kill()
+    return fleet
+
+
+def _churn(screen: Screen, fleet: Fleet) -> None:
+    source = random.Random(1)  # noqa: S311 - which worker dies is not a secret
+    due, last = time.monotonic() + KILL_EVERY_SECONDS, time.monotonic() + PATIENCE_SECONDS
+    back: list[tuple[float, str]] = []
+    while time.monotonic() < last:
+        counts = _get(fleet.url, "/api/status")["packets"]
+        if counts.get("COMPLETED", 0) == PACKETS and len(fleet.killed) >= KILLS:
+            return
+        now = time.monotonic()
+        if now >= due and len(fleet.killed) < KILLS:
+            due = now + KILL_EVERY_SECONDS
+            name = source.choice(
+                [n for n in fleet.workers if n not in {waiting for _, waiting in back}]
+            )
+            fleet.kill(name)
+            back.append((now + 3.0, name))
+            screen.tell(f"  SIGKILL {name}   completed so far: {counts.get('COMPLETED', 0)}")
+        for moment, name in [one for one in back if one[0] <= now]:
+            back.remove((moment, name))
+            fleet.start(name)
+        time.sleep(0.1)
+
+
+def _account(screen: Screen, directory: Path, folder: Path, fleet: Fleet) -> int:
+    """Say where every packet ended, from the ledger alone, and verify it."""
+    meter = Meter()
+    with LedgerReader(directory, heed_head_lock=False) as reader:
+        for found in reader.entries():
+            meter.read(found.event, Stamp(found.row.seq, found.row.time))
+        packets = Counter(reader.packet_counts())
+        path = folder / "churn.lineage.jsonl"
+        with path.open("wb") as file:
+            write(reader, Wanted(), file)
+        size = reader.head().size
+    anchor = parse_anchor((directory / "anchor.txt").read_text())
+    report = examine(path, anchor=anchor, question=Question("full"), replay=True)
+    accounted = sum(packets.values()) == PACKETS == packets["COMPLETED"]
+    verified = report.exit_status == 0
+    result: dict[str, Any] = {
+        "packets": sum(packets.values()),
+        "by_status": dict(packets),
+        "killed": len(fleet.killed),
+        "moves": sum(meter.moved.values()),
+        "late_writes_refused": meter.kinds["write_refused"],
+        "re_own_p99_seconds": round(percentile(meter.reown, 99), 2),
+        "ledger_entries": size,
+        "accounted": accounted,
+        "verified": verified,
+    }
+    screen.show(
+        result,
+        table(("STATUS", "#PACKETS"), sorted(packets.items())),
+        facts(
+            (name.replace("_", " "), value)
+            for name, value in result.items()
+            if name not in {"packets", "by_status"}
+        ),
+        report.to_text().rstrip("\n"),
+    )
+    return 0 if accounted and verified else 1
+
+
+# --- talking to the server ------------------------------------------------------------------
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_server(url: str, server: "subprocess.Popen[bytes]") -> None:
+    for _ in range(200):
+        if server.poll() is not None:
+            raise StoreUnavailableError("the server ended before it listened", code="demo.server")
+        with contextlib.suppress(OSError):
+            _get(url, "/api/health/ready")
+            return
+        time.sleep(0.1)
+    raise StoreUnavailableError("the server does not answer", code="demo.server")
+
+
+def _get(url: str, path: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}{path}", timeout=10) as answer:  # noqa: S310 - our own server
+        return json.load(answer)
+
+
+def _post(url: str, path: str, body: dict[str, Any]) -> None:
+    request = urllib.request.Request(  # noqa: S310 - our own server
+        f"{url}{path}",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+        method="POST",
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - our own server
+            return
+    except urllib.error.HTTPError as error:
+        raise StateConflictError(
+            f"the server refused a packet: {error.read()[:200]!r}", code="demo.refused"
+        ) from error
