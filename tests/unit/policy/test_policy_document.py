@@ -127,6 +127,10 @@ EDITS = {
         lambda t: t["policies"][1]["params"][0].__setitem__(2, "1.00"),
     ),
     "with a name that is none": ("policy.document", lambda t: t["policies"][1].update(name="a b")),
+    "with a default written out": (
+        "policy.document",
+        lambda t: t["policies"][1]["rules"][0]["obligations"][0].update(to=None),
+    ),
     "with garbage for a condition": (
         "policy.invalid",
         lambda t: t["policies"][1]["rules"][0].update(condition="(("),
