@@ -45,6 +45,10 @@ class Committer(Protocol):
         """Return the number of subjects and the root of their map; only with nothing started."""
         ...
 
+    def trim(self, tables_before: int, answers_before: int) -> int:
+        """Delete some of what is kept only for a while; return how much."""
+        ...
+
     def flush_erased(self) -> bool:
         """Push deleted payloads out of the write-ahead log; False while a reader holds old pages."""
         ...
@@ -91,6 +95,10 @@ class InlineCommitter:
     def index(self) -> tuple[int, str]:
         """Return the number of subjects and the root of their map."""
         return self.writer.index()
+
+    def trim(self, tables_before: int, answers_before: int) -> int:
+        """Delete some of what is kept only for a while."""
+        return self.writer.store.trim(tables_before=tables_before, answers_before=answers_before)
 
     def flush_erased(self) -> bool:
         """Push deleted payloads out of the write-ahead log."""

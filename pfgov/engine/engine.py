@@ -5,6 +5,7 @@ and the engine's own follow-ups.  A receipt is given when the command is durable
 :mod:`pfgov.decide`'s business; this module puts the parts together.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -62,6 +63,7 @@ class Engine:
         self._front = Front(sequencer, queue_max=options.queue_max, batch_max=options.batch_max)
         self._options = options
         self._reader: LedgerReader | None = None
+        self._opening_reader = threading.Lock()
         self._is_closed = False
 
     # --- opening -------------------------------------------------------------------------
@@ -328,9 +330,10 @@ class Engine:
     @property
     def reader(self) -> LedgerReader:
         """What is committed and published; safe to share."""
-        if self._reader is None:
-            self._reader = LedgerReader(self.layout.directory)
-        return self._reader
+        with self._opening_reader:
+            if self._reader is None:
+                self._reader = LedgerReader(self.layout.directory)
+            return self._reader
 
     def look(self, read: Callable[[State], T]) -> T:
         """Return what *read* makes of the state, in the engine's own turn; it must neither keep nor change it.

@@ -45,6 +45,8 @@ def open_sequencer(layout: Layout, clock: Clock, options: Options, *, new: bool)
         draw=options.draw,
         run=ulid(clock.now(), options.draw(RANDOM_BYTES)),
         keep_tables=options.keep_tables,
+        tables_kept=options.tables_kept,
+        answers_kept=options.answers_kept,
     )
     return Sequencer(ports)
 

@@ -64,6 +64,7 @@ _DO: Final[Mapping[str, Callable[[Writer, Any], object]]] = {
     "write": lambda writer, batch: writer.write(batch),
     "index": lambda writer, _: writer.index(),
     "leases": lambda writer, rows: writer.store.write_leases(rows),
+    "trim": lambda writer, kept: writer.store.trim(tables_before=kept[0], answers_before=kept[1]),
     "flush": lambda writer, _: writer.store.flush_erased(),
     "stop": lambda _writer, _: None,
 }
@@ -236,6 +237,11 @@ class ProcessCommitter:
         """Keep the leases for the next start."""
         self._send("leases", rows)
         self._receive()
+
+    def trim(self, tables_before: int, answers_before: int) -> int:
+        """Delete some of what is kept only for a while."""
+        self._send("trim", (tables_before, answers_before))
+        return int(self._receive())
 
     def flush_erased(self) -> bool:
         """Push deleted payloads out of the write-ahead log."""

@@ -32,6 +32,10 @@ LOOK_EVERY: Final = 16
 """Commands decided between two looks at whether an older batch is finished."""
 
 
+TRIM_EVERY: Final = 512
+"""Entries between two looks at what is kept only for a while: fewer than one look can delete."""
+
+
 class MismatchError(ConflictError):
     """An idempotency key was used before, with another request."""
 
@@ -60,6 +64,8 @@ class Ports:
         draw: Randomness for salts.
         run: A name that no other run of an engine has; command ids begin with it.
         keep_tables: Whether verdict tables are stored.
+        tables_kept: Positions behind the head for which they stay stored.
+        answers_kept: For how long an idempotency key is answered, in microseconds.
     """
 
     open_committer: Callable[[], Committer]
@@ -67,6 +73,8 @@ class Ports:
     draw: Entropy
     run: str
     keep_tables: bool
+    tables_kept: int
+    answers_kept: int
 
 
 ROUNDS_PER_TICK: Final = 4
@@ -100,6 +108,7 @@ class Sequencer:
         self.leases = Leases()
         self.halted: str | None = None
         self.reloads = -1
+        self._trimmed_at = 0
         self.erasure_pending = True  # an earlier run may have died between a deletion and its flush
         self._load()
 
@@ -387,7 +396,16 @@ class Sequencer:
             tried, effective = tried + len(actions), effective + had_effect
             if not had_effect or tried >= limit:
                 break
+        self._trim()
         return TickReport(tried, effective, self.halted)
+
+    def _trim(self) -> None:
+        """Now and then, delete what is kept only for a while."""
+        state, ports = self.state, self._ports
+        if state.size - self._trimmed_at >= TRIM_EVERY:
+            with suppress(PfgovError):  # it can wait
+                self.committer.trim(state.size - ports.tables_kept, state.time - ports.answers_kept)
+            self._trimmed_at = state.size
 
     def _follow_up(self, actions: Sequence[c.Action]) -> int:
         requests = [Request(action, c.ENGINE) for action in actions]

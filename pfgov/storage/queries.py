@@ -216,7 +216,9 @@ class Queries:
     def answer(self, principal: str, key: str) -> AnswerRow | None:
         """Return the answer that an idempotency key was given."""
         row = self._row(
-            "SELECT * FROM idempotency WHERE principal = ? AND key = ?", (principal, key)
+            "SELECT principal, key, digest, first, length, time, refusal FROM idempotency"
+            " WHERE principal = ? AND key = ?",
+            (principal, key),
         )
         if row is None:
             return None

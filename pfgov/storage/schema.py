@@ -63,6 +63,7 @@ TABLES: Final = {
     ) STRICT, WITHOUT ROWID""",
     # beside the ledger
     "idempotency": """CREATE TABLE idempotency (
+        id INTEGER PRIMARY KEY,
         principal TEXT NOT NULL,
         key TEXT NOT NULL,
         digest BLOB NOT NULL,
@@ -70,8 +71,8 @@ TABLES: Final = {
         length INTEGER NOT NULL,
         time INTEGER NOT NULL,
         refusal BLOB,
-        PRIMARY KEY (principal, key)
-    ) STRICT, WITHOUT ROWID""",
+        UNIQUE (principal, key)
+    ) STRICT""",
     "attachment": """CREATE TABLE attachment (
         digest TEXT PRIMARY KEY,
         subject TEXT NOT NULL,

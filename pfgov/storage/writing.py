@@ -89,12 +89,21 @@ _STATEMENTS: Final = (
     ("packets", _PACKET),
     ("members", _MEMBER),
     ("ledger_state", _LEDGER_STATE),
-    ("answers", "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?, ?, ?)"),
+    ("answers", "INSERT INTO idempotency VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"),
     ("attachments", _ATTACHMENT),
     ("policy_sets", "INSERT INTO policy_set VALUES (?, ?) ON CONFLICT DO NOTHING"),
     ("tables", "INSERT INTO verdict_table VALUES (?, ?, ?) ON CONFLICT DO NOTHING"),
 )
 """Field of :class:`WriteSet` -> its statement, in the order in which they run."""
+
+_TRIM_TABLES: Final = """DELETE FROM verdict_table WHERE rowid IN
+    (SELECT rowid FROM verdict_table WHERE first < ? ORDER BY rowid LIMIT ?)"""
+_TRIM_ANSWERS: Final = """DELETE FROM idempotency WHERE id IN
+    (SELECT id FROM idempotency WHERE time < ? ORDER BY id LIMIT ?)"""
+"""Rows are numbered in the order in which they came, so that the oldest are found without a scan."""
+
+TRIMMED_MAX: Final = 1_000
+"""Rows of a kind that one trim deletes."""
 
 _ERASE_SET: Final = "UPDATE attachment SET state = 'erased', salt = NULL, payload = NULL"
 _ERASE: Final = f"{_ERASE_SET} WHERE digest = ? OR parent = ?"
@@ -220,12 +229,19 @@ class Store:
                 self.connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1_000)}")
         return int(row[0]) == 0
 
-    def drop_tables(self, *, before: int) -> int:
-        """Delete verdict tables of decisions before position *before* (retention); return how many."""
+    def trim(self, *, tables_before: int, answers_before: int) -> int:
+        """Delete the oldest of what is kept only for a while, at most :data:`TRIMMED_MAX` of each; return how many.
+
+        Args:
+            tables_before: Verdict tables of decisions before this position.
+            answers_before: Answers to idempotency keys from before this time (microseconds).
+        """
         with translating(self._path):
-            return self.connection.execute(
-                "DELETE FROM verdict_table WHERE first < ?", (before,)
-            ).rowcount
+            tables = self.connection.execute(_TRIM_TABLES, (tables_before, TRIMMED_MAX)).rowcount
+            return (
+                tables
+                + self.connection.execute(_TRIM_ANSWERS, (answers_before, TRIMMED_MAX)).rowcount
+            )
 
     def close(self) -> None:
         """Close the connection."""

@@ -3,10 +3,23 @@
 from pathlib import Path
 
 import pytest
-from support.ledgers import SECOND, START, claim, fresh, opened, place, register, submit, types
+from support.ledgers import (
+    SECOND,
+    START,
+    claim,
+    fresh,
+    opened,
+    packet,
+    place,
+    register,
+    submit,
+    types,
+)
 
 from pfgov import commands as c
+from pfgov import events as e
 from pfgov.clock import ManualClock
+from pfgov.engine import Idempotency
 from pfgov.errors import ConflictError, NotFoundError, PfgovError, StaleEpochError
 from pfgov.lifecycle import MemberStatus
 
@@ -210,3 +223,24 @@ def test_engine_follow_ups_belong_to_the_engine_alone(tmp_path: Path) -> None:
         with pytest.raises(PfgovError) as caught:
             submit(engine, action)
         assert caught.value.code == "access.forbidden"
+
+
+def test_engine_what_is_kept_for_a_while_is_trimmed(tmp_path: Path) -> None:
+    """Old verdict tables and old answers go with the ticks; a trimmed table is regenerated, a trimmed key is new."""
+    clock = ManualClock(START + SECOND)
+    options = {"tables_kept": 10, "answers_kept": 3_600 * SECOND}
+    with opened(fresh(tmp_path), clock, **options) as engine:
+        register(engine, "m", capacity=(("cpu", "100000"),))
+        key = Idempotency("k", b"d")
+        first = submit(engine, packet("p"), idempotency=key)
+        clock.advance(7_200 * SECOND)
+        for i in range(260):
+            place(engine, f"p{i:03}")
+        engine.tick()
+        decision = first.events[1]
+        assert isinstance(decision, e.AssignmentDecision)
+        assert engine.reader.verdict_table(decision.decision.table) is None
+        assert engine.reader.table_of(first.position + 1) is not None
+        with pytest.raises(PfgovError) as caught:
+            submit(engine, packet("p"), idempotency=key)
+        assert caught.value.code == "packet.exists"

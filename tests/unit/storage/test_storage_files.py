@@ -26,7 +26,7 @@ from pfgov.storage.head_lock import HeadLock, Published, read_head, reconcile
 from pfgov.storage.queries import Queries
 from pfgov.storage.reading import ReadStore
 from pfgov.storage.writer_lock import WriterLock
-from pfgov.storage.writing import EntryRow, Store, WriteSet
+from pfgov.storage.writing import AnswerRow, EntryRow, Store, WriteSet
 
 ENTRY = EntryRow(0, "ledger", 0, "ledger_created", 1, bytes(32), bytes(64), b"{}")
 
@@ -68,7 +68,7 @@ def test_storage_append_only_tables_refuse_changes(tmp_path: Path, table: str) -
             checkpoint=(1, b"note"),
             nodes=[(8, 0, bytes(32))],
             policy_sets=[("d", b"{}")],
-        )  # fmt: skip
+        )
     )
     column = {"entry": "raw", "checkpoint": "note", "node": "hash", "policy_set": "document"}[table]
     for statement in (f"UPDATE {table} SET {column} = x'00'", f"DELETE FROM {table}"):
@@ -372,7 +372,10 @@ def test_storage_leases_and_tables_can_be_replaced(tmp_path: Path) -> None:
     store.write_leases([("b", 1, 2, 3)])
     assert list(queries.leases()) == [("b", 1, 2, 3)]
     store.write(WriteSet(tables=[("x", 1, b"t"), ("y", 9, b"t")]))
-    assert store.drop_tables(before=5) == 1
+    answers = [AnswerRow("p", f"k{i}", b"d", i, 1, i * 10, None) for i in range(4)]
+    store.write(WriteSet(answers=answers))
+    assert store.trim(tables_before=5, answers_before=20) == 3
+    assert [queries.answer("p", f"k{i}") is None for i in range(4)] == [True, True, False, False]
     assert (queries.verdict_table("x"), queries.verdict_table("y")) == (None, b"t")
     assert queries.answer("p", "k") is None
     assert queries.attachment_state("d") is None
