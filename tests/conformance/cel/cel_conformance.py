@@ -1,15 +1,19 @@
 """Runs the conformance tests of the CEL specification against our engine.
 
-Knows how a test file maps to our terms: type environment, bindings, expected value or
-error.  Which tests count as core, and which misses are expected, is in the test module.
+Knows how a test file (``cel.expr.conformance.test.SimpleTestFile`` in the JSON form of protocol
+buffers) maps to our terms: type environment, bindings, expected value or error.  Which tests count
+as core, and which misses are expected, is in the test module.
 """
 
+import base64
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
-
-from conformance.cel.cel_textproto import Message, Word, read
+from typing import Any
 
 from pfgov.policy.cel import (
     BOOL,
@@ -47,7 +51,9 @@ from pfgov.policy.cel.values import (
     map_size,
 )  # fmt: skip
 
-DATA = Path(__file__).parents[2] / "data" / "cel-spec"
+DATA = Path(__file__).parents[2] / "data" / "cel-conformance"
+
+Message = dict[str, Any]
 
 _PRIMITIVES: dict[str, CelType] = {
     "BOOL": BOOL, "INT64": INT, "UINT64": UINT, "DOUBLE": DOUBLE, "STRING": STRING, "BYTES": BYTES,
@@ -74,11 +80,11 @@ class Case:
 
     @property
     def expression(self) -> str:
-        return _text(self.message["expr"][0])
+        return str(self.message["expr"])
 
     @property
     def check_only(self) -> bool:
-        return _flag(self.message, "check_only")
+        return bool(self.message.get("checkOnly"))
 
     def needs_protobuf(self) -> bool:
         return _mentions_protobuf(self.message)
@@ -86,41 +92,38 @@ class Case:
 
 def cases(file: str) -> Iterator[Case]:
     """The tests of *file*, in order."""
-    document = read((DATA / f"{file}.textproto").read_text("utf-8"))
+    document = json.loads((DATA / f"{file}.json").read_text("utf-8"))
     for section in document["section"]:
-        assert isinstance(section, dict)
-        for test in section.get("test", []):
-            assert isinstance(test, dict)
-            name = f"{_text(section['name'][0])}/{_text(test['name'][0])}"
-            yield Case(file, name, test)
+        for test in section["test"]:
+            yield Case(file, f"{section['name']}/{test['name']}", test)
 
 
 def run(case: Case) -> str | None:
     """None when our engine gives the expected result, else what it gave."""
     message = case.message
-    expects_error = "eval_error" in message or "any_eval_errors" in message
+    expects_error = "evalError" in message or "anyEvalErrors" in message
     try:
         environment, values = _environment(case)
         checked = check(
             parse(case.expression), environment, None,
-            cost_limit=None, lenient=_flag(message, "disable_check"),
+            cost_limit=None, lenient=bool(message.get("disableCheck")),
         )  # fmt: skip
     except CelLoadError as error:
         return None if expects_error else f"refused: {error}"
-    if "typed_result" in message:
-        typed = _message(message["typed_result"][0])
-        expected_type = _type(_message(typed["deduced_type"][0]))
+    if "typedResult" in message:
+        typed = message["typedResult"]
+        expected_type = _type(typed["deducedType"])
         if not _same_type(checked.type, expected_type):
             return f"type {checked.type!r}, expected {expected_type!r}"
         if case.check_only:
             return None
-        message = {**message, "value": typed.get("result", message.get("value", []))}
+        message = {"value": typed["result"]} if "result" in typed else message
     value = value_of(checked)(values)
     if isinstance(value, Failure):
         return None if expects_error else f"error: {value}"
     if expects_error:
         return f"gave {value!r}, expected an error"
-    expected = _value(_message(message["value"][0])) if message.get("value") else True
+    expected = _value(message["value"]) if "value" in message else True
     return None if same(value, expected) else f"gave {value!r}, expected {expected!r}"
 
 
@@ -153,76 +156,53 @@ def _same_maps(value: MapValue, expected: MapValue) -> bool:
 # --- reading a test --------------------------------------------------------------------------
 
 
-def _text(value: object) -> str:
-    assert isinstance(value, bytes)
-    return value.decode("utf-8")
-
-
-def _message(value: object) -> Message:
-    assert isinstance(value, dict)
-    return value
-
-
-def _flag(message: Message, name: str) -> bool:
-    return message.get(name, [Word("false")])[0] == "true"
-
-
 def _environment(case: Case) -> tuple[Environment, dict[str, object]]:
     message = case.message
-    variables: dict[str, CelType] = {}
-    for declaration in map(_message, message.get("type_env", [])):
-        if "ident" in declaration:
-            ident = _message(declaration["ident"][0])
-            variables[_text(declaration["name"][0])] = _type(_message(ident["type"][0]))
+    variables: dict[str, CelType] = {
+        declaration["name"]: _type(declaration["ident"]["type"])
+        for declaration in message.get("typeEnv", [])
+        if "ident" in declaration
+    }
     values: dict[str, object] = {}
-    for binding in map(_message, message.get("bindings", [])):
-        name = _text(binding["key"][0])
-        holder = _message(binding["value"][0])
-        values[name] = _value(_message(holder["value"][0]))
+    for name, holder in message.get("bindings", {}).items():
+        values[name] = _value(holder["value"])
         variables.setdefault(name, DYN)
-    container = _text(message["container"][0]) if "container" in message else ""
     environment = Environment(
-        variables, container=container, named_zones=True, constant_conditions=True
+        variables,
+        container=message.get("container", ""),
+        named_zones=True,
+        constant_conditions=True,
     )
     return environment, values
 
 
 def _type(message: Message) -> CelType:
-    kind, (value, *_) = next(iter(message.items()))
+    kind, value = next(iter(message.items()))
     match kind:
         case "primitive":
-            return _PRIMITIVES[str(value)]
-        case "well_known":
-            return _WELL_KNOWN[str(value)]
+            return _PRIMITIVES[value]
+        case "wellKnown":
+            return _WELL_KNOWN[value]
         case "null":
             return NULL
-        case "dyn" | "error":
+        case "dyn" | "error" | "typeParam":
             return DYN
-        case "type_param":
-            return DYN
-        case "list_type":
-            return ListType(_inner(value, "elem_type"))
-        case "map_type":
-            return MapType(_inner(value, "key_type"), _inner(value, "value_type"))
+        case "listType":
+            return ListType(_inner(value, "elemType"))
+        case "mapType":
+            return MapType(_inner(value, "keyType"), _inner(value, "valueType"))
         case "type":
-            return TypeType(_type(_message(value)) if value else DYN)
-        case "abstract_type":
-            inner = _message(value)
-            if _text(inner["name"][0]) == "optional_type":
-                return OptionalType(_type(_message(inner["parameter_types"][0])))
-            raise ProtobufError(str(inner))
-        case "message_type":
-            name = _text(value)
-            if name in _WELL_KNOWN:
-                return _WELL_KNOWN[name]
-            raise ProtobufError(name)
+            return TypeType(_type(value) if value else DYN)
+        case "abstractType" if value["name"] == "optional_type":
+            return OptionalType(_type(value["parameterTypes"][0]))
+        case "messageType" if value in _WELL_KNOWN:
+            return _WELL_KNOWN[value]
         case _:
-            raise ProtobufError(kind)
+            raise ProtobufError(str(message))
 
 
-def _inner(value: object, name: str) -> CelType:
-    message = _message(value)
-    return _type(_message(message[name][0])) if name in message else DYN
+def _inner(message: Message, name: str) -> CelType:
+    return _type(message[name]) if name in message else DYN
 
 
 def _same_type(ours: CelType, expected: CelType) -> bool:
@@ -240,49 +220,39 @@ def _same_type(ours: CelType, expected: CelType) -> bool:
 
 
 def _value(message: Message) -> object:
-    kind, (value, *_) = next(iter(message.items()))
+    kind, value = next(iter(message.items()))
     match kind:
-        case "bool_value":
-            return value == "true"
-        case "int64_value":
-            return int(str(value), 0)
-        case "uint64_value":
-            return Uint(int(str(value), 0))
-        case "double_value":
-            text = str(value)
-            return float(
-                text if text.lower().endswith("f") and "inf" in text.lower() else text.rstrip("f")
-            )
-        case "string_value":
-            return _text(value)
-        case "bytes_value":
+        case "boolValue" | "stringValue" | "nullValue":
             return value
-        case "null_value":
-            return None
-        case "type_value":
-            return TypeValue(_text(value))
-        case "list_value":
-            return [_value(_message(item)) for item in _message(value).get("values", [])]
-        case "map_value":
-            entries = map(_message, _message(value).get("entries", []))
-            return make_map(
-                (_value(_message(e["key"][0])), _value(_message(e["value"][0]))) for e in entries
-            )
-        case "object_value":
-            return _object(_message(value))
+        case "int64Value":
+            return int(value)
+        case "uint64Value":
+            return Uint(int(value))
+        case "doubleValue":
+            return float(value)
+        case "bytesValue":
+            return base64.b64decode(value)
+        case "typeValue":
+            return TypeValue(value)
+        case "listValue":
+            return [_value(item) for item in value.get("values", [])]
+        case "mapValue":
+            entries = value.get("entries", [])
+            return make_map((_value(entry["key"]), _value(entry["value"])) for entry in entries)
+        case "objectValue":
+            return _object(value)
         case _:
             raise ProtobufError(kind)
 
 
 def _object(message: Message) -> object:
-    kind, (value, *_) = next(iter(message.items()))
-    body = _message(value)
-    seconds = int(str(body.get("seconds", ["0"])[0]))
-    nanos = int(str(body.get("nanos", ["0"])[0]))
-    if kind.endswith("google.protobuf.Timestamp"):
-        return Timestamp(seconds * 10**9 + nanos)
-    if kind.endswith("google.protobuf.Duration"):
-        return Duration(seconds * 10**9 + nanos)
+    kind, text = message["@type"].rpartition("/")[2], message.get("value")
+    if kind == "google.protobuf.Timestamp":
+        whole, _, fraction = text.removesuffix("Z").partition(".")
+        seconds = datetime.fromisoformat(f"{whole}+00:00").timestamp()
+        return Timestamp(int(seconds) * 10**9 + int(fraction.ljust(9, "0") or 0))
+    if kind == "google.protobuf.Duration":
+        return Duration(int(Decimal(text.removesuffix("s")) * 10**9))
     raise ProtobufError(kind)
 
 
