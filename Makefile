@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs fuzz pyz bench bench-policy bench-scheduling clean
+.PHONY: help demo test check docs fuzz sim-check pyz bench bench-policy bench-scheduling clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -55,6 +55,9 @@ docs: $(VENV)/.test  ## write the generated pages and schemas anew
 fuzz: $(VENV)/.test  ## search longer, from a new seed, for what breaks a property
 	@PFGOV_FUZZ=1 PFGOV_FUZZ_GROUPS=$${PFGOV_FUZZ_GROUPS:-2000} PFGOV_FUZZ_SEED=$${PFGOV_FUZZ_SEED:-$$(date +%s)} \
 	  $(BIN)/python -m pytest -q -n 2 tests/property $(ARGS)
+
+sim-check: $(VENV)/.run  ## 100,000 seeded histories, every promise checked after every step (hours; SEEDS=n for fewer)
+	@$(BIN)/pfgov sim check --seeds $${SEEDS:-100000} --from $${FROM:-0}
 
 pyz: $(VENV)/.run  ## build the verifier as one file, dist/pfgov-verify.pyz
 	@mkdir -p dist && $(BIN)/python -m pfgov_ledger.build_pyz dist/pfgov-verify.pyz

@@ -10,7 +10,7 @@ from pfgov.cli.frame import Screen, Verb
 @click.command(
     "demo",
     cls=Verb,
-    examples=("pfgov demo", "pfgov demo --keep ./demo"),
+    examples=("pfgov demo", "pfgov demo --keep ./demo", "pfgov demo --churn"),
     then="make your own: pfgov init",
 )
 @click.option(
@@ -19,12 +19,21 @@ from pfgov.cli.frame import Screen, Verb
     metavar="DIR",
     help="Run in this new folder and keep it, to look around.",
 )
+@click.option(
+    "--churn",
+    is_flag=True,
+    help="Instead: a real server and worker processes, some of which are killed while they work (half a minute).",
+)
 @click.pass_obj
-def demo(screen: Screen, keep: Path | None) -> int:
+def demo(screen: Screen, keep: Path | None, *, churn: bool) -> int:
     """See the whole main job: policy, placement, failure, handoff, export, verification.
 
     It runs on a clock of its own in a temporary folder and leaves nothing behind.
     """
+    if churn:
+        from pfgov.cli.demo.churn import run as run_churn
+
+        return run_churn(screen)
     from pfgov.cli.demo.run import run
 
     return run(screen, keep)

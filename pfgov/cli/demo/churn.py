@@ -32,7 +32,7 @@ from pfgov_ledger.conclusions import Question
 from pfgov_ledger.keys import parse_anchor
 
 WORKERS: Final = 5
-PACKETS: Final = 60
+PACKETS: Final = 120
 KILLS: Final = 6
 KILL_EVERY_SECONDS: Final = 1.2
 PATIENCE_SECONDS: Final = 90.0
@@ -204,7 +204,8 @@ def _await_server(url: str, server: "subprocess.Popen[bytes]") -> None:
 
 def _get(url: str, path: str) -> dict[str, Any]:
     with urllib.request.urlopen(f"{url}{path}", timeout=10) as answer:  # noqa: S310 - our own server
-        return json.load(answer)
+        found: dict[str, Any] = json.load(answer)
+    return found
 
 
 def _post(url: str, path: str, body: dict[str, Any]) -> None:

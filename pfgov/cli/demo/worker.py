@@ -77,7 +77,10 @@ class Worker:
             self._steps.pop((lost["packet_id"], lost["epoch"]), None)
 
     def _owned(self) -> list[dict[str, Any]]:
-        return self._send("GET", f"/api/packets?owner={self._id}&limit=100")[1].get("items", [])
+        found: list[dict[str, Any]] = self._send("GET", f"/api/packets?owner={self._id}&limit=100")[
+            1
+        ].get("items", [])
+        return found
 
     def _work(self, packet_id: str, epoch: int) -> None:
         """Do one more step of a packet, or finish it."""
