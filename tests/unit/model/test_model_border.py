@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pfgov import commands as c
-from pfgov import limits
+from pfgov import limits, model
 from pfgov.errors import InputError, InvalidError, TooLargeError, UnknownFieldError
 from pfgov.model import (
     Checkpoint,
@@ -333,3 +333,115 @@ def test_messages_do_not_spill() -> None:
     with pytest.raises(InvalidError) as caught:
         member(id="a\x1b[31m")
     assert "\x1b" not in caught.value.message
+
+
+OWNER = {"member_id": "a", "incarnation": 1, "epoch": 2}
+CLAIM = c.OwnerClaim(member_id="a", incarnation=1, epoch=2)
+VIEW = c.View(paths=("/customer/email",), view=COMMITMENT)
+MOMENT = ("2026-11-23T00:00:00Z", 1_795_392_000_000_000)
+
+BODIES: list[tuple[type[Wire], dict[str, Any], dict[str, Any], c.Action]] = [
+    # model, what is sent, what the edge adds, the action
+    (
+        model.PressureReport,
+        {"pressure": 0.95},
+        {"member_id": "a"},
+        c.ReportPressure(member_id="a", pressure="0.95"),
+    ),
+    (
+        model.Drain,
+        {"mode": "stop_first"},
+        {"member_id": "a"},
+        c.DrainMember(member_id="a", mode="stop_first"),
+    ),
+    (
+        model.Failure,
+        {"reason": "gone"},
+        {"member_id": "a"},
+        c.FailMember(member_id="a", reason="gone"),
+    ),
+    (
+        model.Quarantine,
+        {"until": MOMENT[0]},
+        {"member_id": "a"},
+        c.QuarantineMember(member_id="a", until=MOMENT[1]),
+    ),
+    (
+        model.Placement,
+        {"target": "b"},
+        {"packet_id": "p", "views": (VIEW,)},
+        c.PlacePacket(packet_id="p", target="b", views=(VIEW,)),
+    ),
+    (
+        model.Handoff,
+        {"target": "b", "reason": "tired"},
+        {"packet_id": "p"},
+        c.HandOff(packet_id="p", target="b", reason="tired"),
+    ),
+    (
+        model.Acceptance,
+        {"member_id": "a", "incarnation": 1, "handoff": 7, "view": "ab" * 32},
+        {"packet_id": "p"},
+        c.AcceptHandoff(packet_id="p", member_id="a", incarnation=1, handoff=7, view="ab" * 32),
+    ),
+    (
+        model.Abort,
+        {"cause": "refused"},
+        {"packet_id": "p"},
+        c.AbortHandoff(packet_id="p", cause="refused"),
+    ),
+    (model.Completion, OWNER, {"packet_id": "p"}, c.CompletePacket(packet_id="p", owner=CLAIM)),
+    (
+        model.GivingUp,
+        {**OWNER, "reason": "no data"},
+        {"packet_id": "p"},
+        c.FailPacket(packet_id="p", owner=CLAIM, reason="no data"),
+    ),
+    (model.Requeue, OWNER, {"packet_id": "p"}, c.RequeuePacket(packet_id="p", owner=CLAIM)),
+    (
+        model.Cancellation,
+        {"reason": "dup"},
+        {"packet_id": "p"},
+        c.CancelPacket(packet_id="p", reason="dup"),
+    ),
+    (
+        model.Review,
+        {"granted": True, "member_id": "a", "expires_at": MOMENT[0], "note": "seen"},
+        {"packet_id": "p"},
+        c.ReviewPacket(
+            packet_id="p", granted=True, member_id="a", expires_at=MOMENT[1], note="seen"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("wire", "tree", "added", "action"), BODIES, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_each_body_is_its_action(
+    wire: type[Any], tree: dict[str, Any], added: dict[str, Any], action: c.Action
+) -> None:
+    """Each small body becomes its action, every field in its place."""
+    assert parse(wire, tree).to_action(**added) == action
+
+
+def test_every_wire_model_describes_itself() -> None:
+    """The JSON Schema of each wire model says the bounds that the border holds."""
+    for name in model.__all__:
+        wire = getattr(model, name)
+        if isinstance(wire, type) and issubclass(wire, Wire) and wire is not Wire:
+            assert wire.model_json_schema()["type"] == "object"
+    described = MemberRegistration.model_json_schema()["properties"]
+    assert described["capabilities"]["maxItems"] == limits.CAPABILITIES_MAX
+    assert described["labels"]["maxProperties"] == limits.LABELS_MAX
+    assert described["clearances"]["uniqueItems"] is True
+
+
+def test_problems_inside_lists_have_their_place() -> None:
+    """An unknown field deep inside a list is found, and the fields of the right model are offered."""
+    with pytest.raises(UnknownFieldError) as caught:
+        parse(Heartbeat, {"incarnation": 1, "owns": [{"packet_id": "p", "epoch": 1, "epochs": 2}]})
+    assert (caught.value.pointer, caught.value.hint) == ("/owns/0/epochs", "did you mean epoch?")
+    with pytest.raises(UnknownFieldError) as caught:
+        packet(**{"": 1})
+    assert caught.value.pointer == "/"
