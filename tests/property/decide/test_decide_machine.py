@@ -4,11 +4,10 @@ The model knows who owns what and under which epoch, in a page of dictionaries. 
 thing to both; what the real rules accept, the model must allow, and what they own afterwards must be the same.
 """
 
-from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from support.world import World
 
 from pfgov import commands as c
@@ -16,14 +15,12 @@ from pfgov import events as e
 from pfgov.errors import ConflictError, PfgovError
 from pfgov.lifecycle import TERMINAL, MemberStatus
 
-NAMES = tuple(f"m{i}" for i in range(5))
-IDS = tuple(f"p{i}" for i in range(8))
+NAMES = tuple(f"m{i}" for i in range(4))
+IDS = tuple(f"p{i}" for i in range(5))
 
 
 class Ownership(RuleBasedStateMachine):
     """The real rules beside the model."""
-
-    claims: Bundle[Any] = Bundle("claims")
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,6 +29,12 @@ class Ownership(RuleBasedStateMachine):
         self.owner: dict[str, tuple[str, int] | None] = {}
         self.epoch: dict[str, int] = {}
         self.over: set[str] = set()
+        self.remembered: list[tuple[str, c.OwnerClaim]] = []
+        for name in NAMES[:3]:
+            self.world.member(name)
+        for packet_id in IDS[:3]:
+            self.world.packet(packet_id)
+        self._follow()
 
     def _do(self, action: c.Action) -> bool:
         try:
@@ -65,6 +68,8 @@ class Ownership(RuleBasedStateMachine):
     def _take(self, packet_id: str, owner: e.Owner, epoch: int) -> None:
         assert epoch == self.epoch[packet_id] + 1
         self.owner[packet_id], self.epoch[packet_id] = (owner.member_id, owner.incarnation), epoch
+        claim = c.OwnerClaim(member_id=owner.member_id, incarnation=owner.incarnation, epoch=epoch)
+        self.remembered.append((packet_id, claim))
 
     @rule(name=st.sampled_from(NAMES), tasks=st.sampled_from(("", "1", "3")), accepts=st.booleans())
     def register(self, name: str, tasks: str, accepts: bool) -> None:
@@ -86,26 +91,25 @@ class Ownership(RuleBasedStateMachine):
         assert self._do(action) is not known
         self._follow()
 
-    @rule(target=claims, packet_id=st.sampled_from(IDS))
-    def remember(self, packet_id: str) -> Any:
-        """A member remembers what it owns now; it may use it much later."""
-        self._follow()
-        held = self.owner.get(packet_id)
-        if held is None:
-            return None
-        claim = c.OwnerClaim(member_id=held[0], incarnation=held[1], epoch=self.epoch[packet_id])
-        return packet_id, claim
-
     @rule(
-        remembered=consumes(claims),
+        draw=st.integers(0, 1_000),
         how=st.sampled_from(("complete", "fail", "requeue", "checkpoint")),
     )
-    def write(self, remembered: Any, how: str) -> None:
+    def write(self, draw: int, how: str) -> None:
         """Write with a claim, fresh or stale: it is accepted if and only if the model says it still holds."""
-        if remembered is None:
-            return
         self._follow()
-        packet_id, claim = remembered
+        if self.remembered:
+            self._write(*self.remembered[draw % len(self.remembered)], how)
+
+    @rule(how=st.sampled_from(("complete", "requeue", "checkpoint")))
+    def write_as_before_the_last_move(self, how: str) -> None:
+        """The one who lost a packet most recently writes to it."""
+        self._follow()
+        lost = [(p, claim) for p, claim in self.remembered if self.epoch[p] != claim.epoch]
+        if lost:
+            self._write(*lost[-1], how)
+
+    def _write(self, packet_id: str, claim: c.OwnerClaim, how: str) -> None:
         member = self.world.state.members[claim.member_id]
         packet = self.world.state.packets[packet_id]
         holds = (
@@ -191,7 +195,7 @@ class Ownership(RuleBasedStateMachine):
 
 
 Ownership.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=100,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
