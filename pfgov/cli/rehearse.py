@@ -4,7 +4,6 @@ The command is decided exactly as it would be, events included; then the copy is
 """
 
 import os
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,5 +41,5 @@ def rehearse(
         draft = decider.begin(max(now, decider.state.time))
         request = Request(action, LOCAL_OPERATOR, command_id="rehearsal", attachments=attachments)
         decider.take(draft, request)
-    tables = {digest: zlib.decompress(table) for digest, _, table in draft.tables}
+    tables = {digest: table for digest, _, table in draft.tables}
     return Rehearsal(request.events, tables)

@@ -5,7 +5,6 @@ encoded before any is applied, so that an entry that cannot be written never cha
 signs, commits or answers.
 """
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -308,8 +307,7 @@ class Decider:
     def _collect(self, draft: Draft, request: Request, decided: Decided) -> None:
         if self._keep_tables:
             draft.tables.extend(
-                (digest, request.first, zlib.compress(table, 1))
-                for digest, table in decided.tables.items()
+                (digest, request.first, table) for digest, table in decided.tables.items()
             )
         if request.idempotency is not None:
             refusal = None if decided.refusal is None else encode_refusal(decided.refusal)

@@ -5,6 +5,7 @@ refuses every later batch, because a batch that was decided on top of a failed o
 opens a new one.  Signatures of a failed commit do not leave this object.  It decides nothing and reads no policy.
 """
 
+import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -194,6 +195,9 @@ class Writer:
         head = appender.head
         committed = Committed(before, rows, appender.checkpoint())
         batch.writes.entries = rows
+        batch.writes.tables = [
+            (digest, first, zlib.compress(table, 1)) for digest, first, table in batch.writes.tables
+        ]
         batch.writes.nodes = self._full_tiles(before, rows)
         batch.writes.checkpoint = (head.size, committed.note)
         self.store.write(batch.writes)
