@@ -170,9 +170,11 @@ def facts(pairs: Iterable[tuple[str, object]]) -> "RenderableType":
     from rich.text import Text
 
     grid = Table.grid(padding=(0, 2))
+    grid.add_column(overflow="fold")
+    grid.add_column(overflow="fold")
     for name, value in pairs:
         if value not in (None, "", [], {}, ()):
-            grid.add_row(Text(name, style="dim"), Text(shown(value), overflow="fold"))
+            grid.add_row(Text(name, style="dim"), Text(shown(value)))
     return grid
 
 

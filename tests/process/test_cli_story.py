@@ -144,3 +144,29 @@ def _wait_until_it_reads(pid: int) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("it never read")
+
+
+def test_an_export_can_be_piped(tmp_path: Path) -> None:
+    """``--out -`` writes the export, and only that, to standard output; the stand-alone verifier accepts it."""
+    ledger = tmp_path / "ledger"
+    assert spawn("--dir", ledger, "init").status == 0
+    said = spawn("--dir", ledger, "ledger", "export", "--out", "-")
+    assert (said.status, said.err) == (0, "")
+    (tmp_path / "all.lineage.jsonl").write_text(said.out)
+    done = subprocess.run(
+        [sys.executable, "-m", "pfgov_ledger", "all.lineage.jsonl", "--key", "ledger/anchor.txt", "--full"],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.endswith("PASSED\n")
+
+
+def test_completion_as_the_shell_asks(tmp_path: Path) -> None:
+    """The shell gets its script, and the words that fit."""
+    script = spawn(cwd=tmp_path, _PFGOV_COMPLETE="bash_source")
+    assert script.status == 0
+    assert "_pfgov_completion" in script.out
+    words = spawn(
+        cwd=tmp_path, _PFGOV_COMPLETE="bash_complete", COMP_WORDS="pfgov packet ex", COMP_CWORD="2"
+    )
+    assert "explain" in words.out

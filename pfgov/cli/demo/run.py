@@ -205,8 +205,9 @@ def _end(screen: Screen, summary: dict[str, Any], keep: Path | None) -> None:
         facts((f"   {name.replace('_', ' ')}", value) for name, value in shown.items()),
         "",
         styled("Try next", "bold"),
-        facts((f"   {command}", why) for command, why in _next(keep)),
     )
+    for command, why in _next(keep):  # a command is never folded, so that it can be copied
+        screen.write(f"   {command:<29}  {why}\n" if keep is None else f"   {command}\n")
 
 
 def _next(keep: Path | None) -> tuple[tuple[str, str], ...]:

@@ -767,3 +767,113 @@ def test_replay_that_cannot_be_told(pfgov: CommandLine, monkeypatch: pytest.Monk
     monkeypatch.setattr("pfgov.replay.replay_store", unavailable)
     told = pfgov("ledger", "replay", "--json")
     assert (told.status, told.json["why"]) == (4, "scheduler:mine:1.0")
+
+
+# --- corners ------------------------------------------------------------------------------
+
+
+def test_explain_while_a_handoff_is_pending(pfgov: CommandLine) -> None:
+    """Until the target accepts, the owner owns; the answer names both and the deadline."""
+    pfgov.owned()
+    pfgov.ok("member", "register", "--id", "a2", *GOOD, "--handoff-mode", "accept")
+    pfgov.ok("packet", "handoff", "fp-001")
+    said = pfgov("packet", "explain", "fp-001").out
+    assert "fp-001 is owned by a1" in said
+    assert "a2 has until" in said
+    assert "a2 to accept" in pfgov("packet", "list").out
+    shown = pfgov("packet", "show", "fp-001").out
+    assert "a2 to accept" in shown
+    told = pfgov.ok("packet", "explain", "fp-001")
+    assert told["decision"]["type"] == "handoff_started"
+    assert told["decision"]["chosen"] == "a2"
+
+
+def test_explain_with_nothing_but_the_entry(
+    pfgov: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the table is gone and cannot be made again, the entry's own losers are shown, and that it is so."""
+    from pfgov.engine import LedgerReader
+    from pfgov_ledger.replaying import ReplayUnavailableError
+
+    def unavailable(*_: object) -> None:
+        raise ReplayUnavailableError("scheduler:mine:1.0")
+
+    pfgov.ok("init")
+    pfgov.ok("member", "register", "--id", "a1", *GOOD)
+    pfgov.ok("member", "register", "--id", "low", *CAPABLE, "--region", "us-east", "--trust", "0.6")
+    pfgov.ok("packet", "submit", "--file", PACKET)
+    pfgov.ok("packet", "review", "fp-001", "--grant")
+    monkeypatch.setattr(LedgerReader, "verdict_table", lambda *_: None)
+    monkeypatch.setattr("pfgov.replay.verdict_table", unavailable)
+    told = pfgov.ok("packet", "explain", "fp-001")
+    assert [row["member_id"] for row in told["members"]] == ["a1", "low"]
+    assert told["members"][1]["reasons"][0]["rule"] == "kernel/minimum-trust"
+    assert told["nearest_miss"] is None
+    assert "cannot be had" in pfgov("packet", "explain", "fp-001").out
+
+
+def test_explain_two_eligible(pfgov: CommandLine) -> None:
+    """Where two could own it the runner-up is named, with both scores."""
+    pfgov.ok("init")
+    for name in ("a1", "a2"):
+        pfgov.ok("member", "register", "--id", name, *GOOD)
+    pfgov.ok("packet", "submit", "--file", PACKET)
+    pfgov.ok("packet", "review", "fp-001", "--grant")
+    said = pfgov("packet", "explain", "fp-001").out
+    assert "before a" in said
+    assert "satisfies every rule" in said
+    assert "eligible" in said
+
+
+def test_wide_windows_show_more(pfgov: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a wide window tables have columns for the event, the verdict, the step."""
+    pfgov.owned()
+    monkeypatch.setenv("COLUMNS", "140")
+    assert "EVENT" in pfgov("ledger", "log").out
+    assert "STEP" in pfgov("packet", "list").out
+    assert "VERDICT" in pfgov("packet", "explain", "fp-001").out
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "EVENT" not in pfgov("ledger", "log").out
+    assert "STEP" not in pfgov("packet", "list").out
+    assert "VERDICT" not in pfgov("packet", "explain", "fp-001").out
+
+
+def test_everything_about_a_member_is_shown(pfgov: CommandLine) -> None:
+    """Drain, quarantine, pressure, capacity, labels and versions each have their line."""
+    pfgov.owned()
+    options = "--type node --capability x@1.0 --cpu 4 --label rack=7 --lease 30 --weight 2 --handoff-mode accept"
+    pfgov.ok("member", "register", "--id", "n1", *options.split(), "--trust", "0.9")
+    pfgov.ok("member", "trust", "n1", "0.8", "--expires", "30d")
+    shown = pfgov("member", "show", "n1").out
+    for words in ("x@1.0", "0 of 4 used", "rack=7", "30 s", "must accept", "0.8 by local, until"):
+        assert words in shown
+    pfgov.ok("member", "drain", "a1", "--deadline", "1h")
+    assert "start_first, until 20" in pfgov("member", "show", "a1").out
+    pfgov.ok("member", "quarantine", "n1", "--until", "1h")
+    assert "quarantined until" in pfgov("member", "show", "n1").out
+
+
+def test_a_payload_that_does_not_open_is_said(pfgov: CommandLine, tmp_path: Path) -> None:
+    """An export says how many payloads it had to leave out because they were changed."""
+    import sqlite3
+
+    pfgov.owned()
+    with sqlite3.connect(pfgov.directory / "ledger.db") as store:
+        store.execute("UPDATE attachment SET payload = x'00'")
+    store.close()
+    out = pfgov("ledger", "export", "--out", tmp_path / "a.jsonl").out
+    assert "warning: 1 payloads do not open their commitments" in out
+
+
+def test_discover_from_standard_input(pfgov: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A packet can be piped in; options narrow it."""
+    import io
+    import sys
+
+    pfgov.ok("init")
+    pfgov.ok("member", "register", "--id", "a1", *GOOD)
+    tree = {"workload_type": "w", "required_capabilities": ["policy_review"]}
+    for extra, eligible in (((), ["a1"]), (("--region", "eu"), [])):
+        raw = io.TextIOWrapper(io.BytesIO(json.dumps(tree).encode()))
+        monkeypatch.setattr(sys, "stdin", raw)
+        assert pfgov("discover", "--packet", "-", *extra, "--json").json["eligible"] == eligible
