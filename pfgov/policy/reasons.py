@@ -210,7 +210,7 @@ class Explainer:
 def _text(value: object) -> str | None:
     if type(value) is Failure:
         return ABSENT if value.kind == "missing" else None
-    return show(value)
+    return shorten(show(value), _SENTENCE_MAX)
 
 
 def _squeeze(source: str) -> str:

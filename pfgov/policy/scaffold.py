@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from pfgov.errors import PolicyError
-from pfgov.policy.load import shipped_directory
+from pfgov.policy.load import shipped_directory, shipped_names
+from pfgov.policy.model import KERNEL
 
 
 def make(target: Path, pack: str = "starter") -> list[Path]:
@@ -18,6 +19,12 @@ def make(target: Path, pack: str = "starter") -> list[Path]:
             already (``policy.exists``).
         OSError: *target* cannot be written.
     """
+    if pack == KERNEL:
+        raise PolicyError(
+            "the kernel policy is in force everywhere: there is nothing to copy",
+            code="policy.not_shipped",
+            hint=f"copy one of: {', '.join(shipped_names())}",
+        )
     origin = shipped_directory(pack)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise PolicyError(
