@@ -5,7 +5,6 @@ Needs Playwright (PyPI) and a Chromium on the machine; skipped with the reason w
 
 import base64
 import io
-import json
 import os
 import re
 import shutil
@@ -16,8 +15,9 @@ from typing import Any
 import pytest
 from browser.mutations import mutated
 from browser.page_tables import PAGE, refreshed
-from conformance.ledger_verify.corpus.build import ROOT, VECTORS
+from conformance.ledger_verify.corpus.build import VECTORS
 from conformance.ledger_verify.corpus.run import run
+from support.ed25519_vectors import Case, edge_cases, wycheproof
 
 from pfgov_ledger import ed25519, keys
 from pfgov_ledger.report import dumps
@@ -179,26 +179,8 @@ def test_a_mistake_in_the_form_is_said(page: Any, field: str, text: str, complai
     assert page.get_by_role("status").inner_text().startswith(complaint)
 
 
-DATA = ROOT / "tests" / "data" / "ledger-vectors"
-
-
-def signature_vectors() -> list[list[str]]:
-    """[key, message, signature], in hex, of all 914 CCTV and 151 Wycheproof vectors."""
-    cctv = json.loads((DATA / "cctv" / "ed25519vectors.json").read_text())
-    groups = json.loads((DATA / "wycheproof" / "ed25519_test.json").read_text())["testGroups"]
-    return [[case["key"], case["msg"].encode().hex(), case["sig"]] for case in cctv] + [
-        [group["publicKey"]["pk"], test["msg"], test["sig"]]
-        for group in groups
-        for test in group["tests"]
-    ]
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("way", ["WebCrypto", "plain numbers"])
-def test_all_verifiers_agree_on_edge_cases_of_ed25519(page: Any, way: str) -> None:
-    """The page accepts a signature that the package refuses, or the other way round."""
-    vectors = signature_vectors()
-    assert len(vectors) == 914 + 151
+def agree(page: Any, way: str, cases: list[Case]) -> None:
+    """The page, the package and whoever wrote the cases judge each alike."""
     script = """async ([vectors, way]) => {
       const v = pfgovVerify, found = [];
       for (const [key, message, signature] of vectors) {
@@ -208,9 +190,29 @@ def test_all_verifiers_agree_on_edge_cases_of_ed25519(page: Any, way: str) -> No
       }
       return found;
     }"""
-    found = page.evaluate(script, [vectors, way])
-    expected = [ed25519.verify(*(bytes.fromhex(item) for item in vector)) for vector in vectors]
-    assert found == expected
+    vectors = [[case.public, case.message, case.signature] for case in cases]
+    found = page.evaluate(script, [[[part.hex() for part in one] for one in vectors], way])
+    assert found == [ed25519.verify(*one) for one in vectors]
+    assert found == [case.is_valid for case in cases]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("way", ["WebCrypto", "plain numbers"])
+def test_all_verifiers_agree_on_wycheproof(page: Any, way: str) -> None:
+    """The page accepts a signature that the package refuses, or the other way round."""
+    cases = wycheproof()
+    assert len(cases) == 151
+    agree(page, way, cases)
+
+
+@pytest.mark.browser
+@pytest.mark.go
+@pytest.mark.parametrize("way", ["WebCrypto", "plain numbers"])
+def test_all_verifiers_agree_on_edge_cases_of_ed25519(page: Any, way: str) -> None:
+    """The page judges a key or R of low order, or a non-canonical one, otherwise than the package."""
+    cases = edge_cases()
+    assert len(cases) == 768
+    agree(page, way, cases)
 
 
 @pytest.mark.browser

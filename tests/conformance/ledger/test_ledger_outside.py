@@ -1,12 +1,8 @@
 """Programs that share no code with this one read its checkpoints and proofs: aics-tlog, and Go's sumdb packages."""
 
 import base64
-import json
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,29 +109,6 @@ def test_aics_tlog_cosigns_our_checkpoint(log: Log, aics: Any) -> None:
 
 
 # --- Go's golang.org/x/mod/sumdb --------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def go(tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[dict[str, Any]]], list[str]]:
-    """The Go program: requests in, one line each out."""
-    tool = shutil.which("go")
-    if tool is None:
-        pytest.skip("no Go toolchain on this machine")
-    source = Path(__file__).parent / "go"
-    fetched = subprocess.run(
-        [tool, "mod", "download"], cwd=source, capture_output=True, text=True, check=False
-    )
-    if fetched.returncode != 0:
-        pytest.skip(f"golang.org/x/mod cannot be had here: {fetched.stderr.strip()[:200]}")
-    program = tmp_path_factory.mktemp("go") / "check"
-    subprocess.run([tool, "build", "-o", str(program), "."], cwd=source, check=True)
-
-    def run(requests: list[dict[str, Any]]) -> list[str]:
-        text = "".join(json.dumps(item) for item in requests)
-        done = subprocess.run([program], input=text, capture_output=True, text=True, check=True)
-        return done.stdout.splitlines()
-
-    return run
 
 
 def _request(log: Log) -> dict[str, Any]:

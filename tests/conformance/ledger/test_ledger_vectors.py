@@ -1,121 +1,58 @@
-"""The primitives against vectors that other people wrote; tests/data/ledger-vectors/README.md says whose."""
+"""The primitives against vectors that other people wrote; tests/data/README.md says whose."""
 
-import base64
-import hashlib
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
+from support.ed25519_vectors import DATA, Case, edge_cases, wycheproof
 
-from pfgov_ledger import canonical, checkpoint, ed25519, errors, merkle, note
-
-DATA = Path(__file__).parents[2] / "data" / "ledger-vectors"
-PINNED = {
-    "wycheproof/ed25519_test.json": "752d2ea7d7c6cf4736381b6cbacb61f8182b126ab7cd9b058f00c50084975536",
-    "cctv/ed25519vectors.json": "b38e84caf3e7e89170ff520292dbeae421b0a794c27408ce5ce973018fe3d7f9",
-}
+from pfgov_ledger import canonical, checkpoint, ed25519, errors, note
 
 
-def _external(name: str) -> Path:
-    for folder in filter(None, (os.environ.get("PFGOV_LEDGER_VECTORS"), str(DATA))):
-        path = Path(folder) / name
-        if path.exists():
-            return path
-    pytest.skip(
-        f"{name} is not here; set PFGOV_LEDGER_VECTORS (tests/data/ledger-vectors/README.md)"
-    )
-
-
-def _pinned(name: str) -> Any:
-    raw = _external(name).read_bytes()
-    assert hashlib.sha256(raw).hexdigest() == PINNED[name], (
-        f"{name} is another version than the pinned one"
-    )
-    return json.loads(raw)
-
-
-def _accepts(public: str, message: bytes, signature: str) -> bool:
-    found = {
-        check(bytes.fromhex(public), message, bytes.fromhex(signature))
-        for check in (ed25519.verify, ed25519.verify_pure)
-    }
+def _accepts(public: bytes, message: bytes, signature: bytes) -> bool:
+    found = {check(public, message, signature) for check in (ed25519.verify, ed25519.verify_pure)}
     assert len(found) == 1, "the library and the pure verifier disagree"
     return found.pop()
+
+
+def _misjudged(cases: list[Case]) -> list[str]:
+    return [
+        case.about
+        for case in cases
+        if _accepts(case.public, case.message, case.signature) is not case.is_valid
+    ]
 
 
 def test_rfc_8032() -> None:
     """The signatures of the RFC hold, and their keys are derived and used as it says."""
     from pfgov_ledger.keys import SeedSigner
 
-    for case in json.loads((DATA / "rfc8032.json").read_text()):
-        message = bytes.fromhex(case["message"])
+    cases = json.loads((DATA / "rfc8032.json").read_text())
+    assert len(cases) == 5
+    for case in cases:
+        public, message, signature = (
+            bytes.fromhex(case[name]) for name in ("public", "message", "signature")
+        )
         signer = SeedSigner(role="issuer", name="i", seed=bytes.fromhex(case["secret"]))
-        assert signer.public.hex() == case["public"]
-        assert signer.sign(message).hex() == case["signature"]
-        assert _accepts(case["public"], message, case["signature"])
-        assert not _accepts(case["public"], message + b"x", case["signature"])
+        assert signer.public == public
+        assert signer.sign(message) == signature
+        assert _accepts(public, message, signature)
+        assert not _accepts(public, message + b"x", signature)
 
 
 def test_wycheproof_ed25519() -> None:
     """All 151 signatures of Wycheproof are judged as it judges them, by both verifiers."""
-    cases = [
-        (group["publicKey"]["pk"], test)
-        for group in _pinned("wycheproof/ed25519_test.json")["testGroups"]
-        for test in group["tests"]
-    ]
+    cases = wycheproof()
     assert len(cases) == 151
-    for public, test in cases:
-        expected = test["result"] == "valid"
-        assert _accepts(public, bytes.fromhex(test["msg"]), test["sig"]) is expected, test[
-            "comment"
-        ]
+    assert _misjudged(cases) == []
 
 
-def test_cctv_ed25519() -> None:
-    """Of CCTV's 914 edge cases the strict rule accepts exactly 43: none of low order, none non-canonical."""
-    cases = _pinned("cctv/ed25519vectors.json")
-    accepted = [case for case in cases if _accepts(case["key"], case["msg"].encode(), case["sig"])]
-    assert (len(cases), len(accepted)) == (914, 43)
-    refused = {
-        "low_order_A",
-        "low_order_R",
-        "non_canonical_A",
-        "non_canonical_R",
-        "low_order_residue",
-    }
-    for case in cases:
-        assert (case in accepted) == (not refused & set(case["flags"] or ())), case
-
-
-def _hash(text: str | None) -> bytes:
-    return base64.b64decode(text or "")
-
-
-# Its roots are the text "don't care 2", which cannot be roots; here a root is 32 bytes.
-NOT_HASHES = "sizes-are-equal-one-and-proof-is-empty.json"
-
-
-@pytest.mark.parametrize("kind", ["inclusion", "consistency"])
-def test_transparency_dev_merkle(kind: str) -> None:
-    """Each of the 98 proofs passes or fails as the reference says, but for one whose roots are no hashes."""
-    paths = sorted(_external(f"merkle/testdata/{kind}").rglob("*.json"))
-    assert len(paths) == 98
-    for path in paths:
-        case = json.loads(path.read_text())
-        proof = [_hash(item) for item in case["proof"] or []]
-        try:
-            if kind == "inclusion":
-                place = (_hash(case["leafHash"]), case["leafIdx"], case["treeSize"])
-                merkle.check_inclusion(*place, proof, _hash(case["root"]))
-            else:
-                roots = (_hash(case["root1"]), _hash(case["root2"]))
-                merkle.check_consistency(case["size1"], case["size2"], *roots, proof)
-            is_refused = False
-        except errors.TreeError:
-            is_refused = True
-        assert is_refused is (case["wantErr"] or path.name == NOT_HASHES), path
+@pytest.mark.go
+def test_edge_cases_of_ed25519() -> None:
+    """Of 768 edge cases the strict rule accepts exactly 43: none of low order, none non-canonical."""
+    cases = edge_cases()
+    assert (len(cases), sum(case.is_valid for case in cases)) == (768, 43)
+    assert _misjudged(cases) == []
 
 
 # --- RFC 8785 ---------------------------------------------------------------------------------

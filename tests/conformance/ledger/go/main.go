@@ -1,6 +1,7 @@
-// Command main checks a pfgov log with Go's own sumdb packages, which share no code with it.
+// Command main checks a pfgov log with Go's own sumdb packages, which share no code with it; with the
+// argument "claims" it judges single Merkle proofs with transparency-dev's verifier instead.
 //
-// It reads one JSON object from standard input and prints one word a check.  The note is opened
+// It reads JSON objects from standard input and prints one line for each.  The note is opened
 // with note.Open; its three lines are read here, because tlog.ParseTree takes only the Go checksum
 // database's own origin; records and trees are then checked with tlog.
 package main
@@ -106,6 +107,13 @@ func check(in request) error {
 
 func main() {
 	decoder := json.NewDecoder(os.Stdin)
+	if len(os.Args) > 1 && os.Args[1] == "claims" {
+		if err := checkClaims(decoder); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+		return
+	}
 	for decoder.More() {
 		var in request
 		if err := decoder.Decode(&in); err != nil {
