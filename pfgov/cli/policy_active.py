@@ -98,13 +98,22 @@ def show(screen: Screen) -> int:
         found = from_document(book.reader.policy_document(digest)) if digest else kernel_only()
     view = set_view(found)
     rows = [
-        (one["name"] if i == 0 else "", rule["id"], ", ".join(rule["on"]), one["mode"])
+        (f"{one['name']}/{rule['id']}", _points(rule["on"]), one["mode"])
         for one in view["policies"]
-        for i, rule in enumerate(one["rules"])
+        for rule in one["rules"]
     ]
     screen.show(
         {"policy": view},
-        facts((("policy set", digest or "none but the kernel"), ("covers", view["points"]))),
-        parts.table(("POLICY", "RULE", "ASKED AT", "MODE"), rows),
+        facts(
+            (("policy set", digest or "none but the kernel"), ("covers", _points(view["points"])))
+        ),
+        parts.table(("!RULE", "ASKED AT", "MODE"), rows),
     )
     return 0
+
+
+def _points(names: list[str]) -> str:
+    """Return decision points in the order in which they come."""
+    from pfgov.verdicts import Point
+
+    return ", ".join(point.value for point in Point if point.value in names)
