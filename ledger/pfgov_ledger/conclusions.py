@@ -238,7 +238,7 @@ def _check_completeness(seen: Examination, signed: Checkpoint) -> None:
         if seen.attachments.missing is not None:
             findings.fail(COMPLETENESS, seen.attachments.missing)
         return
-    for subject in sorted({str(shown.header.subject), "keys", *seen.carried}):
+    for subject in sorted(seen.must_be_whole):
         try:
             _check_placed(seen, subject)
         except errors.LedgerError as error:

@@ -381,15 +381,21 @@ class Examination:
                 raise errors.SubjectMapError(
                     "no index entry ends the file", expected=str(position), found=str(line.index)
                 )
+            place: tuple[int, bytes] | None = None
             if line.proof.key == subject_map.subject_key(line.subject):
-                shown.placed[line.subject] = subject_map.check_present(
-                    line.proof, shown.index_root, line.subject
-                )
+                place = subject_map.check_present(line.proof, shown.index_root, line.subject)
             else:
                 subject_map.check_absent(line.proof, shown.index_root, line.subject)
-                shown.placed[line.subject] = None
+            if line.subject in self.must_be_whole:
+                shown.placed[line.subject] = place
         except errors.LedgerError as error:
             self.findings.fail(verdict, error.at(position))
+
+    @property
+    def must_be_whole(self) -> set[str]:
+        """The subjects whose histories a partial export must show to be whole."""
+        subject = None if self.shown.header is None else self.shown.header.subject
+        return {"keys", *self.carried} | (set() if subject is None else {subject})
 
     @property
     def _is_subject_export(self) -> bool:

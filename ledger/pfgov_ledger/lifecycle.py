@@ -18,6 +18,8 @@ LEDGER_ROLES: Final = ("log", "issuer", "recovery")
 """The roles that genesis and key events know."""
 
 _ACTIVE, _RETIRED, _REVOKED = "active", "retired", "revoked"
+SUSPECTS_MAX: Final = 100
+"""Suspicions listed in a report."""
 _SIGNATURES_MAX: Final = 8
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2}){0,128}")
 
@@ -217,7 +219,7 @@ class KeyRing:
         if known is None or known.role != role:
             raise errors.KeyUnknownError(found=keys.key_id(key))
         known.state = _REVOKED
-        if suspect_from is not None:
+        if suspect_from is not None and len(self.suspects) < SUSPECTS_MAX:
             self.suspects.append((keys.key_id(key), suspect_from))
 
 

@@ -4,8 +4,9 @@ Entries go in, in order; the failures come out with the lowest position.  Which 
 is decided by the caller; what a signature covers is its DSSE PAE (:mod:`pfgov_ledger.dsse`).
 """
 
+import signal
 from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from typing import Final
 
 from pfgov_ledger import dsse, ed25519, errors
@@ -60,12 +61,13 @@ class SignatureChecker:
 
     def _hand_out(self) -> None:
         batch, self._batch = self._batch, []
-        if self._pool is None:
-            from multiprocessing import get_all_start_methods, get_context
-
-            method = "fork" if "fork" in get_all_start_methods() else None
-            self._pool = ProcessPoolExecutor(self._processes, get_context(method))
-        self._waiting.append((batch, self._pool.submit(first_bad, batch)))
+        try:
+            if self._pool is None:
+                self._pool = _workers(self._processes)
+            self._waiting.append((batch, self._pool.submit(first_bad, batch)))
+        except (BrokenExecutor, OSError):
+            self._processes = 1
+            self._note(batch, first_bad(batch))
         while len(self._waiting) > BATCHES_WAITING_MAX or (
             self._waiting and self._waiting[0][1].done()
         ):
@@ -73,9 +75,29 @@ class SignatureChecker:
 
     def _take_back(self) -> None:
         batch, answer = self._waiting.popleft()
-        bad = answer.result()
+        try:
+            bad = answer.result()
+        except BrokenExecutor:  # a worker was killed: its batches are checked here
+            self._processes = 1
+            bad = first_bad(batch)
+        self._note(batch, bad)
+
+    def _note(self, batch: list[Item], bad: int | None) -> None:
         if bad is not None and (self._first_bad is None or batch[bad][0] < self._first_bad[0]):
             self._first_bad = batch[bad]
+
+
+def _workers(count: int) -> ProcessPoolExecutor:
+    """Processes that leave Ctrl-C to their parent."""
+    from multiprocessing import get_all_start_methods, get_context
+
+    method = "fork" if "fork" in get_all_start_methods() else None
+    return ProcessPoolExecutor(
+        count,
+        get_context(method),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
 
 
 def first_bad(batch: list[Item]) -> int | None:

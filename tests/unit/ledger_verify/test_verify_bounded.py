@@ -1,5 +1,6 @@
 """Verifying in little memory, or in several processes, gives the same report."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from conformance.ledger_verify.corpus.run import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfgov_ledger import custody, signatures, subject_map
+from pfgov_ledger import custody, ed25519, signatures, subject_map
 from pfgov_ledger.report import dumps
 from pfgov_ledger.spill import SpillDict
 from pfgov_ledger.subjects import SubjectTable, root_of_sorted
@@ -131,3 +132,22 @@ def test_the_map_is_one_however_it_grew(
         for name, head in heads.items():
             assert subject_map.check_present(grown.prove(name), grown.root(), name) == head
         subject_map.check_absent(grown.prove("packet/none"), grown.root(), "packet/none")
+
+
+@pytest.mark.process
+def test_a_killed_worker_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a worker dies, its signatures go unchecked or the verifier raises."""
+    monkeypatch.setattr(signatures, "START_AT", 0)
+    monkeypatch.setattr(signatures, "BATCH", 2)
+    here, honest = os.getpid(), ed25519.verify
+
+    def dying(public: bytes, message: bytes, signature: bytes) -> bool:
+        if os.getpid() != here:
+            os._exit(9)
+        return honest(public, message, signature)
+
+    monkeypatch.setattr(ed25519, "verify", dying)
+    for name in ("golden/v1/full", "tampered/signature_invalid/edit"):
+        _, expected = run(VECTORS / f"{name}.case.json", VECTORS)
+        _, found = run(VECTORS / f"{name}.case.json", VECTORS, processes=2)
+        assert dumps(found) == dumps(expected)
