@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from pfgov.policy.cel import containers, ir
 from pfgov.policy.cel.errors import CelError, WorkExceededError
-from pfgov.policy.cel.library import traversal, work
+from pfgov.policy.cel.library import Function, traversal, work
 from pfgov.policy.cel.limits import WORK_UNITS
 from pfgov.policy.cel.types import CelType
 from pfgov.policy.cel.values import (
@@ -20,6 +20,7 @@ from pfgov.policy.cel.values import (
     CelMap,
     OptionalValue,
     extent,
+    is_list,
     is_map,
     make_map,
     map_get,
@@ -40,10 +41,10 @@ class Context:
 
     __slots__ = ("memo", "values", "work")
 
-    def __init__(self, values: Mapping[str, object], work: int = WORK_UNITS) -> None:
+    def __init__(self, values: Mapping[str, object]) -> None:
         self.values = values
         self.memo: dict[int, object] = {}
-        self.work = work
+        self.work = WORK_UNITS
 
     def spend(self, units: int) -> None:
         """Take *units* from the budget.
@@ -54,6 +55,15 @@ class Context:
         self.work -= units
         if self.work < 0:
             raise WorkExceededError
+
+    def spend_call(self, function: Function, arguments: Sequence[object]) -> None:
+        """Take what a call of a heavy function on lists or maps costs.
+
+        Raises:
+            WorkExceededError: Nothing is left.
+        """
+        cap = self.work + 1
+        self.spend(work(function, [extent(argument, cap) for argument in arguments]))
 
 
 def missing(path: str, what: str | None = None) -> CelError:
@@ -273,7 +283,7 @@ def _charged(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
     def apply(frame: Frame) -> object:
         values = [argument(frame) for argument in arguments]
         if any(type(value) in CONTAINERS for value in values):
-            frame[0].spend(work(function, [extent(value) for value in values]))
+            frame[0].spend_call(function, values)
         try:
             return implementation(*values)
         except CelError as error:
@@ -291,10 +301,10 @@ def _charged_pair(node: ir.Call, first: Closure, second: Closure) -> Closure:
         left, right = first(frame), second(frame)
         if type(right) in CONTAINERS:
             if type(left) in CONTAINERS:
-                frame[0].spend(work(function, (extent(left), extent(right))))
-            elif searches and type(right) is list:
+                frame[0].spend_call(function, (left, right))
+            elif searches and is_list(right):
                 # A scalar is compared with each item, but never looks inside one.
-                frame[0].spend(len(cast("list[object]", right)))
+                frame[0].spend(len(right))
         try:
             return implementation(left, right)
         except CelError as error:

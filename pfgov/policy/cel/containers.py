@@ -18,7 +18,6 @@ from pfgov.policy.cel.values import (
     Timestamp,
     Uint,
     contains,
-    equal,
     is_list,
     is_map,
     map_get,
@@ -265,8 +264,3 @@ def unwrap_optionals(items: object) -> object:
         for optional in (_optional("unwrap", value) for value in _list("unwrap", items))
         if optional.present
     ]
-
-
-def same(left: object, right: object) -> bool:
-    """:func:`pfgov.policy.cel.values.equal`, under the name the evaluator uses."""
-    return equal(left, right)

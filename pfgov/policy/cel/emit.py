@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pfgov.policy.cel import ir
-from pfgov.policy.cel.errors import CelError
+from pfgov.policy.cel.errors import CelError, WorkExceededError
+from pfgov.policy.cel.library import STANDARD
 from pfgov.policy.cel.types import (
     BOOL,
     TIMESTAMP,
@@ -268,11 +269,12 @@ class Emitter:
 
     def call(self, node: ir.Call) -> Code:
         """A call; when nothing in it varies, its value."""
-        if all(isinstance(argument, ir.Const) for argument in node.arguments):
+        values = [a.value for a in node.arguments if isinstance(a, ir.Const)]
+        ours = STANDARD.get(node.function.name) is node.function
+        if ours and len(values) == len(node.arguments):
             try:
-                values = [a.value for a in node.arguments if isinstance(a, ir.Const)]
                 return self.literal(node.function.call(*values))
-            except CelError:
+            except (CelError, WorkExceededError):
                 pass  # it fails at run time, as it should
         return self.emit_call(self, node)
 

@@ -45,7 +45,7 @@ def fold(node: ir.Fold, target: Closure, condition: Closure | None, result: Clos
         case "transform_map":
             assert result is not None
             return _transform_map(items, condition, result, slots[0])
-        case "transform_map_entry":
+        case _:
             assert result is not None
             return _transform_entries(items, condition, result)
 

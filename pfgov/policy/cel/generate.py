@@ -243,10 +243,8 @@ class _Unit:
         """Bind the hoisted records of the current facts, longest path last."""
         emitter = self.emitter
         for path, name in sorted(emitter.containers.items()):
+            # Who reads a record twice reads the record around it at least as often.
             parent = emitter.containers.get(path[:-1], emitter.root_name(path[0]))
-            if path[:-1] not in emitter.containers:
-                for step in path[1:-1]:
-                    parent = f"{parent}[{step!r}]"
             emitter.line(f"{name} = {parent}[{path[-1]!r}]")
             if not emitter.typed:
                 with emitter.block(f"if type({name}) is not dict"):

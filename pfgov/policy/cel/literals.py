@@ -67,8 +67,6 @@ def text_or_bytes(literal: str) -> str | bytes:
     prefix_length = next(i for i, c in enumerate(literal) if c in "'\"")
     prefix = literal[:prefix_length].lower()
     quote_length = 3 if literal[prefix_length : prefix_length + 3] in ("'''", '"""') else 1
-    if len(literal) < prefix_length + 2 * quote_length:
-        quote_length = 1
     start = prefix_length + quote_length
     body = literal[start : len(literal) - quote_length]
     if quote_length == 3:

@@ -104,8 +104,8 @@ def _unexpected(scanned: Scan, error: Any) -> CelSyntaxError:
         end = len(scanned.neutral.rstrip())
         return scanned.error("cel.syntax", "the expression ends too early", end)
     # Literals that span lines are one line in the neutral text, so count there.
-    starts = [0, *(i + 1 for i, c in enumerate(scanned.neutral) if c == "\n")]
-    offset = starts[error.line - 1] + error.column - 1
+    starts: list[int] = [0, *(i + 1 for i, c in enumerate(scanned.neutral) if c == "\n")]
+    offset = starts[int(error.line) - 1] + int(error.column) - 1
     token = re.match(r"\w+|.", scanned.source[offset:], re.DOTALL)
     shown = token.group() if token else ""
     return scanned.error("cel.syntax", f"unexpected `{shown}`", offset)
@@ -289,9 +289,6 @@ class _Builder:
     def map_literal(self, tree: Any) -> Node:
         parts: list[Any] = tree.children[0].children if tree.children else []
         keys, values = parts[::2], parts[1::2]
-        for value in values:
-            if _start(value) in self.scan.optional:
-                raise self.scan.error("cel.syntax", "`?` does not belong here", _start(value))
         entries = tuple(
             (self.build(key), self.build(value)) for key, value in zip(keys, values, strict=True)
         )

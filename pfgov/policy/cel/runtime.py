@@ -45,9 +45,7 @@ POISON: Final = Poison()
 
 
 def number(value: object) -> float:
-    """A double, or an integer that converts to one exactly."""
-    if type(value) is float:
-        return value
+    """An integer as the double that it converts to exactly."""
     if type(value) is int and -DOUBLE_EXACT <= value <= DOUBLE_EXACT:
         return float(value)
     raise _GIVE_UP

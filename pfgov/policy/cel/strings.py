@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import re2 as _re2
 
 from pfgov.policy.cel.errors import CelError, WorkExceededError
-from pfgov.policy.cel.limits import INT_MAX, PATTERN_CHARACTERS, PATTERN_MEMORY_BYTES
+from pfgov.policy.cel.limits import PATTERN_CHARACTERS, PATTERN_MEMORY_BYTES
 from pfgov.policy.cel.values import no_overload
 
 WHITESPACE: Final = (
@@ -201,8 +201,3 @@ def quote(text: object) -> object:
     """``strings.quote(text)``: as a literal, with the usual escapes."""
     _strings("strings.quote", text)
     return f'"{cast("str", text).translate(_QUOTED)}"'
-
-
-def size(value: object) -> int:
-    """Characters of a string; bounded by what an int can say."""
-    return min(len(cast("str", value)), INT_MAX)

@@ -15,9 +15,6 @@ from typing import Final
 class CelType:
     """Any type.  ``str(type)`` is how a message names it."""
 
-    def __str__(self) -> str:
-        return type(self).__name__
-
 
 @dataclass(frozen=True, slots=True)
 class Simple(CelType):

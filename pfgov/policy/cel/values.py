@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final, TypeGuard, cast
 
 from pfgov.policy.cel.errors import CelError
-from pfgov.policy.cel.limits import WORK_UNITS
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -144,7 +143,7 @@ CONTAINERS: Final = frozenset({list, dict, CelMap})
 """The exact Python types of lists and maps."""
 
 
-def extent(value: object, cap: int = WORK_UNITS + 1) -> int:
+def extent(value: object, cap: int) -> int:
     """How much there is to compare in *value*: items at any depth, or characters, up to *cap*."""
     kind = type(value)
     if kind is str or kind is bytes:

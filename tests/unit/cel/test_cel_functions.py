@@ -111,6 +111,9 @@ ERROR = object()
         ("'%s %s'.format([timestamp(0), duration('1s')])", "1970-01-01T00:00:00Z 1s"),
         ("'%b %X'.format([true, b'\\xab'])", "1 AB"),
         ("'%s'.format('a')", ERROR),
+        ("'%d'.format([1u])", "1"),
+        ("'abc'.join('b')", ERROR),
+        ("(1.5).reverse() == x", ERROR),
         # lists and sets
         ("[1, 2, 3].slice(1, 2)", [2]),
         ("[1].slice(0, 2)", ERROR),

@@ -196,6 +196,8 @@ def test_positions_survive_what_the_parser_never_sees() -> None:
         "a.`true`.`in`",
         "a in b == c",
         "optional.of(x).orValue(null)",
+        "[?-a, ?!b, ?[c][?0], ?(d)]",
+        "{?a: b, c: d}",
     ],
 )
 def test_a_tree_survives_printing(source: str) -> None:
