@@ -27,6 +27,11 @@ _INTEGERS: Final[dict[str, tuple[int, int]]] = {
 }
 
 
+_OFFER: Final = {"$ref": "#/components/schemas/CapabilityOffer"}
+_NAME: Final = {"type": "string", "description": "its name alone"}
+"""A capability without further fields is sent as its name, as in the specification's request."""
+
+
 def body_schemas() -> tuple[dict[type[Wire], dict[str, Any]], dict[str, Any]]:
     """Return the schema of each body, a reference, and the components that they refer to."""
     models = sorted(
@@ -53,10 +58,12 @@ def _tighten(schema: Any, name: str, *, without_null: bool) -> None:
         found["minimum"], found["maximum"] = _INTEGERS.get(name, (0, INTEGER_MAX))
     if found.get("format") == "date-time":
         found["pattern"] = MOMENT
-    for key, value in found.items():
+    for key, value in list(found.items()):
         if key == "properties":
             for inner, described in cast("dict[str, Any]", value).items():
                 _tighten(described, inner, without_null=without_null)
+        elif key == "items" and value == _OFFER:
+            found["items"] = {"anyOf": [_OFFER, _NAME]}
         elif key in {"items", "additionalProperties"}:
             _tighten(value, name, without_null=without_null)
         elif key == "anyOf":

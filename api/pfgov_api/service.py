@@ -183,7 +183,8 @@ class Service:
             PfgovError: as *ask* does.
         """
         try:
-            return await asyncio.wait_for(asyncio.to_thread(ask), PATIENCE_SECONDS)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await asyncio.to_thread(ask)
         except TimeoutError:
             raise BusyError(
                 f"the engine did not answer within {PATIENCE_SECONDS:g} s",

@@ -6,6 +6,7 @@ resumes with the last position it saw misses nothing and sees nothing twice.
 """
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from typing import IO, Any, Final
@@ -163,10 +164,10 @@ async def event_stream(
             if loop.time() - said >= heartbeat_seconds:
                 yield HEARTBEAT
                 said = loop.time()
-            try:
-                await asyncio.wait_for(news.wait(), min(POLL_SECONDS, heartbeat_seconds))
-            except TimeoutError:
-                continue
+            # Not wait_for: before Python 3.12 it may swallow the cancellation that ends this stream.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(POLL_SECONDS, heartbeat_seconds)):
+                    await news.wait()
 
 
 def _event(recorded: Recorded) -> bytes:

@@ -1,0 +1,179 @@
+"""What a client says and how it reads the answers, without saying or reading anything itself.
+
+Requests are data, answers are parsed into values or errors, and whether to try again is a pure question.  The shells
+send, wait and sleep; this module knows no socket, no clock and no event loop.
+"""
+
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from pfgov.client.receipts import ReceiptChecker
+from pfgov.errors import PfgovError
+
+RETRIED: Final = frozenset({429, 502, 503, 504})
+"""Statuses after which the same request, with the same idempotency key, may be sent again."""
+
+
+class ApiError(PfgovError):
+    """The server refused; ``code`` is the problem's own."""
+
+    code = "client.refused"
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(
+            str(problem.get("detail", f"the server answered {status}")),
+            code=str(problem.get("code", self.code)),
+            hint=problem.get("hint"),
+        )
+        self.status = status
+        self.problem = dict(problem)
+
+
+class UnreachableError(PfgovError):
+    """No answer came within the client's patience: whether the command was recorded is not known."""
+
+    code = "client.unreachable"
+    exit_status = 4
+
+
+class MissingExtraError(PfgovError):
+    """The client's own dependency is not installed."""
+
+    code = "client.not_installed"
+
+
+def http() -> Any:
+    """Return the module ``httpx2``, imported only now.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        return importlib.import_module("httpx2")
+    except ImportError as error:
+        raise MissingExtraError(
+            "the client needs httpx2", hint="install it: pip install 'pfgov[client]'"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request: method, path with its query, JSON body, and the key that lets it be repeated."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    key: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that belong to this request."""
+        headers: dict[str, str] = {}
+        if self.body is not None:
+            headers["Content-Type"] = "application/json"
+        if self.key is not None:
+            headers["Idempotency-Key"] = self.key
+        return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a command came to: its receipt, what happened, and where it left its packet or member."""
+
+    receipt: Mapping[str, Any]
+    events: tuple[Mapping[str, Any], ...]
+    result: Mapping[str, Any]
+    replayed: bool = False
+
+    @property
+    def position(self) -> int | None:
+        """The position of the command's first entry, None when nothing changed."""
+        return self.receipt.get("position")
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When to try again: after how long, and for how long at all, in seconds."""
+
+    first: float = 0.1
+    most: float = 5.0
+    patience: float = 30.0
+
+    def pause(self, attempt: int, *, asked: str | None, spread: float) -> float:
+        """Return the pause before attempt number *attempt* (1 is the first repetition).
+
+        Args:
+            attempt: Which repetition.
+            asked: The ``Retry-After`` that came, in seconds, if one did.
+            spread: A number in 0..1, drawn by the shell, so that clients do not come back all at once.
+        """
+        pause = min(self.first * float(2 ** (attempt - 1)), self.most) * (0.5 + spread / 2)
+        if asked is not None and asked.isascii() and asked.isdigit():
+            pause = max(pause, min(float(asked), self.most))
+        return pause
+
+
+def bearer(key: str | None) -> dict[str, str]:
+    """Return the header that carries an API key."""
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+@dataclass(slots=True)
+class Asks:
+    """Builds requests; with an anchor it asks for receipts that can be checked against it."""
+
+    checker: ReceiptChecker = field(default_factory=ReceiptChecker)
+
+    def write(self, method: str, path: str, body: Mapping[str, Any], key: str) -> Ask:
+        """Return a request that changes something."""
+        query = "?receipt=proof" if self.checker.wants_proof else ""
+        return Ask(method, path + query, json.dumps(body).encode(), key)
+
+    def ask(self, path: str, body: Mapping[str, Any], key: str | None = None) -> Ask:
+        """Return a POST whose answer is not a receipt."""
+        return Ask("POST", path, json.dumps(body).encode(), key)
+
+    def read(self, path: str, **query: Any) -> Ask:
+        """Return a GET; parameters that are None are left out."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return Ask("GET", f"{path}?{urlencode(given)}" if given else path)
+
+    def recorded(self, answer: Mapping[str, Any], headers: Mapping[str, str]) -> Recorded:
+        """Return the answer to a write, its receipt checked.
+
+        Raises:
+            ReceiptError: the receipt does not hold.
+        """
+        receipt = answer["receipt"]
+        self.checker.check(receipt)
+        replayed = headers.get("idempotent-replayed") == "true"
+        return Recorded(receipt, tuple(answer["events"]), answer["result"], replayed)
+
+
+def member_path(member_id: str, verb: str = "") -> str:
+    """Return the path of a member, or of something done to it."""
+    return f"/api/members/{quote(member_id, safe='')}" + (f"/{verb}" if verb else "")
+
+
+def packet_path(packet_id: str, verb: str = "") -> str:
+    """Return the path of a packet, or of something done to it."""
+    return f"/api/packets/{quote(packet_id, safe='')}" + (f"/{verb}" if verb else "")
+
+
+def value_of(status: int, content: bytes) -> Any:
+    """Return the JSON value of a successful answer.
+
+    Raises:
+        ApiError: the answer is a problem, or not JSON.
+    """
+    try:
+        value = json.loads(content) if content else {}
+    except ValueError:
+        value = {"detail": f"the server answered {status} with something that is not JSON"}
+        status = max(status, 500)
+    if not 200 <= status < 300:
+        raise ApiError(status, value if isinstance(value, dict) else {})
+    return value

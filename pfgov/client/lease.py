@@ -1,0 +1,50 @@
+"""Whether a member may still believe that it lives: its lease, counted by its own clock and pessimistically.
+
+A lease runs from the moment a heartbeat was *sent*, not answered, and ends early by the largest skew between the two
+clocks' speeds that is to be survived.  Whoever is past that end must stop working before the server gives the work to
+somebody else.  Times are seconds of a monotonic clock, given by the caller.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Lease:
+    """One member's lease.
+
+    Attributes:
+        seconds: How long the server waits after a heartbeat.
+        skew: By how much earlier the member gives up.
+    """
+
+    seconds: float
+    skew: float
+    _until: float = field(default=float("-inf"))
+
+    def renewed(self, sent: float) -> None:
+        """Note that the heartbeat sent at *sent* was answered."""
+        self._until = max(self._until, sent + self.seconds - self.skew)
+
+    def lost(self) -> None:
+        """Note that the server holds the member for dead."""
+        self._until = float("-inf")
+
+    def left(self, now: float) -> float:
+        """Return for how many seconds the member may still work; 0 or less: it must have stopped."""
+        return self._until - now
+
+    @property
+    def interval(self) -> float:
+        """How often to renew: three tries within what is safe."""
+        return max((self.seconds - self.skew) / 3, 0.05)
+
+
+def owned_epoch(packet: dict[str, Any], member_id: str, incarnation: int) -> int | None:
+    """Return the epoch under which the member owns *packet* (as the server shows it), None if it does not."""
+    if packet["status"] not in {"ASSIGNED", "HANDOFF_PENDING"}:
+        return None
+    if packet["current_owner"] != member_id or packet["incarnation"] != incarnation:
+        return None
+    epoch: int = packet["epoch"]
+    return epoch
