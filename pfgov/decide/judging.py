@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import nsmallest
 from typing import Final
 
 from pfgov import events as e
@@ -78,44 +79,68 @@ class Judged:
         return summed_up(self.members, verdicts)
 
 
+@dataclass(slots=True)
+class _Kind:
+    """One verdict that several members share, and what is said of each of them."""
+
+    verdict: Verdict
+    count: int
+    after: str
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> "_Kind":
+        """Return what *verdict* says, written out once."""
+        told = [
+            (r.name, r.effect, r.cause, r.message, r.observed, r.bound, r.missing)
+            for r in verdict.reasons
+        ]
+        return cls(verdict, 0, f",{ENCODE(told).decode()}]" if told else ",[]]")
+
+
 def summed_up(members: Sequence[Member], verdicts: Sequence[Verdict]) -> Judged:
-    """Return what follows from *verdicts* on *members*."""
-    kept_out = sorted(
-        (len(verdict.reasons), member.member_id, index)
-        for index, (member, verdict) in enumerate(zip(members, verdicts, strict=True))
-        if verdict.outcome != "allow"
-    )[:NEAREST_LOSERS_MAX]
+    """Return what follows from *verdicts* on *members*; policy shares equal verdicts, so most is said once a kind."""
+    kinds: dict[int, _Kind] = {}
+    rows: list[tuple[str, str]] = []
+    kept_out: list[tuple[int, str, int]] = []
+    is_open: list[int] = []
+    allowed: list[int] = []
+    for index, (member, verdict) in enumerate(zip(members, verdicts, strict=True)):
+        kind = kinds.get(id(verdict))
+        if kind is None:
+            kind = kinds[id(verdict)] = _Kind.of(verdict)
+        kind.count += 1
+        outcome = verdict.outcome
+        if outcome != "deny":
+            is_open.append(index)
+        if outcome == "allow":
+            allowed.append(index)
+        else:
+            kept_out.append((len(verdict.reasons), member.member_id, index))
+        rows.append((f'["{member.member_id}","{outcome}",', kind.after))
     return Judged(
         members=members,
         verdicts=verdicts,
-        open=tuple(i for i, v in enumerate(verdicts) if v.outcome != "deny"),
-        allowed=tuple(i for i, v in enumerate(verdicts) if v.outcome == "allow"),
-        rejected=_counts(v.reasons for v in verdicts),
-        shadow=_counts(v.shadow for v in verdicts),
+        open=tuple(is_open),
+        allowed=tuple(allowed),
+        rejected=_counts((kind.verdict.reasons, kind.count) for kind in kinds.values()),
+        shadow=_counts((kind.verdict.shadow, kind.count) for kind in kinds.values()),
         losers=tuple(
             e.Loser(
                 member_id=member_id,
                 reasons=tuple(r.name for r in verdicts[index].reasons[:REASONS_PER_LOSER_MAX]),
             )
-            for _, member_id, index in kept_out
+            for _, member_id, index in nsmallest(NEAREST_LOSERS_MAX, kept_out)
         ),
-        rows=tuple(_row(m, v) for m, v in zip(members, verdicts, strict=True)),
+        rows=tuple(rows),
     )
 
 
-def _counts(reasons: Iterable[tuple[Reason, ...]]) -> Counts:
-    counted = Counter(reason.name for group in reasons for reason in group)
+def _counts(groups: Iterable[tuple[tuple[Reason, ...], int]]) -> Counts:
+    counted: Counter[str] = Counter()
+    for reasons, count in groups:
+        for reason in reasons:
+            counted[reason.name] += count
     return tuple(sorted(counted.items()))[:REJECTED_RULES_MAX]
-
-
-def _row(member: Member, verdict: Verdict) -> tuple[str, str]:
-    reasons = ENCODE(
-        [
-            (r.name, r.effect, r.cause, r.message, r.observed, r.bound, r.missing)
-            for r in verdict.reasons
-        ]
-    ).decode()
-    return f'["{member.member_id}","{verdict.outcome}",', f",{reasons}]"
 
 
 def review_point(point: Point) -> str:
@@ -168,14 +193,8 @@ def judge(
         now=ctx.now,
     )
     facts = [facts_of(ctx, member, load=load) for member in members]
-    verdicts = [
-        _settled(ctx, packet, point, member, verdict)
-        if verdict.reasons or verdict.obligations
-        else verdict
-        for member, verdict in zip(
-            members, policy.judge(question, facts, validated=True), strict=True
-        )
-    ]
+    found = policy.judge(question, facts, validated=True)
+    verdicts = _all_settled(ctx, packet, point, members, found)
     judged = summed_up(members, verdicts)
     if key is not None:
         if len(ctx.tools.judged) >= MEMO_MAX:
@@ -222,6 +241,24 @@ def _terms_facts(ctx: Context, packet: Packet) -> Facts:
             ctx.tools.terms.clear()
         cached = ctx.tools.terms[packet.terms] = terms_facts(packet.terms)
     return cached
+
+
+def _all_settled(
+    ctx: Context, packet: Packet, point: Point, members: Sequence[Member], found: Sequence[Verdict]
+) -> list[Verdict]:
+    """Settle each verdict; without a review on record it does not matter whose it is: equal ones are settled once."""
+    settled: dict[int, Verdict] = {}
+    verdicts: list[Verdict] = []
+    for member, verdict in zip(members, found, strict=True):
+        if not verdict.reasons and not verdict.obligations:
+            verdicts.append(verdict)
+        elif packet.reviews:
+            verdicts.append(_settled(ctx, packet, point, member, verdict))
+        else:
+            if id(verdict) not in settled:
+                settled[id(verdict)] = _settled(ctx, packet, point, member, verdict)
+            verdicts.append(settled[id(verdict)])
+    return verdicts
 
 
 def _settled(
