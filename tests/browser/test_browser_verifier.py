@@ -225,9 +225,9 @@ def test_damaged_files_give_the_same_report(page: Any) -> None:
         "now": 0,
     }
     codes: set[str | None] = set()
-    for data in mutated(seed=20_260_613, count=400):
+    for data in mutated(seed=20_260_613, count=200):
         report = verify(io.BytesIO(data), anchor=keys.parse_anchor(anchor))
         codes |= {verdict.code for verdict in report.verdicts.values()}
         found = page.evaluate(RUN, [base64.b64encode(data).decode(), case, anchor, None])
         assert found == dumps(report), data
-    assert len(codes) > 25
+    assert len(codes) > 20

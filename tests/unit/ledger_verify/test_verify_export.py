@@ -125,7 +125,7 @@ def test_every_range_of_the_story_verifies() -> None:
     """A range somewhere in the log does not verify, or shows other entries than asked."""
     log = tell()
     for start in range(25):
-        for stop in range(start + 1, 27):
+        for stop in {start + 1, start + 2, (start + 27) // 2, 26}:
             report = verify(io.BytesIO(log.range(start, stop)), anchor=log.anchor())
             assert report.exit_status == 0, (start, stop)
             assert report.export is not None

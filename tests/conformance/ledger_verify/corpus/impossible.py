@@ -76,6 +76,22 @@ def cases() -> Iterator[Case]:
         packet(log, "fp-001", "packet_requeued", epoch=2, owner=a, reason="requested")
         return assign(log, "fp-001", b, 3, policy)
 
+    def started_twice(log: MemoryLog) -> int:
+        _hand_over(log, b, a, 1)
+        return _hand_over(log, c, a, 1)
+
+    def aborted_for_other(log: MemoryLog) -> int:
+        _hand_over(log, b, a, 1)
+        return packet(
+            log, "fp-001", "handoff_aborted", source=a, target=c, epoch=1, cause="timeout"
+        )
+
+    def risen(log: MemoryLog) -> int:
+        body: Line = {"cause": "reported", "incarnation": 1, "member_id": "agent-b"}
+        log.add("member_failed", "member/agent-b", body)
+        again: Line = {"incarnation": 1, "member_id": "agent-b"}
+        return log.add("member_recovered", "member/agent-b", again)
+
     def while_moving(log: MemoryLog) -> int:
         _hand_over(log, b, a, 1)
         return packet(log, "fp-001", "checkpoint_committed", epoch=1, owner=a, context={})
@@ -110,6 +126,16 @@ def cases() -> Iterator[Case]:
          lambda log, p: complete(log, epoch=2, source=a, owner=b)),
         ("write_while_moving", "custody_order", "The source writes while a handoff is pending.",
          lambda log, p: while_moving(log)),
+        ("started_twice", "custody_order", "A second handoff starts while one is pending.",
+         lambda log, p: started_twice(log)),
+        ("aborted_for_other", "handoff_target", "A handoff is aborted for another target.",
+         lambda log, p: aborted_for_other(log)),
+        ("risen", "custody_order", "A member that failed is back in the same incarnation.",
+         lambda log, p: risen(log)),
+        ("no_owner_named", "entry_shape", "An allowed assignment names no owner.",
+         lambda log, p: packet(log, "fp-001", "assignment_decision", outcome="allowed", epoch=2)),
+        ("no_epoch", "entry_shape", "A completion names no epoch.",
+         lambda log, p: packet(log, "fp-001", "packet_completed", owner=a)),
         ("created_twice", "custody_order", "A packet is created twice.",
          lambda log, p: packet(log, "fp-001", "packet_created", created_at=0)),
         ("incarnation_again", "custody_order", "A member registers again in the same incarnation.",

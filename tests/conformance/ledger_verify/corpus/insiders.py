@@ -178,6 +178,33 @@ def _meaning() -> Iterator[Case]:
         _resigned(log, 21, lambda m: m.update(command={"index": 2, "seq": 19}), is_indexed=True),
         {"integrity": ("command_reference", 21)},
     )
+    yield Case(
+        "term_decreased",
+        "term_going_back",
+        "Entry 13 has a higher term than the one after it.",
+        _resigned(log, 13, lambda m: m.update(term=1), is_indexed=True),
+        {"integrity": ("term_decreased", 14)},
+    )
+    export = Export(log.full())
+    export.edit(13, lambda m: m.update(subject_prev="11" * 32), log.issuer)
+    yield Case(
+        "subject_chain_broken",
+        "subject_prev",
+        "Entry 13 does not name the packet's entry before it.",
+        export.build(),
+        {"integrity": ("subject_chain_broken", 13)},
+    )
+    export = Export(log.full())
+    export.edit(0, lambda m: m.update(prev="11" * 32), log.issuer)
+    yield Case(
+        "chain_broken",
+        "genesis_prev",
+        "Genesis names an entry before it.",
+        export.build(),
+        {"integrity": ("chain_broken", 0)},
+        anchor="log-key-only.txt",
+    )
+    yield from _lying_history()
     honest = tell()
     export = Export(honest.full())
     hidden = honest.map_at(21).root().hex()
@@ -238,6 +265,33 @@ def _meaning() -> Iterator[Case]:
         export.build(),
         {"integrity": ("commitment_mismatch", 7)},
     )
+
+
+def _lying_history() -> Iterator[Case]:
+    for name, about, shown_until in (
+        (
+            "index_hides_last",
+            "The committed map hides the packet's last entry; the history shows it.",
+            21,
+        ),
+        (
+            "index_names_other",
+            "The committed map names another last entry than the history shows.",
+            26,
+        ),
+    ):
+        log = tell()
+        log.shown_until = shown_until
+        if shown_until == 26:
+            log.leaf_of = {PACKET: bytes(32)}
+        log.commit_index()
+        yield Case(
+            "subject_map_proof",
+            name,
+            about,
+            log.of(PACKET),
+            {"completeness": ("subject_map_proof", 26)},
+        )
 
 
 def signed_text(log: MemoryLog) -> bytes:

@@ -36,6 +36,10 @@ class MemoryLog:
         self.policies: dict[str, bytes] = {}
         self.subjects: dict[str, list[int]] = {}
         self.time = START
+        self.shown_until: int | None = None
+        """A lie: the subject map ends at this size, whatever it is asked for."""
+        self.leaf_of: dict[str, bytes] = {}
+        """Another lie: the leaf that the map gives for a subject."""
         self._salts = 0
 
     def _new_appender(self, head: appender.Head) -> appender.Appender:
@@ -137,10 +141,12 @@ class MemoryLog:
             yield self.rows[seq].raw, self.rows[seq].signature or b""
 
     def subject_heads(self, size: int) -> Iterator[tuple[str, int, bytes]]:
+        size = size if self.shown_until is None else min(size, self.shown_until)
         for subject, at in self.subjects.items():
             before = [seq for seq in at if seq < size]
             if before:
-                yield subject, len(before) - 1, self.rows[before[-1]].leaf
+                leaf = self.leaf_of.get(subject, self.rows[before[-1]].leaf)
+                yield subject, len(before) - 1, leaf
 
     def leaf_hashes(self, start: int, stop: int) -> Iterator[bytes]:
         for row in self.rows[start:stop]:

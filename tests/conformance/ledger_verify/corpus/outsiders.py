@@ -187,6 +187,7 @@ def _ends(log: MemoryLog) -> Iterator[Case]:
     export = Export(log.full())
     export.drop(0)
     export.drop(1)
+    yield from _headers(log)
     yield Case(
         "head_missing",
         "truncate_head",
@@ -249,6 +250,27 @@ def older_of(log: MemoryLog, size: int) -> bytes:
     export.set_note(log.notes[size])
     export.resize(size)
     return export.build()
+
+
+def _headers(log: MemoryLog) -> Iterator[Case]:
+    export = Export(log.full())
+    export.lines[0]["origin"] = "log.example/another"
+    yield Case(
+        "header_mismatch",
+        "header_origin",
+        "The header names another log than the entries.",
+        export.build(),
+        {"integrity": ("header_mismatch", 0)},
+    )
+    export = Export(log.full())
+    export.resize(30)
+    yield Case(
+        "header_mismatch",
+        "header_size",
+        "The header promises more entries than the checkpoint counts.",
+        export.build(),
+        {"integrity": ("header_mismatch", 26)},
+    )
 
 
 def _splices(log: MemoryLog) -> Iterator[Case]:
@@ -385,6 +407,24 @@ def _subjects(log: MemoryLog) -> Iterator[Case]:
             "integrity": ("inclusion_invalid", 20),
             "authenticity": ("signature_invalid", 20),
         },
+    )
+    export = Export(log.range(5, 9))
+    export.drop(8)
+    yield Case(
+        "sequence",
+        "range_cut_short",
+        "The last entry of a range is left out.",
+        export.build(),
+        {"integrity": ("sequence", 8)},
+    )
+    export = Export(log.of(PACKET))
+    export.lines[0]["size"] = export.lines[0]["stop"] = 20
+    yield Case(
+        "entry_unexpected",
+        "smaller_header",
+        "The header promises a smaller log than the entries come from.",
+        export.build(),
+        {"integrity": ("entry_unexpected", 20)},
     )
     export = Export(log.range(5, 9))
     export.drop(7)
