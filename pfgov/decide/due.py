@@ -70,12 +70,22 @@ class Memory:
         packet_id: str | None = getattr(action, "packet_id", None)
         if packet_id is None:
             return
-        if isinstance(action, c.PlacePacket | c.HandOff) and not any(map(_moved, events)):
+        if isinstance(action, c.ReviewPacket | c.ExpireReview) and any(map(_not_granted, events)):
+            # The answer was no: asking again at once would be pestering, until something changed.
+            wait = state.settings.review_timeout
+            self.attempts[packet_id] = Attempt(state.fleet, state.freed, now + wait, RETRY_MAX)
+        elif isinstance(action, c.PlacePacket | c.HandOff) and not any(map(_moved, events)):
             before = self.attempts.get(packet_id)
             wait = RETRY_BASE if before is None else min(before.wait * 2, RETRY_MAX)
             self.attempts[packet_id] = Attempt(state.fleet, state.freed, now + wait, wait)
         elif events:
             self.attempts.pop(packet_id, None)
+
+
+def _not_granted(event: e.Event) -> bool:
+    return isinstance(event, e.ReviewExpired) or (
+        isinstance(event, e.ReviewRecorded) and not event.granted
+    )
 
 
 def _moved(event: e.Event) -> bool:

@@ -107,6 +107,7 @@ class World:
         for event in decided.events:
             self.append(e.decode_body(event.type, e.encode_body(event)))
         self.tables.update(decided.tables)
+        self.memory.note(self.state, action, decided.events, self.now)
         self.check()
         if decided.refusal is not None:
             raise decided.refusal
@@ -138,7 +139,6 @@ class World:
         except PfgovError:
             events = []
         done += events
-        self.memory.note(self.state, action, events, self.now)
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""

@@ -278,6 +278,11 @@ def test_decide_escalation_waits_for_somebody_else() -> None:
     reviewing_owner = c.Principal(id="m", rights=("member:m", "reviewer"))
     world.do(c.ReviewPacket(packet_id="p", granted=False))
     assert world.state.packets["p"].status is PacketStatus.PENDING
+    world.wait(600)
+    world.settle()
+    assert world.state.packets["p"].status is PacketStatus.PENDING, (
+        "nobody is asked again while nothing changed"
+    )
     world.do(c.PlacePacket(packet_id="p"))
     world.do(c.ReviewPacket(packet_id="p", granted=True))
     world.settle()
