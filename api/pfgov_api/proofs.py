@@ -2,10 +2,11 @@
 
 import base64
 
+from pfgov.engine.proofs import prove
 from pfgov.engine.writer import StoredNodes
-from pfgov.errors import InvalidError, NotFoundError
+from pfgov.errors import InvalidError
 from pfgov_api.service import Service
-from pfgov_ledger import merkle, proof, receipt
+from pfgov_ledger import merkle
 
 
 def proof_of(service: Service, position: int, *, alone: bool = True) -> bytes:
@@ -16,13 +17,7 @@ def proof_of(service: Service, position: int, *, alone: bool = True) -> bytes:
     Raises:
         NotFoundError: there is no such entry yet.
     """
-    with service.reader.snapshot() as queries:
-        row, latest = queries.entry(position), queries.checkpoint()
-        if row is None or latest is None or position >= latest[0]:
-            raise NotFoundError(f"there is no entry {position}", code="entry.not_found")
-        extra = receipt.write_extra(row.raw, row.signature) if alone else None
-        made = proof.make(StoredNodes(queries), position, latest[1], extra=extra)
-    return proof.write(made)
+    return prove(service.reader, position, alone=alone)
 
 
 def consistency(service: Service, old: int) -> dict[str, object]:

@@ -6,6 +6,7 @@ Exit status: 0 everything is as it should be, 1 (``--check``) something differs;
 import sys
 from pathlib import Path
 
+import api_pages
 import cli_pages
 import error_pages
 import event_pages
@@ -20,6 +21,7 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / name: text
         for pages in (
+            api_pages.pages(),
             cli_pages.pages(),
             error_pages.pages(ROOT),
             event_pages.pages(),

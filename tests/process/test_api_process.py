@@ -1,0 +1,226 @@
+"""The server as a process: killed, restarted, ended, and asked by many at once."""
+
+import asyncio
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from support.api_process import Server
+
+from pfgov.client import AsyncClient, Client, LostOwnershipError, Retry, UnreachableError
+from pfgov.engine import Engine, LedgerReader
+from pfgov.engine.exporting import stored_log
+from pfgov.replay import Replay
+from pfgov_ledger import export, keys
+from pfgov_ledger.verify import verify
+
+pytestmark = pytest.mark.process
+
+CLIENTS = 32
+IS_LONG = bool(os.environ.get("PFGOV_LOAD"))
+"""``make load``: a minute and ten kills, instead of what fits into every run."""
+
+KILLS, SECONDS = (10, 60.0) if IS_LONG else (3, 3.0)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server over an empty folder, running."""
+    found = Server(tmp_path / "ledger")
+    found.start()
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+def _positions(directory: Path) -> dict[str, list[int]]:
+    """The positions of each packet's creation."""
+    found: dict[str, list[int]] = {}
+    with LedgerReader(directory) as reader:
+        for one in reader.entries():
+            if one.row.type == "packet_created":
+                found.setdefault(one.row.subject.removeprefix("packet/"), []).append(one.row.seq)
+    return found
+
+
+def _holds(directory: Path, folder: Path) -> None:
+    """The ledger verifies against its anchor, and runs again."""
+    target = folder / "all.jsonl"
+    with LedgerReader(directory) as reader, stored_log(reader) as log, target.open("wb") as out:
+        export.write_full(log, out)
+    anchor = keys.parse_anchor((directory / "anchor.txt").read_text())
+    report = verify(target, anchor=anchor, replayer=Replay())
+    assert report.exit_status == 0, report
+    with Engine.open(directory) as engine:
+        engine.reader.replay()
+
+
+def test_killed_under_load_it_keeps_what_it_acknowledged(server: Server, tmp_path: Path) -> None:
+    """32 clients write while the server is killed and restarted: everything acknowledged is there, nothing is twice."""
+    acknowledged: dict[str, int] = {}
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def write(number: int) -> None:
+        count = 0
+        retry = Retry(first=0.05, most=0.5, patience=60)
+        try:
+            with Client(server.url, retry=retry, timeout=5) as client:
+                while not stop.is_set():
+                    name = f"c{number}-{count}"
+                    done = client.submit(
+                        {"packet_id": name, "workload_type": "x"}, key=f"key-{name}"
+                    )
+                    assert done.position is not None
+                    acknowledged[name] = done.position
+                    count += 1
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    choose = random.Random(20_261_123)
+    for _ in range(KILLS):
+        time.sleep(SECONDS / KILLS * choose.uniform(0.5, 1.5))
+        server.kill()
+        server.start()
+    stop.set()
+    for thread in threads:
+        thread.join(120)
+    server.terminate()
+    assert failures == []
+    stored = _positions(server.directory)
+    assert {name: stored.get(name) for name in acknowledged} == {
+        name: [position] for name, position in acknowledged.items()
+    }
+    assert all(len(positions) == 1 for positions in stored.values())
+    assert len(acknowledged) >= CLIENTS
+    _holds(server.directory, tmp_path)
+
+
+def test_it_ends_within_five_seconds_with_streams_open(server: Server, tmp_path: Path) -> None:
+    """SIGTERM under load with open streams: it exits 0 in time, and what was acknowledged is kept."""
+    acknowledged: dict[str, int] = {}
+    listening = threading.Barrier(9, timeout=60)
+
+    def listen() -> None:
+        with (
+            httpx2.Client(base_url=server.url, timeout=30) as client,
+            client.stream("GET", "/api/events") as answer,
+        ):
+            first = True
+            try:
+                for _ in answer.iter_bytes():
+                    if first:
+                        listening.wait()
+                        first = False
+            except httpx2.TransportError:
+                pass
+
+    def write(number: int) -> None:
+        try:
+            with Client(server.url, retry=Retry(patience=0)) as client:
+                for count in range(100_000):
+                    name = f"c{number}-{count}"
+                    position = client.submit({"packet_id": name, "workload_type": "x"}).position
+                    assert position is not None
+                    acknowledged[name] = position
+        except UnreachableError:
+            pass
+
+    listeners = [threading.Thread(target=listen) for _ in range(8)]
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in (*listeners, *writers):
+        thread.start()
+    listening.wait()
+    while len(acknowledged) < 50:
+        time.sleep(0.02)
+    status, seconds = server.terminate()
+    for thread in (*listeners, *writers):
+        thread.join(60)
+        assert not thread.is_alive()
+    assert status == 0
+    assert seconds < 5
+    stored = _positions(server.directory)
+    assert {name: stored.get(name) for name in acknowledged} == {
+        name: [position] for name, position in acknowledged.items()
+    }
+    _holds(server.directory, tmp_path)
+
+
+def test_a_worker_lives_through_restarts_of_its_server(server: Server) -> None:
+    """Killed and restarted under it, the server finds its worker again, and each packet is worked on to its end."""
+    packets = [f"p{number}" for number in range(12)]
+
+    async def story() -> None:
+        retry = Retry(first=0.05, most=0.3, patience=60)
+        member = {"id": "w1", "type": "agent", "trust_score": 0.95, "region": "us-east"}
+        anchor = (server.directory / "anchor.txt").read_text()
+        async with (
+            asyncio.timeout(120),
+            AsyncClient(server.url, retry=retry, anchor=anchor) as client,
+            client.work(member, lease_seconds=60) as worker,
+        ):
+            await client.submit({"packet_id": packets[0], "workload_type": "x"})
+            done = 0
+            async for job in worker:
+                async with job:
+                    await job.checkpoint({"step": "half"})
+                    if done in {2, 6}:
+                        await asyncio.to_thread(server.kill)
+                        await asyncio.to_thread(server.start)
+                    await job.complete()
+                done += 1
+                if done == len(packets):
+                    break
+                await client.submit({"packet_id": packets[done], "workload_type": "x"})
+
+    asyncio.run(story())
+    with Client(server.url) as client:
+        assert {client.packet(name)["status"] for name in packets} == {"COMPLETED"}
+
+
+def test_a_worker_whose_server_stays_away_stops(server: Server) -> None:
+    """When nobody answers, the job is cancelled by the worker's own clock."""
+
+    async def story() -> None:
+        retry = Retry(first=0.05, most=0.2, patience=0.5)
+        member = {"id": "w1", "type": "agent", "trust_score": 0.95, "region": "us-east"}
+        async with (
+            asyncio.timeout(60),
+            AsyncClient(server.url, retry=retry) as client,
+            client.work(member, lease_seconds=3) as worker,
+        ):
+            await client.submit({"packet_id": "p1", "workload_type": "x"})
+            job = await anext(aiter(worker))
+            await asyncio.to_thread(server.kill)
+            with pytest.raises(LostOwnershipError):
+                await _sleep_in(job)
+
+    asyncio.run(story())
+
+
+async def _sleep_in(job: Any) -> None:
+    async with job:
+        await asyncio.sleep(50)
+
+
+def test_it_refuses_to_be_open_to_the_network(tmp_path: Path) -> None:
+    """Without keys it does not listen beyond this machine, and says what to do."""
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pfgov.cli", "serve", "--dir", str(tmp_path / "l"), "--host", "0.0.0.0", "--port", "0"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "pfgov key create" in done.stderr

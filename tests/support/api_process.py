@@ -1,0 +1,75 @@
+"""A real server: the process that ``pfgov serve`` is, started, killed and started again."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx2
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 60
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+        return found
+
+
+class Server:
+    """``pfgov serve`` on a port of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.errors = directory.parent / "server.err"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(str(ROOT / p) for p in (".", "ledger", "api")),
+        }
+        with self.errors.open("ab") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pfgov.cli", "serve", "--dir", str(self.directory), "--port", str(self.port)],
+                stdout=subprocess.DEVNULL, stderr=err, env=env,
+            )  # fmt: skip
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                if httpx2.get(f"{self.url}/api/health/ready", timeout=5).status_code == 200:
+                    return
+            except httpx2.TransportError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"the server does not come up:\n{self.errors.read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(PATIENCE_SECONDS)
+
+    def terminate(self) -> tuple[int, float]:
+        """SIGTERM; return the exit status and how many seconds it took."""
+        assert self.process is not None
+        start = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(PATIENCE_SECONDS)
+        return status, time.monotonic() - start
+
+    def stop(self) -> None:
+        """End it, if it still runs."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
