@@ -1,0 +1,140 @@
+"""What is not established is said with its reason, and never passes in silence."""
+
+import io
+from typing import Any
+
+import pytest
+from conformance.ledger_verify.corpus.build import VECTORS
+from conformance.ledger_verify.corpus.memory_log import signer
+from conformance.ledger_verify.corpus.story import begin, tell
+from conformance.ledger_verify.corpus.tools import Export
+
+from pfgov_ledger import checkpoint, keys, note
+from pfgov_ledger.conclusions import Witnessing
+from pfgov_ledger.report import Report
+from pfgov_ledger.verify import Question, verify
+
+ANCHOR = keys.parse_anchor((VECTORS / "anchor.txt").read_text())
+WITNESS = signer("witness", "witness.example/w1")
+
+
+def whys(report: Report) -> dict[str, str | None]:
+    """The reasons of what is not checked, by verdict, replay left out."""
+    return {
+        name: verdict.why
+        for name, verdict in report.verdicts.items()
+        if verdict.why is not None and name != "replay"
+    }
+
+
+def case(name: str, **more: Any) -> Report:
+    """The report of a file of the corpus."""
+    return verify(VECTORS / name, anchor=ANCHOR, **more)
+
+
+NOT_ASKED = {"freshness": "not_asked", "non_equivocation": "not_asked"}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("golden/v1/full.lineage.jsonl", NOT_ASKED),
+        ("tampered/checkpoint_missing/no_checkpoint.lineage.jsonl",
+         dict.fromkeys(("authenticity", "completeness", "freshness", "non_equivocation"), "no_checkpoint")),
+        ("tampered/checkpoint_extension/unsigned_extension.lineage.jsonl",
+         dict.fromkeys(("authenticity", "completeness", "freshness", "non_equivocation"), "no_checkpoint")),
+        ("tampered/truncated/no_trailer.lineage.jsonl",
+         dict.fromkeys(
+             ("integrity", "authenticity", "completeness", "custody", "freshness", "non_equivocation"), "truncated"
+         )),
+        ("tampered/float/fraction.lineage.jsonl",
+         dict.fromkeys(("authenticity", "completeness", "custody", "freshness", "non_equivocation"), "stopped")),
+        ("tampered/sequence/delete.lineage.jsonl",
+         NOT_ASKED | {"completeness": "integrity_failed", "custody": "integrity_failed"}),
+        ("tampered/head_missing/truncate_head.lineage.jsonl",
+         NOT_ASKED | {"authenticity": "no_genesis"} | dict.fromkeys(("completeness", "custody"), "integrity_failed")),
+        ("tampered/not_checked/range_without_keys_proof.lineage.jsonl", NOT_ASKED | {"authenticity": "no_index"}),
+    ],
+)  # fmt: skip
+def test_every_gap_has_its_reason(name: str, expected: dict[str, str]) -> None:
+    """A verdict that could not be reached passes, or is left out for another reason."""
+    assert whys(case(name)) == expected
+
+
+def test_a_checkpoint_of_another_log_is_refused() -> None:
+    """The checkpoint of another log under the same key closes an export."""
+    log = tell()
+    export = Export(log.full())
+    other = checkpoint.Checkpoint("log.example/other", 26, bytes(32))
+    export.set_note(note.sign(other.text(), [signer("log", log.origin)]))
+    report = verify(io.BytesIO(export.build()), anchor=ANCHOR)
+    verdict = report.verdicts["integrity"]
+    assert (verdict.code, verdict.position) == ("ledger.origin_mismatch", 26)
+    assert report.verdicts["authenticity"].code == "ledger.origin_mismatch"
+
+
+def test_a_remembered_checkpoint_of_another_log_is_a_failure() -> None:
+    """A log is compared with the remembered checkpoint of another one, and passes."""
+    other, _ = begin("log.example/fixture-2")
+    remembered = other.appender.unsigned_checkpoint()
+    report = case("golden/v1/full.lineage.jsonl", remembered=remembered)
+    assert report.verdicts["non_equivocation"].code == "ledger.origin_mismatch"
+
+
+def test_age_needs_a_witness() -> None:
+    """Freshness by age passes without any cosignature."""
+    vkey = keys.vkey_of(WITNESS)
+    report = case(
+        "golden/v1/full.lineage.jsonl", witnessing=Witnessing((vkey,), 0, max_age=60, now=10**10)
+    )
+    assert whys(report)["freshness"] == "no_witness"
+    assert report.exit_status == 4
+
+
+def test_one_witness_does_not_make_two() -> None:
+    """A witness that cosigned twice counts twice."""
+    log = tell()
+    export = Export(log.full())
+    twice = checkpoint.cosign(log.latest_checkpoint(), WITNESS, time=100)
+    export.set_note(checkpoint.cosign(twice, WITNESS, time=200))
+    vkeys = (keys.vkey_of(WITNESS), keys.vkey_of(signer("witness", "witness.example/w2")))
+    for quorum, why in ((1, None), (2, "no_witness")):
+        report = verify(
+            io.BytesIO(export.build()), anchor=ANCHOR, witnessing=Witnessing(vkeys, quorum)
+        )
+        assert whys(report).get("non_equivocation") == why
+
+
+def test_remembering_for_the_first_time_is_not_a_pass() -> None:
+    """Somebody who wants to compare, and has nothing to compare with, gets a pass."""
+    report = case("golden/v1/full.lineage.jsonl", is_remembering=True)
+    assert whys(report) == dict.fromkeys(
+        ("freshness", "non_equivocation"), "no_remembered_checkpoint"
+    )
+    assert report.exit_status == 4
+
+
+def test_a_truncated_file_with_a_failure_has_failed() -> None:
+    """A cut hides a failure that was already seen."""
+    data = (VECTORS / "tampered/signature_missing/strip_one.lineage.jsonl").read_bytes()
+    report = verify(io.BytesIO(data[:-60]), anchor=ANCHOR)
+    assert (report.exit_status, report.is_truncated) == (1, True)
+
+
+def test_a_full_export_answers_for_a_subject_that_is_not_there() -> None:
+    """An absent subject looks as if it had a history."""
+    report = case(
+        "golden/v1/full.lineage.jsonl", question=Question("subject", "packet/nothing-here")
+    )
+    assert report.exit_status == 0
+    assert (report.covered, report.is_absent) == (26, True)
+    assert "there is no entry of it" in report.to_text()
+
+
+def test_without_an_anchor_everything_else_is_still_checked() -> None:
+    """Without an anchor a broken chain is not found."""
+    path = VECTORS / "tampered/sequence/delete.lineage.jsonl"
+    report = verify(path, anchor=None)
+    assert report.verdicts["integrity"].code == "ledger.sequence"
+    assert whys(report)["authenticity"] == "no_key"
+    assert report.trust == "none"
