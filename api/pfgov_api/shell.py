@@ -107,7 +107,7 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Resp
         response = _response(answer, request.method, headers)
     except PfgovError as error:
         response = refusal(error, request_id)
-    except Exception:
+    except Exception:  # the last resort: our mistake must not show its inside to the caller
         log.exception(
             "unexpected error", extra={"request_id": request_id, "operation": operation.name}
         )

@@ -69,7 +69,7 @@ def verify(  # noqa: PLR0913 (each is one thing that the reader pins, asks or al
     replayer: Replayer | None = None,
     subjects_in_memory: int = IN_MEMORY_MAX,
 ) -> Report:
-    """Check an export, a receipt or a tlog-proof.
+    """Check an export, a receipt or a tlog-proof; an unreadable file is *not checked*, never an exception.
 
     Args:
         source: A path, or a binary stream (which cannot be replayed).
@@ -84,20 +84,13 @@ def verify(  # noqa: PLR0913 (each is one thing that the reader pins, asks or al
         progress: Called now and then.
         replayer: Runs recorded commands again.
         subjects_in_memory: Subjects held in memory before a temporary file is used.
-
-    Returns:
-        The report.  An unreadable file is *not checked*, never an exception.
     """
     findings = Findings()
     with ExitStack() as stack:
         try:
-            stream = _open(source, stack)
-            head = stream.read(_SNIFF_BYTES)
+            head, stream = _begin(source, stack)
         except OSError as error:
-            for name in VERDICTS:
-                findings.leave(name, "unreadable", error.strerror)
-            return _unread(findings, anchor, question, require)
-        stream = _Pushback(head, stream)
+            return _unread(findings, error, anchor, question, require)
         if receipt.looks_like(head):
             return receipt.examine(stream, findings, anchor, witnessing, require)
         seen = Examination(
@@ -131,6 +124,12 @@ def verify(  # noqa: PLR0913 (each is one thing that the reader pins, asks or al
         is_replaying=replayer is not None,
     )
     return replace(report, required=chosen if require is None else _ordered(require))
+
+
+def _begin(source: Source, stack: ExitStack) -> tuple[bytes, Readable]:
+    stream = _open(source, stack)
+    head = stream.read(_SNIFF_BYTES)
+    return head, _Pushback(head, stream)
 
 
 def _open(source: Source, stack: ExitStack) -> Readable:
@@ -273,10 +272,13 @@ def _ordered(names: Iterable[str]) -> tuple[str, ...]:
 
 def _unread(
     findings: Findings,
+    error: OSError,
     anchor: Anchor | None,
     question: Question,
     require: Iterable[str] | None,
 ) -> Report:
+    for name in VERDICTS:
+        findings.leave(name, "unreadable", error.strerror)
     kind = question.kind if question.kind in REQUIRED else "full"
     return Report(
         verdicts=findings.verdicts(),

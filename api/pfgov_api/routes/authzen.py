@@ -15,8 +15,8 @@ from pfgov.errors import InvalidError, NotFoundError
 from pfgov.model import Wire
 from pfgov.model.fields import Bounded
 from pfgov_api.operations import ANYONE, READERS, Answer, Call, Operation
-from pfgov_api.routes.common import run
 from pfgov_api.routes.decisions import Discovery, search
+from pfgov_api.routes.running import run
 
 EVALUATIONS_MAX = 100
 _ASKS = frozenset({"operator", "submitter"})

@@ -17,7 +17,7 @@ from pfgov.storage.queries import EntryFilter
 from pfgov.views import nearest_miss, read_table
 from pfgov_api.answers import limit_of, page, receipt_object, recorded, show_entry
 from pfgov_api.operations import READERS, Answer, Call, Operation, Parameter
-from pfgov_api.routes.common import LIMIT, RECEIPT, run
+from pfgov_api.routes.running import LIMIT, RECEIPT, run
 
 BATCH_MAX = 100
 _ASKS = frozenset({"operator", "submitter"})

@@ -19,7 +19,7 @@ from pfgov_api.operations import (
     Parameter,
 )
 from pfgov_api.proofs import consistency, proof_of
-from pfgov_api.routes.common import FRESH, LIMIT
+from pfgov_api.routes.running import FRESH, LIMIT
 from pfgov_api.streams import events, export_stream
 
 _TEXT = {"type": "string", "maxLength": 200, "pattern": "^[!-~]+$"}

@@ -12,7 +12,7 @@ from pfgov.records import Member
 from pfgov.views import member_view
 from pfgov_api.answers import limit_of, page, recorded
 from pfgov_api.operations import MEMBER, READERS, Answer, Call, Operation, Parameter
-from pfgov_api.routes.common import AFTER, LIMIT, RECEIPT, TEXT, run
+from pfgov_api.routes.running import AFTER, LIMIT, RECEIPT, TEXT, run
 
 _ID = {"type": "string", "maxLength": 128, "pattern": "^[ -~]*$"}
 

@@ -14,7 +14,7 @@ from pfgov.storage.queries import EntryFilter, PacketFilter
 from pfgov.views import packet_view
 from pfgov_api.answers import limit_of, page, recorded, show_entry
 from pfgov_api.operations import AUDITORS, MEMBER, READERS, Answer, Call, Operation, Parameter
-from pfgov_api.routes.common import AFTER, FRESH, LIMIT, RECEIPT, run
+from pfgov_api.routes.running import AFTER, FRESH, LIMIT, RECEIPT, run
 from pfgov_api.streams import export_stream
 
 _ONE = "/api/packets/{packet_id}"

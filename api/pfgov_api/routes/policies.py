@@ -24,7 +24,7 @@ from pfgov.verdicts import Point
 from pfgov.views import nearest_miss, read_table
 from pfgov_api.answers import recorded
 from pfgov_api.operations import READERS, Answer, Call, Operation
-from pfgov_api.routes.common import RECEIPT, run
+from pfgov_api.routes.running import RECEIPT, run
 
 FILES_MAX: Final = 64
 FILE_LENGTH_MAX: Final = 65_536
