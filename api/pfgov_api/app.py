@@ -30,8 +30,8 @@ def _allow(methods: list[str]) -> str:
 
 def _with_firsts() -> list[tuple[Operation, bool]]:
     """Return each operation, and whether it is the first of its path: that one answers OPTIONS, too."""
-    seen: set[str] = set()
-    return [(one, one.path not in seen and not seen.add(one.path)) for one in OPERATIONS]
+    first = {one.path: one for one in reversed(OPERATIONS)}
+    return [(one, first[one.path] is one) for one in OPERATIONS]
 
 
 def methods_at(path: str) -> list[str]:

@@ -62,6 +62,9 @@ class History:
         self._check_epoch(event, status)
         if isinstance(event, e.MemberUpdated) and event.capacity is not None:
             self.capacity_cut.add(event.member_id)
+        if isinstance(event, e.MemberRegistered) and self.shadow.members[event.member_id].active:
+            # What its dead life still holds counts until it is revoked, and may be more than the new life declares.
+            self.capacity_cut.add(event.member_id)
 
     def _packet_of(self, event: e.Event) -> Packet | None:
         packet_id = getattr(event, "packet_id", None)
