@@ -235,6 +235,18 @@ def call(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
     return apply
 
 
+_UNEXPECTED: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+                      ValueError)  # fmt: skip
+"""What a host's function may raise by mistake: an error like any other, so that the order of
+operands does not matter.  Anything else ends the evaluation."""
+
+
+def _broken(error: Exception) -> CelError:
+    if isinstance(error, RecursionError):
+        return CelError("the facts are nested too deeply")
+    return CelError(f"a function failed: {type(error).__name__}")
+
+
 def _unary(node: ir.Call, only: Closure) -> Closure:
     implementation = node.function.call
 
@@ -244,6 +256,8 @@ def _unary(node: ir.Call, only: Closure) -> Closure:
             return implementation(value)
         except CelError as error:
             raise _blamed(error, node, (value,)) from None
+        except _UNEXPECTED as error:
+            raise _broken(error) from None
 
     return apply
 
@@ -257,6 +271,8 @@ def _binary(node: ir.Call, first: Closure, second: Closure) -> Closure:
             return implementation(left, right)
         except CelError as error:
             raise _blamed(error, node, (left, right)) from None
+        except _UNEXPECTED as error:
+            raise _broken(error) from None
 
     return apply
 
@@ -270,6 +286,8 @@ def _general(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
             return implementation(*values)
         except CelError as error:
             raise _blamed(error, node, values) from None
+        except _UNEXPECTED as error:
+            raise _broken(error) from None
 
     return apply
 
@@ -288,6 +306,8 @@ def _charged(node: ir.Call, arguments: tuple[Closure, ...]) -> Closure:
             return implementation(*values)
         except CelError as error:
             raise _blamed(error, node, values) from None
+        except _UNEXPECTED as error:
+            raise _broken(error) from None
 
     return apply
 
@@ -309,6 +329,8 @@ def _charged_pair(node: ir.Call, first: Closure, second: Closure) -> Closure:
             return implementation(left, right)
         except CelError as error:
             raise _blamed(error, node, (left, right)) from None
+        except _UNEXPECTED as error:
+            raise _broken(error) from None
 
     return apply
 
@@ -367,24 +389,28 @@ def _not_bool(value: object, node: ir.Node) -> CelError:
 
 
 def logic(node: ir.Logic, operands: tuple[Closure, ...]) -> Closure:
-    """``&&`` or ``||``: one deciding operand decides, whatever the others do."""
+    """``&&`` or ``||``: one deciding operand decides, whatever the others do.
+
+    When none decides, the failure reported is that of the leftmost failing operand.
+    """
     deciding = node.kind == "any"
-    pairs = tuple(zip(operands, node.operands, strict=True))
+    steps = tuple((i, operands[i], node.operands[i]) for i in ir.evaluation_order(node))
 
     def combine(frame: Frame) -> object:
-        first_error: CelError | None = None
-        for operand, source in pairs:
+        found: CelError | None = None
+        found_at = len(steps)
+        for index, operand, source in steps:
             try:
                 value = operand(frame)
+                if value is deciding:
+                    return deciding
+                if type(value) is not bool:
+                    raise _not_bool(value, source)
             except CelError as error:
-                first_error = first_error or error
-                continue
-            if value is deciding:
-                return deciding
-            if type(value) is not bool:
-                first_error = first_error or _not_bool(value, source)
-        if first_error is not None:
-            raise first_error
+                if index < found_at:
+                    found, found_at = error, index
+        if found is not None:
+            raise found
         return not deciding
 
     return combine

@@ -407,23 +407,19 @@ class Emitter:
         return self.operand(node, "bool")
 
     def logic(self, node: ir.Logic) -> Code:
-        """``&&`` and ``||``."""
-        plain = [part for part in node.operands if not self.lifted(part)]
-        lifted = [part for part in node.operands if self.lifted(part)]
+        """``&&`` and ``||``, their operands in the order of the exact evaluator."""
+        operands = [node.operands[index] for index in ir.evaluation_order(node)]
         word = " and " if node.kind == "all" else " or "
-        texts = [self.condition(part) for part in plain[:-1]]
-        # The last operand's value leaves untested: it must not be poison.
-        texts += [self.expression(part, "bool") for part in plain[-1:]]
-        if not lifted:
+        first = next((i for i, part in enumerate(operands) if self.lifted(part)), len(operands))
+        # Up to the first operand that needs statements, one expression.  The value of its last
+        # operand leaves it untested, so that one must not be poison.
+        texts = [self.condition(part) for part in operands[: max(first - 1, 0)]]
+        texts += [self.expression(part, "bool") for part in operands[max(first - 1, 0) : first]]
+        if first == len(operands):
             return Code(f"({word.join(texts)})", "bool")
-        # Operands that need statements come last and only run while nothing is decided;
-        # the order is free because an exception anywhere leads to the exact evaluator.
         result = self.temp("b")
-        if texts:
-            self.line(f"{result} = {word.join(texts)}")
-        else:
-            self.line(f"{result} = {node.kind == 'all'}")
-        for part in lifted:
+        self.line(f"{result} = {word.join(texts) or node.kind == 'all'}")
+        for part in operands[first:]:
             with self.block(f"if {result}" if node.kind == "all" else f"if not {result}"):
                 self.line(f"{result} = {self.expression(part, 'bool')}")
         return Code(result, "bool", bare=True)

@@ -22,7 +22,7 @@ from pfgov.policy.cel.emit_loops import fold
 from pfgov.policy.cel.errors import Failure
 from pfgov.policy.cel.exact import exact
 from pfgov.policy.cel.folds import STEP_UNITS
-from pfgov.policy.cel.library import work
+from pfgov.policy.cel.library import traversal, work
 from pfgov.policy.cel.limits import WORK_UNITS
 from pfgov.policy.cel.numbers import int64
 from pfgov.policy.cel.runtime import POISON, bail, number, short, small, text_list, text_set
@@ -449,7 +449,7 @@ def _loop_bound(clauses: Sequence[Clause]) -> int:
     for clause in clauses:
         loads = [_loads(expression.root, 0) for expression in _expressions(clause)]
         weights = [weight for load in loads for weight in load]
-        while bound > 1 and sum(factor * bound**depth for depth, factor in weights) > WORK_UNITS:
+        while bound > 0 and sum(factor * bound**depth for depth, factor in weights) > WORK_UNITS:
             bound = bound * 3 // 4
     return bound
 
@@ -457,7 +457,7 @@ def _loop_bound(clauses: Sequence[Clause]) -> int:
 def _call_loads(node: ir.Call, depth: int) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     if node.function.result_size(_PROBE) is not None:
-        found.append((depth, PRODUCED_MAX))
+        found.append((depth, traversal(PRODUCED_MAX)))
     if node.function.heavy:
         # The cost rules are polynomials: what they say of 10 tells their degree and factor.
         units = work(node.function, [10] * len(node.arguments))

@@ -238,6 +238,27 @@ def children(node: Node) -> tuple[Node, ...]:
             return ()
 
 
+def has_loop(node: Node) -> bool:
+    """Whether evaluating *node* can run a macro's loop, its named sub-expressions included."""
+    stack = [node]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Fold):
+            return True
+        stack.extend([part.expression.root] if isinstance(part, Named) else children(part))
+    return False
+
+
+def evaluation_order(node: Logic) -> list[int]:
+    """The order in which the operands of *node* are evaluated: those with loops come last.
+
+    Free to choose, because ``&&`` and ``||`` are commutative; but one choice for every
+    evaluator, because it decides what an exhausted work budget was spent on.
+    """
+    loops = [has_loop(operand) for operand in node.operands]
+    return sorted(range(len(loops)), key=lambda index: loops[index])
+
+
 def path_of(node: Node) -> tuple[str, ...] | None:
     """The access path of a chain of fields from a root, else None."""
     steps: list[str] = []

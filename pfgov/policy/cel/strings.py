@@ -85,7 +85,10 @@ def compile_pattern(pattern: str) -> Any:
 def matches(text: object, pattern: object) -> object:
     """``text.matches(pattern)``: whether any part of *text* matches."""
     _strings("matches", text, pattern)
-    return compile_pattern(cast("str", pattern)).search(text) is not None
+    try:
+        return compile_pattern(cast("str", pattern)).search(text) is not None
+    except UnicodeEncodeError:
+        raise CelError("not a Unicode string: it holds half of a surrogate pair") from None
 
 
 # --- the strings extension ------------------------------------------------------------------

@@ -6,6 +6,7 @@ Seeded, so that a failure names what to run again: ``PFGOV_FUZZ_SEED`` and
 
 import os
 import random
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,6 +87,25 @@ def _batches(
             assert findings == expected, (texts, shared, member)
             pairs += len(texts)
     return pairs
+
+
+def test_generated_code_agrees_when_the_work_budget_is_tiny(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the exact evaluator runs out of work, generated code never answers instead."""
+    seen = 0
+    for budget in (25, 60, 300):
+        for module in ("closures", "generate"):
+            monkeypatch.setattr(sys.modules[f"pfgov.policy.cel.{module}"], "WORK_UNITS", budget)
+        for number, (rng, generated, texts) in enumerate(_groups(3)):
+            if number >= GROUPS // 4:
+                break
+            valid, broken = _worlds(rng)
+            for facts in [*valid, *broken]:
+                expected = generated.decide_exact(facts)
+                assert generated.decide(facts) == expected, (budget, texts, facts)
+                seen += sum("too much work" in str(finding.value) for finding in expected)
+    assert seen > 0
 
 
 def test_most_clauses_are_generated() -> None:
