@@ -24,6 +24,21 @@ class StoredRow(NamedTuple):
     body: bytes
 
 
+class StoredPayload(NamedTuple):
+    """What is known of a payload without reading it: what it belongs to, whether it is there, how many bytes it has.
+
+    ``parent`` is the commitment that it is a redacted view of; ``first`` the position of the command that brought it.
+    """
+
+    digest: str
+    subject: str
+    field: str
+    parent: str | None
+    first: int
+    state: str
+    size: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class PacketFilter:
     """Which packets: all given conditions hold.  Ids come in order, after ``after``."""
@@ -243,6 +258,36 @@ class Queries:
             _int(first), _bytes(salt), _bytes(payload),
         )  # fmt: skip
 
+    def attachments(self, subject: str) -> Iterator[StoredPayload]:
+        """Return what is known of a subject's payloads, erased ones too, in the order in which they came."""
+        rows = self._rows(
+            "SELECT digest, subject, field, parent, first, state, length(payload) FROM attachment"
+            " WHERE subject = ? ORDER BY first, rowid",
+            (subject,),
+        )
+        return (_stored_payload(row) for row in rows)
+
+    def payload_and_views(self, digest: str) -> list[StoredPayload]:
+        """Return what is known of a payload, then of the views that were made of it; empty if it was never stored."""
+        rows = self._rows(
+            "SELECT digest, subject, field, parent, first, state, length(payload) FROM attachment"
+            " WHERE digest = ? OR parent = ? ORDER BY parent IS NOT NULL, first, rowid",
+            (digest, digest),
+        )
+        return [_stored_payload(row) for row in rows]
+
+    def payloads_present(self) -> int:
+        """Return how many payloads are stored."""
+        row = self._row("SELECT count(*) FROM attachment WHERE state = 'present'")
+        return 0 if row is None else _int(row[0])
+
+    def verdict_tables_kept(self) -> tuple[int, int | None]:
+        """Return how many verdict tables are stored, and the position of the oldest decision that has one."""
+        row = self._row("SELECT count(*), min(first) FROM verdict_table")
+        if row is None:
+            return 0, None
+        return _int(row[0]), None if row[1] is None else _int(row[1])
+
     def attachment_state(self, digest: str) -> str | None:
         """Return ``present`` or ``erased``; None if it was never stored."""
         row = self._row("SELECT state FROM attachment WHERE digest = ?", (digest,))
@@ -262,6 +307,14 @@ class Queries:
         """Return (member, incarnation, last seen, ttl); times in microseconds."""
         rows = self._rows("SELECT member_id, incarnation, last_seen, ttl FROM lease")
         return ((_str(row[0]), _int(row[1]), _int(row[2]), _int(row[3])) for row in rows)
+
+
+def _stored_payload(row: tuple[object, ...]) -> StoredPayload:
+    digest, subject, field, parent, first, state, size = row
+    return StoredPayload(
+        _str(digest), _str(subject), _str(field), None if parent is None else _str(parent),
+        _int(first), _str(state), None if size is None else _int(size),
+    )  # fmt: skip
 
 
 def _entry(row: tuple[object, ...]) -> EntryRow:

@@ -107,7 +107,7 @@ def export(
     if fresh:
         with acting(screen) as desk:
             commit_index(desk.engine)
-    with reading(screen) as book, screen.progress("exporting") as step, _target(path) as file:
+    with reading(screen) as book, screen.progress("exporting") as step, target(path) as file:
         written = write(book.reader, wanted, file, step, compress=path.suffix == ".gz")
     if str(path) == "-":
         return 0
@@ -218,7 +218,7 @@ def write(
 
 
 @contextmanager
-def _target(path: Path) -> Generator[BinaryIO]:
+def target(path: Path) -> Generator[BinaryIO]:
     """Give a file that takes its name when the block has ended well."""
     if str(path) == "-":
         import sys

@@ -1,0 +1,154 @@
+"""Proving one entry, erasing payloads, and looking after a ledger from the command line."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from support.commandline import GOOD, PACKET, CommandLine
+
+from pfgov_ledger import cli as verifier
+
+SECRET = "Ms Unmistakable"
+
+
+@pytest.fixture
+def pfgov(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """A ledger in which a1 owns the specification's packet, whose context names a person."""
+    line = CommandLine(tmp_path / "ledger", capsys)
+    body = json.loads(PACKET.read_text())
+    body["context_checkpoint"]["customer"] = SECRET
+    packet = tmp_path / "packet.json"
+    packet.write_text(json.dumps(body))
+    line.ok("init", "--origin", "pfgov.test/cli")
+    line.ok("member", "register", "--id", "a1", *GOOD)
+    line.ok("packet", "submit", "--file", packet)
+    return line
+
+
+def on_disk(pfgov: CommandLine) -> bool:
+    """Whether the person's name lies anywhere in the database's files."""
+    return any(SECRET.encode() in file.read_bytes() for file in pfgov.directory.glob("ledger.db*"))
+
+
+# --- prove --------------------------------------------------------------------------------
+
+
+def test_a_proof_of_an_entry_is_accepted_by_the_verifier(
+    pfgov: CommandLine, tmp_path: Path
+) -> None:
+    """pfgov-verify takes every entry's proof with the anchor, and refuses one in which a byte was changed."""
+    anchor = str(pfgov.directory / "anchor.txt")
+    size = pfgov.ok("ledger", "head")["size"]
+    for seq in range(size):
+        file = tmp_path / f"{seq}.tlog-proof"
+        made = pfgov.ok("ledger", "prove", seq, "--out", file)
+        assert (made["seq"], made["size"], made["file"]) == (seq, size, str(file))
+        assert verifier.main([str(file), "--key", anchor]) == 0
+    text = file.read_text()
+    assert text.startswith("c2sp.org/tlog-proof@v1\n")
+    file.write_text(text.replace(f"index {size - 1}\n", f"index {size - 2}\n"))
+    assert verifier.main([str(file), "--key", anchor]) == 1
+
+
+def test_a_proof_goes_to_standard_output_and_never_over_a_file(
+    pfgov: CommandLine, tmp_path: Path
+) -> None:
+    """Without --out the proof is printed as it is; a file that exists is replaced only when told to."""
+    text = pfgov("ledger", "prove", 0).out
+    assert (
+        pfgov.ok("ledger", "prove", 0)["proof"]
+        == text
+        == pfgov("ledger", "prove", 0, "-o", "-").out
+    )
+    file = tmp_path / "p"
+    file.write_text("mine")
+    assert pfgov.refused("ledger", "prove", 0, "--out", file)["code"] == "usage"
+    assert file.read_text() == "mine"
+    said = pfgov("ledger", "prove", 0, "--out", file, "--force").out.split()
+    assert "entry 0 in the log of" in " ".join(said)
+    assert file.read_text() == text
+
+
+def test_what_is_not_there_is_not_proved(pfgov: CommandLine) -> None:
+    """A position after the end is refused by name, with the positions that there are."""
+    error = pfgov.refused("ledger", "prove", 999)
+    assert error["code"] == "entry.not_found"
+    assert "holds 0 to" in error["hint"]
+
+
+# --- erase --------------------------------------------------------------------------------
+
+
+def test_listing_a_packets_payloads_erases_nothing(pfgov: CommandLine) -> None:
+    """Without a reason the payloads are listed, by commitment, and nothing is recorded."""
+    size = pfgov.ok("ledger", "head")["size"]
+    listed = pfgov.ok("ledger", "erase", "--packet", "fp-001")
+    assert {p["state"] for p in listed["payloads"]} == {"present"}
+    assert "context" in {p["field"] for p in listed["payloads"]}
+    assert listed["payloads"][0]["commitment"][:8] in pfgov(
+        "ledger", "erase", "--packet", "fp-001"
+    ).out.replace("\n", "")
+    assert pfgov.ok("ledger", "head")["size"] == size
+    assert on_disk(pfgov)
+
+
+def test_an_erased_packet_still_verifies_and_replays_and_says_why(
+    pfgov: CommandLine, tmp_path: Path
+) -> None:
+    """After an erasure no page holds the payload, the history verifies and replays, and the report gives the reason."""
+    before = pfgov.ok("ledger", "erase", "--packet", "fp-001")["payloads"]
+    done = pfgov.ok("ledger", "erase", "--packet", "fp-001", "--why", "data_subject_request")
+    assert (done["state"], done["why"]) == ("done", "data_subject_request")
+    assert sorted(done["erased"]) == sorted(p["commitment"] for p in before)
+    assert not on_disk(pfgov)
+    file = tmp_path / "all.lineage.jsonl"
+    exported = pfgov.ok("ledger", "export", "--out", file)
+    assert exported["attachments"] == 0
+    report = pfgov.ok("ledger", "verify", file, "--full", "--replay")
+    assert report["verdicts"]["replay"] == {"status": "pass"}
+    assert report["attachments"] == {"disclosed": 0, "withheld": 0, "erased": len(before)}
+    assert {one["why"] for one in report["erasures"]} == {"data_subject_request"}
+    assert pfgov.ok("ledger", "replay")["replayed"]
+    listed = pfgov.ok("ledger", "erase", "--packet", "fp-001")["payloads"]
+    assert {(p["state"], p["why"], p["bytes"]) for p in listed} == {
+        ("erased", "data_subject_request", None)
+    }
+
+
+def test_erasing_twice_records_it_once(pfgov: CommandLine) -> None:
+    """One payload goes by its commitment; asked again, nothing more is recorded, whatever the new reason."""
+    payload = pfgov.ok("ledger", "erase", "--packet", "fp-001")["payloads"][0]["commitment"]
+    assert payload in pfgov.ok("ledger", "erase", payload, "--why", "retention")["erased"]
+    size = pfgov.ok("ledger", "head")["size"]
+    again = pfgov.ok("ledger", "erase", payload, "--why", "legal_order")
+    assert (again["state"], again["erased"]) == ("done", [])
+    assert payload in again["already_erased"]
+    assert pfgov.ok("ledger", "head")["size"] == size
+    assert "nothing was left" in pfgov("ledger", "erase", payload, "--why", "retention").out
+
+
+def test_an_erasure_is_pending_while_old_pages_are_read(pfgov: CommandLine) -> None:
+    """As long as somebody reads the old pages, the answer is pending and exit status 4; then it is done."""
+    reader = sqlite3.connect(pfgov.directory / "ledger.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM attachment").fetchone()
+    erase = ("ledger", "erase", "--packet", "fp-001", "--why", "retention")
+    said = pfgov(*erase, "--json")
+    assert (said.status, said.json["state"]) == (4, "pending")
+    assert "run the same command again" in pfgov(*erase).out
+    reader.close()
+    assert pfgov.ok(*erase)["state"] == "done"
+    assert not on_disk(pfgov)
+
+
+def test_erase_refuses_what_makes_no_sense(pfgov: CommandLine) -> None:
+    """Neither or both of commitment and packet, an unknown one, a reason of one's own: each has its code."""
+    for arguments, code in (
+        ((), "usage"),
+        (("0" * 64, "--packet", "fp-001"), "usage"),
+        (("0" * 64, "--why", "because"), "usage"),
+        (("0" * 64, "--why", "retention"), "attachment.not_found"),
+        (("--packet", "nobody", "--why", "retention"), "packet.not_found"),
+    ):
+        assert pfgov.refused("ledger", "erase", *arguments)["code"] == code
