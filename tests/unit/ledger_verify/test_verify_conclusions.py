@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from conformance.ledger_verify.corpus.build import VECTORS
 from conformance.ledger_verify.corpus.memory_log import signer
-from conformance.ledger_verify.corpus.story import begin, tell
+from conformance.ledger_verify.corpus.story import begin, create, tell
 from conformance.ledger_verify.corpus.tools import Export
 
 from pfgov_ledger import checkpoint, keys, note
@@ -138,3 +138,36 @@ def test_without_an_anchor_everything_else_is_still_checked() -> None:
     assert report.verdicts["integrity"].code == "ledger.sequence"
     assert whys(report)["authenticity"] == "no_key"
     assert report.trust == "none"
+
+
+def test_a_rollback_leaves_equivocation_open() -> None:
+    """A log that was rolled back passes as the same log, though nobody compared."""
+    signed = (VECTORS / "remembered-26.note").read_bytes()
+    remembered = checkpoint.parse_text(note.split(signed)[0])
+    report = case("golden/v1/older.lineage.jsonl", remembered=remembered)
+    assert report.verdicts["freshness"].code == "ledger.rollback"
+    assert whys(report) == {"non_equivocation": "older_than_remembered"}
+
+
+@pytest.mark.parametrize("damage", ["drop last", "drop first", "swap", "repeat", "relabel"])
+def test_chunks_come_whole_and_in_order(damage: str) -> None:
+    """A payload with a piece missing, moved, repeated or of another payload is taken."""
+    log, _ = begin()
+    create(log, "fp-001", b"x" * 140_000)
+    log.commit()
+    export = Export(log.full())
+    at = [number for number, line in enumerate(export.lines) if "attachment" in line]
+    assert len(at) == 3
+    lines = export.lines
+    if damage == "drop last":
+        del lines[at[2]]
+    elif damage == "drop first":
+        del lines[at[0]]
+    elif damage == "swap":
+        lines[at[0]], lines[at[1]] = lines[at[1]], lines[at[0]]
+    elif damage == "repeat":
+        lines.insert(at[1], dict(lines[at[0]]))
+    else:
+        lines[at[1]]["attachment"] = "00" * 32
+    verdict = verify(io.BytesIO(export.build()), anchor=ANCHOR).verdicts["integrity"]
+    assert (verdict.code, verdict.position) == ("ledger.line_malformed", 6)
