@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs fuzz sim-check pyz bench bench-policy bench-scheduling clean
+.PHONY: help demo test check docs fuzz sim-check pyz bench bench-policy bench-scheduling bench-api load clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -70,6 +70,12 @@ bench-policy: $(VENV)/.test  ## decisions beside hand-written Python and other e
 
 bench-scheduling: $(VENV)/.test  ## schedulers beside each other, as ratios
 	@$(BIN)/python tests/bench/scheduling.py
+
+bench-api: $(VENV)/.test  ## the API beside an echo, as ratios; overload
+	@$(BIN)/python tests/bench/api.py $(ARGS)
+
+load: $(VENV)/.test  ## kill the server ten times in a minute of writing by 32 clients, then check everything
+	@PFGOV_LOAD=1 $(BIN)/python -m pytest -q tests/process/test_api_process.py $(ARGS)
 
 clean:  ## remove the environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov dist build

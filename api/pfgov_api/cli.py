@@ -119,7 +119,7 @@ def list_keys(screen: Screen) -> int:
 )
 @click.argument("identity", metavar="ID")
 def revoke(screen: Screen, identity: str) -> int:
-    """End a key; a running server notices with the next request."""
+    """End a key; a running server notices within a second."""
     record = _ring(screen).revoke(identity, now=_now())
     screen.show({"id": record.id, "revoked": True}, f"key {record.id} is revoked")
     return 0

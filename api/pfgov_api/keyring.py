@@ -9,6 +9,7 @@ import base64
 import hashlib
 import os
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,8 @@ class KeyRing:
 
     path: Path
     must_exist: bool = False
+    recheck_seconds: float = 0.0
+    _checked: float = float("-inf")
     _stamp: tuple[int, int, int] | None = None
     _records: tuple[KeyRecord, ...] = ()
     _by_digest: dict[str, KeyRecord] = field(default_factory=dict[str, KeyRecord])
@@ -59,11 +62,15 @@ class KeyRing:
         Raises:
             StoreUnavailableError: the file cannot be read or is damaged: nobody gets in.
         """
+        now = time.monotonic()
+        if now - self._checked < self.recheck_seconds:
+            return self._records
         try:
             found = self.path.stat()
         except FileNotFoundError as error:
             if self.must_exist:
                 raise _unreadable(self.path, error) from error
+            self._checked = now
             return ()
         except OSError as error:
             raise _unreadable(self.path, error) from error
@@ -75,7 +82,10 @@ class KeyRing:
                 raise _unreadable(self.path, error) from error
             self._stamp = stamp
             self._by_digest = {record.digest: record for record in self._records}
-            self.must_exist = True  # a file that vanishes must not make everybody the operator
+            self.must_exist = (
+                bool(self._records) or self.must_exist
+            )  # a file that vanishes must not make everybody the operator
+        self._checked = now
         return self._records
 
     @property
@@ -145,7 +155,7 @@ class KeyRing:
             draft.replace(self.path)
         except OSError as error:
             raise _unreadable(self.path, error) from error
-        self._stamp = None
+        self._stamp, self._checked = None, float("-inf")
 
     def principal(self, authorization: str | None) -> Principal:
         """Return who sends this ``Authorization`` header.

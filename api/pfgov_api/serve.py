@@ -29,6 +29,9 @@ BACKLOG: Final = 1_024
 CONNECTIONS_MAX: Final = 4_000
 """Connections and requests that uvicorn holds; the service refuses earlier, and more politely."""
 
+KEYS_EVERY_SECONDS: Final = 0.25
+"""How soon a running server notices that a key was made or revoked."""
+
 FILES_WANTED: Final = 8_192
 
 
@@ -73,7 +76,7 @@ def is_loopback(host: str) -> bool:
 
 def open_or_create(directory: Path, address: str) -> tuple[Engine, bool]:
     """Open the ledger in *directory*, or create it; say whether it is new."""
-    options = Options(address=address)
+    options = Options(address=address, committing="process")
     if Layout(directory).database.exists():
         return Engine.open(directory, options=options), False
     return Engine.create(directory, options=options), True
@@ -86,7 +89,9 @@ def serve(directory: Path, host: str, port: int, *, log_level: str = "info") -> 
         ForbiddenError: ``serve.open``, *host* is not this machine only and there are no keys.
         PfgovError: the ledger cannot be opened or created.
     """
-    keyring = KeyRing(directory / FILE, must_exist=not is_loopback(host))
+    keyring = KeyRing(
+        directory / FILE, must_exist=not is_loopback(host), recheck_seconds=KEYS_EVERY_SECONDS
+    )
     is_open = not (directory / FILE).exists()
     if is_open and not is_loopback(host):
         raise ForbiddenError(

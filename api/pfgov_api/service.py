@@ -36,6 +36,8 @@ POLL_SECONDS: Final = 0.5
 PATIENCE_SECONDS: Final = 2.0
 """How long a question about the engine's health may wait for the engine's turn."""
 
+POOL_BYTES: Final = 2_000
+
 ALWAYS_ADMITTED: Final = frozenset({"live", "ready", "metrics"})
 
 log = logging.getLogger("pfgov.api")
@@ -93,6 +95,7 @@ class Service:
         self._index_seconds = index_seconds
         self._in_flight_max = in_flight_max
         self._ticker: asyncio.Task[None] | None = None
+        self._drawn = b""
 
     @property
     def reader(self) -> LedgerReader:
@@ -227,7 +230,10 @@ class Service:
 
     def draw_id(self) -> str:
         """Return a new id, ordered by time."""
-        return ulid(self.engine.clock.now(), os.urandom(RANDOM_BYTES))
+        if len(self._drawn) < RANDOM_BYTES:
+            self._drawn = os.urandom(POOL_BYTES)  # one call for many ids
+        drawn, self._drawn = self._drawn[:RANDOM_BYTES], self._drawn[RANDOM_BYTES:]
+        return ulid(self.engine.clock.now(), drawn)
 
 
 def idempotency_of(route: str, key: str, raw: bytes) -> Idempotency:

@@ -32,6 +32,7 @@ from pfgov_api.operations import ANYONE, MEMBER, Answer, Call, Operation
 from pfgov_api.problems import (
     MEDIA_TYPE,
     CrossSiteError,
+    HttpError,
     IdempotencyKeyError,
     MediaTypeError,
     problem,
@@ -255,7 +256,13 @@ async def _body(operation: Operation, request: Asgi, headers: Mapping[str, str])
         raise TooLargeError(f"a body of {declared[:20]} bytes is larger than {BODY_BYTES_MAX}")
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
+    more = True
+    while more:  # not request.stream(), which looks its state up for every part
+        message: Any = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise HttpError("the body was cut off", code="http.cut_off")
+        part = message.get("body", b"")
+        more = message.get("more_body", False)
         size += len(part)
         if size > BODY_BYTES_MAX:
             raise TooLargeError(f"the body is larger than {BODY_BYTES_MAX} bytes")

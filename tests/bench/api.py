@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
-from support.api_process import Server, free_port
+from support.api_process import Server, free_port  # noqa: E402 - found through the line above
 
 PACKET = {
     "workload_type": "scan",
@@ -50,7 +50,8 @@ async def _connection(
 ) -> None:
     """One client on one connection, as light as can be: the load generator shares the machine."""
     body = json.dumps(PACKET).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}"
     request = head.encode() + body
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -59,8 +60,8 @@ async def _connection(
             writer.write(request)
             answer = await reader.readuntil(b"\r\n\r\n")
             status = int(answer[9:12])
-            length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            await reader.readexactly(length)
+            size = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            await reader.readexactly(size)
             statuses[status] = statuses.get(status, 0) + 1
             if status < 400:
                 taken.append(time.perf_counter() - start)
@@ -124,9 +125,8 @@ def compare(server: Server, echo_port: int, rounds: int, seconds: float) -> None
         }
         shown = [_percentiles([t for one in found for t in one]) for found in both.values()]
         ratio = rates["/api/packets"] / rates["/echo"]
-        print(
-            f"{clients:7} {rates['/echo']:8.0f} {rates['/api/packets']:10.0f} {ratio:6.2f}  {shown[0]:>16}  {shown[1]:>20}"
-        )
+        columns = f"{clients:7} {rates['/echo']:8.0f} {rates['/api/packets']:10.0f} {ratio:6.2f}"
+        print(f"{columns}  {shown[0]:>16}  {shown[1]:>20}")
 
 
 def _percentiles(taken: list[float]) -> str:
