@@ -383,10 +383,12 @@ class Engine:
         self._is_closed = True
         try:
             self._front.stop()
+            if (
+                self._reader is not None
+            ):  # first, so that the writer is the last one: it empties the write-ahead log
+                self._reader.close()
             self._sequencer.close()
         finally:
-            if self._reader is not None:
-                self._reader.close()
             self._lock.release()
 
     def abandon(self) -> None:

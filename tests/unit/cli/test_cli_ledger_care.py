@@ -152,3 +152,121 @@ def test_erase_refuses_what_makes_no_sense(pfgov: CommandLine) -> None:
         (("--packet", "nobody", "--why", "retention"), "packet.not_found"),
     ):
         assert pfgov.refused("ledger", "erase", *arguments)["code"] == code
+
+
+# --- doctor -------------------------------------------------------------------------------
+
+
+def outcomes(pfgov: CommandLine, *options: str, status: int = 0) -> dict[str, str]:
+    """Return what each check came to, and hold the exit status."""
+    said = pfgov("ledger", "doctor", *options, "--json")
+    assert said.status == status, said
+    return {finding["check"]: finding["outcome"] for finding in said.json["findings"]}
+
+
+def test_a_new_ledger_is_well_but_for_what_lies_too_close(
+    pfgov: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fresh: two warnings, recovery key and head lock in the same place; moved away, everything is well."""
+    found = outcomes(pfgov)
+    assert (found.pop("key_files"), found.pop("head")) == ("warning", "warning")
+    assert found.pop("disk") in {"ok", "warning"}
+    assert set(found.values()) == {"ok"}
+    assert set(found) == {"schema", "signers", "rows", "erasures", "tables"}
+    outcomes(pfgov, "--strict", status=1)
+    assert "PFGOV_HEAD_LOCK" in pfgov("ledger", "doctor").out
+    (pfgov.directory / "keys" / "recovery.key").rename(tmp_path / "recovery.key")
+    (pfgov.directory / "head.db").rename(tmp_path / "head.db")
+    monkeypatch.setenv("PFGOV_HEAD_LOCK", str(tmp_path / "head.db"))
+    found = outcomes(pfgov)
+    assert (found["key_files"], found["head"]) == ("ok", "ok")
+
+
+def altered(pfgov: CommandLine, statement: str) -> None:
+    """Change the database behind the ledger's back."""
+    store = sqlite3.connect(pfgov.directory / "ledger.db", isolation_level=None)
+    store.execute(statement)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "check"),
+    [
+        ("DROP TRIGGER entry_no_update", "schema"),
+        ("UPDATE packet SET body = CAST(replace(body, 'fp-001', 'fp-002') AS BLOB)", "rows"),
+        ("DELETE FROM member", "rows"),
+        ("INSERT INTO checkpoint VALUES (99, x'78')", "head"),
+    ],
+)
+def test_doctor_finds_what_was_changed_outside(
+    pfgov: CommandLine, statement: str, check: str
+) -> None:
+    """A dropped trigger, an edited or deleted row, a checkpoint that is none: found by name, with exit status 1."""
+    altered(pfgov, statement)
+    found = outcomes(pfgov, status=1)
+    assert found[check] == "failed"
+    if check == "schema":
+        assert found["rows"] == "not_checked"
+
+
+def test_doctor_finds_a_restored_copy(pfgov: CommandLine, tmp_path: Path) -> None:
+    """A database from before what the head lock has seen is found before anything is signed on top of it."""
+    old = (pfgov.directory / "ledger.db").read_bytes()
+    pfgov.ok("ledger", "export", "--fresh", "--out", tmp_path / "x.jsonl")
+    (pfgov.directory / "ledger.db").write_bytes(old)
+    assert outcomes(pfgov, status=1)["head"] == "failed"
+
+
+def test_doctor_finds_a_payload_that_came_back(pfgov: CommandLine) -> None:
+    """A payload that lies there although its erasure is recorded fails; opening for writing cures it."""
+    pfgov.ok("ledger", "erase", "--packet", "fp-001", "--why", "retention")
+    assert outcomes(pfgov)["erasures"] == "ok"
+    altered(pfgov, "UPDATE attachment SET state = 'present', salt = zeroblob(32), payload = x'78'")
+    assert outcomes(pfgov, status=1)["erasures"] == "failed"
+    pfgov.ok("tick")
+    assert outcomes(pfgov)["erasures"] == "ok"
+
+
+def test_doctor_finds_keys_that_others_can_read_or_that_are_not_ours(
+    pfgov: CommandLine, tmp_path: Path
+) -> None:
+    """A key that the group may read, one that is missing and one of another ledger each fail."""
+    issuer = pfgov.directory / "keys" / "issuer.key"
+    issuer.chmod(0o640)
+    assert outcomes(pfgov, status=1)["key_files"] == "failed"
+    issuer.chmod(0o600)
+    other = tmp_path / "other"
+    assert pfgov("--dir", other, "init").status == 0
+    mine = issuer.read_bytes()
+    issuer.write_bytes((other / "keys" / "issuer.key").read_bytes())
+    assert outcomes(pfgov, status=1)["signers"] == "failed"
+    issuer.unlink()
+    assert outcomes(pfgov, status=1)["key_files"] == "failed"
+    issuer.write_bytes(mine)
+    issuer.chmod(0o600)
+    anchor = pfgov.directory / "anchor.txt"
+    anchor.write_text((other / "anchor.txt").read_text())
+    assert outcomes(pfgov, status=1)["signers"] == "failed"
+
+
+def test_doctor_warns_before_the_disk_is_full(
+    pfgov: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Little room is a warning, hardly any a failure."""
+    from pfgov.engine import doctor
+
+    for free, outcome, status in (
+        (1 << 20, "failed", 1),
+        (1 << 29, "warning", 0),
+        (1 << 40, "ok", 0),
+    ):
+        monkeypatch.setattr(
+            doctor.shutil, "disk_usage", lambda _, free=free: type("U", (), {"free": free})
+        )
+        assert outcomes(pfgov, status=status)["disk"] == outcome
+
+
+def test_doctor_needs_a_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no ledger the answer says so, with exit status 4."""
+    error = CommandLine(tmp_path / "none", capsys).refused("ledger", "doctor")
+    assert (error["code"], error["status"]) == ("store.missing", 4)
