@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from conformance.ledger_verify.corpus.build import VECTORS
 from conformance.ledger_verify.corpus.memory_log import signer
-from conformance.ledger_verify.corpus.story import begin, create, tell
+from conformance.ledger_verify.corpus.story import begin, create, erase, packet, tell
 from conformance.ledger_verify.corpus.tools import Export
 
 from pfgov_ledger import checkpoint, keys, note
@@ -171,3 +171,37 @@ def test_chunks_come_whole_and_in_order(damage: str) -> None:
         lines[at[1]]["attachment"] = "00" * 32
     verdict = verify(io.BytesIO(export.build()), anchor=ANCHOR).verdicts["integrity"]
     assert (verdict.code, verdict.position) == ("ledger.line_malformed", 6)
+
+
+def test_a_payload_belongs_to_an_entry() -> None:
+    """A payload before the first entry is taken."""
+    export = Export(tell().full())
+    export.lines.insert(1, dict(export.chunk(5)))
+    report = verify(io.BytesIO(export.build()), anchor=ANCHOR)
+    assert report.verdicts["integrity"].code == "ledger.line_malformed"
+
+
+def test_a_policy_set_belongs_to_its_activation() -> None:
+    """A policy set that nothing activates, or that another entry activated, is taken."""
+    export = Export(tell().full())
+    export.lines.insert(export.after(3), dict(export.chunk(1, "policy")))
+    verdict = verify(io.BytesIO(export.build()), anchor=ANCHOR).verdicts["integrity"]
+    assert (verdict.code, verdict.position) == ("ledger.attachment_unnamed", 3)
+
+
+def test_an_erased_payload_cannot_come_back_later() -> None:
+    """A payload that a later entry names again is taken after its erasure."""
+    log, _ = begin()
+    create(log, "fp-001", b"{}")
+    digest, (salt, payload) = next(iter(log.payloads.items()))
+    at = erase(log, "fp-001")
+    again = {"context": {"digest": digest, "size": 256}, "epoch": 0, "owner": None}
+    packet(log, "fp-001", "packet_updated", **again)
+    log.payloads[digest] = (salt, payload)
+    log.commit()
+    export = Export(log.full())
+    first = next(line for line in export.lines if "attachment" in line)
+    export.lines.remove(first)
+    export.lines.insert(export.after(7), first)
+    verdict = verify(io.BytesIO(export.build()), anchor=log.anchor()).verdicts["integrity"]
+    assert (verdict.code, verdict.position) == ("ledger.payload_after_erasure", at)
