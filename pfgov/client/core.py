@@ -8,7 +8,7 @@ import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote, urlencode
 
 from pfgov.client.receipts import ReceiptChecker
@@ -170,10 +170,10 @@ def value_of(status: int, content: bytes) -> Any:
         ApiError: the answer is a problem, or not JSON.
     """
     try:
-        value = json.loads(content) if content else {}
+        value: Any = json.loads(content) if content else {}
     except ValueError:
         value = {"detail": f"the server answered {status} with something that is not JSON"}
         status = max(status, 500)
     if not 200 <= status < 300:
-        raise ApiError(status, value if isinstance(value, dict) else {})
+        raise ApiError(status, cast("dict[str, Any]", value) if isinstance(value, dict) else {})
     return value

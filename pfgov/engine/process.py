@@ -120,7 +120,8 @@ def _answer(writer: Writer, verb: str, value: object) -> object:
 
 def main(handle: int) -> None:
     """Run as the writer process: the first message on the inherited socket *handle* says what to open."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent decides when to end
     sys.setswitchinterval(_SWITCH_SECONDS)
     pipe = Connection(handle)
     serve(pipe.recv(), pipe)
