@@ -124,14 +124,13 @@ def member_suspected(state: State, event: e.MemberSuspected, _: Stamp) -> None:
 
 
 def member_failed(state: State, event: e.MemberFailed, stamp: Stamp) -> None:
-    """Held for dead; the failure is remembered for the flap penalty."""
+    """Held for dead; the failure is remembered for the flap penalty, and a quarantine for the next life."""
     member = state.members[event.member_id]
-    member.status, member.before, member.drain, member.quarantine_until = (
-        MemberStatus.FAILED,
-        None,
-        None,
-        None,
-    )
+    if member.status is MemberStatus.QUARANTINED:
+        member.before = MemberStatus.QUARANTINED
+    else:
+        member.before, member.quarantine_until = None, None
+    member.status, member.drain = MemberStatus.FAILED, None
     window = stamp.time - state.settings.flap_window
     member.failures = (*(t for t in member.failures if t > window), stamp.time)[-16:]
     member_touched(state, member)
@@ -142,6 +141,7 @@ def member_recovered(state: State, event: e.MemberRecovered, stamp: Stamp) -> No
     member = state.members[event.member_id]
     if event.incarnation != member.incarnation:
         member.incarnation, member.pressure, member.pressed = event.incarnation, 0, False
+        member.before, member.quarantine_until = None, None
         member.changed = stamp.seq
     member.status = MemberStatus.ACTIVE
     member_touched(state, member)

@@ -57,7 +57,7 @@ def register(ctx: Context, do: c.RegisterMember) -> Decided:
     verdict = _judge_registration(ctx, event)
     if verdict.outcome != "allow":
         return _denied(ctx, do.member_id, event, verdict)
-    return Decided([event, *_flap_penalty(ctx, before, event.incarnation)])
+    return Decided([event, *_still_kept_out(ctx, before, event.incarnation)])
 
 
 def _only_operators_clear(ctx: Context, clearances: tuple[str, ...] | None) -> None:
@@ -147,21 +147,35 @@ def _denied(ctx: Context, member_id: str, event: e.MemberRegistered, verdict: Ve
     return Decided([denial], refusal, {digest: table})
 
 
-def _flap_penalty(ctx: Context, before: Member | None, incarnation: int) -> list[e.Event]:
-    """Quarantine a member that came back after failing too often; the penalty doubles with every further failure."""
+def _still_kept_out(ctx: Context, before: Member | None, incarnation: int) -> list[e.Event]:
+    """Quarantine the next life of a member that failed in quarantine, or that came back after failing too often."""
     if before is None:
         return []
+    penalty = _flap_penalty(ctx, before)
+    cause: Literal["requested", "flapping"] = "flapping"
+    until = penalty
+    if before.before is MemberStatus.QUARANTINED:
+        # Else dying, by a lease of a second, would be a member's own way out of an operator's quarantine.
+        end = before.quarantine_until
+        if end is None or end > max(ctx.now, penalty or 0):
+            cause, until = "requested", end
+    if cause == "flapping" and until is None:
+        return []
+    return [
+        e.MemberQuarantined(
+            member_id=before.member_id, incarnation=incarnation, cause=cause, until=until
+        )
+    ]
+
+
+def _flap_penalty(ctx: Context, before: Member) -> int | None:
+    """Return until when a member stays out that failed too often; the penalty doubles with every further failure."""
     settings = ctx.state.settings
     recent = sum(1 for at in before.failures if at > ctx.now - settings.flap_window)
     excess = recent - settings.flap_limit
     if excess < 0:
-        return []
-    until = ctx.now + settings.flap_penalty * 2 ** min(excess, 10)
-    return [
-        e.MemberQuarantined(
-            member_id=before.member_id, incarnation=incarnation, cause="flapping", until=until
-        )
-    ]
+        return None
+    return ctx.now + (settings.flap_penalty << min(excess, 10))
 
 
 def update(ctx: Context, do: c.UpdateMember) -> Decided:
@@ -353,7 +367,7 @@ def recover(ctx: Context, do: c.RecoverMember) -> Decided:
         )
     incarnation = member.incarnation + 1
     recovered = e.MemberRecovered(member_id=do.member_id, incarnation=incarnation)
-    return Decided([recovered, *_flap_penalty(ctx, member, incarnation)])
+    return Decided([recovered, *_still_kept_out(ctx, member, incarnation)])
 
 
 def quarantine(ctx: Context, do: c.QuarantineMember) -> Decided:

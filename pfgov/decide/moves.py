@@ -10,7 +10,7 @@ from pfgov import commands as c
 from pfgov import events as e
 from pfgov.decide.context import Context, Decided
 from pfgov.decide.judging import judge, review_point
-from pfgov.decide.placement import Placement, decide_placement, view_for
+from pfgov.decide.placement import Placement, decide_placement, view_for, withheld
 from pfgov.errors import ConflictError, ForbiddenError, StateConflictError
 from pfgov.lifecycle import OWNED, MemberStatus, PacketStatus, packet_after
 from pfgov.limits import REASONS_MAX
@@ -246,7 +246,7 @@ def hand_off(ctx: Context, do: c.HandOff) -> Decided:
     )
     if winner.handoff_mode != "auto":
         return Decided([started], tables=tables)
-    accepted, more = _accept(ctx, packet, holder, winner, do.reason)
+    accepted, more = _accept(ctx, packet, holder, winner, do.reason, verdict.obligations)
     return Decided([started, accepted], tables={**tables, **more})
 
 
@@ -288,9 +288,18 @@ def _no_target(
 
 
 def _accept(
-    ctx: Context, packet: Packet, source: e.Owner, target: Member, reason: str
+    ctx: Context,
+    packet: Packet,
+    source: e.Owner,
+    target: Member,
+    reason: str,
+    promised: Sequence[c.Obligation],
 ) -> tuple[e.Event, dict[str, bytes]]:
-    """Judge *target* once more, at ``accept``; return the completed handoff, or its end."""
+    """Judge *target* once more, at ``accept``; return the completed handoff, or its end.
+
+    What *target* may read was pinned under the *promised* obligations: if more has to be withheld now, that handoff
+    cannot be carried out any more.
+    """
     placement = decide_placement(
         ctx,
         packet,
@@ -301,14 +310,18 @@ def _accept(
     )
     owner = e.Owner(member_id=target.member_id, incarnation=target.incarnation)
     tables = {placement.decision.table: placement.table}
-    if placement.winner is None:
+    due = placement.verdict.obligations if placement.verdict is not None else ()
+    kept_back = packet.context is None or set(withheld(due)) <= set(withheld(promised))
+    if placement.winner is None or not kept_back:
         end = e.HandoffAborted(
             packet_id=packet.packet_id,
             epoch=packet.epoch,
             source=source,
             target=owner,
             cause="policy",
-            reasons=tuple(name for name, _ in placement.decision.rejected),
+            reasons=tuple(name for name, _ in placement.decision.rejected)
+            if placement.winner is None
+            else ("pfgov:obligation",),
         )
         return end, tables
     done = e.HandoffCompleted(
@@ -348,7 +361,7 @@ def accept(ctx: Context, do: c.AcceptHandoff) -> Decided:
             code="handoff.context_mismatch",
             hint="fetch the context again and accept with its commitment",
         )
-    event, tables = _accept(ctx, packet, source, target, pending.reason)
+    event, tables = _accept(ctx, packet, source, target, pending.reason, pending.obligations)
     return Decided([event], tables=tables)
 
 

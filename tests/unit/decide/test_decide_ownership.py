@@ -323,6 +323,33 @@ def test_decide_a_redaction_asks_for_a_view() -> None:
     assert world.state.packets["p"].view == view.view
 
 
+@pytest.mark.parametrize("mode", ["auto", "accept"])
+def test_decide_a_redaction_first_owed_at_acceptance_stops_the_handoff(mode: str) -> None:
+    """Whoever takes a packet over never reads what policy withholds at acceptance, pinned for it before or not."""
+    redact = c.Obligation(type="redact", paths=("/customer/email",))
+    world = World(
+        policy=FakePolicy(
+            lambda point, *_: Verdict("allow", (), (redact,) if point == "accept" else ())
+        )
+    )
+    world.member("m")
+    world.packet("p", context=COMMITMENT)
+    world.member("n", handoff_mode=mode)
+    world.do(c.HandOff(packet_id="p", target="n"))
+    if mode == "accept":
+        pending = world.state.packets["p"].pending
+        assert pending is not None
+        world.do(
+            c.AcceptHandoff(
+                packet_id="p", member_id="n", incarnation=1, handoff=pending.position, view=COMMITMENT.digest
+            )
+        )  # fmt: skip
+    end = world.entries[-1][1]
+    assert isinstance(end, e.HandoffAborted)
+    assert (end.cause, end.reasons) == ("policy", ("pfgov:obligation",))
+    assert world.state.packets["p"].owner == "m"
+
+
 def test_decide_an_obligation_nobody_can_carry_out_denies() -> None:
     """An allow that depends on something the engine cannot do is a deny."""
     approval = c.Obligation(type="approval", to="boss")
@@ -439,6 +466,37 @@ def test_decide_flapping_ends_in_quarantine_that_decays() -> None:
     assert world.state.members["m"].status is MemberStatus.QUARANTINED
     world.wait(61)
     world.settle()
+    assert world.state.members["m"].status is MemberStatus.ACTIVE
+
+
+@pytest.mark.parametrize("back", ["recover", "register"])
+def test_decide_a_member_cannot_die_out_of_its_quarantine(back: str) -> None:
+    """A quarantine outlives the life it was laid on: only its end or an operator's release lets the member in again."""
+    world = World()
+    world.member("m")
+    world.do(c.QuarantineMember(member_id="m", until=world.now + 100_000_000))
+    world.do(c.FailMember(member_id="m"))
+    again: c.Action = c.RecoverMember(member_id="m")
+    if back == "register":
+        again = c.RegisterMember(member_id="m", type="agent")
+    world.do(again, SCOPED)
+    seen = [world.state.members["m"].status]
+    fresh = world.refold()
+    assert fresh.row("member", "m") == world.state.row("member", "m")
+    world.wait(101)
+    world.settle()
+    seen.append(world.state.members["m"].status)
+    assert seen == [MemberStatus.QUARANTINED, MemberStatus.ACTIVE]
+
+
+def test_decide_a_quarantine_that_ended_during_a_failure_is_over() -> None:
+    """A member that comes back after the end of its quarantine comes back free."""
+    world = World()
+    world.member("m")
+    world.do(c.QuarantineMember(member_id="m", until=world.now + 10_000_000))
+    world.do(c.FailMember(member_id="m"))
+    world.wait(11)
+    world.do(c.RecoverMember(member_id="m"), SCOPED)
     assert world.state.members["m"].status is MemberStatus.ACTIVE
 
 
