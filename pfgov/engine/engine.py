@@ -17,6 +17,7 @@ from pfgov import commands as c
 from pfgov.clock import Clock, SystemClock
 from pfgov.decide import Decided
 from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receipt, Request
+from pfgov.engine.ceremony import adopt
 from pfgov.engine.front import Front
 from pfgov.engine.heartbeats import Heard, hear
 from pfgov.engine.layout import Layout, make_keys
@@ -61,7 +62,7 @@ class Engine:
         self._lock = lock
         self._sequencer = sequencer
         self._front = Front(sequencer, queue_max=options.queue_max, batch_max=options.batch_max)
-        self._options = options
+        self.options = options
         self._reader: LedgerReader | None = None
         self._opening_reader = threading.Lock()
         self._is_closed = False
@@ -83,6 +84,11 @@ class Engine:
         layout, options, clock = Layout(directory), options or Options(), clock or SystemClock()
         layout.require()
         lock = WriterLock(layout.lock, address=options.address)
+        try:
+            adopt(layout)  # a key ceremony that was interrupted
+        except BaseException:
+            lock.release()
+            raise
         engine = cls._put_together(layout, lock, clock, options, new=False)
         try:
             engine._check()  # noqa: SLF001 - its own class method
@@ -164,14 +170,14 @@ class Engine:
         refuse_other_rules(state, self.layout)
         leases = self._sequencer.leases
         leases.load(self._sequencer.queries.leases())
-        if self._options.fresh_leases:
+        if self.options.fresh_leases:
             leases.begin_anew(state, max(self.clock.now(), state.time))
         if not self.layout.anchor.exists():
             self._write_anchor()
 
     def _write_anchor(self) -> None:
         genesis = self._sequencer.queries.entry(0)
-        write_anchor(self.layout, self._options, genesis.leaf if genesis else None)
+        write_anchor(self.layout, self.options, genesis.leaf if genesis else None)
 
     # --- commands ------------------------------------------------------------------------
 
@@ -264,7 +270,7 @@ class Engine:
         Raises:
             TooLargeError: it is larger than a context may be.
         """
-        return attach(self.origin, subject, field, payload, self._options.draw)
+        return attach(self.origin, subject, field, payload, self.options.draw)
 
     # --- time ----------------------------------------------------------------------------
 

@@ -70,6 +70,10 @@ class Layout:
         """The private key of *role*."""
         return self.directory / "keys" / f"{role}.key"
 
+    def next_key(self, role: str) -> Path:
+        """The private key that is to take over *role*, until the ledger says that it did."""
+        return self.directory / "keys" / f"{role}.key.next"
+
     def make(self) -> None:
         """Create the folder and the one for keys, for their owner only.
 
@@ -103,10 +107,11 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Signers:
-    """Who signs: the issuer for entries, the log for checkpoints."""
+    """Who signs: the issuer for entries, the log for checkpoints; while it is replaced, its successor, too."""
 
     issuer: Signer
     log: Signer
+    next_log: Signer | None = None
 
 
 def make_keys(layout: Layout, origin: str) -> tuple[tuple[str, str], ...]:
@@ -142,10 +147,12 @@ def load_signers(layout: Layout, *, issuer: str | None = None, log: str | None =
     Raises:
         SigningKeyError: a key is missing, damaged, or readable by others.
     """
+    following = layout.next_key("log")
     with key_errors():
         return Signers(
             issuer=keys.open_signer(issuer or f"file:{layout.key('issuer')}"),
             log=keys.open_signer(log or f"file:{layout.key('log')}"),
+            next_log=keys.file_signer(following) if following.exists() else None,
         )
 
 

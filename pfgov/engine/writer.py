@@ -15,6 +15,7 @@ from pfgov.engine.batch import Batch, Committed
 from pfgov.engine.layout import Layout, Signers
 from pfgov.engine.stored import erased_commitment
 from pfgov.errors import StoreCorruptError, StoreError
+from pfgov.state import State
 from pfgov.storage.head_lock import HeadLock, Published, reconcile
 from pfgov.storage.queries import Queries
 from pfgov.storage.writer_lock import WriterLock
@@ -30,6 +31,10 @@ TILE_LEVELS: Final = (8, 16, 24, 32)
 """Levels of the Merkle tree whose nodes are stored: one hash for 256, 65,536 ... leaves."""
 
 TILE: Final = 256
+
+KEY_EVENTS: Final = frozenset({"key_rotated", "key_revoked"})
+
+KEYS_CHANGED: Final = "store.keys_changed"
 
 ORPHAN_SECONDS: Final = 30.0
 """How long a writer waits for one that outlived its killed engine to finish its last batch and end."""
@@ -95,6 +100,25 @@ def load_head(queries: Queries, origin: str) -> Head:
     return Head(origin, frontier, last.leaf, found.term, last.time)
 
 
+def require_in_force(queries: Queries, signers: Signers) -> None:
+    """Refuse to sign with a key that the ledger has replaced or revoked, or never knew: it would not verify.
+
+    Raises:
+        StoreError: ``store.keys_changed``.
+    """
+    state = State()
+    for row in queries.ledger_state():
+        state.load_row("ledger_state", row.key, row.body)
+    for signer in (signers.issuer, signers.log):
+        known = state.keys.get(signer.public.hex())
+        if state.keys and (known is None or known.role != signer.role or known.until is not None):
+            raise StoreError(
+                f"the {signer.role} key at hand is not one that this ledger lets sign",
+                code=KEYS_CHANGED,
+                hint="see what became of it: pfgov ledger log --subject keys",
+            )
+
+
 class Writer:
     """The one object that signs and writes.  Not thread-safe."""
 
@@ -115,6 +139,7 @@ class Writer:
         """
         self._monotonic = monotonic
         self._fenced: BaseException | None = None
+        self._has_lost_keys = False
         self._subjects: SubjectMap | None = None
         self._subject_names: set[str] = set()
         self._tiles: dict[int, list[bytes]] = {}
@@ -137,8 +162,10 @@ class Writer:
 
     def _open(self, layout: Layout, signers: Signers, *, sync_head: bool, must_exist: bool) -> None:
         origin = signers.log.name
+        self._signers = signers
         try:
             head = load_head(self.queries, origin)
+            require_in_force(self.queries, signers)
             self._appender = Appender(
                 head=head,
                 issuer=signers.issuer,
@@ -193,7 +220,7 @@ class Writer:
             )
         rows = [self._chained(*body) for body in batch.bodies]
         head = appender.head
-        committed = Committed(before, rows, appender.checkpoint())
+        committed = Committed(before, rows, self._checkpoint())
         batch.writes.entries = rows
         batch.writes.tables = [
             (digest, first, zlib.compress(table, 1)) for digest, first, table in batch.writes.tables
@@ -208,9 +235,23 @@ class Writer:
         self._count_subjects(rows)
         return committed
 
+    def _checkpoint(self) -> bytes:
+        """Return the checkpoint, signed by the log key and, while that is replaced, by its successor, too."""
+        signers = [self._signers.log]
+        if self._signers.next_log is not None:
+            signers.append(self._signers.next_log)
+        return note.sign(self._appender.unsigned_checkpoint().text(), signers)
+
     def _chained(
         self, kind: str, subject: str, time: int, command_seq: int, index: int, body: bytes
     ) -> EntryRow:
+        if self._has_lost_keys:  # what this key signs from here on would not verify
+            raise StoreError("another key has taken over from the one at hand", code=KEYS_CHANGED)
+        if kind in KEY_EVENTS:
+            self._has_lost_keys = any(
+                signer.public.hex().encode() in body
+                for signer in (self._signers.issuer, self._signers.log)
+            )
         staged = self._appender.append(
             type=kind,
             subject=subject,

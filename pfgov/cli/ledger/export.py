@@ -125,7 +125,9 @@ def _report(screen: Screen, path: Path, wanted: Wanted, written: "Written") -> N
     )
     anchor = screen.directory / "anchor.txt"
     command = f"pfgov-verify {path} --key {anchor} {question}"
-    covered = "" if written.kind == "full" else f"; entries from {written.size} on are not covered"
+    covered = (
+        "" if written.kind == "full" else f"; entries from {written.size - 1} on are not covered"
+    )
     screen.show(
         {
             "file": str(path),

@@ -46,26 +46,6 @@ def head(screen: Screen, note: bool) -> int:
 
 @verb(
     ledger,
-    "keys",
-    examples=("pfgov ledger keys > anchor.txt",),
-    then="pfgov-verify FILE --key anchor.txt",
-)
-def keys(screen: Screen) -> int:
-    """Print the anchor: the public text that a verifier pins."""
-    from pfgov.engine import Layout
-
-    layout = Layout(screen.directory)
-    layout.require()
-    text = layout.anchor.read_text()
-    if screen.json:
-        screen.emit({"anchor": text, "path": str(layout.anchor)})
-    else:
-        screen.write(text)
-    return 0
-
-
-@verb(
-    ledger,
     "log",
     examples=(
         "pfgov ledger log",
