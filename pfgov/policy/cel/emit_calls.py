@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from pfgov.policy.cel import ir
-from pfgov.policy.cel.emit import Code, Emitter, UnsupportedError, kind_of
+from pfgov.policy.cel.emit import Emitter
+from pfgov.policy.cel.emit_code import Code, UnsupportedError, kind_of
 from pfgov.policy.cel.library import STANDARD, STANDARD_WITH_ZONES
 from pfgov.policy.cel.strings import compile_pattern
 from pfgov.policy.cel.types import (

@@ -8,7 +8,8 @@ over maps and with two variables are left to the exact evaluator.
 from typing import Final
 
 from pfgov.policy.cel import ir
-from pfgov.policy.cel.emit import Code, Emitter, UnsupportedError, kind_of, structure
+from pfgov.policy.cel.emit import Emitter
+from pfgov.policy.cel.emit_code import Code, UnsupportedError, kind_of, structure
 from pfgov.policy.cel.types import ListType
 
 DEPTH_MAX: Final = 4

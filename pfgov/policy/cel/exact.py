@@ -8,7 +8,7 @@ Slow paths of every other evaluator end here.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from pfgov.policy.cel import closures, folds, ir
+from pfgov.policy.cel import calls, closures, folds, ir
 from pfgov.policy.cel.closures import ABSENT, Closure, Context, Observe
 from pfgov.policy.cel.errors import CelError, Failure, WorkExceededError
 from pfgov.policy.cel.values import type_name
@@ -47,16 +47,23 @@ def value_of(checked: ir.Checked) -> Callable[[Values], object]:
     def evaluate(values: Values) -> object:
         try:
             return run(Context(values))
-        except (CelError, WorkExceededError) as error:
-            return error.failure
-        except RecursionError:
-            return Failure("error", None, "the facts are nested too deeply")
-        except MemoryError:
-            return Failure("cost", None, "the evaluation took too much memory")
         except Exception as error:  # noqa: BLE001 -- a host function's bug must not become an allow
-            return Failure("error", None, f"a function failed: {type(error).__name__}")
+            return failure_of(error)
 
     return evaluate
+
+
+def failure_of(error: Exception) -> Failure:
+    """The outcome of an evaluation that *error* ended."""
+    match error:
+        case CelError() | WorkExceededError():
+            return error.failure
+        case RecursionError():
+            return Failure("error", None, "the facts are nested too deeply")
+        case MemoryError():
+            return Failure("cost", None, "the evaluation took too much memory")
+        case _:
+            return Failure("error", None, f"a function failed: {type(error).__name__}")
 
 
 def program(
@@ -148,7 +155,7 @@ _RULES: Final[dict[type[ir.Node], Callable[[_Compiler, Any], Closure]]] = {
     ir.Index: lambda c, n: closures.index(c.compile(n.operand), c.compile(n.key), _path(n.operand)),
     ir.OptionalAccess: lambda c, n: closures.optional_access(*c.each((n.operand, n.key))),
     ir.Has: lambda c, n: closures.has(c.compile(n.operand), n.name, _path(n.operand)),
-    ir.Call: lambda c, n: closures.call(n, c.each(n.arguments)),
+    ir.Call: lambda c, n: calls.call(n, c.each(n.arguments)),
     ir.Logic: lambda c, n: closures.logic(n, c.each(n.operands)),
     ir.Ternary: lambda c, n: closures.ternary(n, *c.each((n.condition, n.then, n.otherwise))),
     ir.MakeList: lambda c, n: closures.make_list(c.each(n.items), n.optional),

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from pfgov.policy.cel import ir
 from pfgov.policy.cel.containers import item
-from pfgov.policy.cel.emit import Emitter, UnsupportedError, kind_of
+from pfgov.policy.cel.emit import Emitter
 from pfgov.policy.cel.emit_calls import PRODUCED_MAX, call
+from pfgov.policy.cel.emit_code import UnsupportedError, kind_of
 from pfgov.policy.cel.emit_loops import fold
 from pfgov.policy.cel.errors import Failure
 from pfgov.policy.cel.exact import exact

@@ -11,8 +11,8 @@ from typing import Final
 
 from pfgov.policy.cel import ir
 from pfgov.policy.cel.closures import Closure, Context, Frame
-from pfgov.policy.cel.errors import CelError, Failure, WorkExceededError
-from pfgov.policy.cel.exact import program
+from pfgov.policy.cel.errors import CelError, Failure
+from pfgov.policy.cel.exact import failure_of, program
 from pfgov.policy.cel.syntax import Span
 
 NODES_MAX: Final = 2_000
@@ -77,15 +77,10 @@ def trace(checked: ir.Checked, values: Mapping[str, object]) -> Trace:
         run(Context(values))
     except CelError:
         pass  # recorded as the value of the root
-    except (WorkExceededError, RecursionError, MemoryError) as error:
-        return Trace(checked.source, checked.root.span, _stopped(error), tuple(recorder.top))
+    except Exception as error:  # noqa: BLE001 -- as in a decision, whatever ends it is its outcome
+        stopped = failure_of(error)
+        return Trace(checked.source, checked.root.span, stopped, tuple(recorder.top))
     return recorder.top[0]
-
-
-def _stopped(error: BaseException) -> Failure:
-    if isinstance(error, WorkExceededError):
-        return error.failure
-    return Failure("error", None, "the facts are nested too deeply")
 
 
 class _Recorder:

@@ -1,6 +1,7 @@
 """The exact evaluator: every place where Python would answer and CEL must not, and failures that name names."""
 
 import math
+import sys
 from collections import OrderedDict
 from decimal import Decimal
 from typing import Any
@@ -24,6 +25,7 @@ from pfgov.policy.cel import (
     closures,
     exact,
     parse,
+    trace,
     value_of,
 )  # fmt: skip
 
@@ -258,6 +260,30 @@ def test_facts_nested_without_end_do_not_crash(monkeypatch: pytest.MonkeyPatch) 
         deep = [deep]
     assert failure("x == y", x=deep, y=[deep[0]]) == ("error", None)
     assert failure("'%s'.format([x]) == 'a'", x=deep) == ("error", None)
+    assert failure("x.distinct() == []", x=[deep, [deep[0]]]) == ("error", None)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(RecursionError, "error"), (MemoryError, "cost"), (OSError, "error")]
+)
+def test_whatever_stops_an_evaluation_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception], kind: str
+) -> None:
+    """Running out of stack or memory anywhere is an outcome, in a decision and in a trace."""
+
+    def program(*_arguments: object) -> Any:
+        def run(_context: object) -> object:
+            raise error
+
+        return run
+
+    checked = check(parse("member.draining"), ENVIRONMENT)
+    for module in ("exact", "trace"):
+        monkeypatch.setattr(sys.modules[f"pfgov.policy.cel.{module}"], "program", program)
+    found = exact(checked)({})
+    assert isinstance(found, Failure)
+    assert found.kind == kind
+    assert trace(checked, {}).value == found
 
 
 def test_a_host_function_that_breaks_is_a_failure() -> None:
