@@ -10,7 +10,9 @@ import json
 import logging
 import resource
 import signal
+import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +21,7 @@ import uvicorn
 from pfgov import __version__
 from pfgov.engine import Engine, Options
 from pfgov.engine.layout import Layout
-from pfgov.errors import ForbiddenError
+from pfgov.errors import ForbiddenError, StoreError
 from pfgov_api.app import create_app
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.service import Service
@@ -87,6 +89,7 @@ def serve(directory: Path, host: str, port: int, *, log_level: str = "info") -> 
 
     Raises:
         ForbiddenError: ``serve.open``, *host* is not this machine only and there are no keys.
+        StoreError: ``serve.address``, nothing can listen there: the port is taken, or no such address is ours.
         PfgovError: the ledger cannot be opened or created.
     """
     keyring = KeyRing(
@@ -106,7 +109,6 @@ def serve(directory: Path, host: str, port: int, *, log_level: str = "info") -> 
     engine, is_new = open_or_create(directory, address)
     with engine:
         service = Service(engine, keyring)
-        _greet(service, directory, address, is_new=is_new)
         config = uvicorn.Config(
             create_app(service),
             host=host,
@@ -122,8 +124,17 @@ def serve(directory: Path, host: str, port: int, *, log_level: str = "info") -> 
             h11_max_incomplete_event_size=65_536,
             lifespan="on",
         )
+        server = Stopping(
+            config, service, lambda: _greet(service, directory, address, is_new=is_new)
+        )
         with contextlib.suppress(SystemExit):  # uvicorn raises the signal again when all is done
-            Stopping(config, service).run()
+            server.run()
+        if server.is_refused:
+            raise StoreError(
+                f"nothing can listen at {host}, port {port}: the port is taken, or the address is not this machine's",
+                code="serve.address",
+                hint="choose another with --port or --host, or stop what listens there",
+            )
 
 
 def _leave(_signal: int, _frame: Any) -> None:
@@ -142,9 +153,21 @@ def _raise_limits() -> None:
 class Stopping(uvicorn.Server):
     """uvicorn, telling the service first that the end has come, so that streams close by themselves."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, greet: Callable[[], None]) -> None:
         super().__init__(config)
         self._service = service
+        self._greet = greet
+        self.is_refused = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and only then say so; uvicorn itself logs a refusal and exits."""
+        try:
+            await super().startup(sockets=sockets)
+        except SystemExit as left:
+            self.is_refused = bool(left.code)
+            raise
+        if self.started:
+            self._greet()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop."""

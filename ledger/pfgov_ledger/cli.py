@@ -95,6 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.status
     except BrokenPipeError:
         return EXIT_NOT_CHECKED
+    except OSError as error:
+        sys.stderr.write(f"pfgov-verify: cannot write the report: {error.strerror}\n")
+        return EXIT_NOT_CHECKED
     except KeyboardInterrupt:
         sys.stderr.write("pfgov-verify: interrupted\n")
         return EXIT_NOT_CHECKED
@@ -122,6 +125,7 @@ def _run(arguments: argparse.Namespace) -> int:
         progress=_progress(),
     )
     sys.stdout.write(dumps(report) if arguments.json else report.to_text())
+    sys.stdout.flush()
     if keep is not None and report.exit_status == 0 and report.note:
         try:
             remember.store(keep, report.note)

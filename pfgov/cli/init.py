@@ -38,8 +38,13 @@ def init(screen: Screen, origin: str | None, policy: Path | None, scheduler: str
     """
     from pfgov.engine import Engine
     from pfgov.policy import load_directory
+    from pfgov.scheduling import registry
 
     first = None if policy is None else load_directory(policy)
+    name, _, rest = scheduler.partition(":")
+    pairs = [part.partition("=") for part in rest.split(",") if part]
+    # Before there is anything: a misspelt name leaves no half-made ledger with keys of another one.
+    registry.scheduler(name.strip(), tuple((key.strip(), value.strip()) for key, _, value in pairs))
     with Engine.create(screen.directory, origin, policy=first, scheduler=scheduler) as engine:
         status, layout = engine.status(), engine.layout
     result = {

@@ -3,6 +3,9 @@
 import asyncio
 import os
 import random
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -224,3 +227,19 @@ def test_it_refuses_to_be_open_to_the_network(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert "pfgov key create" in done.stderr
+
+
+def test_a_taken_port_is_an_error_and_not_a_greeting(tmp_path: Path) -> None:
+    """A server that cannot listen says so with its code and status 4, and never claims to listen."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        arguments = ["serve", "--dir", str(tmp_path / "ledger"), "--port", str(port)]
+        done = subprocess.run(
+            [sys.executable, "-m", "pfgov.cli", *arguments],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    assert "[serve.address]" in done.stderr
+    assert "listening" not in done.stderr

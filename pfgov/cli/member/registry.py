@@ -72,7 +72,7 @@ STATUSES: Final = ("ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED", "FAILED", "RE
     type=click.Choice(("auto", "accept")),
     help="Whether it takes handoffs by itself.",
 )
-@click.option("--weight", type=int, help="Its share of the work, 1 to 100.")
+@click.option("--weight", type=int, help="Its share of the work, 1 to 1000.")
 @click.option("--label", "labels", type=PAIR, multiple=True, help="A label; repeatable.")
 @click.option("--public-key", metavar="HEX", help="Its Ed25519 public key.")
 def register(
@@ -242,7 +242,7 @@ def show(screen: Screen, member_id: str, history: bool) -> int:
     type=click.Choice(("auto", "accept")),
     help="Whether it takes handoffs by itself.",
 )
-@click.option("--weight", type=int, help="Its share of the work, 1 to 100.")
+@click.option("--weight", type=int, help="Its share of the work, 1 to 1000.")
 @click.option("--label", "labels", type=PAIR, multiple=True, help="All its labels; repeatable.")
 def update(
     screen: Screen,

@@ -38,6 +38,14 @@ def test_init_makes_keys_anchor_and_policies(pfgov: CommandLine) -> None:
     assert (again["code"], again["status"]) == ("ledger.exists", 1)
 
 
+def test_init_with_a_misspelt_scheduler_leaves_nothing_behind(pfgov: CommandLine) -> None:
+    """A scheduler that does not exist is refused before keys are made: another origin is possible afterwards."""
+    refused = pfgov.refused("init", "--scheduler", "rendezvouz")
+    assert (refused["code"], refused["status"]) == ("scheduler.unknown", 1)
+    made = pfgov.ok("init", *ORIGIN, "--scheduler", "binpack:strategy=balanced")
+    assert made["origin"] == "pfgov.test/cli"
+
+
 def test_status_counts(pfgov: CommandLine) -> None:
     """The status says what there is, and where to look when something waits."""
     pfgov.ok("init")
@@ -194,7 +202,9 @@ def test_the_specifications_packet(pfgov: CommandLine) -> None:
     assert packet["audit"]["lineage_id"] == "lin-7742"
     refused = pfgov("packet", "review", "fp-001", "--refuse", "--note", "no")
     assert refused.status == 0
-    assert pfgov.ok("packet", "show", "fp-001")["packet"]["status"] == "PENDING"  # not asked again at once
+    assert (
+        pfgov.ok("packet", "show", "fp-001")["packet"]["status"] == "PENDING"
+    )  # not asked again at once
 
 
 def test_a_review_places(pfgov: CommandLine) -> None:

@@ -102,6 +102,19 @@ def test_what_cannot_be_read_is_4(arguments: list[str]) -> None:
     assert cli.main(arguments) == 4
 
 
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="only Linux has a device that is always full"
+)
+def test_a_report_that_cannot_be_written_is_4() -> None:
+    """A full disk ends with a traceback, or with the status that means forgery."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "pfgov_ledger", FULL, "--key", ANCHOR, "--full"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (4, False), done.stderr
+
+
 def test_remembering(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A remembered checkpoint is not asked for, not kept, lowered, or kept after a failure."""
     note = tmp_path / "seen.note"
