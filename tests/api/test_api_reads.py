@@ -2,12 +2,15 @@
 
 import base64
 import json
+import threading
 from pathlib import Path
 
+import pytest
 from support.api_server import Api, problem
 
+from pfgov.policy import PolicySet, load_starter
 from pfgov_api.operations import Operation
-from pfgov_api.routes import OPERATIONS
+from pfgov_api.routes import OPERATIONS, policies
 from pfgov_ledger import checkpoint, entry, keys, merkle, proof
 from pfgov_ledger.verify import verify
 
@@ -83,6 +86,36 @@ def test_pages_hold_everything_once(api: Api) -> None:
             pages += 1
         assert seen == whole
         assert pages == -(-len(whole) // 2)
+
+
+@pytest.mark.parametrize("after", ["9" * 30, str(2**63 - 1), "abc", "-1"])
+def test_a_lineage_goes_on_after_a_position(api: Api, after: str) -> None:
+    """What is no position is refused: nothing reaches the store that it cannot hold, and nothing is guessed."""
+    api.packet("p1")
+    answer = api.get(f"/api/packets/p1/lineage?after={after}")
+    assert problem(answer, 400)["errors"][0]["pointer"] == "/query/after"
+
+
+def test_a_playground_keeps_nobody_waiting(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Policies that come over the wire are compiled and judged beside the loop that answers everybody else."""
+    seen: list[int] = []
+
+    def compiled(_: dict[str, str]) -> PolicySet:
+        seen.append(threading.get_ident())
+        return load_starter()
+
+    async def of_the_loop() -> int:
+        return threading.get_ident()
+
+    monkeypatch.setattr(policies, "compiled", compiled)
+    play = {
+        "packet": {"workload_type": "x"},
+        "members": [{"id": "a", "type": "agent"}],
+        "files": {"a.yaml": ""},
+    }
+    assert api.post("/api/policies/evaluate", play).json()["members"]
+    assert seen
+    assert seen[0] != api.run(of_the_loop())
 
 
 def test_filters_filter(api: Api) -> None:

@@ -8,6 +8,7 @@ from pfgov import model
 from pfgov.engine import Attachment
 from pfgov.errors import ForbiddenError, InvalidError, NotFoundError
 from pfgov.lifecycle import TERMINAL, PacketStatus
+from pfgov.limits import INTEGER_MAX
 from pfgov.model import Wire
 from pfgov.records import Packet
 from pfgov.storage.queries import EntryFilter, PacketFilter
@@ -18,6 +19,11 @@ from pfgov_api.routes.running import AFTER, FRESH, LIMIT, RECEIPT, run
 from pfgov_api.streams import export_stream
 
 _ONE = "/api/packets/{packet_id}"
+_POSITION = Parameter(
+    "after",
+    {"type": "integer", "minimum": 0, "maximum": INTEGER_MAX},
+    "the `next` of the page before",
+)
 _SUBMITS = frozenset({"operator", "submitter"})
 _ACTS = frozenset({"operator", MEMBER})
 _MOVES = frozenset({"operator", "submitter", MEMBER})
@@ -86,8 +92,7 @@ async def _act(call: Call) -> Answer:
 
 async def _lineage(call: Call) -> Answer:
     limit = limit_of(call)
-    after = call.query.get("after")
-    start = int(after) + 1 if after is not None and after.isdigit() else 0
+    start = call.number("after", -1) + 1
     wanted = EntryFilter(subject=f"packet/{call.path['packet_id']}", start=start, limit=limit + 1)
     found = call.service.reader.entries(wanted)
     if not found and not start:
@@ -192,7 +197,7 @@ OPERATIONS: tuple[Operation, ...] = (
           frozenset({"operator", "reviewer"})),
     Operation(
         "packet_lineage", "GET", f"{_ONE}/lineage", READERS, "Everything that happened to the packet, oldest first.",
-        _lineage, "EntryPage", parameters=(AFTER, LIMIT), tag="packets", raises=(404,),
+        _lineage, "EntryPage", parameters=(_POSITION, LIMIT), tag="packets", raises=(404,),
     ),
     Operation(
         "export_packet", "GET", f"{_ONE}/export", AUDITORS,

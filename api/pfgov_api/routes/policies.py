@@ -1,5 +1,6 @@
 """Policies: what is binding, making a set binding, and trying one out on facts of one's own."""
 
+import asyncio
 import re
 import tempfile
 from pathlib import Path
@@ -102,13 +103,14 @@ async def _show(call: Call) -> Answer:
 
 async def _active(call: Call) -> PolicySet:
     digest = await call.service.in_turn(lambda: call.service.engine.status().policy)
-    return from_document(call.service.reader.policy_document(digest or ""), generated=True)
+    document = await asyncio.to_thread(call.service.reader.policy_document, digest or "")
+    return await asyncio.to_thread(from_document, document, generated=True)
 
 
 async def _activate(call: Call) -> Answer:
     body: Activation = call.body
     try:
-        found = compiled(body.files)
+        found = await asyncio.to_thread(compiled, body.files)
     except PolicyErrors as error:
         refuse = c.RefusePolicy(codes=error.codes, errors=len(error.problems))
         await call.service.submit(refuse, principal=call.principal, request_id=call.request_id)
@@ -126,7 +128,12 @@ async def _evaluate(call: Call) -> Answer:
     body: PolicyQuestion = call.body
     if not body.members:
         raise InvalidError("members: there is nobody to ask about", pointer="/members")
-    found = compiled(body.files) if body.files is not None else await _active(call)
+    # In a thread, judging too: a set may take seconds, and nobody else's request should wait for it.
+    found = (
+        await asyncio.to_thread(compiled, body.files)
+        if body.files is not None
+        else await _active(call)
+    )
     packet_id = body.packet.packet_id or "playground"
     context = c.Commitment(digest="0" * 64, size=0) if body.packet.context_checkpoint else None
     submitted = body.packet.to_action(packet_id=packet_id, context=context)
@@ -155,7 +162,8 @@ async def _evaluate(call: Call) -> Answer:
         source=member_facts(members[0]) if body.action in {"handoff", "accept"} else None,
         now=call.service.engine.clock.now(),
     )
-    verdicts = found.judge(question, [member_facts(member) for member in members], validated=True)
+    facts = [member_facts(member) for member in members]
+    verdicts = await asyncio.to_thread(found.judge, question, facts, validated=True)
     rows = read_table(summed_up(members, verdicts).table({}))
     return Answer({"policy": found.digest, "members": rows, "nearest_miss": nearest_miss(rows)})
 
