@@ -125,7 +125,7 @@ def shipped_directory(name: str) -> Path:
     raise PolicyError(
         f"this installation has no policies named {name}",
         code="policy.not_shipped",
-        hint=did_you_mean(name, shipped_names()) or "install pfgov again",
+        hint=did_you_mean(name, shipped_names()) or f"there are {', '.join(shipped_names())}",
     )
 
 
