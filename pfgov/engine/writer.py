@@ -34,8 +34,6 @@ TILE: Final = 256
 
 KEY_EVENTS: Final = frozenset({"key_rotated", "key_revoked"})
 
-KEYS_CHANGED: Final = "store.keys_changed"
-
 ORPHAN_SECONDS: Final = 30.0
 """How long a writer waits for one that outlived its killed engine to finish its last batch and end."""
 
@@ -114,7 +112,7 @@ def require_in_force(queries: Queries, signers: Signers) -> None:
         if state.keys and (known is None or known.role != signer.role or known.until is not None):
             raise StoreError(
                 f"the {signer.role} key at hand is not one that this ledger lets sign",
-                code=KEYS_CHANGED,
+                code="store.keys_changed",
                 hint="see what became of it: pfgov ledger log --subject keys",
             )
 
@@ -246,7 +244,9 @@ class Writer:
         self, kind: str, subject: str, time: int, command_seq: int, index: int, body: bytes
     ) -> EntryRow:
         if self._has_lost_keys:  # what this key signs from here on would not verify
-            raise StoreError("another key has taken over from the one at hand", code=KEYS_CHANGED)
+            raise StoreError(
+                "another key has taken over from the one at hand", code="store.keys_changed"
+            )
         if kind in KEY_EVENTS:
             self._has_lost_keys = any(
                 signer.public.hex().encode() in body
