@@ -205,3 +205,85 @@ def test_an_erased_payload_cannot_come_back_later() -> None:
     export.lines.insert(export.after(7), first)
     verdict = verify(io.BytesIO(export.build()), anchor=log.anchor()).verdicts["integrity"]
     assert (verdict.code, verdict.position) == ("ledger.payload_after_erasure", at)
+
+
+def bent(name: str) -> Export:
+    """A golden file, open to change."""
+    return Export((VECTORS / "golden" / "v1" / name).read_bytes())
+
+
+def a_second_header() -> Export:
+    """A header in the middle."""
+    export = bent("full.lineage.jsonl")
+    export.lines.insert(5, dict(export.lines[0]))
+    return export
+
+
+def two_checkpoints() -> Export:
+    """The checkpoint line twice."""
+    export = bent("full.lineage.jsonl")
+    export.lines.append(dict(export.lines[-1]))
+    return export
+
+
+def entry_after_checkpoint() -> Export:
+    """An entry after the checkpoint."""
+    export = bent("full.lineage.jsonl")
+    export.lines.append(export.lines.pop(-2))
+    return export
+
+
+def map_before_entry() -> Export:
+    """A map proof among the entries."""
+    export = bent("packet-fp-001.lineage.jsonl")
+    export.lines.insert(2, dict(export.tail("map")))
+    return export
+
+
+def proof_in_full() -> Export:
+    """An inclusion proof in a full export."""
+    export = bent("full.lineage.jsonl")
+    export.lines[1]["p"] = []
+    return export
+
+
+def no_proof_in_part() -> Export:
+    """No inclusion proof in a partial export."""
+    export = bent("packet-fp-001.lineage.jsonl")
+    del export.line_of(5)["p"]
+    return export
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        a_second_header,
+        two_checkpoints,
+        entry_after_checkpoint,
+        map_before_entry,
+        proof_in_full,
+        no_proof_in_part,
+    ],
+)
+def test_lines_keep_their_order(make: Any) -> None:
+    """A line where it must not stand is taken."""
+    report = verify(io.BytesIO(make().build()), anchor=ANCHOR)
+    assert report.verdicts["integrity"].code == "ledger.line_malformed"
+
+
+def test_the_first_line_is_a_header() -> None:
+    """A file that begins with another line of an export is read."""
+    export = bent("full.lineage.jsonl")
+    del export.lines[0]
+    report = verify(io.BytesIO(export.build()), anchor=ANCHOR)
+    assert report.verdicts["integrity"].code == "ledger.not_an_export"
+
+
+def test_map_proofs_need_the_index_entry() -> None:
+    """Map proofs count without the entry that commits to the map."""
+    export = bent("packet-fp-001.lineage.jsonl")
+    export.drop(25)
+    report = verify(io.BytesIO(export.build()), anchor=ANCHOR)
+    verdict = report.verdicts["completeness"]
+    assert verdict.code == "ledger.subject_map_proof"
+    assert report.exit_status == 1
