@@ -33,7 +33,6 @@ from pfgov.limits import (
     LABELS_MAX,
     LEASE_SECONDS_MAX,
     LEASE_SECONDS_MIN,
-    MICRO,
     NAME_LENGTH_MAX,
     PRIORITY_MAX,
     QUANTITY_MAX,
@@ -291,7 +290,9 @@ Quantity: TypeAlias = Annotated[
 Score: TypeAlias = Annotated[
     Decimal,
     BeforeValidator(_score),
-    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1, "multipleOf": 1 / MICRO}),
+    WithJsonSchema(
+        {"type": "number", "minimum": 0, "maximum": 1, "description": "at most six decimals"}
+    ),
 ]
 """A trust score or a pressure: 0 to 1, at most six fraction digits."""
 
