@@ -81,7 +81,7 @@ class Layout:
             StoreUnavailableError: they cannot be created.
         """
         with translating(self.directory):
-            self.directory.mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.directory / "keys").mkdir(mode=0o700, exist_ok=True)
 
     def interrupted_origin(self) -> str | None:

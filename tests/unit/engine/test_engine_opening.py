@@ -38,6 +38,12 @@ def _alter(directory: Path, statement: str) -> None:
     connection.close()
 
 
+def test_engine_a_new_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    """Payloads lie in the database: nobody else on the machine may look into the folder that was made for it."""
+    with Engine.create(tmp_path / "new", clock=ManualClock(START)):
+        assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+
+
 def test_engine_a_restored_backup_is_refused(tmp_path: Path) -> None:
     """A ledger that is shorter than what was published must not sign again; reading its evidence is possible."""
     directory = fresh(tmp_path)
