@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs fuzz sim-check pyz bench bench-policy bench-scheduling bench-api load clean
+.PHONY: help demo test check docs fuzz sim-check pyz bench bench-ledger bench-policy bench-scheduling bench-api load clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -64,6 +64,9 @@ pyz: $(VENV)/.run  ## build the verifier as one file, dist/pfgov-verify.pyz
 
 bench: $(VENV)/.test  ## the write path beside its physical limits, as ratios
 	@$(BIN)/python tests/bench/core.py
+
+bench-ledger: $(VENV)/.test  ## the ledger beside plain SQLite and its peers, as ratios (PEERS=dir:dir of pip install --target)
+	@PFGOV_BENCH_PEERS=$(PEERS) $(BIN)/python tests/bench/ledger.py $(ARGS)
 
 bench-policy: $(VENV)/.test  ## decisions beside hand-written Python and other engines, as ratios
 	@$(BIN)/python tests/bench/policy.py
