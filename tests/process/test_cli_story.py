@@ -126,14 +126,23 @@ def test_control_c_is_quiet(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "pfgov.cli", "--dir", str(ledger), "packet", "submit", "--file", "-"],
         stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
+        preexec_fn=_as_in_the_foreground,  # noqa: PLW1509 - no threads are running here
     ) as process:  # fmt: skip
-        _wait_until_it_reads(process.pid)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            _wait_until_it_reads(process.pid)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
         assert (process.returncode, out, err) == (130, b"", b"")
     os.close(reading)
     os.close(writing)
     assert spawn("--dir", ledger, "ledger", "head", "--json").json == before
+
+
+def _as_in_the_foreground() -> None:
+    """Take interrupts: whoever runs the tests in the background has a shell that ignores them for all its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_until_it_reads(pid: int) -> None:

@@ -88,6 +88,12 @@ def run_directory(
             chosen = [kernel_policy(), *(p for p in files.policies if p.name == test.policy)]
             sets[test.policy] = compile_set(chosen, files.definitions, generated=generated)
         _run_file(test, sets[test.policy], report, only)
+    if only is not None and not report.results:
+        raise PolicyError(
+            f"no test of {root} has {only!r} in its file, policy or case",
+            code="policy.no_tests",
+            hint="a run that tries nothing is no pass; leave --only out to run all",
+        )
     return report
 
 

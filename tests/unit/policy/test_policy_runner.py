@@ -203,3 +203,11 @@ def test_every_shipped_pack_passes_with_full_coverage(pack: str) -> None:
     assert not report.failed
     assert report.coverage.is_at_least(100), [str(item) for item in report.coverage.missed]
     assert len(report.results) >= 10
+
+
+def test_a_run_that_tries_nothing_is_no_pass(tmp_path: Path) -> None:
+    """A typo after --only passes in CI, because no test at all was run."""
+    run(tmp_path, case("{good: allow}"))
+    with pytest.raises(PolicyError) as caught:
+        run_directory(tmp_path, only="zzz")
+    assert caught.value.code == "policy.no_tests"
