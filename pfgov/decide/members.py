@@ -52,7 +52,7 @@ def register(ctx: Context, do: c.RegisterMember) -> Decided:
         )
     if before is None and len(ctx.state.members) >= MEMBERS_MAX:
         raise TooLargeError(f"there are {MEMBERS_MAX} members already", code="member.too_many")
-    _only_operators_clear(ctx, do.clearances)
+    _only_operators_vouch(ctx, do)
     event = _registered(ctx, do, before)
     verdict = _judge_registration(ctx, event)
     if verdict.outcome != "allow":
@@ -60,14 +60,17 @@ def register(ctx: Context, do: c.RegisterMember) -> Decided:
     return Decided([event, *_still_kept_out(ctx, before, event.incarnation)])
 
 
-def _only_operators_clear(ctx: Context, clearances: tuple[str, ...] | None) -> None:
-    """Refuse clearances that a member gives to itself."""
-    if clearances and not {"operator", "assessor"} & set(ctx.command.principal.rights):
-        raise ForbiddenError(
-            "a member cannot grant itself clearances",
-            hint="register without clearances; an operator or assessor adds them",
-            pointer="/clearances",
-        )
+def _only_operators_vouch(ctx: Context, do: c.RegisterMember | c.UpdateMember) -> None:
+    """Refuse clearances and regions that a member gives to itself: packets are let go on the strength of both."""
+    if {"operator", "assessor"} & set(ctx.command.principal.rights):
+        return
+    for name, value in (("clearances", do.clearances), ("region", do.region)):
+        if value:
+            raise ForbiddenError(
+                f"a member cannot vouch for its own {name}",
+                hint=f"register without {name}; an operator or assessor sets it",
+                pointer=f"/{name}",
+            )
 
 
 def _registered(ctx: Context, do: c.RegisterMember, before: Member | None) -> e.MemberRegistered:
@@ -184,7 +187,7 @@ def update(ctx: Context, do: c.UpdateMember) -> Decided:
     member = ctx.member(do.member_id)
     if member.status is MemberStatus.RETIRED:
         raise ConflictError(f"member {do.member_id} has retired", code="member.retired")
-    _only_operators_clear(ctx, do.clearances)
+    _only_operators_vouch(ctx, do)
     events: list[e.Event] = []
     names = (
         "capacity",

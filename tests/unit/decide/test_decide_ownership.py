@@ -426,6 +426,8 @@ def test_decide_self_declared_trust_is_only_a_claim() -> None:
     with pytest.raises(ForbiddenError):
         world.do(c.UpdateMember(member_id="m", clearances=("pii",)), SCOPED)
     with pytest.raises(ForbiddenError):
+        world.do(c.UpdateMember(member_id="m", region="eu"), SCOPED)
+    with pytest.raises(ForbiddenError):
         world.do(c.AssessTrust(member_id="m", score="0.99"), SCOPED)
 
 
