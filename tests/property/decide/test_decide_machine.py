@@ -4,7 +4,6 @@ The model knows who owns what and under which epoch, in a page of dictionaries. 
 thing to both; what the real rules accept, the model must allow, and what they own afterwards must be the same.
 """
 
-
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
