@@ -117,9 +117,12 @@ def _dotted(pointer: str) -> str:
 
 
 def _problem(model: type[Wire], found: ErrorDetails) -> Problem:
-    path = tuple(part for part in found["loc"] if part != "[key]")
-    pointer = pointer_of(path)
     kind = found["type"]
+    path = found["loc"]
+    # Pydantic marks what is wrong with a key by a last step "[key]", which may also be a name that was sent.
+    if kind != "extra_forbidden" and path[-1:] == ("[key]",) and path[-2:-1] == (found["input"],):
+        path = path[:-1]
+    pointer = pointer_of(path)
     context = found.get("ctx", {})
     if kind == "pfgov":
         return Problem(pointer, context["detail"], context["code"], context["hint"])

@@ -108,6 +108,8 @@ members = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("wire", TO_ACTION, ids=lambda wire: wire.__name__)
 @given(tree=trees | st.dictionaries(st.sampled_from(NAMES), trees, max_size=8))
+@example(tree={"[key]": None})
+@example(tree={"labels": {"[key]": 1}})
 def test_any_tree_is_an_action_or_our_error(wire: type[model.Wire], tree: object) -> None:
     """Whatever JSON comes in, the border answers with an action that fits an entry, or with a PfgovError."""
     refused: PfgovError | None = None

@@ -445,3 +445,18 @@ def test_problems_inside_lists_have_their_place() -> None:
     with pytest.raises(UnknownFieldError) as caught:
         packet(**{"": 1})
     assert caught.value.pointer == "/"
+
+
+@pytest.mark.parametrize(
+    ("tree", "pointer"),
+    [
+        ({"[key]": None}, "/[key]"),
+        ({"labels": {"[key]": 1}}, "/labels/[key]"),
+        ({"labels": {"a b": "x"}}, "/labels/a b"),
+    ],
+)
+def test_a_field_named_like_pydantics_marker_is_a_field(tree: object, pointer: str) -> None:
+    """A name ``[key]`` that was sent is pointed at; it is not taken for the mark of a wrong key."""
+    with pytest.raises(InputError) as caught:
+        model.parse(model.MemberUpdate, model.check_tree(tree))
+    assert caught.value.errors[0].pointer == pointer
