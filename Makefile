@@ -32,7 +32,7 @@ $(VENV)/.test: $(VENV)/.run
 
 $(VENV)/.check: $(VENV)/.test
 	@echo "installing the checkers (once)"
-	@$(INSTALL) -e '.[client,test,check]'
+	@$(INSTALL) -e '.[client,plot,test,check]'
 	@touch $@
 
 # --- targets ------------------------------------------------------------------------------
