@@ -74,10 +74,6 @@ class State:
             self._roster = sorted(alive, key=lambda m: m.member_id)
         return self._roster
 
-    def owned_by(self, member_id: str) -> list[str]:
-        """Return the packets that *member_id* owns, in id order."""
-        return sorted(self.owned.get(member_id, ()))
-
     def live(self) -> Iterable[Packet]:
         """Return the packets that have not ended."""
         return (packet for packet in self.packets.values() if packet.status not in TERMINAL)

@@ -60,11 +60,6 @@ def is_subject(text: str) -> bool:
     return _SUBJECT.fullmatch(text) is not None
 
 
-def is_id(text: str) -> bool:
-    """Whether *text* is an id: ``[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}``."""
-    return _ID.fullmatch(text) is not None
-
-
 def subject_of(event_type: str, body: Mapping[str, object]) -> str:
     """The subject that an event of this type with this body belongs to.
 

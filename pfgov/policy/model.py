@@ -6,7 +6,6 @@ where things stood, so a set read from files equals the set read back from its o
 Nothing here evaluates.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -167,8 +166,3 @@ class Bundle:
 
     policies: tuple[Policy, ...]
     definitions: tuple[Definitions, ...] = ()
-
-    @property
-    def by_name(self) -> Mapping[str, Definitions]:
-        """The definitions by name."""
-        return {definitions.name: definitions for definitions in self.definitions}

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 from pfgov.storage.errors import translating
 from pfgov.storage.writing import AnswerRow, AttachmentRow, EntryRow
 
+_SQLITE_MIN: Final = -(2**63)
+_SQLITE_MAX: Final = 2**63 - 1
 PAGE: Final = 1_000
 """Rows fetched at a time while a long answer streams."""
 
@@ -72,14 +74,16 @@ class Queries:
 
     def _rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
         with translating(self._path):
-            cursor = self.connection.execute(statement, values)
+            cursor = self.connection.execute(statement, _bindable(values))
             cursor.arraysize = PAGE
             while page := cursor.fetchmany():
                 yield from page
 
     def _row(self, statement: str, values: Sequence[object] = ()) -> tuple[object, ...] | None:
         with translating(self._path):
-            row: tuple[object, ...] | None = self.connection.execute(statement, values).fetchone()
+            row: tuple[object, ...] | None = self.connection.execute(
+                statement, _bindable(values)
+            ).fetchone()
         return row
 
     # --- ledger --------------------------------------------------------------------------
@@ -319,6 +323,14 @@ def _stored_payload(row: tuple[object, ...]) -> StoredPayload:
 
 def _entry(row: tuple[object, ...]) -> EntryRow:
     return EntryRow(*row)  # type: ignore[arg-type]  # STRICT columns have these types
+
+
+def _bindable(values: Sequence[object]) -> list[object]:
+    """Return *values* with integers beyond SQLite's 64 bits at its bounds: no row is there, nor beyond."""
+    return [
+        max(_SQLITE_MIN, min(value, _SQLITE_MAX)) if isinstance(value, int) else value
+        for value in values
+    ]
 
 
 def _int(value: object) -> int:

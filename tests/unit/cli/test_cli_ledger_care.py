@@ -72,9 +72,16 @@ def test_a_proof_goes_to_standard_output_and_never_over_a_file(
 
 def test_what_is_not_there_is_not_proved(pfgov: CommandLine) -> None:
     """A position after the end is refused by name, with the positions that there are."""
-    error = pfgov.refused("ledger", "prove", 999)
-    assert error["code"] == "entry.not_found"
-    assert "holds 0 to" in error["hint"]
+    for position in (999, 2**53, 2**63 - 1, 2**63, 10**30):
+        error = pfgov.refused("ledger", "prove", position)
+        assert error["code"] == "entry.not_found"
+        assert "holds 0 to" in error["hint"]
+
+
+def test_nothing_comes_after_a_position_that_no_entry_can_have(pfgov: CommandLine) -> None:
+    """A position beyond what the database can count is an empty answer, not a failure of ours."""
+    for position in (2**63 - 1, 2**63, 10**30):
+        assert pfgov.ok("ledger", "log", "--after", position)["count"] == 0
 
 
 # --- erase --------------------------------------------------------------------------------
