@@ -70,11 +70,11 @@ def create_app(service: Service) -> Litestar:
         else:
             found = HttpError("the request cannot be understood")
         request_id = request_id_of(service, read_headers(request)[0])
-        response = refusal(found, request_id)
-        response.headers["X-Request-Id"] = request_id
+        reply = refusal(found, request_id)
+        reply.headers["x-request-id"] = request_id
         if isinstance(error, MethodNotAllowedException):
-            response.headers["Allow"] = _allow(methods_at(path))
-        return response
+            reply.headers["allow"] = _allow(methods_at(path))
+        return reply.response()
 
     return Litestar(
         route_handlers=[

@@ -6,8 +6,6 @@ connection that hangs is cut after a few seconds.
 
 import contextlib
 import ipaddress
-import json
-import logging
 import resource
 import signal
 import socket
@@ -24,6 +22,7 @@ from pfgov.engine.layout import Layout
 from pfgov.errors import ForbiddenError, StoreError
 from pfgov_api.app import create_app
 from pfgov_api.keyring import FILE, KeyRing
+from pfgov_api.logs import log_to_stderr
 from pfgov_api.service import Service
 
 GRACE_SECONDS: Final = 3
@@ -35,35 +34,6 @@ KEYS_EVERY_SECONDS: Final = 0.25
 """How soon a running server notices that a key was made or revoked."""
 
 FILES_WANTED: Final = 8_192
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line; fields beyond the message only from a list, so that nothing slips in."""
-
-    FIELDS: Final = ("request_id", "operation", "status", "ms")
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        line: dict[str, Any] = {
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        for name in self.FIELDS:
-            value = getattr(record, name, None)
-            if value is not None:
-                line[name] = value
-        if record.exc_info and record.exc_info[0] is not None:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-def log_to_stderr(level: str) -> None:
-    """Send logs to standard error, a JSON object a line."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("uvicorn.access").disabled = True
 
 
 def is_loopback(host: str) -> bool:
@@ -115,6 +85,7 @@ def serve(directory: Path, host: str, port: int, *, log_level: str = "info") -> 
             port=port,
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # who asks is said by its key; nothing here believes X-Forwarded-For
             server_header=False,
             date_header=True,
             backlog=BACKLOG,

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from pfgov import commands as c
-from pfgov.engine import Attachment, Engine, Idempotency, Receipt
+from pfgov.engine import Attachment, Engine, Idempotency, Receipt, Request
 from pfgov.engine.answers import PolicyDocument
 from pfgov.engine.reading import LedgerReader
 from pfgov.errors import BusyError, PfgovError
 from pfgov.ids import RANDOM_BYTES, ulid
 from pfgov_api.keyring import KeyRing
 from pfgov_api.metrics import Metrics
+from pfgov_api.relay import Relay
 
 T = TypeVar("T")
 
@@ -95,6 +96,7 @@ class Service:
         self._index_seconds = index_seconds
         self._in_flight_max = in_flight_max
         self._ticker: asyncio.Task[None] | None = None
+        self._relay = Relay(engine)
         self._drawn = b""
 
     @property
@@ -211,15 +213,9 @@ class Service:
             PfgovError: as :meth:`pfgov.engine.Engine.submit`.
         """
         try:
-            future = self.engine.submit_nowait(
-                action,
-                principal=principal,
-                request_id=request_id,
-                idempotency=idempotency,
-                attachments=attachments,
+            receipt = await self._relay.submit(
+                Request(action, principal, request_id, idempotency, attachments)
             )
-            # A caller that goes away does not take its command back: it is under way.
-            receipt = await asyncio.shield(asyncio.wrap_future(future))
         except PfgovError as error:
             if getattr(error, "receipt", None) is not None:
                 self.news.publish()

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from litestar import Request, Response
+from litestar import Request
 from litestar.handlers import HTTPRouteHandler
-from litestar.response import Stream
+from litestar.types import ASGIApp
 
 from pfgov.commands import Principal
 from pfgov.errors import (
@@ -28,6 +28,7 @@ from pfgov.errors import (
 from pfgov.limits import ID_LENGTH_MAX
 from pfgov.model import parse, read_json
 from pfgov_api.answers import receipt_object
+from pfgov_api.logs import log_request
 from pfgov_api.operations import ANYONE, MEMBER, Answer, Call, Operation
 from pfgov_api.problems import (
     MEDIA_TYPE,
@@ -40,6 +41,7 @@ from pfgov_api.problems import (
     unexpected,
 )
 from pfgov_api.queries import read_query
+from pfgov_api.replies import Reply
 from pfgov_api.service import Service
 
 BODY_BYTES_MAX: Final = 1_500_000
@@ -57,12 +59,6 @@ _SINGLE: Final = frozenset(
 )
 """Headers that two readers could understand differently when they come twice."""
 
-PROTECTION: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
-
 log = logging.getLogger("pfgov.api")
 _encode = msgspec.json.Encoder().encode  # in the order in which answers are written down
 
@@ -74,9 +70,9 @@ def handler_of(
 ) -> HTTPRouteHandler:
     """Return the Litestar handler of *operation*; with *allow*, it says to OPTIONS what its path allows."""
 
-    async def handle(request: Asgi) -> Response[Any]:
-        if request.method == "OPTIONS":
-            return Response(b"", status_code=204, headers={**PROTECTION, "Allow": allow or ""})
+    async def handle(request: Asgi) -> ASGIApp:
+        if request.scope["method"] == "OPTIONS":
+            return Reply(204, headers={"Allow": allow or ""})
         return await respond(operation, service, request)
 
     handle.__name__ = operation.name
@@ -93,7 +89,7 @@ def handler_of(
     )(handle)
 
 
-async def respond(operation: Operation, service: Service, request: Asgi) -> Response[Any]:
+async def respond(operation: Operation, service: Service, request: Asgi) -> Reply:
     """Answer one request, whatever happens."""
     started = time.perf_counter()
     headers, twice = read_headers(request)
@@ -105,22 +101,26 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Resp
             answer = await operation.handler(call)
         finally:
             service.dismiss()
-        response = _response(answer, request.method, headers)
+        reply = _reply(answer, request.scope["method"], headers)
     except PfgovError as error:
-        response = refusal(error, request_id)
+        reply = refusal(error, request_id)
     except Exception:  # the last resort: our mistake must not show its inside to the caller
         log.exception(
             "unexpected error", extra={"request_id": request_id, "operation": operation.name}
         )
-        response = _problem(unexpected(request_id), {})
-    response.headers["X-Request-Id"] = request_id
+        reply = _problem(unexpected(request_id), {})
+    reply.headers["x-request-id"] = request_id
     seconds = time.perf_counter() - started
-    status = response.status_code or 200
-    service.metrics.observe(operation.name, status, seconds)
+    service.metrics.observe(operation.name, reply.status, seconds)
     if log.isEnabledFor(logging.INFO):
-        said = {"request_id": request_id, "operation": operation.name, "status": status}
-        log.info("request", extra={**said, "ms": round(seconds * 1_000, 1)})
-    return response
+        log_request(
+            log,
+            request_id=request_id,
+            operation=operation.name,
+            status=reply.status,
+            seconds=seconds,
+        )
+    return reply
 
 
 def read_headers(request: Asgi) -> tuple[dict[str, str], str | None]:
@@ -154,7 +154,7 @@ async def _call(
 ) -> Call:
     if twice is not None or len(headers) > HEADERS_MAX:
         raise InvalidError(f"the header {twice} came twice" if twice else "too many headers")
-    from_another_site(request.method, headers)
+    from_another_site(request.scope["method"], headers)
     principal = NOBODY
     if operation.access != ANYONE:
         principal = service.keyring.principal(headers.get("authorization"))
@@ -296,25 +296,27 @@ def check_idempotency_key(headers: Mapping[str, str]) -> None:
         raise IdempotencyKeyError("the Idempotency-Key is not 1 to 255 visible ASCII characters")
 
 
-def _response(answer: Answer, method: str, asked: Mapping[str, str]) -> Response[Any]:
-    headers = {**PROTECTION, **answer.headers}
+def _reply(answer: Answer, method: str, asked: Mapping[str, str]) -> Reply:
     if answer.stream is not None:
-        return Stream(
-            answer.stream, status_code=answer.status, media_type=answer.media_type, headers=headers
+        return Reply(
+            answer.status,
+            media_type=answer.media_type,
+            headers=answer.headers,
+            stream=answer.stream,
         )
     raw = answer.raw if answer.raw is not None else _encode(answer.body)
+    headers = answer.headers
     if answer.status == 200 and method in {"GET", "HEAD"} and "Cache-Control" not in headers:
         tag = f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
-        headers["ETag"] = tag
-        headers["Cache-Control"] = "no-cache"
+        headers = {**headers, "ETag": tag, "Cache-Control": "no-cache"}
         wanted = asked.get("if-none-match", "")
         if wanted == "*" or tag in {one.strip().removeprefix("W/") for one in wanted.split(",")}:
-            return Response(b"", status_code=304, headers=headers)
-    return Response(raw, status_code=answer.status, media_type=answer.media_type, headers=headers)
+            return Reply(304, headers=headers)
+    return Reply(answer.status, raw, media_type=answer.media_type, headers=headers)
 
 
-def refusal(error: PfgovError, request_id: str) -> Response[Any]:
-    """Return the problem response for *error*."""
+def refusal(error: PfgovError, request_id: str) -> Reply:
+    """Return the problem that answers *error*."""
     receipt = getattr(error, "receipt", None)
     body = problem(error, request_id, receipt_object(receipt) if receipt is not None else None)
     headers: dict[str, str] = {}
@@ -330,10 +332,10 @@ def refusal(error: PfgovError, request_id: str) -> Response[Any]:
     return _problem(body, headers)
 
 
-def _problem(body: dict[str, Any], headers: dict[str, str]) -> Response[Any]:
-    return Response(
+def _problem(body: dict[str, Any], headers: dict[str, str]) -> Reply:
+    return Reply(
+        body["status"],
         _encode(body),
-        status_code=body["status"],
         media_type=MEDIA_TYPE,
-        headers={**PROTECTION, "Cache-Control": "no-store", **headers},
+        headers={"Cache-Control": "no-store", **headers},
     )

@@ -5,7 +5,7 @@
 and ``writer`` (chain, sign, one transaction, head lock).
 """
 
-from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receipt
+from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receipt, Request
 from pfgov.engine.engine import Engine
 from pfgov.engine.heartbeats import Heard
 from pfgov.engine.layout import Layout
@@ -28,6 +28,7 @@ __all__ = [
     "PolicyDocument",
     "Receipt",
     "Recorded",
+    "Request",
     "Status",
     "TickReport",
 ]

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -81,6 +81,22 @@ class Receipt(msgspec.Struct, frozen=True):
         return self.entries[0].signature if self.entries else b""
 
 
+class Outcome(Protocol):
+    """Where the caller of a request finds its receipt: a ``concurrent.futures.Future``, or what an event loop has."""
+
+    def done(self) -> bool:
+        """Whether it has one, or an error."""
+        ...
+
+    def set_result(self, result: Receipt, /) -> None:
+        """Give it its receipt."""
+        ...
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Give it an error."""
+        ...
+
+
 class Request:
     """A command on its way through the engine.
 
@@ -88,8 +104,8 @@ class Request:
     """
 
     __slots__ = (
-        "action", "attachments", "command_id", "error", "events", "first", "future", "idempotency",
-        "joined", "principal", "refusal", "request_id",
+        "action", "attachments", "command_id", "error", "events", "first", "idempotency", "joined",
+        "outcome", "principal", "refusal", "request_id",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +117,7 @@ class Request:
         attachments: Sequence[Attachment | PolicyDocument] = (),
         *,
         command_id: str = "",
+        outcome: Outcome | None = None,
     ) -> None:
         self.action = action
         self.principal = principal
@@ -108,7 +125,7 @@ class Request:
         self.idempotency = idempotency
         self.attachments = attachments
         self.command_id = command_id
-        self.future: Future[Receipt] = Future()
+        self.outcome: Outcome = outcome or Future()
         self.first = -1
         self.events: tuple[e.Event, ...] = ()
         self.refusal: PfgovError | None = None
@@ -123,19 +140,19 @@ class Request:
         """Give the caller, and everybody who asked the same, the receipt or the recorded refusal."""
         for request in (self, *self.joined):
             mine = receipt if request is self else _again(receipt)
-            if request.future.done():
+            if request.outcome.done():
                 continue
             if self.refusal is not None:
                 self.refusal.receipt = mine
                 request.fail(self.refusal)
             else:
-                request.future.set_result(mine)
+                request.outcome.set_result(mine)
 
     def fail(self, error: BaseException) -> None:
         """Give the caller, and everybody who asked the same, an error."""
         for request in (self, *self.joined):
-            if not request.future.done():
-                request.future.set_exception(error)
+            if not request.outcome.done():
+                request.outcome.set_exception(error)
 
 
 def _again(receipt: Receipt) -> Receipt:

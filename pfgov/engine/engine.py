@@ -209,9 +209,12 @@ class Engine:
             BusyError: too many commands are waiting.
             EngineStoppedError: the engine was closed.
         """
-        request = Request(action, principal, request_id, idempotency, attachments)
+        future: Future[Receipt] = Future()
+        request = Request(
+            action, principal, request_id, idempotency, attachments, outcome=future
+        )
         self._front.submit(request)
-        return request.future.result()
+        return future.result()
 
     def submit_nowait(
         self,
@@ -228,9 +231,15 @@ class Engine:
             BusyError: too many commands are waiting.
             EngineStoppedError: the engine was closed.
         """
-        request = Request(action, principal, request_id, idempotency, attachments)
-        self._front.enqueue(request)
-        return request.future
+        future: Future[Receipt] = Future()
+        self._front.enqueue(
+            Request(action, principal, request_id, idempotency, attachments, outcome=future)
+        )
+        return future
+
+    def submit_all(self, requests: Sequence[Request]) -> None:
+        """Queue *requests*, which wake the engine once; each finds what :meth:`submit` returns or raises in its outcome."""
+        self._front.enqueue_all(requests)
 
     def activate(
         self, policy: PolicySet, *, principal: c.Principal, request_id: str | None = None

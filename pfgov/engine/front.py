@@ -8,14 +8,14 @@ line never has one.  This module decides and stores nothing.
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from pfgov.engine.answers import Attachment, Request
 from pfgov.engine.sequencer import Sequencer
-from pfgov.errors import BusyError, EngineStoppedError
+from pfgov.errors import BusyError, EngineStoppedError, PfgovError
 from pfgov.limits import BATCH_MAX, QUEUE_MAX
 
 T = TypeVar("T")
@@ -122,26 +122,40 @@ class Front:
         Raises:
             BusyError, EngineStoppedError: as :meth:`submit`.
         """
-        weight = _weight(item) if isinstance(item, Request) and item.attachments else 0
         with self._gate:
-            if self._stopping:
-                raise EngineStoppedError(
-                    "the engine has stopped", hint="start it again and repeat the command"
-                )
-            if len(self._queue) >= self._queue_max or (
-                weight and self._queued_bytes + weight > QUEUED_BYTES_MAX
-            ):
-                raise BusyError(
-                    f"{len(self._queue)} commands are waiting", hint="try again in a moment"
-                )
-            self._queued_bytes += weight
-            self._queue.append(item)
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._serve, name="pfgov-sequencer", daemon=True
-                )
-                self._thread.start()
-            self._arrived.notify()
+            self._admit(item)
+            self._wake()
+
+    def enqueue_all(self, requests: Sequence[Request]) -> None:
+        """Let *requests* wait for their turn, together; one that cannot wait finds the error in its outcome."""
+        with self._gate:
+            for request in requests:
+                try:
+                    self._admit(request)
+                except PfgovError as error:
+                    request.fail(error)
+            self._wake()
+
+    def _admit(self, item: "Request | Job[Any]") -> None:
+        weight = _weight(item) if isinstance(item, Request) and item.attachments else 0
+        if self._stopping:
+            raise EngineStoppedError(
+                "the engine has stopped", hint="start it again and repeat the command"
+            )
+        if len(self._queue) >= self._queue_max or (
+            weight and self._queued_bytes + weight > QUEUED_BYTES_MAX
+        ):
+            raise BusyError(
+                f"{len(self._queue)} commands are waiting", hint="try again in a moment"
+            )
+        self._queued_bytes += weight
+        self._queue.append(item)
+
+    def _wake(self) -> None:
+        if self._thread is None and self._queue:
+            self._thread = threading.Thread(target=self._serve, name="pfgov-sequencer", daemon=True)
+            self._thread.start()
+        self._arrived.notify()
 
     # --- the thread ----------------------------------------------------------------------
 

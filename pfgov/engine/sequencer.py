@@ -9,6 +9,7 @@ module knows no threads and no queue.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -408,10 +409,16 @@ class Sequencer:
             self._trimmed_at = state.size
 
     def _follow_up(self, actions: Sequence[c.Action]) -> int:
-        requests = [Request(action, c.ENGINE) for action in actions]
+        futures: list[Future[Receipt]] = [Future() for _ in actions]
+        requests = [
+            Request(action, c.ENGINE, outcome=future)
+            for action, future in zip(actions, futures, strict=True)
+        ]
         self.run(requests)
         self.drain()
-        return sum(1 for r in requests if r.events and r.future.exception() is None)
+        return sum(
+            1 for r, f in zip(requests, futures, strict=True) if r.events and f.exception() is None
+        )
 
     def resume(self) -> None:
         """End a halt: every leased member gets a whole lease from now."""
