@@ -18,6 +18,8 @@ ULID_LENGTH: Final = 26
 """Characters of one ULID."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = [first + second for first in _ALPHABET for second in _ALPHABET]
+_SHIFTS: Final = range(120, -1, -10)
 _MILLISECONDS_MAX: Final = 2**48 - 1
 
 
@@ -36,7 +38,7 @@ def ulid(time: int, random: bytes) -> str:
     if len(random) != RANDOM_BYTES:
         raise ValueError(f"a ULID needs {RANDOM_BYTES} random bytes, not {len(random)}")
     number = milliseconds << 80 | int.from_bytes(random, "big")
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
 def ulid_time(text: str) -> int:

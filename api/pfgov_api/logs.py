@@ -7,7 +7,6 @@ Fields come from a fixed list, so that nothing secret slips in.
 
 import asyncio
 import logging
-import sys
 from typing import IO, Any, Final
 
 import msgspec
@@ -81,12 +80,14 @@ def _running() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def log_to_stderr(level: str) -> None:
-    """Send logs to standard error."""
-    handler = TurnHandler(sys.stderr)
+def log_to(stream: IO[str], level: str) -> None:
+    """Send logs to *stream*."""
+    handler = TurnHandler(stream)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("uvicorn.access").disabled = True
+    # Nothing that a line says; looking it up for each record costs more than encoding the line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def log_request(

@@ -1,15 +1,34 @@
-"""Between the event loop and the engine's thread: many commands over, many answers back, one wake-up each way.
+"""Between the event loop and the engine: many commands over, many answers back, and no thread in between.
 
-A thread switch for each command and another for each answer cost more than deciding it.  So commands of one turn of the
-loop leave together, and the first answer of a commit wakes the loop for all of them.  This module knows no HTTP and
-decides nothing.
+What was asked in one turn of the loop is decided together at the end of that turn, in this thread, and committed by the
+writer process while the loop goes on; when the writer reports, everybody is answered at once.  A thread for each side
+would spend more on the interpreter's lock than on deciding.  What may take long (the activation of a policy, a large
+context, loading the state again) goes to the engine's thread, and so does everything when commits have no process of
+their own.  This module knows no HTTP and decides nothing.
 """
 
 import asyncio
 import contextlib
+import os
+import time
 from collections import deque
+from collections.abc import Callable
+from typing import Final
 
 from pfgov.engine import Engine, Receipt, Request
+from pfgov.engine.front import Started, is_light
+from pfgov.engine.sequencer import Reports
+from pfgov.errors import EngineStoppedError
+from pfgov.limits import BATCH_MAX
+
+TURN_SECONDS: Final = 0.01
+"""How long one turn of the loop may decide; the rest waits for the next, after the other requests."""
+
+AGAIN_SECONDS: Final = 0.001
+"""When to look again for a turn that somebody else has."""
+
+REST_SECONDS: Final = 1.0
+"""For how long the thread decides after one command alone took longer than a turn may."""
 
 
 class Relay:
@@ -17,9 +36,14 @@ class Relay:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._front = engine.front
         self._leaving: list[Request] = []
+        self._is_sending = False
         self._arrived: deque[_Answer] = deque()
         self._is_awake = False
+        self._bell = _Bell(self._ring)
+        self._cost = 0.0
+        self._resting_until = 0.0
 
     def submit(self, request: Request) -> "asyncio.Future[Receipt]":
         """Send *request*, and return the future of its receipt, or of what it was refused with.
@@ -29,14 +53,70 @@ class Relay:
         loop = asyncio.get_running_loop()
         answer = _Answer(self, loop)
         request.outcome = answer
-        if not self._leaving:
-            loop.call_soon(self._send)
         self._leaving.append(request)
+        self._send_soon(loop)
         return answer.future
 
+    def close(self) -> None:
+        """Stop listening."""
+        self._bell.close()
+
+    # --- over ------------------------------------------------------------------------------
+
+    def _send_soon(self, loop: asyncio.AbstractEventLoop, after: float = 0.0) -> None:
+        if self._is_sending:
+            return
+        self._is_sending = True
+        if after:
+            loop.call_later(after, self._send)
+        else:
+            loop.call_soon(self._send)
+
     def _send(self) -> None:
-        requests, self._leaving = self._leaving, []
-        self._engine.submit_all(requests)
+        self._is_sending = False
+        loop = asyncio.get_running_loop()
+        if not self._bell.listen(loop, self._front.reports) or loop.time() < self._resting_until:
+            waiting, self._leaving = self._leaving, []
+            self._engine.submit_all(waiting)
+            return
+        heavy = [request for request in self._leaving if not is_light(request)]
+        if heavy:
+            self._leaving = [request for request in self._leaving if is_light(request)]
+            self._engine.submit_all(heavy)
+        if self._leaving:
+            self._decide(loop)
+
+    def _decide(self, loop: asyncio.AbstractEventLoop) -> None:
+        most = int(TURN_SECONDS / self._cost) if self._cost else BATCH_MAX
+        batch = self._leaving[: max(1, min(most, BATCH_MAX))]
+        began = time.perf_counter()
+        try:
+            started = self._front.start(batch)
+        except EngineStoppedError as error:
+            waiting, self._leaving = self._leaving, []
+            for request in waiting:
+                request.fail(error)
+            return
+        if started is Started.TAKEN:
+            self._send_soon(loop, AGAIN_SECONDS)
+        if started is not Started.UNDER_WAY:
+            return
+        self._leaving = self._leaving[len(batch) :]
+        took = (time.perf_counter() - began) / len(batch)
+        self._cost += (took - self._cost) / 8
+        if took > TURN_SECONDS:
+            self._cost, self._resting_until = 0.0, loop.time() + REST_SECONDS
+        if self._leaving:
+            self._send_soon(loop)
+
+    # --- and back --------------------------------------------------------------------------
+
+    def _ring(self) -> bool:
+        """Collect what the writer finished; False if somebody else has the turn."""
+        self._is_awake = True  # what arrives now is delivered below
+        has_collected = self._front.collect()
+        self._deliver()
+        return has_collected
 
     def take(self, answer: "_Answer", loop: asyncio.AbstractEventLoop) -> None:
         """Keep *answer* for the loop, and wake it unless it was woken already.  Called in any thread."""
@@ -50,10 +130,56 @@ class Relay:
         self._is_awake = False  # first: what arrives from here on wakes the loop again
         while self._arrived:
             self._arrived.popleft().deliver()
+        if self._leaving:
+            self._send_soon(asyncio.get_running_loop())
+
+
+class _Bell:
+    """Calls back when the writer has something to say.
+
+    It listens to a duplicate of the writer's descriptor: when the writer is lost, another thread closes the original,
+    and its number may be anything a moment later.
+    """
+
+    def __init__(self, answer: Callable[[], bool]) -> None:
+        self._answer = answer
+        self._heard: Reports | None = None
+        self._copy: int | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def listen(self, loop: asyncio.AbstractEventLoop, reports: Reports | None) -> bool:
+        """Listen where *reports* says from now on; False if there is nothing to listen to."""
+        if reports == self._heard:
+            return reports is not None
+        self.close()
+        if reports is not None:
+            try:
+                self._copy = os.dup(reports.descriptor)
+            except OSError:  # lost this moment; whoever has the turn opens another
+                return False
+            self._loop, self._heard = loop, reports
+            loop.add_reader(self._copy, self._ring)
+        return reports is not None
+
+    def _ring(self) -> None:
+        if not self._answer() and self._loop is not None and self._copy is not None:
+            self._loop.remove_reader(self._copy)  # it would ring all the time until then
+            self._loop.call_later(AGAIN_SECONDS, self._resume, self._copy)
+
+    def _resume(self, copy: int) -> None:
+        if self._loop is not None and self._copy == copy:
+            self._loop.add_reader(copy, self._ring)
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._loop is not None and self._copy is not None:
+            self._loop.remove_reader(self._copy)
+            os.close(self._copy)
+        self._heard = self._copy = self._loop = None
 
 
 class _Answer:
-    """One request's outcome: set in the engine's thread, read in the loop's."""
+    """One request's outcome: set in the engine's thread or in the loop's, read in the loop's."""
 
     __slots__ = ("_error", "_loop", "_receipt", "_relay", "future")
 

@@ -25,7 +25,7 @@ _BODILESS: Final = frozenset({204, 304})
 class Reply:
     """What is sent: a status, headers by lower-case name, and bytes or a stream of them."""
 
-    __slots__ = ("body", "headers", "status", "stream")
+    __slots__ = ("body", "headers", "is_head", "status", "stream")
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Reply:
         self.status = status
         self.body = body
         self.stream = stream
+        self.is_head = False
         self.headers = {**PROTECTION, "content-type": media_type}
         if headers:
             self.headers.update((name.lower(), value) for name, value in headers.items())
@@ -49,21 +50,20 @@ class Reply:
             self.headers["content-length"] = str(len(body))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; to HEAD, the headers alone."""
-        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        """Send it; the headers alone, if it answers HEAD."""
         if self.stream is not None:
             streaming = ASGIStreamingResponse(
                 iterator=self.stream,
                 headers=self.headers,
                 media_type=self.headers["content-type"],
                 status_code=self.status,
-                is_head_response=is_head,
+                is_head_response=self.is_head,
             )
             await streaming(scope, receive, send)
             return
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()]
         await send({"type": "http.response.start", "status": self.status, "headers": encoded})
-        body = b"" if is_head else self.body
+        body = b"" if self.is_head else self.body
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     def response(self) -> Response[bytes]:

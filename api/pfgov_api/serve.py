@@ -22,7 +22,7 @@ from pfgov.engine.layout import Layout
 from pfgov.errors import ForbiddenError, StoreError
 from pfgov_api.app import create_app
 from pfgov_api.keyring import FILE, KeyRing
-from pfgov_api.logs import log_to_stderr
+from pfgov_api.logs import log_to
 from pfgov_api.service import Service
 
 GRACE_SECONDS: Final = 3
@@ -72,7 +72,7 @@ def serve(directory: Path, host: str, port: int, *, log_level: str = "info") -> 
             code="serve.open",
             hint="create a key first: pfgov key create --scope admin --scope operator; or listen on 127.0.0.1",
         )
-    log_to_stderr(log_level)
+    log_to(sys.stderr, log_level)
     _raise_limits()
     signal.signal(signal.SIGTERM, _leave)
     address = f"http://{'[' + host + ']' if ':' in host else host}:{port}"

@@ -125,6 +125,7 @@ class Service:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
             self._ticker = None
+        self._relay.close()
 
     async def _tick_for_ever(self) -> None:
         due = time.monotonic() + self._tick_seconds

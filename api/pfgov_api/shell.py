@@ -110,6 +110,7 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
         )
         reply = _problem(unexpected(request_id), {})
     reply.headers["x-request-id"] = request_id
+    reply.is_head = request.scope["method"] == "HEAD"
     seconds = time.perf_counter() - started
     service.metrics.observe(operation.name, reply.status, seconds)
     if log.isEnabledFor(logging.INFO):

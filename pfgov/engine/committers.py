@@ -21,11 +21,16 @@ class Committer(Protocol):
         """How many batches may be started before the first is finished; 0 means one at a time."""
         ...
 
+    @property
+    def reports_at(self) -> int | None:
+        """A descriptor that can be read when :meth:`is_done` has become true; None where it always is."""
+        ...
+
     def start(self, batch: Batch) -> None:
         """Hand *batch* over.
 
         Raises:
-            PfgovError: the committing side is gone.
+            PfgovError: the committing side is gone; every later call says so, too.
         """
         ...
 
@@ -71,6 +76,7 @@ class InlineCommitter:
     """Commits in the caller's thread: the simulator, the command line, small use."""
 
     ahead = 0
+    reports_at = None
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer

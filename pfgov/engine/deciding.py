@@ -225,6 +225,9 @@ class Decider:
     ) -> tuple[Decided, c.Command, list[Attachment]]:
         action, views = request.action, list[Attachment]()
         self.tools.absent.clear()
+        packet_id = getattr(action, "packet_id", None)
+        if packet_id is not None and packet_id not in self.state.packets:
+            self._load_packet(draft, packet_id)  # every rule about a packet asks for it first
         for _ in range(ROUNDS_MAX):
             command = self._command(request, action)
             try:

@@ -210,9 +210,7 @@ class Engine:
             EngineStoppedError: the engine was closed.
         """
         future: Future[Receipt] = Future()
-        request = Request(
-            action, principal, request_id, idempotency, attachments, outcome=future
-        )
+        request = Request(action, principal, request_id, idempotency, attachments, outcome=future)
         self._front.submit(request)
         return future.result()
 
@@ -238,8 +236,13 @@ class Engine:
         return future
 
     def submit_all(self, requests: Sequence[Request]) -> None:
-        """Queue *requests*, which wake the engine once; each finds what :meth:`submit` returns or raises in its outcome."""
+        """Queue *requests*, waking the engine once; each finds in its outcome what :meth:`submit` returns or raises."""
         self._front.enqueue_all(requests)
+
+    @property
+    def front(self) -> Front:
+        """The queue, for an event loop that takes the turn itself; everybody else uses the methods here."""
+        return self._front
 
     def activate(
         self, policy: PolicySet, *, principal: c.Principal, request_id: str | None = None

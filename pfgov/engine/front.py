@@ -3,18 +3,23 @@
 Whoever holds the turn is the sequencer.  A caller that finds nobody before it runs its own command in its own thread
 (one client would otherwise wait for two thread switches); everybody else queues and is served in order, as many in one
 commit as are waiting.  The thread starts with the first command that has to queue, so that a simulator or a command
-line never has one.  This module decides and stores nothing.
+line never has one.  An event loop takes the turn for a moment at a time: it starts a batch and collects the answers
+later, for a thread beside a busy loop spends more on the interpreter's lock than on deciding.  This module decides and
+stores nothing.
 """
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
+from pfgov import commands as c
 from pfgov.engine.answers import Attachment, Request
-from pfgov.engine.sequencer import Sequencer
+from pfgov.engine.sequencer import Reports, Sequencer
 from pfgov.errors import BusyError, EngineStoppedError, PfgovError
 from pfgov.limits import BATCH_MAX, QUEUE_MAX
 
@@ -30,6 +35,31 @@ HALF_MIN: Final = 8
 """Commands up to which a batch is not halved so that deciding and committing can overlap."""
 
 
+LIGHT: Final = (
+    c.SubmitPacket, c.UpdatePacket, c.PlacePacket, c.HandOff, c.AcceptHandoff, c.AbortHandoff, c.CommitCheckpoint,
+    c.CompletePacket, c.FailPacket, c.RequeuePacket, c.CancelPacket, c.EvaluateDecision,
+)  # fmt: skip
+"""Commands about one packet: an event loop may decide them between two requests."""
+
+LIGHT_BYTES_MAX: Final = 65_536
+"""Bytes of attachments beyond which a command is not light: they are hashed and copied."""
+
+
+def is_light(request: Request) -> bool:
+    """Whether *request* is decided so quickly that an event loop may do it."""
+    return isinstance(request.action, LIGHT) and (
+        not request.attachments or _weight(request) <= LIGHT_BYTES_MAX
+    )
+
+
+class Started(Enum):
+    """What became of a batch that an event loop wanted to start."""
+
+    UNDER_WAY = "under way"
+    FULL = "the committing side has enough to do: start it after the next answer"
+    TAKEN = "somebody else has the turn, or waits for it: start it a moment later"
+
+
 @dataclass(slots=True, eq=False)
 class Job(Generic[T]):
     """Something that needs the turn and is not a command: a tick, a heartbeat, a question about memory."""
@@ -43,6 +73,12 @@ class Job(Generic[T]):
             self.future.set_result(self.run(sequencer))
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller, not to the thread
             self.future.set_exception(error)
+
+
+def _stopped() -> EngineStoppedError:
+    return EngineStoppedError(
+        "the engine has stopped", hint="start it again and repeat the command"
+    )
 
 
 def _weight(request: Request) -> int:
@@ -139,9 +175,7 @@ class Front:
     def _admit(self, item: "Request | Job[Any]") -> None:
         weight = _weight(item) if isinstance(item, Request) and item.attachments else 0
         if self._stopping:
-            raise EngineStoppedError(
-                "the engine has stopped", hint="start it again and repeat the command"
-            )
+            raise _stopped()
         if len(self._queue) >= self._queue_max or (
             weight and self._queued_bytes + weight > QUEUED_BYTES_MAX
         ):
@@ -156,6 +190,50 @@ class Front:
             self._thread = threading.Thread(target=self._serve, name="pfgov-sequencer", daemon=True)
             self._thread.start()
         self._arrived.notify()
+
+    # --- without waiting -----------------------------------------------------------------
+
+    @property
+    def reports(self) -> Reports | None:
+        """Where to look for when :meth:`collect` has something to do; None where nothing can be left under way."""
+        return self._sequencer.reports
+
+    def start(self, requests: Sequence[Request]) -> Started:
+        """Decide *requests* in this thread and have them committed, waiting for nothing.
+
+        Each must be light (:func:`is_light`).  They are answered by :meth:`collect`, or by whoever has the turn next.
+
+        Raises:
+            EngineStoppedError: the engine takes no more commands.
+        """
+        if not self._take_turn():
+            if self._stopping:
+                raise _stopped()
+            return Started.TAKEN
+        try:
+            if not self._sequencer.has_room:
+                return Started.FULL
+            if not self._sequencer.start(requests):
+                self._recover_later()
+        finally:
+            self._turn.release()
+        return Started.UNDER_WAY
+
+    def collect(self) -> bool:
+        """Answer what was committed meanwhile, waiting for nothing; False if somebody else has the turn."""
+        if not self._turn.acquire(blocking=False):
+            return False
+        try:
+            if not self._sequencer.collect():
+                self._recover_later()
+        finally:
+            self._turn.release()
+        return True
+
+    def _recover_later(self) -> None:
+        """Have the thread load the state again: that takes long."""
+        with contextlib.suppress(EngineStoppedError):  # stopping drains, too
+            self.enqueue(Job(lambda sequencer: sequencer.drain()))
 
     # --- the thread ----------------------------------------------------------------------
 

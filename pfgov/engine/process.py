@@ -5,13 +5,15 @@ writer fences itself, so that nothing decided on top of a failed batch is ever w
 reads come from a connection of their own and see only what is committed; signatures of a failed commit never leave the
 writer.  When anything goes wrong here the process is killed and waited for, and only then is the store opened again.
 
-The protocol is one pickled message each way per request, over a socket pair between two processes of one program.
+The protocol is one message each way per request, over a socket pair between two processes of one program: MessagePack
+for batches and what they became, which is nearly everything, and pickles for the rest.
 """
 
 import contextlib
 import os
 import pickle
 import queue
+import select
 import signal
 import socket
 import subprocess
@@ -21,6 +23,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final, Protocol
+
+import msgspec
 
 from pfgov.clock import SystemClock
 from pfgov.engine.batch import Batch, Committed
@@ -58,6 +62,35 @@ class WriterSpec:
     sync_head: bool
 
 
+# --- messages -----------------------------------------------------------------------------
+
+_BATCH: Final = b"b"
+_COMMITTED: Final = b"c"
+_OTHER: Final = b"o"
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_to_batch: Final = msgspec.msgpack.Decoder(Batch).decode
+_to_committed: Final = msgspec.msgpack.Decoder(Committed).decode
+
+
+def _pack(verb: str, value: object) -> bytes:
+    if isinstance(value, Batch):
+        return _BATCH + _encode(value)
+    if isinstance(value, Committed):
+        return _COMMITTED + _encode(value)
+    return _OTHER + pickle.dumps((verb, value), pickle.HIGHEST_PROTOCOL)
+
+
+def _unpack(message: bytes) -> tuple[str, Any]:
+    kind, rest = message[:1], memoryview(message)[1:]
+    if kind == _BATCH:
+        return "write", _to_batch(rest)
+    if kind == _COMMITTED:
+        return "answer", _to_committed(rest)
+    verb, value = pickle.loads(rest)  # noqa: S301 - from our own parent or child, over a private socket pair
+    return verb, value
+
+
 # --- in the writer process ----------------------------------------------------------------
 
 _DO: Final[Mapping[str, Callable[[Writer, Any], object]]] = {
@@ -83,15 +116,15 @@ def serve(spec: WriterSpec, pipe: Connection, probe: Probe | None = None) -> Non
             probe=probe,
         )
     except PfgovError as error:
-        pipe.send(error)
+        pipe.send_bytes(_pack("answer", error))
         return
     requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(pipe, requests), daemon=True).start()
     try:
-        pipe.send("ready")
+        pipe.send_bytes(_pack("answer", "ready"))
         while (message := requests.get()) is not None:
-            verb, value = pickle.loads(message)  # noqa: S301 - from our own parent, over a private socket pair
-            pipe.send(_answer(writer, verb, value))
+            verb, value = _unpack(message)
+            pipe.send_bytes(_pack("answer", _answer(writer, verb, value)))
             if verb == "stop":
                 break
     except OSError:
@@ -181,12 +214,14 @@ class ProcessCommitter:
             PfgovError: as :class:`Writer`, or ``store.writer_lost``.
         """
         self._pipe, self._child = start(spec)
-        self._is_broken = False
+        self._broken: Exception | None = None
+        self._arrivals = select.poll()  # kept: a Connection makes a selector for each question
+        self._arrivals.register(self._pipe.fileno(), select.POLLIN)
         try:
             self._receive(START_SECONDS)
             self._queries = Queries(open_reader(spec.layout.database), spec.layout.database)
         except BaseException:
-            self._is_broken = True
+            self._child.kill()
             self._end()
             raise
 
@@ -195,23 +230,35 @@ class ProcessCommitter:
         """What is committed, over a connection of our own."""
         return self._queries
 
+    @property
+    def reports_at(self) -> int:
+        """The descriptor of our end of the socket pair."""
+        return self._pipe.fileno()
+
     def _send(self, verb: str, value: object) -> None:
+        if self._broken is not None:
+            raise self._broken
         try:
-            self._pipe.send_bytes(pickle.dumps((verb, value), pickle.HIGHEST_PROTOCOL))
+            self._pipe.send_bytes(_pack(verb, value))
         except OSError as error:
-            self._is_broken = True
-            raise WriterLostError("the writer process is gone") from error
+            self._broken = WriterLostError("the writer process is gone")
+            raise self._broken from error
+
+    def _has_arrived(self, timeout: float | None) -> bool:
+        return bool(self._arrivals.poll(None if timeout is None else timeout * 1_000))
 
     def _receive(self, timeout: float | None = None) -> Any:
+        if self._broken is not None:
+            raise self._broken
         try:
-            if not self._pipe.poll(timeout):
+            if not self._has_arrived(timeout):
                 raise TimeoutError
-            answer = self._pipe.recv()
+            _, answer = _unpack(self._pipe.recv_bytes())
         except (EOFError, OSError) as error:
-            self._is_broken = True
-            raise WriterLostError("the writer process is gone") from error
+            self._broken = WriterLostError("the writer process is gone")
+            raise self._broken from error
         if isinstance(answer, Exception):
-            self._is_broken = True
+            self._broken = answer
             raise answer
         return answer
 
@@ -220,8 +267,8 @@ class ProcessCommitter:
         self._send("write", batch)
 
     def is_done(self) -> bool:
-        """Whether the oldest started batch is finished."""
-        return self._pipe.poll(0)
+        """Whether the oldest started batch is finished, or lost."""
+        return self._broken is not None or self._has_arrived(0)
 
     def finish(self) -> Committed:
         """Wait for the oldest started batch."""
@@ -252,16 +299,16 @@ class ProcessCommitter:
     def close(self) -> None:
         """End the writer: told to when all is well, killed when it is not; then it is gone for certain."""
         self._queries.connection.close()
-        if not self._is_broken:
+        if self._broken is None:
             with contextlib.suppress(PfgovError):
                 self._send("stop", None)
-                if self._pipe.poll(STOP_SECONDS):
+                if self._has_arrived(STOP_SECONDS):
                     self._receive()
         self._end()
 
     def _end(self) -> None:
         self._pipe.close()
-        if not self._is_broken:
+        if self._broken is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.wait(STOP_SECONDS)
                 return

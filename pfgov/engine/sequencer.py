@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pfgov import commands as c
 from pfgov.decide import due
@@ -20,11 +20,12 @@ from pfgov.engine import stored
 from pfgov.engine.answers import Receipt, Request, decode_refusal
 from pfgov.engine.committers import Committer
 from pfgov.engine.deciding import Decider, Draft, StateSpoiledError
+from pfgov.engine.failing import UnknownOutcomeError, mismatch, not_recorded
 from pfgov.engine.leases import Leases
 from pfgov.engine.loading import load_state
 from pfgov.engine.timekeeping import Timekeeper
 from pfgov.engine.views import Entropy
-from pfgov.errors import ConflictError, PfgovError, StoreError
+from pfgov.errors import PfgovError
 from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
 from pfgov.state import State
 from pfgov.storage.queries import Queries
@@ -35,24 +36,6 @@ LOOK_EVERY: Final = 16
 
 TRIM_EVERY: Final = 512
 """Entries between two looks at what is kept only for a while: fewer than one look can delete."""
-
-
-class MismatchError(ConflictError):
-    """An idempotency key was used before, with another request."""
-
-    code = "idempotency.mismatch"
-
-
-class UnknownOutcomeError(StoreError):
-    """The commit failed and the store cannot be read: whether the command was recorded is not known."""
-
-    code = "store.outcome_unknown"
-
-
-class NotRecordedError(StoreError):
-    """The commit failed, and the command was not recorded."""
-
-    code = "store.not_recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +63,13 @@ class Ports:
 
 ROUNDS_PER_TICK: Final = 4
 """How often one tick looks again after its follow-ups had an effect: so many steps of a cascade cost no waiting."""
+
+
+class Reports(NamedTuple):
+    """A descriptor that can be read when a batch is finished, and for how many reloads it has been there."""
+
+    reloads: int
+    descriptor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +161,56 @@ class Sequencer:
         """What is committed."""
         return self.committer.queries
 
+    # --- without waiting -----------------------------------------------------------------
+
+    @property
+    def reports(self) -> Reports | None:
+        """Where to look for when :meth:`collect` has something to do; None where nothing is ever left under way."""
+        descriptor = self._committer.reports_at if self._committer is not None else None
+        return None if descriptor is None else Reports(self.reloads, descriptor)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether :meth:`start` can hand a batch over at once: nothing is lost, and no more than one is under way."""
+        committer, is_loaded = self._committer, self._decider is not None
+        return committer is not None and is_loaded and len(self._under_way) <= committer.ahead
+
+    def start(self, requests: Sequence[Request]) -> bool:
+        """Decide *requests*, hand them over, and wait for nothing; only with room, and for no :class:`CommitIndex`.
+
+        Returns:
+            False when something is lost; :meth:`drain` then waits for the recovery.
+        """
+        decider, committer = self.decider, self.committer
+        draft = decider.begin(self._ports.time.now(decider.state.time))
+        for position, request in enumerate(requests):
+            try:
+                self._take(decider, draft, request)
+            except StateSpoiledError as error:
+                self._give_up(error, draft, request, requests[position + 1 :])
+                return True
+        batch = decider.finish(draft)
+        self._under_way.append(draft)
+        try:
+            if batch.bodies:
+                committer.start(batch)
+        except Exception:  # noqa: BLE001 - the committing side keeps what it was, and says it again to drain()
+            return False
+        return self.collect()
+
+    def collect(self) -> bool:
+        """Answer what is finished and wait for nothing; False as :meth:`start` says."""
+        if self._committer is None or self._decider is None:
+            return not self._under_way
+        try:
+            while self._under_way and (
+                not self._under_way[0].batch.bodies or self._committer.is_done()
+            ):
+                self._finish_one(self._committer, self._decider)
+        except Exception:  # noqa: BLE001 - as above
+            return False
+        return True
+
     # --- batches -------------------------------------------------------------------------
 
     def run(self, requests: Sequence[Request]) -> None:
@@ -209,12 +249,18 @@ class Sequencer:
             try:
                 self._take(decider, draft, request)
             except StateSpoiledError as error:
-                request.fail(error)
-                self.drain()
-                self._lose()
-                self._again([*draft.requests, *requests[position + 1 :]])
+                self._give_up(error, draft, request, requests[position + 1 :])
                 return
         self._hand_over(decider, draft)
+
+    def _give_up(
+        self, error: StateSpoiledError, draft: Draft, culprit: Request, others: Sequence[Request]
+    ) -> None:
+        """Load the state again, and decide without the *culprit* what was decided with it."""
+        culprit.fail(error)
+        self.drain()
+        self._lose()
+        self._again([*draft.requests, *others])
 
     def _look(self, decider: Decider) -> bool:
         """Answer an older batch that was finished meanwhile; False if the memory was lost with it."""
@@ -251,13 +297,13 @@ class Sequencer:
             if under_way.idempotency.digest == key.digest:
                 under_way.joined = (*under_way.joined, request)
             else:
-                request.fail(_mismatch(key.key))
+                request.fail(mismatch(key.key))
             return True
         answer = self.queries.answer(request.principal.id, key.key)
         if answer is None:
             return False
         if answer.digest != key.digest:
-            request.fail(_mismatch(key.key))
+            request.fail(mismatch(key.key))
             return True
         if answer.refusal is not None:
             request.refusal = decode_refusal(answer.refusal)
@@ -356,7 +402,7 @@ class Sequencer:
             if receipt is not None:
                 request.answer(receipt)
             else:
-                request.fail(_not_recorded(error))
+                request.fail(not_recorded(error))
 
     def _lose(self) -> None:
         committer, self._committer, self._decider = self._committer, None, None
@@ -443,19 +489,3 @@ class Sequencer:
 def _fail_all(requests: Sequence[Request], error: BaseException) -> None:
     for request in requests:
         request.fail(error)
-
-
-def _mismatch(key: str) -> MismatchError:
-    return MismatchError(
-        f"the idempotency key {key!r} was used with another request",
-        hint="draw a new key for a new request; repeat a request only unchanged",
-    )
-
-
-def _not_recorded(error: Exception) -> PfgovError:
-    """Return what the caller of a command that was not recorded gets."""
-    if isinstance(error, PfgovError) and error.code != "store.fenced":
-        return error
-    return NotRecordedError(
-        f"the commit failed: {error}", hint="nothing was recorded; the command may be sent again"
-    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pfgov.storage.errors import translating
+from pfgov.storage.errors import translated, translating
 from pfgov.storage.writing import AnswerRow, AttachmentRow, EntryRow
 
 _SQLITE_MIN: Final = -(2**63)
@@ -80,10 +80,12 @@ class Queries:
                 yield from page
 
     def _row(self, statement: str, values: Sequence[object] = ()) -> tuple[object, ...] | None:
-        with translating(self._path):
+        try:  # as `translating`, which costs as much as a small read
             row: tuple[object, ...] | None = self.connection.execute(
                 statement, _bindable(values)
             ).fetchone()
+        except (sqlite3.Error, OSError) as error:
+            raise translated(error, self._path) from error
         return row
 
     # --- ledger --------------------------------------------------------------------------

@@ -1,0 +1,201 @@
+"""The event loop and the engine: nothing waits for a thread, nobody is forgotten when the writer dies."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.ledgers import OPERATOR, fresh, opened, packet, register, verified
+
+from pfgov import commands as c
+from pfgov.engine import Engine, Receipt, Request
+from pfgov.engine.front import LIGHT, Job, is_light
+from pfgov.errors import EngineStoppedError, PfgovError, StoreError
+from pfgov_api.relay import Relay
+
+pytestmark = pytest.mark.process
+
+PATIENCE_SECONDS = 30
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """An engine whose commits have a process of their own, with one member."""
+    with opened(fresh(tmp_path), committing="process") as engine:
+        register(engine, "m", capacity=(("cpu", "100000"),))
+        yield engine
+
+
+def ask(relay: Relay, name: str) -> "asyncio.Future[Receipt]":
+    """Submit a packet over the relay."""
+    return relay.submit(Request(packet(name), OPERATOR))
+
+
+def _checkpoints(engine: Engine) -> int:
+    with sqlite3.connect(engine.layout.database) as connection:
+        count: int = connection.execute("SELECT count(*) FROM checkpoint").fetchone()[0]
+    return count
+
+
+def test_api_relay_decides_together_what_was_asked_together(engine: Engine, tmp_path: Path) -> None:
+    """Commands of one turn of the loop are one commit, each with its own receipt, and need no thread."""
+    before = _checkpoints(engine)
+
+    async def story() -> list[Receipt]:
+        relay = Relay(engine)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await asyncio.gather(*(ask(relay, f"p{i:02}") for i in range(60)))
+        finally:
+            relay.close()
+
+    receipts = asyncio.run(story())
+    assert [r.position for r in receipts] == list(
+        range(receipts[0].position, receipts[0].position + 120, 2)
+    )
+    assert _checkpoints(engine) - before < 30
+    assert engine.front._thread is None
+    engine.close()
+    assert verified(engine.layout.directory, tmp_path).exit_status == 0
+
+
+def test_api_relay_answers_everybody_when_the_writer_dies(engine: Engine, tmp_path: Path) -> None:
+    """Killed under a batch, the writer leaves nobody waiting: each is acknowledged or refused, and work goes on."""
+
+    async def story() -> list[Receipt | BaseException]:
+        relay = Relay(engine)
+        found: list[Receipt | BaseException] = []
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                for turn in range(6):
+                    asked = [ask(relay, f"p{turn}-{i}") for i in range(8)]
+                    await asyncio.sleep(0)  # they are decided, and handed over
+                    engine._sequencer.committer._child.kill()  # type: ignore[attr-defined]
+                    found += await asyncio.gather(*asked, return_exceptions=True)
+                    found.append(await ask(relay, f"after{turn}"))
+        finally:
+            relay.close()
+        return found
+
+    found = asyncio.run(story())
+    refused = [one for one in found if isinstance(one, BaseException)]
+    assert all(isinstance(one, StoreError) for one in refused), refused
+    kept = [one for one in found if isinstance(one, Receipt)]
+    assert len(kept) >= 6
+    with sqlite3.connect(engine.layout.database) as connection:
+        stored = dict(connection.execute("SELECT seq, raw FROM entry"))
+    assert all(stored[receipt.position] == receipt.entry for receipt in kept)
+    assert engine.status().reloads == 6
+    engine.close()
+    assert verified(engine.layout.directory, tmp_path).exit_status == 0
+
+
+def test_api_relay_waits_for_the_turn_without_stopping_the_loop(engine: Engine) -> None:
+    """While somebody else has the turn the loop goes on, and what was asked is answered afterwards."""
+    release, taken = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        taken.set()
+        release.wait(PATIENCE_SECONDS)
+
+    async def story() -> tuple[int, Receipt]:
+        relay = Relay(engine)
+        engine.front.enqueue(Job(hold))
+        await asyncio.to_thread(taken.wait, PATIENCE_SECONDS)
+        asked = ask(relay, "p")
+        turns = 0
+        while turns < 20:
+            await asyncio.sleep(0.001)
+            turns += 1
+            assert not asked.done()
+        release.set()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            receipt = await asked
+        relay.close()
+        return turns, receipt
+
+    turns, receipt = asyncio.run(story())
+    assert turns == 20
+    assert receipt.entries
+
+
+def test_api_relay_mixes_light_and_heavy(engine: Engine) -> None:
+    """What may take long goes to the thread, and both kinds are answered."""
+
+    async def story() -> list[Receipt]:
+        relay = Relay(engine)
+        heavy = Request(
+            c.RegisterMember(
+                member_id="n", type="agent", region="us-east", capabilities=(), trust_score="0.9"
+            ),
+            OPERATOR,
+        )
+        assert not is_light(heavy)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await asyncio.gather(ask(relay, "p1"), relay.submit(heavy), ask(relay, "p2"))
+        finally:
+            relay.close()
+
+    receipts = asyncio.run(story())
+    assert len({receipt.position for receipt in receipts}) == 3
+    assert engine.front._thread is not None
+
+
+def test_api_relay_a_caller_that_leaves_does_not_take_its_command_back(engine: Engine) -> None:
+    """A cancelled request is recorded all the same, and disturbs nobody."""
+
+    async def story() -> Receipt:
+        relay = Relay(engine)
+        gone = ask(relay, "gone")
+        gone.cancel()
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await ask(relay, "stays")
+        finally:
+            relay.close()
+
+    asyncio.run(story())
+    assert engine.reader.packet("gone").owner == "m"
+
+
+def test_api_relay_refuses_when_the_engine_has_stopped(engine: Engine) -> None:
+    """After the end, whoever asks is told so."""
+
+    async def story() -> None:
+        relay = Relay(engine)
+        await ask(relay, "p")
+        await asyncio.to_thread(engine.front.stop)
+        with pytest.raises(EngineStoppedError):
+            await ask(relay, "q")
+        relay.close()
+
+    asyncio.run(story())
+
+
+def test_api_relay_passes_refusals_on(engine: Engine) -> None:
+    """A refused command raises what the engine says, beside others that are accepted."""
+
+    async def story() -> list[Receipt | BaseException]:
+        relay = Relay(engine)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await asyncio.gather(
+                    ask(relay, "p"), ask(relay, "p"), ask(relay, "q"), return_exceptions=True
+                )
+        finally:
+            relay.close()
+
+    first, second, third = asyncio.run(story())
+    assert isinstance(first, Receipt)
+    assert isinstance(third, Receipt)
+    assert isinstance(second, PfgovError)
+    assert second.code == "packet.exists"
+
+
+def test_api_relay_light_commands_are_about_one_packet() -> None:
+    """Only commands that name one packet are decided in the event loop."""
+    for action in LIGHT:
+        assert "packet_id" in action.__struct_fields__, action
