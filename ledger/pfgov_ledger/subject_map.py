@@ -13,8 +13,7 @@ so a proof names no other subject.  Who commits to a root, and when, is not know
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from pfgov_ledger import entry, errors
 
@@ -23,11 +22,8 @@ KEY_BITS: Final = 256
 _TAG: Final = b"pfgov/subject/v1\x00"
 
 
-class _Leaf(NamedTuple):
-    hash: bytes
-    key: bytes
-    seq: int
-    leaf: bytes
+_Leaf: TypeAlias = bytes
+"""``key || u64 seq || leaf``, 72 bytes: what is hashed, and all that a writer keeps of a subject that is over."""
 
 
 class _Node(NamedTuple):
@@ -37,6 +33,10 @@ class _Node(NamedTuple):
     bit: int
     left: "_Leaf | _Node"
     right: "_Leaf | _Node"
+
+
+def _hash_of(tree: "_Leaf | _Node") -> bytes:
+    return tree.hash if isinstance(tree, _Node) else hashlib.sha256(b"\x02" + tree).digest()
 
 
 def subject_key(subject: str) -> bytes:
@@ -117,7 +117,12 @@ class SubjectMap:
     def root(self) -> bytes:
         """The root over everything updated so far."""
         tree = self._settle()
-        return EMPTY_ROOT if tree is None else tree.hash
+        return EMPTY_ROOT if tree is None else _hash_of(tree)
+
+    def __len__(self) -> int:
+        """How many subjects there are."""
+        self._settle()
+        return self._size
 
     def prove(self, subject: str) -> MapProof:
         """The proof of *subject*'s last entry, or of its absence."""
@@ -129,20 +134,21 @@ class SubjectMap:
         while isinstance(tree, _Node):
             _, bit, left, right = tree
             tree, other = (right, left) if _bit(key, bit) else (left, right)
-            path.append((bit, other.hash))
-        return MapProof(tree.key, tree.seq, tree.leaf, tuple(reversed(path)))
+            path.append((bit, _hash_of(other)))
+        seq = int.from_bytes(tree[32:40], "big")
+        return MapProof(tree[:32], seq, tree[40:], tuple(reversed(path)))
 
     def _settle(self) -> _Leaf | _Node | None:
         if not self._pending:
             return self._tree
-        fresh: list[_Leaf] = []
-        for subject, (seq, leaf) in self._pending.items():
-            key = subject_key(subject)
-            fresh.append(_Leaf(leaf_hash(key, seq, leaf), key, seq, leaf))
+        fresh = [
+            subject_key(subject) + seq.to_bytes(8, "big") + leaf
+            for subject, (seq, leaf) in self._pending.items()
+        ]
         self._pending.clear()
         if len(fresh) * _PATH_COST > self._size:
-            leaves = {leaf.key: leaf for leaf in (*_leaves(self._tree), *fresh)}
-            self._tree, self._size = _build(sorted(leaves.values(), key=_key)), len(leaves)
+            leaves = {leaf[:32]: leaf for leaf in (*_leaves(self._tree), *fresh)}
+            self._tree, self._size = _build(sorted(leaves.values())), len(leaves)
         else:
             for new in fresh:
                 self._tree, is_added = _insert(self._tree, new)
@@ -220,8 +226,6 @@ def node_hash(bit: int, left: bytes, right: bytes) -> bytes:
 _PATH_COST: Final = 16
 """Building all of it again costs as much as changing one leaf in so many."""
 
-_key = attrgetter("key")
-
 
 def _leaves(tree: _Leaf | _Node | None) -> Iterator[_Leaf]:
     pending = [] if tree is None else [tree]
@@ -237,17 +241,17 @@ def _build(leaves: list[_Leaf]) -> _Leaf | _Node:
     """The tree of *leaves*, in key order, of which there is at least one."""
     stack: list[tuple[int, _Leaf | _Node]] = []
     total: _Leaf | _Node = leaves[0]
-    last = int.from_bytes(leaves[0].key, "big")
+    last = int.from_bytes(leaves[0][:32], "big")
     for new in leaves[1:]:
-        key = int.from_bytes(new.key, "big")
+        key = int.from_bytes(new[:32], "big")
         split = KEY_BITS - (last ^ key).bit_length()
         while stack and stack[-1][0] > split:
             bit, left = stack.pop()
-            total = _Node(node_hash(bit, left.hash, total.hash), bit, left, total)
+            total = _node(bit, left, total)
         stack.append((split, total))
         total, last = new, key
     for bit, left in reversed(stack):
-        total = _Node(node_hash(bit, left.hash, total.hash), bit, left, total)
+        total = _node(bit, left, total)
     return total
 
 
@@ -255,13 +259,13 @@ def _insert(tree: _Leaf | _Node | None, new: _Leaf) -> tuple[_Leaf | _Node, bool
     """*tree* with *new* in it, or in the place of the leaf with its key; whether it was added."""
     if tree is None:
         return new, True
-    key = int.from_bytes(new.key, "big")
+    key = int.from_bytes(new[:32], "big")
     above: list[_Node] = []
     at = tree
     while isinstance(at, _Node):
         above.append(at)
         at = at.right if _bit(key, at.bit) else at.left
-    differing = key ^ int.from_bytes(at.key, "big")
+    differing = key ^ int.from_bytes(at[:32], "big")
     result: _Leaf | _Node = new
     if differing:
         split = KEY_BITS - differing.bit_length()
@@ -276,4 +280,8 @@ def _insert(tree: _Leaf | _Node | None, new: _Leaf) -> tuple[_Leaf | _Node, bool
 
 def _join(bit: int, key: int, on_path: _Leaf | _Node, other: _Leaf | _Node) -> _Node:
     left, right = (other, on_path) if _bit(key, bit) else (on_path, other)
-    return _Node(node_hash(bit, left.hash, right.hash), bit, left, right)
+    return _node(bit, left, right)
+
+
+def _node(bit: int, left: _Leaf | _Node, right: _Leaf | _Node) -> _Node:
+    return _Node(node_hash(bit, _hash_of(left), _hash_of(right)), bit, left, right)

@@ -139,7 +139,6 @@ class Writer:
         self._fenced: BaseException | None = None
         self._has_lost_keys = False
         self._subjects: SubjectMap | None = None
-        self._subject_names: set[str] = set()
         self._tiles: dict[int, list[bytes]] = {}
         self._probe = probe
         self.erased_again = 0
@@ -301,7 +300,6 @@ class Writer:
         if self._subjects is not None:
             for row in rows:
                 self._subjects.update(row.subject, row.subject_seq, row.leaf)
-                self._subject_names.add(row.subject)
 
     def index(self) -> tuple[int, str]:
         """Return the number of subjects and the root of their map, over everything committed.
@@ -312,8 +310,7 @@ class Writer:
             self._subjects = SubjectMap()
             for subject, seq, leaf in self.queries.subject_heads():
                 self._subjects.update(subject, seq, leaf)
-                self._subject_names.add(subject)
-        return len(self._subject_names), self._subjects.root().hex()
+        return len(self._subjects), self._subjects.root().hex()
 
     @property
     def path(self) -> Path:
