@@ -6,9 +6,11 @@ A policy set follows the entry that activates it.  What payloads mean is not kno
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
-from pfgov_ledger import commitment, commitments, errors
+from pfgov_ledger import commitment, errors
+from pfgov_ledger.commitments import Named
 from pfgov_ledger.entry import Entry
 from pfgov_ledger.export_errors import AttachmentUnnamedError, LineError, PolicyMissingError
 from pfgov_ledger.export_format import ChunkLine
@@ -35,7 +37,7 @@ class Attachments:
     def __init__(self, limit: int) -> None:
         self._flags: SpillDict[int] = SpillDict(limit, pack=str, unpack=int)
         self._entry: Entry | None = None
-        self._fields: dict[str, set[str]] = {}
+        self._named: Sequence[Named] = ()
         self._policy: str | None = None
         self._chunks: list[ChunkLine] = []
         self.counts = {"disclosed": 0, "erased": 0, "withheld": 0}
@@ -47,20 +49,17 @@ class Attachments:
         """Remove what lies on disk."""
         self._flags.close()
 
-    def entry(self, of: Entry) -> None:
-        """Take note of what *of* names.
+    def entry(self, of: Entry, named: Sequence[Named]) -> None:
+        """Take note of what *of* names, which is *named*.
 
         Raises:
             ErasedPayloadError: It erases a payload that is there.
             LineError: A payload before it is not complete.
         """
-        self.settle()
-        self._entry = of
-        if self._fields:
-            self._fields = {}
-        for digest, field in commitments.named_in(of.body, of.raw):
-            self._fields.setdefault(digest, set()).add(field)
-        for digest in self._fields:
+        if self._chunks or self._policy is not None:
+            self.settle()
+        self._entry, self._named = of, named
+        for digest, _ in named:
             if not self._flags.get(digest):
                 self._flags.put(digest, _NAMED)
                 self.counts["withheld"] += 1
@@ -127,7 +126,7 @@ class Attachments:
         self.policies.add(digest)
 
     def _take_payload(self, of: Entry, line: ChunkLine, salt: bytes, payload: bytes) -> None:
-        fields, field = self._fields.get(line.digest, set()), line.field or ""
+        fields, field = {f for d, f in self._named if d == line.digest}, line.field or ""
         if field not in fields:
             expected = ", ".join(sorted(fields)) or "no commitment"
             raise AttachmentUnnamedError(expected=expected, found=field)

@@ -5,32 +5,39 @@ the name of the member that holds it is the commitment's field (``FORMAT.md``, "
 This module opens nothing.
 """
 
-from collections.abc import Iterator
+from typing import TypeAlias
 
 from pfgov_ledger import entry
 from pfgov_ledger.canonical import Json
 
+Named: TypeAlias = tuple[str, str]
+"""(digest, field)."""
 
-def named_in(body: dict[str, Json], raw: bytes) -> Iterator[tuple[str, str]]:
-    """Yield (digest, field) for every commitment in *body*, which was parsed from *raw*."""
+
+def is_commitment(members: dict[str, Json]) -> bool:
+    """Whether an object is a commitment."""
+    digest = members.get("digest")
+    return (
+        len(members) == 2
+        and "size" in members
+        and isinstance(digest, str)
+        and entry.HEX32.fullmatch(digest) is not None
+    )
+
+
+def named_in(body: dict[str, Json], raw: bytes) -> list[Named]:
+    """Every commitment in *body*, which was parsed from *raw*."""
+    found: list[Named] = []
+    pending: list[tuple[str, Json]] = []
     if b'"digest":"' in raw and b'"size":' in raw:
-        yield from _walk(body)
-
-
-def _walk(body: Json) -> Iterator[tuple[str, str]]:
-    pending: list[tuple[str, Json]] = [("", body)]
+        pending.append(("", body))
     while pending:
         field, value = pending.pop()
         if isinstance(value, dict):
-            digest = value.get("digest")
-            if (
-                len(value) == 2
-                and "size" in value
-                and isinstance(digest, str)
-                and entry.HEX32.fullmatch(digest) is not None
-            ):
-                yield digest, field
+            if is_commitment(value):
+                found.append((str(value["digest"]), field))
             else:
                 pending.extend(value.items())
         elif isinstance(value, list):
             pending.extend((field, item) for item in value)
+    return found

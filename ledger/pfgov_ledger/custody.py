@@ -249,11 +249,12 @@ def _check_epoch(expected: int, body: dict[str, Json]) -> None:
 
 
 def _owner(body: dict[str, Json], name: str) -> Owner:
-    match body.get(name):
-        case {"member_id": str(member_id), "incarnation": int(incarnation)}:
+    found = body.get(name)
+    if isinstance(found, dict):
+        member_id, incarnation = found.get("member_id"), found.get("incarnation")
+        if isinstance(member_id, str) and isinstance(incarnation, int):
             return member_id, incarnation
-        case _:
-            raise errors.EntryShapeError(f"{name} is {{member_id, incarnation}}")
+    raise errors.EntryShapeError(f"{name} is {{member_id, incarnation}}")
 
 
 def _count(body: dict[str, Json], name: str) -> int:

@@ -5,13 +5,14 @@ runs the checks that need no more than what came before; :mod:`pfgov_ledger.conc
 rest from what it noted.  Memory does not grow with the number of entries.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from pfgov_ledger import custody, entry, errors, keys, merkle, subject_map
 from pfgov_ledger.attachments import Attachments
 from pfgov_ledger.chain import Chain
+from pfgov_ledger.commitments import Named, named_in
 from pfgov_ledger.entry import Entry
 from pfgov_ledger.export_errors import AfterTrailerError, LineError, NotAnExportError, TrailerError
 from pfgov_ledger.export_format import (
@@ -25,6 +26,7 @@ from pfgov_ledger.export_format import (
     Trailer,
     parse_line,
 )
+from pfgov_ledger.forms import Forms
 from pfgov_ledger.lifecycle import KeyRing
 from pfgov_ledger.reader import LineReader
 from pfgov_ledger.signatures import SignatureChecker
@@ -103,6 +105,7 @@ class Examination:
         self.ring = KeyRing()
         self.table = SubjectTable(subjects_in_memory)
         self.attachments = Attachments(subjects_in_memory)
+        self._forms = Forms()
         self._signatures = SignatureChecker(processes)
         self._anchor = anchor
         self._is_quick = is_quick
@@ -162,16 +165,17 @@ class Examination:
         if self.shown.has_trailer:
             raise AfterTrailerError
         line = parse_line(text)
+        if self._rank <= 1 and type(line) is EntryLine:
+            self._rank = 1
+            self._entry(line)
+            return
         rank = _RANK.get(type(line), 0)
         if rank < self._rank or (rank >= 3 and rank == self._rank):
             raise LineError("a line stands where it must not", found=type(line).__name__)
         if rank > 1 and self._rank <= 1:
             self._entries_end()
         self._rank = rank
-        if isinstance(line, EntryLine):
-            self._entry(line)
-        else:
-            self._other(line, reader)
+        self._other(line, reader)
 
     def _other(self, line: Line, reader: LineReader) -> None:
         match line:
@@ -233,15 +237,16 @@ class Examination:
             raise NotAnExportError
         if (line.path is None) != (shown.header.kind == "full"):
             raise LineError("inclusion proofs are for partial exports, and those need them")
-        of = entry.parse(line.raw)
+        read = self._forms.read(line.raw)
+        of, named = self._read_strictly(line.raw) if read is None else read
         try:
-            self.attachments.entry(of)
+            self.attachments.entry(of, named)
         except errors.AttachmentError as error:
             self.findings.fail(INTEGRITY, error.at(of.seq))
         row: Row | None = None
         if not shown.is_chain_broken:
             try:
-                row = chain.admit(of)
+                row = chain.admit(of, is_body_checked=read is not None)
             except errors.LedgerError as error:
                 self.findings.fail(INTEGRITY, error.at(of.seq))
                 shown.is_chain_broken = True
@@ -251,8 +256,15 @@ class Examination:
         self._place(of, line.path)
         if row is not None:
             self._record(of, row, chain)
+            if read is None:
+                self._forms.learn(of)
         if self._progress is not None and chain.count % PROGRESS_EVERY == 0:
             self._progress(chain.count, shown.header.size)
+
+    @staticmethod
+    def _read_strictly(raw: bytes) -> tuple[Entry, Sequence[Named]]:
+        of = entry.parse(raw)
+        return of, named_in(of.body, raw)
 
     def _authenticate(self, of: Entry, signature: bytes) -> None:
         """Checks 9 and 10: the issuer's key and signature, then what the entry does to keys."""

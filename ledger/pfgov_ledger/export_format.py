@@ -5,7 +5,7 @@
 believes anything that a line says.
 """
 
-import binascii
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
@@ -26,7 +26,14 @@ TEXT_MAX: Final = 255
 KINDS: Final = ("full", "subject", "range")
 
 _ENTRY_START, _ENTRY_MIDDLE, _ENTRY_END = b'{"e":"', b'","s":"', b'"}'
-"""An entry line of a full export, which is most of a file, without a JSON parser."""
+_ENTRY_AT: Final = len(_ENTRY_START)
+_SIGNATURE_AT: Final = -len(strict64.encode(bytes(64)) + '"}')
+_MIDDLE_AT: Final = _SIGNATURE_AT - len(_ENTRY_MIDDLE)
+_PAYLOAD: Final = re.compile(
+    rb'\{"attachment":"([0-9a-f]{64})","chunk":0,"chunks":1,"data":"([^"]*)",'
+    rb'"field":"([a-z][a-z0-9_]{0,63})","salt":"([^"]*)"\}'
+)
+"""The two lines that most of a file consists of, without a JSON parser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +208,16 @@ def parse_line(text: bytes) -> Line:
         LineError: The line is none of the kinds.
         MalformedError: It is not canonical, or a value in it is not; the subclass says how.
     """
-    quick = _entry_at_once(text)
-    if quick is not None:
-        return quick
+    return read_at_once(text) or read_strictly(text)
+
+
+def read_at_once(text: bytes) -> EntryLine | ChunkLine | None:
+    """What :func:`read_strictly` gives, for the lines that most of a file consists of; else None."""
+    return _entry_at_once(text) or _payload_at_once(text)
+
+
+def read_strictly(text: bytes) -> Line:
+    """Read any line, and say what is wrong with it; see :func:`parse_line`."""
     members = canonical.decode(text)
     if not isinstance(members, dict):
         raise LineError("a line is an object")
@@ -217,23 +231,29 @@ def parse_line(text: bytes) -> Line:
 
 def _entry_at_once(text: bytes) -> EntryLine | None:
     """The entry line of a full export, if it is one beyond doubt; else the slow way says what is wrong."""
-    if not (text.startswith(_ENTRY_START) and text.endswith(_ENTRY_END)):
+    if (
+        text[:_ENTRY_AT] != _ENTRY_START
+        or text[_MIDDLE_AT:_SIGNATURE_AT] != _ENTRY_MIDDLE
+        or text[-2:] != _ENTRY_END
+    ):
         return None
-    raw, mark, signature = text[len(_ENTRY_START) : -len(_ENTRY_END)].partition(_ENTRY_MIDDLE)
-    try:
-        line = EntryLine(
-            binascii.a2b_base64(raw, strict_mode=True),
-            binascii.a2b_base64(signature, strict_mode=True),
-            None,
-        )
-    except binascii.Error:
+    raw = strict64.decode_at_once(text[_ENTRY_AT:_MIDDLE_AT])
+    signature = strict64.decode_at_once(text[_SIGNATURE_AT:-2])
+    if raw is None or signature is None:
         return None
-    spelling = (
-        binascii.b2a_base64(line.raw, newline=False),
-        mark,
-        binascii.b2a_base64(line.signature, newline=False),
-    )
-    return line if spelling == (raw, _ENTRY_MIDDLE, signature) else None
+    return EntryLine(raw, signature, None)
+
+
+def _payload_at_once(text: bytes) -> ChunkLine | None:
+    """The line of a payload that fits in one, if it is one beyond doubt."""
+    match = _PAYLOAD.fullmatch(text)
+    if match is None:
+        return None
+    digest, encoded, field, encoded_salt = match.groups()
+    data, salt = strict64.decode_at_once(encoded), strict64.decode_at_once(encoded_salt)
+    if data is None or len(data) > CHUNK_BYTES_MAX or salt is None or len(salt) != 32:
+        return None
+    return ChunkLine(digest.decode(), 0, 1, data, salt, field.decode())
 
 
 def _header(members: dict[str, Json]) -> Header:

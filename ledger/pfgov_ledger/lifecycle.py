@@ -155,6 +155,8 @@ class KeyRing:
 
     def _check_active(self, public: bytes, role: str, position: int) -> None:
         known = self._keys.get(public)
+        if known is not None and known.role == role and known.state == _ACTIVE:
+            return
         identity = keys.key_id(public)
         if known is None:
             raise errors.KeyUnknownError(position=position, found=identity)
@@ -162,8 +164,7 @@ class KeyRing:
             raise errors.KeyRoleError(position=position, expected=role, found=known.role)
         if known.state == _RETIRED:
             raise errors.KeyRetiredError(position=position, found=identity)
-        if known.state == _REVOKED:
-            raise errors.KeyRevokedError(position=position, found=identity)
+        raise errors.KeyRevokedError(position=position, found=identity)
 
     def _add(self, role: str, public: bytes, position: int) -> None:
         if role not in LEDGER_ROLES:

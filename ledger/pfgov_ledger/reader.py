@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final, Protocol
 
+from pfgov_ledger import errors
 from pfgov_ledger.export_errors import (
     GzipError,
     GzipTrailingError,
@@ -44,14 +45,18 @@ class LineReader:
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._digest = hashlib.sha256()
-        self._unhashed = b""
+        self._block: list[bytes] = []
+        self._lines_before = 0
         self.lines = 0
         self.tail = b""
         self.is_cut = False
 
     def digest_before_last(self) -> str:
-        """SHA-256 (hex) of all lines, with their line feeds, before the one given out last."""
-        return self._digest.hexdigest()
+        """SHA-256 (hex) of all bytes before the line that iteration has just given out."""
+        digest = self._digest.copy()
+        for line in self._block[: self.lines - self._lines_before - 1]:
+            digest.update(line + b"\n")
+        return digest.hexdigest()
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield lines.
@@ -61,26 +66,20 @@ class LineReader:
         """
         pending = b""
         for block in self._blocks():
-            lines = (pending + block).split(b"\n")
+            data = pending + block
+            self._block, self._lines_before = data.split(b"\n"), self.lines
+            lines = self._block
             pending = lines.pop()
             for line in lines:
-                yield self._complete(line)
+                if len(line) >= LINE_BYTES_MAX or line.endswith(b"\r"):
+                    raise _refusal(line)
+                self.lines += 1
+                yield line
             if len(pending) >= LINE_BYTES_MAX:
-                raise LineOversizeError(expected=f"at most {LINE_BYTES_MAX} bytes")
+                raise _refusal(pending)
+            self._digest.update(memoryview(data)[: len(data) - len(pending)])
         self.tail = pending
         self.is_cut = self.is_cut or bool(pending)
-
-    def _complete(self, line: bytes) -> bytes:
-        if len(line) >= LINE_BYTES_MAX:
-            raise LineOversizeError(
-                expected=f"at most {LINE_BYTES_MAX} bytes", found=str(len(line) + 1)
-            )
-        if line.endswith(b"\r"):
-            raise LineEndingError
-        self._digest.update(self._unhashed)
-        self._unhashed = line + b"\n"
-        self.lines += 1
-        return line
 
     def _blocks(self) -> Iterator[bytes]:
         first = self._stream.read(_BUFFER_BYTES)
@@ -124,6 +123,12 @@ class LineReader:
             raise GzipError("the checksum does not fit")
         if len(rest) > 8:
             raise GzipTrailingError
+
+
+def _refusal(line: bytes) -> errors.LedgerError:
+    if len(line) >= LINE_BYTES_MAX:
+        return LineOversizeError(expected=f"at most {LINE_BYTES_MAX} bytes")
+    return LineEndingError()
 
 
 class Deflater:

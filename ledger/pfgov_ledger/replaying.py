@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pfgov_ledger import entry, errors, merkle
 from pfgov_ledger.attachments import Attachments
+from pfgov_ledger.commitments import named_in
 from pfgov_ledger.entry import Entry
 from pfgov_ledger.export_format import ChunkLine, EntryLine, parse_line
 from pfgov_ledger.reader import LineReader
@@ -65,7 +66,7 @@ def replay(path: Path, replayer: Replayer, findings: Findings, root: bytes) -> N
                     of = entry.parse(line.raw)
                     position = of.seq
                     frontier.add(of.leaf)
-                    attachments.entry(of)
+                    attachments.entry(of, named_in(of.body, of.raw))
                     replayer.feed(of)
                 elif isinstance(line, ChunkLine):
                     policy = attachments.chunk(line)
