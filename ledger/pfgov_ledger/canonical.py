@@ -2,8 +2,8 @@
 
 The profile (``FORMAT.md`` section 2) is the part of RFC 8785 on which every common encoder
 agrees: objects with keys ``[a-z][a-z0-9_]*``, arrays, strings without U+0000, surrogates and
-noncharacters, integers up to 2^53 - 1, ``true``, ``false``, ``null``.  A real number is a decimal
-string (:func:`is_decimal`); a free-form map is an array of pairs (:func:`check_pairs`).
+noncharacters, integers up to 2^53 - 1, ``true``, ``false``, ``null``.  A real number is a
+string, whose spelling is its writer's duty; a free-form map is an array of pairs (:func:`check_pairs`).
 
 :func:`decode` accepts bytes only if re-emitting the parsed value gives exactly those bytes.
 It runs the standard library's parser first and believes it where cheap tests show that nothing
@@ -29,21 +29,12 @@ INTEGER_MAX: Final = 2**53 - 1
 TEXT_BYTES_MAX: Final = 1 << 20
 """The longest input :func:`decode` looks at; callers have their own, lower limits."""
 
-_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{0,5}[1-9])?")
 _KEY: Final = re.compile(r"[a-z][a-z0-9_]*")
 _NONCHARACTERS: Final = "".join(
     f"{chr(p << 16 | 0xFFFE)}{chr(p << 16 | 0xFFFF)}" for p in range(17)
 )
 _FORBIDDEN: Final = re.compile(f"[\x00\ufdd0-\ufdef{_NONCHARACTERS}]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-
-
-def is_decimal(text: str) -> bool:
-    """Whether *text* is a real number in its one form: ``-?(0|[1-9]...)(.…)?``, never ``-0``.
-
-    At most nine digits before the point and six after it, no trailing zeros.
-    """
-    return _DECIMAL.fullmatch(text) is not None and text != "-0"
 
 
 def _small(digits: str) -> int:

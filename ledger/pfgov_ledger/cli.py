@@ -124,6 +124,9 @@ def _run(arguments: argparse.Namespace) -> int:
         processes=_processes(arguments.processes),
         progress=_progress(),
     )
+    unread = report.verdicts["integrity"]
+    if unread.why == "unreadable":
+        sys.stderr.write(f"pfgov-verify: cannot read {arguments.file}: {unread.detail}\n")
     sys.stdout.write(dumps(report) if arguments.json else report.to_text())
     sys.stdout.flush()
     if keep is not None and report.exit_status == 0 and report.note:

@@ -297,6 +297,7 @@ def _check_remembered(
             position=signed.size, expected=remembered.origin, found=signed.origin
         )
         findings.fail(NON_EQUIVOCATION, error)
+        findings.leave(FRESHNESS, "no_remembered_checkpoint")
     elif signed.size < remembered.size:
         findings.fail(
             FRESHNESS,

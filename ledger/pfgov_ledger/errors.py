@@ -126,10 +126,6 @@ class PairsError(MalformedError, code="ledger.pairs_unsorted"):
     """A map's ``[name, value]`` pairs are not unique and in byte order."""
 
 
-class DecimalError(MalformedError, code="ledger.decimal"):
-    """A decimal is not written in its one form."""
-
-
 class EntryShapeError(MalformedError, code="ledger.entry_shape"):
     """An entry lacks a member, has one too many, or one of the wrong type."""
 

@@ -83,13 +83,13 @@ class LineReader:
 
     def _blocks(self) -> Iterator[bytes]:
         first = self._stream.read(_BUFFER_BYTES)
-        if not first.startswith(GZIP_MAGIC):
+        while GZIP_HEADER.startswith(first) and (more := self._stream.read(_BUFFER_BYTES)):
+            first += more
+        if not first.startswith(GZIP_MAGIC) and first != GZIP_MAGIC[:1]:
             while first:
                 yield first
                 first = self._stream.read(_BUFFER_BYTES)
             return
-        if len(first) < len(GZIP_HEADER):
-            first += self._stream.read(_BUFFER_BYTES)
         if not first.startswith(GZIP_HEADER):
             if GZIP_HEADER.startswith(first):
                 self.is_cut = True

@@ -64,7 +64,7 @@ WHY: Final[dict[str, str]] = {
     "no_checkpoint": "there is no checkpoint",
     "no_consistency_proof": "the file has no consistency proof from the remembered size",
     "older_than_remembered": "the checkpoint is older than the remembered one",
-    "no_remembered_checkpoint": "there is no remembered checkpoint yet",
+    "no_remembered_checkpoint": "there is no remembered checkpoint of this log",
     "no_witness": "no trusted witness's cosignature says when",
     "no_index": "no subject map proof covers the keys",
     "issuer_unknown": "a receipt without a proof is vouched for by a key that nothing anchors",

@@ -190,6 +190,7 @@ def write(
     """Write the export that *wanted* describes.
 
     Raises:
+        InvalidError: the range reaches beyond the last entry.
         PfgovError: ``store.*``, or ``export.index_needed``: no index covers what is asked for.
     """
     from pfgov.engine.exporting import stored_log
@@ -199,6 +200,7 @@ def write(
 
     target = GzipWriter(file) if compress else file
     with stored_log(reader) as source:
+        _check_span(wanted.span, source.size())
         try:
             if wanted.subject is not None:
                 made = write_subject(
@@ -217,6 +219,18 @@ def write(
     if isinstance(target, GzipWriter):
         target.close()
     return made
+
+
+def _check_span(span: tuple[int, int] | None, size: int) -> None:
+    """Refuse a range of what is not there yet, which no index could ever cover."""
+    from pfgov.errors import InvalidError
+
+    if span is not None and span[1] > size:
+        raise InvalidError(
+            f"there are {size} entries, and the range ends at {span[1]}",
+            hint=f"write a range that ends at {size} or before: --range {min(span[0], size - 1)}:{size}",
+            pointer="/range",
+        )
 
 
 @contextmanager

@@ -99,6 +99,9 @@ def verify(
             else tuple(_verdict_name(name) for name in require.split(",")),
             progress=step,
         )
+    unread = report.verdicts["integrity"]
+    if unread.why == "unreadable":
+        click.echo(f"cannot read {file}: {unread.detail}", err=True)
     _show(screen, report)
     if remember is not None and report.exit_status == 0 and report.note:
         remembering.store(remember, report.note)

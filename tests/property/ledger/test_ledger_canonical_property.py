@@ -76,17 +76,3 @@ def test_what_is_accepted_is_canonical(raw: bytes) -> None:
         == raw
         == canonical.encode(value)
     )
-
-
-@given(st.text(st.sampled_from("-0123456789.e+ "), max_size=18))
-def test_a_decimal_has_one_spelling(text: str) -> None:
-    """Two different decimals are two different numbers, and none needs rounding to six places."""
-    from decimal import Decimal
-
-    if canonical.is_decimal(text):
-        number = Decimal(text)
-        assert number == round(number, 6)
-        assert abs(number) < 10**9
-        plain = format(number, "f")
-        assert plain == text
-        assert not ("." in text and text.endswith("0"))

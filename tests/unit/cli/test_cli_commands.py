@@ -680,6 +680,14 @@ def test_export_and_verify(
     assert pfgov("ledger", "verify").out.rstrip().endswith("PASSED")
 
 
+def test_verify_names_a_file_that_is_not_there(pfgov: CommandLine, tmp_path: Path) -> None:
+    """A file that cannot be read is named on standard error."""
+    pfgov.ok("init")
+    done = pfgov("ledger", "verify", tmp_path / "missing.lineage.jsonl")
+    assert done.status == 4
+    assert f"cannot read {tmp_path / 'missing.lineage.jsonl'}: No such file" in done.err
+
+
 def test_export_refuses_nonsense(pfgov: CommandLine, tmp_path: Path) -> None:
     """Two questions at once, a subject or a range that is none: usage errors, and no file."""
     pfgov.ok("init")
@@ -693,6 +701,16 @@ def test_export_refuses_nonsense(pfgov: CommandLine, tmp_path: Path) -> None:
     )
     for text in ("5", "3:3", "a:b"):
         assert pfgov.refused("ledger", "export", "--range", text, *out)["code"] == "usage"
+    refused = pfgov.refused("ledger", "export", "--range", "1:9000", *out)
+    assert refused["code"] == "input.invalid"
+    assert "--fresh" not in refused["hint"]
+    size = int(refused["hint"].rpartition(":")[2])
+    assert (
+        pfgov.refused("ledger", "export", "--range", f"0:{size}", *out)["code"]
+        == "export.index_needed"
+    )
+    assert pfgov.ok("ledger", "export", "--range", f"0:{size}", "--fresh", *out)["kind"] == "range"
+    (tmp_path / "x").unlink()
     assert list(tmp_path.glob("x*")) == []
 
 

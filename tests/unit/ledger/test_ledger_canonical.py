@@ -116,22 +116,6 @@ def test_encoding_counts_depth_like_decoding() -> None:
         canonical.decode(b"[[]]", depth_max=1)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "0.5", "-0.5", "123456789.123456", "0.000001", "10"])
-def test_decimals_in_their_one_form(text: str) -> None:
-    """A decimal in the form of the profile is one."""
-    assert canonical.is_decimal(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "-", "-0", "00", "01", "1.", ".5", "1.0", "0.10", "1.1234567", "1234567890", "+1", "1e3", "1_0", "\uff11",
-     "1\n"],
-)  # fmt: skip
-def test_decimals_in_any_other_form(text: str) -> None:
-    """Every number has one spelling: excess digits, zeros and signs are refused, never rounded."""
-    assert not canonical.is_decimal(text)
-
-
 @pytest.mark.parametrize(
     "value", [{}, "x", [["a"]], [["a", 1, 2]], [[1, 2]], [["b", 1], ["a", 2]], [["a", 1], ["a", 2]], ["ab"],
               [["\U0001f600", 1], ["\ufb33", 1]]],

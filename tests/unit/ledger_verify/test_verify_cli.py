@@ -1,5 +1,6 @@
 """``pfgov-verify`` as people and programs use it."""
 
+import io
 import json
 import subprocess
 import sys
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 from conformance.ledger_verify.corpus.build import VECTORS
 
-from pfgov_ledger import cli
+from pfgov_ledger import cli, keys
+from pfgov_ledger.verify import verify
 
 ANCHOR = str(VECTORS / "anchor.txt")
 GOLDEN = VECTORS / "golden" / "v1"
@@ -141,6 +143,45 @@ def test_a_note_that_cannot_be_written_is_said(
     missing = tmp_path / "missing" / "seen.note"
     assert cli.main([FULL, "--key", ANCHOR, "--remember", str(missing), "--init"]) == 4
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that cannot be read is not named, or the reason is not said."""
+    missing = str(tmp_path / "missing.lineage.jsonl")
+    assert cli.main([missing, "--key", ANCHOR]) == 4
+    assert f"cannot read {missing}: No such file" in capsys.readouterr().err
+
+
+def test_the_note_of_another_log_says_nothing_of_freshness(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A remembered checkpoint of another log, signed by the same key, makes an export fresh."""
+    kept = tmp_path / "seen.note"
+    kept.write_bytes((VECTORS / "remembered-another.note").read_bytes())
+    assert cli.main([FULL, "--key", ANCHOR, "--remember", str(kept), "--json"]) == 1
+    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    assert verdicts["freshness"] == {"status": "not_checked", "why": "no_remembered_checkpoint"}
+    assert verdicts["non_equivocation"]["code"] == "ledger.origin_mismatch"
+    assert kept.read_bytes() == (VECTORS / "remembered-another.note").read_bytes()
+
+
+def test_a_compressed_file_cut_anywhere_is_truncated() -> None:
+    """A compressed export that ends early looks malformed rather than cut, wherever it ends."""
+    whole = (GOLDEN / "full-gzip.lineage.jsonl.gz").read_bytes()
+    anchor = keys.parse_anchor(Path(ANCHOR).read_text())
+    for size in (*range(1, 40), *range(40, len(whole), 97), *range(len(whole) - 12, len(whole))):
+        for stream in (io.BytesIO(whole[:size]), Dribble(whole[:size])):
+            assert verify(stream, anchor=anchor, quick=True).exit_status == 5, size
+
+
+class Dribble(io.BytesIO):
+    """A stream that gives out one byte at a time to begin with, as a pipe may."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """One byte, of the first twenty; then whatever is asked for."""
+        return super().read(1 if self.tell() < 20 else size)
 
 
 def test_require_replaces_the_default(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ from conformance.ledger_verify.corpus.memory_log import MemoryLog  # noqa: E402
 from conformance.ledger_verify.corpus.run import run  # noqa: E402
 from conformance.ledger_verify.corpus.story import tell  # noqa: E402
 
-from pfgov_ledger import keys, note  # noqa: E402
+from pfgov_ledger import checkpoint, keys, note  # noqa: E402
 from pfgov_ledger.report import dumps  # noqa: E402
 
 VECTORS = ROOT / "ledger" / "vectors"
@@ -42,6 +42,10 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "any-genesis.txt", _weak_anchor(log)
     for size in (20, 26):
         yield f"remembered-{size}.note", log.notes[size]
+    another = checkpoint.Checkpoint(
+        "log.example/another", 20, checkpoint.parse_text(note.split(log.notes[20])[0]).root
+    )
+    yield "remembered-another.note", note.sign(another.text(), [log.log_key])
     for case in goldens.cases():
         yield from _written(f"golden/{case.code}", case)
     for case in tampered():

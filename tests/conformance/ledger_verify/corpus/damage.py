@@ -255,6 +255,15 @@ def _files(log: MemoryLog) -> Iterator[Case]:
         suffix="lineage.jsonl.gz",
     )
     yield Case(
+        "truncated",
+        "cut_gzip_after_a_byte",
+        "Of the compressed file the first byte is left.",
+        zipped(full)[:1],
+        {},
+        exit_status=5,
+        suffix="lineage.jsonl.gz",
+    )
+    yield Case(
         "version_unknown",
         "lineage_2",
         "A version of the format that nobody knows yet.",

@@ -352,6 +352,14 @@ def _views() -> Iterator[Case]:
         witnesses=(vkey,),
         quorum=1,
     )
+    yield Case(
+        "origin_mismatch",
+        "remembered_another_log",
+        "The checkpoint that the reader remembers is that of another log with the same key.",
+        log.full(),
+        {"non_equivocation": ("origin_mismatch", 26)},
+        remember="remembered-another.note",
+    )
     other = Export(log.full())
     other.edit(24, lambda m: m["body"].update(outcome="denied"), log.issuer)
     other.rechain(25, log.issuer)
