@@ -94,17 +94,16 @@ class Attachments:
             LineError: Not the next piece.
             AttachmentError: The payload is complete and wrong, or must not be there.
         """
-        first = self._chunks[0] if self._chunks else line
-        if line.chunk != len(self._chunks) or (
-            (line.digest, line.chunks, line.salt, line.field)
-            != (first.digest, first.chunks, first.salt, first.field)
-        ):
-            raise LineError("not the next chunk", expected=str(len(self._chunks)))
-        self._chunks.append(line)
-        if len(self._chunks) < line.chunks:
-            return None
-        content = b"".join(piece.data for piece in self._chunks)
-        self._chunks = []
+        chunks = self._chunks
+        if line.chunk != len(chunks) or (chunks and not _continues(line, chunks[0])):
+            raise LineError("not the next chunk", expected=str(len(chunks)))
+        content = line.data
+        if line.chunks > 1:
+            chunks.append(line)
+            if len(chunks) < line.chunks:
+                return None
+            content = b"".join(piece.data for piece in chunks)
+            chunks.clear()
         of = self._entry
         if of is None:
             raise LineError("a payload before the first entry")
@@ -164,3 +163,13 @@ class Attachments:
             raise errors.ErasedPayloadError(
                 position=of.seq, expected="no payload", found=digest[:64]
             )
+
+
+def _continues(line: ChunkLine, first: ChunkLine) -> bool:
+    """Whether the two differ in nothing but their number and data."""
+    return (line.digest, line.chunks, line.salt, line.field) == (
+        first.digest,
+        first.chunks,
+        first.salt,
+        first.field,
+    )

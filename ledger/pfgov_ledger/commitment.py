@@ -25,15 +25,15 @@ def commit(*, origin: str, subject: str, field: str, salt: bytes, payload: bytes
     """
     if len(salt) != SALT_BYTES:
         raise errors.UsageError(f"a salt is {SALT_BYTES} bytes")
-    digest = hashlib.sha256(_TAG)
-    for name in (origin, subject, field):
-        encoded = name.encode()
-        if len(encoded) > 0xFFFF:
-            raise errors.UsageError("a name in a commitment is at most 65,535 bytes")
-        digest.update(len(encoded).to_bytes(2, "big") + encoded)
-    digest.update(salt)
-    digest.update(payload)
-    return digest.digest()
+    opened = _TAG + _named(origin) + _named(subject) + _named(field) + salt
+    return hashlib.sha256(opened + payload).digest()
+
+
+def _named(name: str) -> bytes:
+    encoded = name.encode()
+    if len(encoded) > 0xFFFF:
+        raise errors.UsageError("a name in a commitment is at most 65,535 bytes")
+    return len(encoded).to_bytes(2, "big") + encoded
 
 
 def check(

@@ -114,6 +114,7 @@ class Examination:
         self._chain: Chain | None = None
         self._rank = 0
         self._is_custody_judged = True
+        self._is_full = False
         self.carried: set[str] = set()
 
     @property
@@ -207,6 +208,7 @@ class Examination:
         if not isinstance(header, Header):
             raise NotAnExportError("the first line is not a header")
         self.shown.header = header
+        self._is_full = header.kind == "full"
         self._chain = Chain(header, self.table)
         self._is_custody_judged = header.kind == "full" or str(header.subject).startswith("packet/")
 
@@ -235,7 +237,7 @@ class Examination:
         shown, chain = self.shown, self._chain
         if chain is None or shown.header is None:
             raise NotAnExportError
-        if (line.path is None) != (shown.header.kind == "full"):
+        if (line.path is None) != self._is_full:
             raise LineError("inclusion proofs are for partial exports, and those need them")
         read = self._forms.read(line.raw)
         of, named = self._read_strictly(line.raw) if read is None else read
@@ -282,10 +284,11 @@ class Examination:
                 self._signatures.add(of.seq, public, of.raw, signature)
         except errors.LedgerError as error:
             findings.fail(AUTHENTICITY, error.at(of.seq))
-        try:
-            self.ring.apply(of)
-        except errors.LedgerError as error:
-            findings.fail(AUTHENTICITY, error.at(of.seq))
+        if of.subject == "keys":
+            try:
+                self.ring.apply(of)
+            except errors.LedgerError as error:
+                findings.fail(AUTHENTICITY, error.at(of.seq))
 
     def _check_anchor(self, genesis: Entry) -> None:
         anchor = self._anchor
@@ -339,10 +342,6 @@ class Examination:
         self.table.put(of.subject, row)
         if not self._is_full and chain.is_whole(of.subject):
             self.carried.add(of.subject)
-
-    @property
-    def _is_full(self) -> bool:
-        return self.shown.header is not None and self.shown.header.kind == "full"
 
     def _member(self, member_id: str) -> custody.Member | None:
         row = self.table.get(f"member/{member_id}")
