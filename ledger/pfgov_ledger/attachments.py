@@ -12,7 +12,6 @@ from typing import Final
 from pfgov_ledger import commitment, errors
 from pfgov_ledger.commitments import Named
 from pfgov_ledger.entry import Entry
-from pfgov_ledger.export_errors import AttachmentUnnamedError, LineError, PolicyMissingError
 from pfgov_ledger.export_format import ChunkLine
 from pfgov_ledger.spill import SpillDict
 
@@ -43,7 +42,7 @@ class Attachments:
         self.counts = {"disclosed": 0, "erased": 0, "withheld": 0}
         self.erasures: list[tuple[int, str]] = []
         self.policies: set[str] = set()
-        self.missing: PolicyMissingError | None = None
+        self.missing: errors.PolicyMissingError | None = None
 
     def close(self) -> None:
         """Remove what lies on disk."""
@@ -54,7 +53,7 @@ class Attachments:
 
         Raises:
             ErasedPayloadError: It erases a payload that is there.
-            LineError: A payload before it is not complete.
+            errors.LineError: A payload before it is not complete.
         """
         if self._chunks or self._policy is not None:
             self.settle()
@@ -73,16 +72,16 @@ class Attachments:
         """Say that no more lines belong to the last entry.
 
         Raises:
-            LineError: A payload is not complete.
+            errors.LineError: A payload is not complete.
         """
         if self._chunks:
-            raise LineError("a payload ends before its last chunk")
+            raise errors.LineError("a payload ends before its last chunk")
         if (
             self._policy is not None
             and self._policy not in self.policies
             and self._entry is not None
         ):
-            self.missing = self.missing or PolicyMissingError(
+            self.missing = self.missing or errors.PolicyMissingError(
                 position=self._entry.seq, expected=self._policy[:64], found="no policy line"
             )
         self._policy = None
@@ -91,12 +90,12 @@ class Attachments:
         """Take a piece; returns (digest, content) when a policy set is complete.
 
         Raises:
-            LineError: Not the next piece.
+            errors.LineError: Not the next piece.
             AttachmentError: The payload is complete and wrong, or must not be there.
         """
         chunks = self._chunks
         if line.chunk != len(chunks) or (chunks and not _continues(line, chunks[0])):
-            raise LineError("not the next chunk", expected=str(len(chunks)))
+            raise errors.LineError("not the next chunk", expected=str(len(chunks)))
         content = line.data
         if line.chunks > 1:
             chunks.append(line)
@@ -106,7 +105,7 @@ class Attachments:
             chunks.clear()
         of = self._entry
         if of is None:
-            raise LineError("a payload before the first entry")
+            raise errors.LineError("a payload before the first entry")
         try:
             if line.salt is None:
                 self._take_policy(line.digest, content)
@@ -118,7 +117,7 @@ class Attachments:
 
     def _take_policy(self, digest: str, content: bytes) -> None:
         if digest != self._policy:
-            raise AttachmentUnnamedError(expected=str(self._policy)[:64], found=digest)
+            raise errors.AttachmentUnnamedError(expected=str(self._policy)[:64], found=digest)
         found = hashlib.sha256(content).hexdigest()
         if found != digest:
             raise errors.PolicyBytesError(expected=digest, found=found)
@@ -128,7 +127,7 @@ class Attachments:
         fields, field = {f for d, f in self._named if d == line.digest}, line.field or ""
         if field not in fields:
             expected = ", ".join(sorted(fields)) or "no commitment"
-            raise AttachmentUnnamedError(expected=expected, found=field)
+            raise errors.AttachmentUnnamedError(expected=expected, found=field)
         commitment.check(
             bytes.fromhex(line.digest),
             origin=of.log,

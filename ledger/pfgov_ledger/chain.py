@@ -11,7 +11,6 @@ from typing import Final
 from pfgov_ledger import canonical, entry, errors, vocabulary
 from pfgov_ledger.canonical import Json
 from pfgov_ledger.entry import Entry
-from pfgov_ledger.export_errors import EntryUnexpectedError, HeaderError
 from pfgov_ledger.export_format import Header
 from pfgov_ledger.subjects import Row, SubjectTable
 
@@ -97,7 +96,7 @@ class Chain:
                 position=0, expected=entry.ZERO.hex(), found=of.prev.hex()
             )
         if of.log != self._header.origin:
-            raise HeaderError(position=0, expected=of.log, found=self._header.origin)
+            raise errors.HeaderError(position=0, expected=of.log, found=self._header.origin)
 
     def _check_follows(self, last: Entry, of: Entry) -> None:
         position, follows = last.seq + 1, of.seq == last.seq + 1
@@ -125,7 +124,7 @@ class Chain:
     def _check_expected(self, of: Entry) -> None:
         header = self._header
         if of.seq >= header.size:
-            raise EntryUnexpectedError(
+            raise errors.EntryUnexpectedError(
                 position=of.seq, expected=f"below {header.size}", found=str(of.seq)
             )
         if header.kind == "range" and self._in_range < header.stop and of.seq >= self._in_range:
@@ -145,7 +144,7 @@ class Chain:
             )
         ):
             return
-        raise EntryUnexpectedError(
+        raise errors.EntryUnexpectedError(
             position=of.seq, expected="part of what was asked", found=of.subject
         )
 

@@ -12,11 +12,6 @@ from typing import Final
 from pfgov_ledger import checkpoint, errors, keys, merkle, note
 from pfgov_ledger.checkpoint import Checkpoint, Opened
 from pfgov_ledger.examine import Examination
-from pfgov_ledger.export_errors import (
-    BeyondCheckpointError,
-    CheckpointMissingError,
-    HeaderError,
-)
 from pfgov_ledger.note import Vkey
 from pfgov_ledger.verdicts import (
     AUTHENTICITY,
@@ -136,7 +131,7 @@ def _checkpoint(
     findings, raw = seen.findings, seen.shown.note
     size = 0 if seen.shown.header is None else seen.shown.header.size
     if raw is None:
-        findings.fail(INTEGRITY, CheckpointMissingError(position=size))
+        findings.fail(INTEGRITY, errors.CheckpointMissingError(position=size))
         findings.leave(AUTHENTICITY, "no_checkpoint")
         return None, None
     try:
@@ -200,7 +195,9 @@ def _check_tree(seen: Examination, signed: Checkpoint) -> None:
     ):
         findings.fail(
             INTEGRITY,
-            HeaderError(position=signed.size, expected=str(signed.size), found=str(header.size)),
+            errors.HeaderError(
+                position=signed.size, expected=str(signed.size), found=str(header.size)
+            ),
         )
 
 
@@ -231,7 +228,7 @@ def _check_completeness(seen: Examination, signed: Checkpoint) -> None:
         elif seen.entries > signed.size:
             findings.fail(
                 COMPLETENESS,
-                BeyondCheckpointError(
+                errors.BeyondCheckpointError(
                     position=signed.size, expected=str(signed.size), found=str(seen.entries)
                 ),
             )

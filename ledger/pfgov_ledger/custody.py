@@ -15,7 +15,6 @@ from typing import Final
 from pfgov_ledger import errors
 from pfgov_ledger.canonical import Json
 from pfgov_ledger.entry import Entry
-from pfgov_ledger.export_errors import CustodyOrderError, HandoffTargetError, NotOwnerError
 
 PENDING, OWNED, MOVING, ENDED = "pending", "owned", "moving", "ended"
 """A packet waits without an owner, is owned, is owned with a handoff pending, or is over."""
@@ -77,7 +76,7 @@ def _member(state: Member | None, of: Entry) -> Member | None:
     if of.type == "member_registered":
         incarnation = _count(of.body, "incarnation")
         if incarnation <= (0 if state is None else state.incarnation):
-            raise CustodyOrderError(
+            raise errors.CustodyOrderError(
                 "an incarnation is used again", found=f"incarnation {incarnation}"
             )
         return Member(incarnation)
@@ -86,7 +85,7 @@ def _member(state: Member | None, of: Entry) -> Member | None:
         if incarnation < state.incarnation or (
             incarnation == state.incarnation and not state.is_alive
         ):
-            raise CustodyOrderError(
+            raise errors.CustodyOrderError(
                 "an incarnation is used again", found=f"incarnation {incarnation}"
             )
         return Member(incarnation)
@@ -116,10 +115,10 @@ def _packet(
         raise errors.AfterTerminalError(expected="nothing", found=of.type)
     if of.type == "packet_created":
         if state is not None:
-            raise CustodyOrderError("created twice", found=of.type)
+            raise errors.CustodyOrderError("created twice", found=of.type)
         return Packet()
     if state is None:
-        raise CustodyOrderError("nothing comes before packet_created", found=of.type)
+        raise errors.CustodyOrderError("nothing comes before packet_created", found=of.type)
     rule = _RULES.get(of.type)
     return state if rule is None else rule(state, of.body, member)
 
@@ -142,7 +141,7 @@ def _started(state: Packet, body: dict[str, Json], member: _Lookup) -> Packet:
     del member
     _check_source(state, body)
     if state.status != OWNED:
-        raise CustodyOrderError("a handoff is pending already")
+        raise errors.CustodyOrderError("a handoff is pending already")
     _check_epoch(state.epoch, body)
     return Packet(MOVING, state.epoch, state.owner, _owner(body, "target"))
 
@@ -152,7 +151,7 @@ def _completed_handoff(state: Packet, body: dict[str, Json], member: _Lookup) ->
     _check_source(state, body)
     owner = _owner(body, "owner")
     if owner != state.target:
-        raise HandoffTargetError(expected=_name(state.target), found=_name(owner))
+        raise errors.HandoffTargetError(expected=_name(state.target), found=_name(owner))
     _check_epoch(state.epoch + 1, body)
     _check_registered(owner, member)
     return Packet(OWNED, state.epoch + 1, owner)
@@ -164,7 +163,7 @@ def _aborted(state: Packet, body: dict[str, Json], member: _Lookup) -> Packet:
     _check_source(state, body)
     target = _owner(body, "target")
     if target != state.target:
-        raise HandoffTargetError(expected=_name(state.target), found=_name(target))
+        raise errors.HandoffTargetError(expected=_name(state.target), found=_name(target))
     _check_epoch(state.epoch, body)
     return Packet(OWNED, state.epoch, state.owner)
 
@@ -189,7 +188,7 @@ def _wrote(state: Packet, body: dict[str, Json], member: _Lookup) -> Packet:
     _check_owner(state, body)
     _check_epoch(state.epoch, body)
     if state.status != OWNED:
-        raise CustodyOrderError("the owner may not write while a handoff is pending")
+        raise errors.CustodyOrderError("the owner may not write while a handoff is pending")
     return state
 
 
@@ -227,7 +226,7 @@ _RULES: Final[dict[str, Callable[[Packet, dict[str, Json], _Lookup], Packet]]] =
 
 def _check_pending(state: Packet) -> None:
     if state.status != MOVING:
-        raise CustodyOrderError("no handoff is pending", expected="handoff_started")
+        raise errors.CustodyOrderError("no handoff is pending", expected="handoff_started")
 
 
 def _check_source(state: Packet, body: dict[str, Json]) -> None:
@@ -239,7 +238,7 @@ def _check_source(state: Packet, body: dict[str, Json]) -> None:
 def _check_owner(state: Packet, body: dict[str, Json]) -> None:
     owner = _owner(body, "owner")
     if owner != state.owner:
-        raise NotOwnerError(expected=_name(state.owner), found=_name(owner))
+        raise errors.NotOwnerError(expected=_name(state.owner), found=_name(owner))
 
 
 def _check_epoch(expected: int, body: dict[str, Json]) -> None:

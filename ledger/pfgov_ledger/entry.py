@@ -19,7 +19,6 @@ from pfgov_ledger.canonical import Json
 VERSION: Final = 1
 ENTRY_BYTES_MAX: Final = 65_535
 """C2SP tlog-tiles holds entries behind a 16-bit length."""
-ORIGIN_BYTES_MAX: Final = 255
 ZERO: Final = bytes(32)
 """``prev`` of the first entry and ``subject_prev`` of a subject's first."""
 

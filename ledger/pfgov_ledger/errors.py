@@ -162,6 +162,38 @@ class KeyTextError(MalformedError, code="ledger.key_malformed"):
     """Not a key, a verifier key or an anchor in the format it claims."""
 
 
+class NotAnExportError(MalformedError, code="ledger.not_an_export"):
+    """The file is not a lineage export, a receipt or a proof."""
+
+
+class LineError(MalformedError, code="ledger.line_malformed"):
+    """A line is none of the kinds that an export has, or stands where it must not."""
+
+
+class LineOversizeError(MalformedError, code="ledger.line_oversize"):
+    """A line is longer than an export's lines may be."""
+
+
+class LineEndingError(MalformedError, code="ledger.line_ending"):
+    """Lines end in carriage return and line feed."""
+
+
+class GzipError(MalformedError, code="ledger.gzip_malformed"):
+    """The compression is damaged, or not of the one form that is allowed."""
+
+
+class GzipTrailingError(MalformedError, code="ledger.gzip_trailing"):
+    """Bytes follow the one gzip member."""
+
+
+class TrailerError(MalformedError, code="ledger.trailer_mismatch"):
+    """The counts or the digest at the end do not fit the file."""
+
+
+class AfterTrailerError(MalformedError, code="ledger.after_trailer"):
+    """Lines follow the trailer."""
+
+
 # --- chain -------------------------------------------------------------------------------------
 
 
@@ -215,6 +247,14 @@ class CommandReferenceError(ChainError, code="ledger.command_reference"):
 
 class GenesisError(ChainError, code="ledger.genesis_mismatch"):
     """The genesis entry is not the anchored one, or not a genesis entry."""
+
+
+class EntryUnexpectedError(ChainError, code="ledger.entry_unexpected"):
+    """An entry that an export of this kind does not carry."""
+
+
+class HeaderError(ChainError, code="ledger.header_mismatch"):
+    """The header says something else than the entries."""
 
 
 # --- authenticity ------------------------------------------------------------------------------
@@ -323,6 +363,18 @@ class QuestionError(TreeError, code="ledger.other_question"):
     """The export answers another question than the one asked."""
 
 
+class CheckpointMissingError(TreeError, code="ledger.checkpoint_missing"):
+    """A finished export without a checkpoint."""
+
+
+class BeyondCheckpointError(TreeError, code="ledger.beyond_checkpoint"):
+    """There are more entries than the checkpoint counts."""
+
+
+class PolicyMissingError(TreeError, code="ledger.policy_missing"):
+    """A policy set that was activated does not travel with the export."""
+
+
 # --- attachments -------------------------------------------------------------------------------
 
 
@@ -340,6 +392,10 @@ class ErasedPayloadError(AttachmentError, code="ledger.payload_after_erasure"):
 
 class PolicyBytesError(AttachmentError, code="ledger.policy_bytes"):
     """A policy set's bytes do not have the digest the entries name."""
+
+
+class AttachmentUnnamedError(AttachmentError, code="ledger.attachment_unnamed"):
+    """A payload that the entry before it does not name."""
 
 
 # --- custody -----------------------------------------------------------------------------------
@@ -369,6 +425,18 @@ class HandoffSourceError(CustodyError, code="ledger.handoff_source"):
     """A handoff's source did not own the packet."""
 
 
+class HandoffTargetError(CustodyError, code="ledger.handoff_target"):
+    """A handoff was completed or aborted for another target than the pending one."""
+
+
+class NotOwnerError(CustodyError, code="ledger.not_owner"):
+    """A write under the name of a member that does not own the packet."""
+
+
+class CustodyOrderError(CustodyError, code="ledger.custody_order"):
+    """An event that cannot follow the ones before it."""
+
+
 # --- usage -------------------------------------------------------------------------------------
 
 
@@ -382,3 +450,11 @@ class KeyFileError(UsageError, code="ledger.key_file"):
 
 class SchemeError(UsageError, code="ledger.key_scheme"):
     """No signer is registered for the URI's scheme."""
+
+
+class RememberError(UsageError, code="ledger.remember_file"):
+    """The file of the remembered checkpoint cannot be used."""
+
+
+class IndexNeededError(UsageError, code="ledger.index_needed"):
+    """A partial export needs a committed subject map that covers what it shows."""

@@ -14,7 +14,6 @@ from pfgov_ledger.attachments import Attachments
 from pfgov_ledger.chain import Chain
 from pfgov_ledger.commitments import Named, named_in
 from pfgov_ledger.entry import Entry
-from pfgov_ledger.export_errors import AfterTrailerError, LineError, NotAnExportError, TrailerError
 from pfgov_ledger.export_format import (
     CheckpointLine,
     ChunkLine,
@@ -164,7 +163,7 @@ class Examination:
             self._header(text)
             return
         if self.shown.has_trailer:
-            raise AfterTrailerError
+            raise errors.AfterTrailerError
         line = parse_line(text)
         if self._rank <= 1 and type(line) is EntryLine:
             self._rank = 1
@@ -172,7 +171,7 @@ class Examination:
             return
         rank = _RANK.get(type(line), 0)
         if rank < self._rank or (rank >= 3 and rank == self._rank):
-            raise LineError("a line stands where it must not", found=type(line).__name__)
+            raise errors.LineError("a line stands where it must not", found=type(line).__name__)
         if rank > 1 and self._rank <= 1:
             self._entries_end()
         self._rank = rank
@@ -191,11 +190,11 @@ class Examination:
             case Trailer():
                 self._trailer(line, reader)
             case _:
-                raise LineError("a second header")
+                raise errors.LineError("a second header")
 
     def _header(self, text: bytes) -> None:
         if not text.startswith(b"{"):
-            canonical_error: errors.LedgerError = NotAnExportError()
+            canonical_error: errors.LedgerError = errors.NotAnExportError()
             if text.startswith(b"\xef\xbb\xbf"):
                 canonical_error = errors.ByteOrderMarkError()
             raise canonical_error
@@ -204,9 +203,9 @@ class Examination:
         except errors.VersionError:
             raise
         except errors.LedgerError as error:
-            raise NotAnExportError(f"the first line: {error}") from None
+            raise errors.NotAnExportError(f"the first line: {error}") from None
         if not isinstance(header, Header):
-            raise NotAnExportError("the first line is not a header")
+            raise errors.NotAnExportError("the first line is not a header")
         self.shown.header = header
         self._is_full = header.kind == "full"
         self._chain = Chain(header, self.table)
@@ -215,7 +214,7 @@ class Examination:
     def _trailer(self, line: Trailer, reader: LineReader) -> None:
         found = Trailer(self.entries, reader.lines - 1, reader.digest_before_last())
         if line != found:
-            raise TrailerError(expected=str(line), found=str(found))
+            raise errors.TrailerError(expected=str(line), found=str(found))
         self.shown.has_trailer = True
 
     def _end(self, reader: LineReader) -> None:
@@ -223,10 +222,10 @@ class Examination:
             if reader.lines == 0 and not reader.tail and not reader.is_cut:
                 raise errors.EmptyError("the file is empty", position=0)
             if not reader.is_cut or not _begins_header(reader.tail):
-                raise NotAnExportError
+                raise errors.NotAnExportError
         elif self.shown.has_trailer:
             if reader.tail:
-                raise AfterTrailerError
+                raise errors.AfterTrailerError
             self.shown.has_trailer = not reader.is_cut
             if self.entries == 0:
                 raise errors.EmptyError(position=0)
@@ -236,9 +235,9 @@ class Examination:
     def _entry(self, line: EntryLine) -> None:
         shown, chain = self.shown, self._chain
         if chain is None or shown.header is None:
-            raise NotAnExportError
+            raise errors.NotAnExportError
         if (line.path is None) != self._is_full:
-            raise LineError("inclusion proofs are for partial exports, and those need them")
+            raise errors.LineError("inclusion proofs are for partial exports, and those need them")
         read = self._forms.read(line.raw)
         of, named = self._read_strictly(line.raw) if read is None else read
         try:

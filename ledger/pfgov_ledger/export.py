@@ -6,6 +6,7 @@ re-serialised.  What an export proves is for the verifier to say.
 """
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -16,13 +17,13 @@ from pfgov_ledger import (
     commitments,
     entry,
     errors,
-    export_format,
+    export_lines,
     merkle,
     note,
     reader,
 )
 from pfgov_ledger.entry import Entry
-from pfgov_ledger.export_errors import IndexNeededError
+from pfgov_ledger.export_format import Header
 from pfgov_ledger.subject_map import SubjectMap
 
 Progress = Callable[[int, int], None]
@@ -124,7 +125,7 @@ class _Sink:
     def entry(self, raw: bytes, signature: bytes, path: list[bytes] | None = None) -> Entry:
         """Write an entry, then what it names and nobody named before."""
         parsed = entry.parse(raw)
-        self.line(export_format.write_entry(raw, signature, path))
+        self.line(export_lines.write_entry(raw, signature, path))
         self.written.entries += 1
         for digest, _ in commitments.named_in(parsed.body, raw):
             if digest not in self._seen:
@@ -146,7 +147,7 @@ class _Sink:
                 origin=parsed.log, subject=parsed.subject, field=field, salt=salt, payload=payload
             )
             if opened.hex() == digest:
-                for line in export_format.write_attachment(digest, field, salt, payload):
+                for line in export_lines.write_attachment(digest, field, salt, payload):
                     self.line(line)
                 self.written.attachments += 1
                 return
@@ -158,15 +159,15 @@ class _Sink:
         self._seen.add(digest)
         content = self._source.policy_set(digest)
         if content is not None:
-            for line in export_format.write_policy(digest, content):
+            for line in export_lines.write_policy(digest, content):
                 self.line(line)
             self.written.policies += 1
 
     def close(self, signed: bytes) -> Written:
-        self.line(export_format.write_checkpoint(signed))
+        self.line(export_lines.write_checkpoint(signed))
         written = self.written
         written.sha256 = self._digest.hexdigest()
-        self._out.write(export_format.write_trailer(written.entries, written.lines, written.sha256))
+        self._out.write(export_lines.write_trailer(written.entries, written.lines, written.sha256))
         return written
 
 
@@ -193,11 +194,7 @@ def write_full(
     signed = source.latest_checkpoint()
     size = checkpoint.parse_text(note.split(signed)[0]).size
     sink = _Sink(out, source, Written("full", size))
-    sink.line(
-        export_format.write_header(
-            export_format.Header("full", source.origin, size, 0, size, None, writer)
-        )
-    )
+    sink.line(export_lines.write_header(Header("full", source.origin, size, 0, size, None, writer)))
     for done, (raw, signature) in enumerate(source.entries(0, size), 1):
         sink.entry(raw, signature)
         if progress is not None and (done % _PROGRESS_EVERY == 0 or done == size):
@@ -205,7 +202,7 @@ def write_full(
     if since is not None:
         tree = merkle.LeafTree(source.leaf_hashes(0, size))
         sink.line(
-            export_format.write_consistency(since, merkle.consistency_proof(tree, since, size))
+            export_lines.write_consistency(since, merkle.consistency_proof(tree, since, size))
         )
     return sink.close(signed)
 
@@ -225,7 +222,7 @@ def write_subject(
     that has no entry gets a proof of that.
 
     Raises:
-        IndexNeededError: No subject map was committed yet.
+        errors.IndexNeededError: No subject map was committed yet.
     """
     index = _newest_index(source)
     chosen = dict(_whole(source, subject, index))
@@ -235,9 +232,7 @@ def write_subject(
         for other in [*sorted(owners), "policy"]:
             chosen.update(_whole(source, other, index))
             carried.add(other)
-    header = export_format.Header(
-        "subject", source.origin, index + 1, 0, index + 1, subject, writer
-    )
+    header = Header("subject", source.origin, index + 1, 0, index + 1, subject, writer)
     return _write_partial(source, out, header, chosen, carried, progress, since)
 
 
@@ -254,7 +249,7 @@ def write_range(
     """Write the entries ``start <= seq < stop``, each with its proof of inclusion.
 
     Raises:
-        IndexNeededError: No committed subject map covers the range, so nobody could tell whether
+        errors.IndexNeededError: No committed subject map covers the range, so nobody could tell whether
             a key that signed it had been revoked.
         UsageError: The range is empty.
     """
@@ -262,20 +257,20 @@ def write_range(
     if not 0 <= start < stop:
         raise errors.UsageError(f"no entries from {start} to {stop}")
     if stop > index + 1:
-        raise IndexNeededError(
+        raise errors.IndexNeededError(
             "the range reaches beyond the newest committed index; ask for a fresh one",
             expected=f"at most {index + 1}",
             found=str(stop),
         )
     chosen = {start + i: pair for i, pair in enumerate(source.entries(start, stop))}
-    header = export_format.Header("range", source.origin, index + 1, start, stop, None, writer)
+    header = Header("range", source.origin, index + 1, start, stop, None, writer)
     return _write_partial(source, out, header, chosen, {"keys"}, progress, since)
 
 
 def _newest_index(source: ExportSource) -> int:
     index = source.latest_index()
     if index is None:
-        raise IndexNeededError("no subject map was committed yet; ask for a fresh one")
+        raise errors.IndexNeededError("no subject map was committed yet; ask for a fresh one")
     return index
 
 
@@ -302,7 +297,7 @@ def _owners(raw: bytes) -> Iterator[str]:
 def _write_partial(
     source: ExportSource,
     out: Writable,
-    header: export_format.Header,
+    header: Header,
     chosen: dict[int, tuple[bytes, bytes]],
     carried: set[str],
     progress: Progress | None,
@@ -311,13 +306,15 @@ def _write_partial(
     size, index = header.size, header.size - 1
     signed = source.checkpoint(size)
     if signed is None:
-        raise IndexNeededError(f"there is no checkpoint of {size} entries; ask for a fresh index")
+        raise errors.IndexNeededError(
+            f"there is no checkpoint of {size} entries; ask for a fresh index"
+        )
     chosen.update(_whole(source, "keys", index))
     for seq in (0, index):
         chosen.update((seq + i, pair) for i, pair in enumerate(source.entries(seq, seq + 1)))
     tree = merkle.LeafTree(source.leaf_hashes(0, size))
     sink = _Sink(out, source, Written(header.kind, size))
-    sink.line(export_format.write_header(header))
+    sink.line(export_lines.write_header(header))
     for done, seq in enumerate(sorted(chosen), 1):
         raw, signature = chosen[seq]
         sink.entry(raw, signature, merkle.inclusion_proof(tree, seq, size))
@@ -327,26 +324,30 @@ def _write_partial(
     for name, last, leaf in source.subject_heads(index):
         subjects.update(name, last, leaf)
     for name in sorted(carried):
-        sink.line(export_format.write_map(index, name, subjects.prove(name)))
+        sink.line(export_lines.write_map(index, name, subjects.prove(name)))
     if since is not None:
         sink.line(
-            export_format.write_consistency(since, merkle.consistency_proof(tree, since, size))
+            export_lines.write_consistency(since, merkle.consistency_proof(tree, since, size))
         )
     return sink.close(signed)
 
 
 class GzipWriter:
-    """Compresses what is written to it onto *out*; :meth:`close` ends the one member."""
+    """Compresses what is written to it onto *out*, in the one form that is read; :meth:`close` ends it."""
 
     def __init__(self, out: Writable, level: int = 6) -> None:
         self._out = out
-        self._deflater = reader.Deflater(level)
+        self._deflater = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._crc = 0
+        self._size = 0
         out.write(reader.GZIP_HEADER)
 
     def write(self, data: bytes, /) -> None:
         """Compress *data*."""
-        self._out.write(self._deflater.add(data))
+        self._crc, self._size = zlib.crc32(data, self._crc), self._size + len(data)
+        self._out.write(self._deflater.compress(data))
 
     def close(self) -> None:
-        """Write what is left, and the checksum."""
-        self._out.write(self._deflater.end())
+        """Write what is left, the checksum and the size."""
+        size = (self._size & 0xFFFFFFFF).to_bytes(4, "little")
+        self._out.write(self._deflater.flush() + self._crc.to_bytes(4, "little") + size)

@@ -1,4 +1,4 @@
-"""The lines of a lineage export: what each kind looks like, written and read.
+"""The lines of a lineage export: what each kind looks like, and how it is read.
 
 ``FORMAT.md`` section "Export".  A line is canonical JSON and a line feed, at most
 :data:`LINE_BYTES_MAX` bytes; its kind is its set of members.  This module neither reads files nor
@@ -6,13 +6,12 @@ believes anything that a line says.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from pfgov_ledger import canonical, entry, errors, merkle, strict64, vocabulary
 from pfgov_ledger.canonical import Json
-from pfgov_ledger.export_errors import LineError
 from pfgov_ledger.subject_map import MapProof
 
 VERSION: Final = 1
@@ -111,92 +110,6 @@ Line: TypeAlias = (
 )
 
 
-# --- writing ---------------------------------------------------------------------------------
-
-
-def write_header(header: Header) -> bytes:
-    """The first line."""
-    return _line(
-        {
-            "kind": header.kind,
-            "lineage": VERSION,
-            "origin": header.origin,
-            "size": header.size,
-            "start": header.start,
-            "stop": header.stop,
-            "subject": header.subject,
-            "writer": header.writer,
-        }
-    )
-
-
-def write_entry(raw: bytes, signature: bytes, path: Sequence[bytes] | None = None) -> bytes:
-    """An entry line; *path* in partial exports."""
-    proof = "" if path is None else f'"p":[{",".join(_quoted(item) for item in path)}],'
-    return f'{{"e":{_quoted(raw)},{proof}"s":{_quoted(signature)}}}\n'.encode()
-
-
-def write_attachment(digest: str, field: str, salt: bytes, payload: bytes) -> list[bytes]:
-    """The lines of a payload that opens the commitment *digest* (hex) under *field*."""
-    extra: dict[str, object] = {"attachment": digest, "field": field, "salt": strict64.encode(salt)}
-    return _chunk_lines(extra, payload, ATTACHMENT_CHUNKS_MAX)
-
-
-def write_policy(digest: str, content: bytes) -> list[bytes]:
-    """The lines of a policy set."""
-    return _chunk_lines({"policy": digest}, content, POLICY_CHUNKS_MAX)
-
-
-def write_map(index: int, subject: str, proof: MapProof) -> bytes:
-    """A subject map proof."""
-    return _line({"index": index, "map": proof.to_json(), "subject": subject})
-
-
-def write_consistency(since: int, path: Sequence[bytes]) -> bytes:
-    """A consistency proof."""
-    return _line({"consistency": [strict64.encode(item) for item in path], "since": since})
-
-
-def write_checkpoint(note: bytes) -> bytes:
-    """The checkpoint line."""
-    return _line({"checkpoint": note.decode()})
-
-
-def write_trailer(entries: int, lines: int, sha256: str) -> bytes:
-    """The last line."""
-    return _line({"entries": entries, "lines": lines, "sha256": sha256})
-
-
-def _line(members: dict[str, object]) -> bytes:
-    line = canonical.encode(members) + b"\n"
-    if len(line) > LINE_BYTES_MAX:
-        raise errors.OversizeError(expected=f"at most {LINE_BYTES_MAX} bytes", found=str(len(line)))
-    return line
-
-
-def _quoted(raw: bytes) -> str:
-    return f'"{strict64.encode(raw)}"'
-
-
-def _chunk_lines(members: dict[str, object], payload: bytes, chunks_max: int) -> list[bytes]:
-    starts = range(0, max(len(payload), 1), CHUNK_BYTES_MAX)
-    if len(starts) > chunks_max:
-        raise errors.OversizeError(
-            expected=f"at most {chunks_max * CHUNK_BYTES_MAX} bytes", found=str(len(payload))
-        )
-    return [
-        _line(
-            {
-                **members,
-                "chunk": number,
-                "chunks": len(starts),
-                "data": strict64.encode(payload[at : at + CHUNK_BYTES_MAX]),
-            }
-        )
-        for number, at in enumerate(starts)
-    ]
-
-
 # --- reading ---------------------------------------------------------------------------------
 
 
@@ -205,7 +118,7 @@ def parse_line(text: bytes) -> Line:
 
     Raises:
         VersionError: A header of a version that this code does not know.
-        LineError: The line is none of the kinds.
+        errors.LineError: The line is none of the kinds.
         MalformedError: It is not canonical, or a value in it is not; the subclass says how.
     """
     return read_at_once(text) or read_strictly(text)
@@ -220,12 +133,12 @@ def read_strictly(text: bytes) -> Line:
     """Read any line, and say what is wrong with it; see :func:`parse_line`."""
     members = canonical.decode(text)
     if not isinstance(members, dict):
-        raise LineError("a line is an object")
+        raise errors.LineError("a line is an object")
     reader: Callable[[dict[str, Json]], Line] | None = _READERS.get(frozenset(members))
     if reader is None:
         if "lineage" in members and members["lineage"] != VERSION:
             raise errors.VersionError(expected=str(VERSION), found=repr(members["lineage"])[:40])
-        raise LineError("no line has these members", found=", ".join(sorted(members))[:200])
+        raise errors.LineError("no line has these members", found=", ".join(sorted(members))[:200])
     return reader(members)
 
 
@@ -262,11 +175,11 @@ def _header(members: dict[str, Json]) -> Header:
     kind, origin, writer = (_text(members, name) for name in ("kind", "origin", "writer"))
     subject = members["subject"]
     if kind not in KINDS or not entry.is_origin(origin):
-        raise LineError("the header names no kind or no origin")
+        raise errors.LineError("the header names no kind or no origin")
     if (kind == "subject") != isinstance(subject, str):
-        raise LineError("a subject export, and no other, names a subject")
+        raise errors.LineError("a subject export, and no other, names a subject")
     if isinstance(subject, str) and not vocabulary.is_subject(subject):
-        raise LineError("not a subject", found=subject[:80])
+        raise errors.LineError("not a subject", found=subject[:80])
     size, start, stop = (_count(members, name) for name in ("size", "start", "stop"))
     return Header(
         kind, origin, size, start, stop, subject if isinstance(subject, str) else None, writer
@@ -293,16 +206,16 @@ def _chunk(
     digest, data = _text(members, name), strict64.decode(_long(members, "data"))
     chunk, chunks = _count(members, "chunk"), _count(members, "chunks")
     if entry.HEX32.fullmatch(digest) is None:
-        raise LineError("a digest is 64 lowercase hexadecimal digits")
+        raise errors.LineError("a digest is 64 lowercase hexadecimal digits")
     if not chunk < chunks <= chunks_max or len(data) > CHUNK_BYTES_MAX:
-        raise LineError("not a chunk", found=f"{chunk} of {chunks}, {len(data)} bytes")
+        raise errors.LineError("not a chunk", found=f"{chunk} of {chunks}, {len(data)} bytes")
     return ChunkLine(digest, chunk, chunks, data, salt, field)
 
 
 def _map(members: dict[str, Json]) -> MapLine:
     subject = _text(members, "subject")
     if not vocabulary.is_subject(subject):
-        raise LineError("not a subject", found=subject[:80])
+        raise errors.LineError("not a subject", found=subject[:80])
     return MapLine(_count(members, "index"), subject, MapProof.from_json(members["map"]))
 
 
@@ -336,30 +249,30 @@ _READERS: Final[dict[frozenset[str], Callable[[dict[str, Json]], Line]]] = {
 def _long(members: dict[str, Json], name: str) -> str:
     value = members[name]
     if not isinstance(value, str):
-        raise LineError(f"{name} is a string")
+        raise errors.LineError(f"{name} is a string")
     return value
 
 
 def _text(members: dict[str, Json], name: str) -> str:
     value = _long(members, name)
     if len(value) > TEXT_MAX:
-        raise LineError(f"{name} is too long")
+        raise errors.LineError(f"{name} is too long")
     return value
 
 
 def _count(members: dict[str, Json], name: str) -> int:
     value = members[name]
     if not isinstance(value, int) or value is True or value is False or value < 0:
-        raise LineError(f"{name} is an integer, zero or more")
+        raise errors.LineError(f"{name} is an integer, zero or more")
     return value
 
 
 def _path(value: Json) -> tuple[bytes, ...]:
     if not isinstance(value, list) or len(value) > merkle.PROOF_HASHES_MAX:
-        raise LineError("a proof is a list of hashes")
+        raise errors.LineError("a proof is a list of hashes")
     hashes: list[bytes] = []
     for item in value:
         if not isinstance(item, str):
-            raise LineError("a hash is a string")
+            raise errors.LineError("a hash is a string")
         hashes.append(strict64.decode(item, size=merkle.HASH_BYTES))
     return tuple(hashes)

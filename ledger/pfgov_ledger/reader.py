@@ -10,12 +10,6 @@ from collections.abc import Iterator
 from typing import Final, Protocol
 
 from pfgov_ledger import errors
-from pfgov_ledger.export_errors import (
-    GzipError,
-    GzipTrailingError,
-    LineEndingError,
-    LineOversizeError,
-)
 from pfgov_ledger.export_format import LINE_BYTES_MAX
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -62,7 +56,7 @@ class LineReader:
         """Yield lines.
 
         Raises:
-            LineOversizeError, LineEndingError, GzipError, GzipTrailingError: See each.
+            errors.LineOversizeError, errors.LineEndingError, errors.GzipError, errors.GzipTrailingError: See each.
         """
         pending = b""
         for block in self._blocks():
@@ -94,7 +88,9 @@ class LineReader:
             if GZIP_HEADER.startswith(first):
                 self.is_cut = True
                 return
-            raise GzipError(expected=GZIP_HEADER.hex(), found=first[: len(GZIP_HEADER)].hex())
+            raise errors.GzipError(
+                expected=GZIP_HEADER.hex(), found=first[: len(GZIP_HEADER)].hex()
+            )
         yield from self._inflated(first[len(GZIP_HEADER) :])
 
     def _inflated(self, data: bytes) -> Iterator[bytes]:
@@ -103,7 +99,7 @@ class LineReader:
             try:
                 block = inflater.decompress(data, _BUFFER_BYTES)
             except zlib.error as error:
-                raise GzipError(str(error)) from None
+                raise errors.GzipError(str(error)) from None
             crc, size = zlib.crc32(block, crc), size + len(block)
             if block:
                 yield block
@@ -120,31 +116,12 @@ class LineReader:
             self.is_cut = True
             return
         if rest[:8] != crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little"):
-            raise GzipError("the checksum does not fit")
+            raise errors.GzipError("the checksum does not fit")
         if len(rest) > 8:
-            raise GzipTrailingError
+            raise errors.GzipTrailingError
 
 
 def _refusal(line: bytes) -> errors.LedgerError:
     if len(line) >= LINE_BYTES_MAX:
-        return LineOversizeError(expected=f"at most {LINE_BYTES_MAX} bytes")
-    return LineEndingError()
-
-
-class Deflater:
-    """The one gzip form of an export, after :data:`GZIP_HEADER`: one member, nothing after it."""
-
-    def __init__(self, level: int = 6) -> None:
-        self._deflater = zlib.compressobj(level, zlib.DEFLATED, _RAW_DEFLATE)
-        self._crc = 0
-        self._size = 0
-
-    def add(self, data: bytes) -> bytes:
-        """The compressed bytes that are ready after *data*."""
-        self._crc, self._size = zlib.crc32(data, self._crc), self._size + len(data)
-        return self._deflater.compress(data)
-
-    def end(self) -> bytes:
-        """The remaining bytes, the checksum and the size."""
-        size = (self._size & 0xFFFFFFFF).to_bytes(4, "little")
-        return self._deflater.flush() + self._crc.to_bytes(4, "little") + size
+        return errors.LineOversizeError(expected=f"at most {LINE_BYTES_MAX} bytes")
+    return errors.LineEndingError()

@@ -27,7 +27,6 @@ from pfgov_ledger.chain import check_body
 from pfgov_ledger.checkpoint import Checkpoint, Opened
 from pfgov_ledger.conclusions import Witnessing
 from pfgov_ledger.entry import Entry
-from pfgov_ledger.export_errors import NotAnExportError
 from pfgov_ledger.keys import Anchor
 from pfgov_ledger.reader import Readable
 from pfgov_ledger.report import Report, Shape, Signed
@@ -120,16 +119,16 @@ def _object(raw: bytes) -> dict[str, object]:
     try:
         value: Any = json.loads(raw.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise NotAnExportError("not a receipt") from None
+        raise errors.NotAnExportError("not a receipt") from None
     if not isinstance(value, dict):
-        raise NotAnExportError("not a receipt")
+        raise errors.NotAnExportError("not a receipt")
     return cast("dict[str, object]", value)
 
 
 def _receipt(members: dict[str, object], tlog: proof.TlogProof | None) -> Receipt:
     raw, signature, issuer = (members.get(name) for name in ("entry", "signature", "issuer"))
     if not isinstance(raw, str):
-        raise NotAnExportError("a receipt carries an entry")
+        raise errors.NotAnExportError("a receipt carries an entry")
     public: bytes | None = None
     if isinstance(issuer, str):
         if entry.HEX32.fullmatch(issuer) is None:

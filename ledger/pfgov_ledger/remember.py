@@ -10,14 +10,13 @@ from pathlib import Path
 
 from pfgov_ledger import checkpoint, errors, note
 from pfgov_ledger.checkpoint import Checkpoint
-from pfgov_ledger.export_errors import RememberError
 
 
 def load(path: Path) -> Checkpoint | None:
     """The remembered checkpoint; None if there is no file.
 
     Raises:
-        RememberError: The file cannot be read, or is not a checkpoint.
+        errors.RememberError: The file cannot be read, or is not a checkpoint.
     """
     try:
         with path.open("rb") as file:
@@ -25,18 +24,18 @@ def load(path: Path) -> Checkpoint | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RememberError(f"cannot read {path}: {error.strerror}") from None
+        raise errors.RememberError(f"cannot read {path}: {error.strerror}") from None
     try:
         return checkpoint.parse_text(note.split(raw)[0])
     except errors.LedgerError as error:
-        raise RememberError(f"{path} is not a remembered checkpoint: {error}") from None
+        raise errors.RememberError(f"{path} is not a remembered checkpoint: {error}") from None
 
 
 def store(path: Path, raw: bytes) -> bool:
     """Keep the signed checkpoint *raw*, unless a newer one is kept; returns whether it was stored.
 
     Raises:
-        RememberError: The file cannot be written.
+        errors.RememberError: The file cannot be written.
     """
     kept, new = load(path), checkpoint.parse_text(note.split(raw)[0])
     if kept is not None and (kept.origin != new.origin or kept.size >= new.size):
@@ -53,5 +52,5 @@ def store(path: Path, raw: bytes) -> bool:
             os.unlink(name)  # noqa: PTH108 (as above)
             raise
     except OSError as error:
-        raise RememberError(f"cannot write {path}: {error.strerror}") from None
+        raise errors.RememberError(f"cannot write {path}: {error.strerror}") from None
     return True

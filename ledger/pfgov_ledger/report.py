@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Final
 
-from pfgov_ledger import errors, export_errors
+from pfgov_ledger import errors
 from pfgov_ledger.verdicts import (
     AUTHENTICITY,
     VERDICTS,
@@ -209,7 +209,7 @@ def _tree(cls: type[errors.LedgerError]) -> list[type[errors.LedgerError]]:
 EXPLANATIONS: Final[dict[str, str]] = {
     cls.code: (cls.__doc__ or "").split("\n", 1)[0].replace("``", "")
     for cls in sorted(_tree(errors.LedgerError), key=lambda cls: cls.code)
-    if cls.__module__ in {errors.__name__, export_errors.__name__}
+    if cls.__module__ == errors.__name__
 }
 """Every code and the sentence that explains it."""
 

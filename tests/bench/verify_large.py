@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "ledger")]
 
 from conformance.ledger_verify.corpus.memory_log import ORIGIN, START, signer  # noqa: E402
 
-from pfgov_ledger import appender, export_format, keys, note, subject_map  # noqa: E402
+from pfgov_ledger import appender, export_format, export_lines, keys, note, subject_map  # noqa: E402
 
 INDEX_EVERY = 100_000
 
@@ -56,7 +56,7 @@ def write(path: Path, anchor: Path, entries: int, packets: int) -> None:
             lines += 1
 
         line(
-            export_format.write_header(
+            export_lines.write_header(
                 export_format.Header("full", ORIGIN, entries, 0, entries, None, "bench")
             )
         )
@@ -75,9 +75,9 @@ def write(path: Path, anchor: Path, entries: int, packets: int) -> None:
             chain.forget(chain.mark())
             if seq == 0:
                 anchor.write_text(keys.Anchor(note.vkey(ORIGIN, log.public), staged.leaf).to_text())
-            line(export_format.write_entry(staged.raw, staged.signature or b""))
-        line(export_format.write_checkpoint(chain.checkpoint()))
-        out.write(export_format.write_trailer(entries, lines, digest.hexdigest()))
+            line(export_lines.write_entry(staged.raw, staged.signature or b""))
+        line(export_lines.write_checkpoint(chain.checkpoint()))
+        out.write(export_lines.write_trailer(entries, lines, digest.hexdigest()))
 
 
 def event(

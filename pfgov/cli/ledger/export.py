@@ -195,8 +195,8 @@ def write(
     """
     from pfgov.engine.exporting import stored_log
     from pfgov.errors import StateConflictError
+    from pfgov_ledger.errors import IndexNeededError
     from pfgov_ledger.export import GzipWriter, write_full, write_range, write_subject
-    from pfgov_ledger.export_errors import IndexNeededError
 
     target = GzipWriter(file) if compress else file
     with stored_log(reader) as source:

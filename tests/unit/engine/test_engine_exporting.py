@@ -13,7 +13,7 @@ from pfgov.errors import NotFoundError
 from pfgov.storage.writing import Store
 from pfgov_ledger import export, keys
 from pfgov_ledger.conclusions import Question
-from pfgov_ledger.export_errors import IndexNeededError
+from pfgov_ledger.errors import IndexNeededError
 from pfgov_ledger.verify import verify
 
 

@@ -1,6 +1,5 @@
 """``pfgov-verify`` as people and programs use it."""
 
-import io
 import json
 import subprocess
 import sys
@@ -9,8 +8,7 @@ from pathlib import Path
 import pytest
 from conformance.ledger_verify.corpus.build import VECTORS
 
-from pfgov_ledger import cli, keys
-from pfgov_ledger.verify import verify
+from pfgov_ledger import cli
 
 ANCHOR = str(VECTORS / "anchor.txt")
 GOLDEN = VECTORS / "golden" / "v1"
@@ -165,23 +163,6 @@ def test_the_note_of_another_log_says_nothing_of_freshness(
     assert verdicts["freshness"] == {"status": "not_checked", "why": "no_remembered_checkpoint"}
     assert verdicts["non_equivocation"]["code"] == "ledger.origin_mismatch"
     assert kept.read_bytes() == (VECTORS / "remembered-another.note").read_bytes()
-
-
-def test_a_compressed_file_cut_anywhere_is_truncated() -> None:
-    """A compressed export that ends early looks malformed rather than cut, wherever it ends."""
-    whole = (GOLDEN / "full-gzip.lineage.jsonl.gz").read_bytes()
-    anchor = keys.parse_anchor(Path(ANCHOR).read_text())
-    for size in (*range(1, 40), *range(40, len(whole), 97), *range(len(whole) - 12, len(whole))):
-        for stream in (io.BytesIO(whole[:size]), Dribble(whole[:size])):
-            assert verify(stream, anchor=anchor, quick=True).exit_status == 5, size
-
-
-class Dribble(io.BytesIO):
-    """A stream that gives out one byte at a time to begin with, as a pipe may."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """One byte, of the first twenty; then whatever is asked for."""
-        return super().read(1 if self.tell() < 20 else size)
 
 
 def test_require_replaces_the_default(capsys: pytest.CaptureFixture[str]) -> None:

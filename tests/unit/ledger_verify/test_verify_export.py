@@ -6,9 +6,9 @@ import json
 import pytest
 from conformance.ledger_verify.corpus.story import begin, create, packet, tell
 
-from pfgov_ledger import errors, export, export_format
-from pfgov_ledger.export_errors import IndexNeededError
-from pfgov_ledger.export_format import Header, parse_line
+from pfgov_ledger import errors, export, export_lines
+from pfgov_ledger.errors import IndexNeededError
+from pfgov_ledger.export_format import EntryLine, Header, parse_line
 from pfgov_ledger.verify import Question, verify
 
 
@@ -53,7 +53,7 @@ def test_large_payloads_travel_in_chunks() -> None:
 def test_a_payload_too_large_is_refused() -> None:
     """A payload of more chunks than a reader takes is written."""
     with pytest.raises(errors.OversizeError):
-        export_format.write_attachment("00" * 32, "f", bytes(32), bytes(65 * 65_536))
+        export_lines.write_attachment("00" * 32, "f", bytes(32), bytes(65 * 65_536))
 
 
 def test_a_damaged_payload_is_withheld_and_counted() -> None:
@@ -135,11 +135,11 @@ def test_every_range_of_the_story_verifies() -> None:
 def test_lines_survive_writing_and_reading() -> None:
     """A line that the writer writes is not read back as it was."""
     header = Header("subject", "log.example", 9, 0, 9, "packet/x", "test")
-    assert parse_line(export_format.write_header(header)[:-1]) == header
-    line = parse_line(export_format.write_entry(b"\x00\xff", b"s", [bytes(32)])[:-1])
-    assert line == export_format.EntryLine(b"\x00\xff", b"s", (bytes(32),))
-    line = parse_line(export_format.write_entry(b"\x00\xff", b"s")[:-1])
-    assert line == export_format.EntryLine(b"\x00\xff", b"s", None)
+    assert parse_line(export_lines.write_header(header)[:-1]) == header
+    line = parse_line(export_lines.write_entry(b"\x00\xff", b"s", [bytes(32)])[:-1])
+    assert line == EntryLine(b"\x00\xff", b"s", (bytes(32),))
+    line = parse_line(export_lines.write_entry(b"\x00\xff", b"s")[:-1])
+    assert line == EntryLine(b"\x00\xff", b"s", None)
 
 
 @pytest.mark.parametrize(

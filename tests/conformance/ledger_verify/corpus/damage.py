@@ -1,6 +1,7 @@
 """Files that are damaged, bent or hostile as files, and payloads that are not what they should be."""
 
 import hashlib
+import io
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,8 @@ from conformance.ledger_verify.corpus.memory_log import MemoryLog
 from conformance.ledger_verify.corpus.story import tell
 from conformance.ledger_verify.corpus.tools import Export, members_of
 
-from pfgov_ledger import canonical, commitment, entry, reader, strict64
+from pfgov_ledger import canonical, commitment, entry, strict64
+from pfgov_ledger.export import GzipWriter
 
 
 def cases() -> Iterator[Case]:
@@ -112,8 +114,11 @@ def tell_with_payload() -> tuple[bytes, bytes]:
 
 def zipped(data: bytes) -> bytes:
     """*data* in the one gzip form."""
-    deflater = reader.Deflater(9)
-    return reader.GZIP_HEADER + deflater.add(data) + deflater.end()
+    out = io.BytesIO()
+    packed = GzipWriter(out, 9)
+    packed.write(data)
+    packed.close()
+    return out.getvalue()
 
 
 def _files(log: MemoryLog) -> Iterator[Case]:
