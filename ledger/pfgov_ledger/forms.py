@@ -28,7 +28,10 @@ FORMS_MAX: Final = 256
 """Forms in all: making one takes milliseconds, and a hostile file could ask for one an entry."""
 FORMS_ALIKE_MAX: Final = 4
 """Forms that are tried for one entry."""
-_TEXTS_MAX: Final = 4_096
+FORM_BYTES_MAX: Final = 8_192
+"""The largest entry that a form is made of: a pattern takes several times as much."""
+_KEPT_MAX: Final = 4_096
+_KEPT_BYTES_MAX: Final = 256
 
 READ: Final = frozenset({"cause", "epoch", "incarnation", "outcome", "owner", "source", "target"})
 """The body members that :mod:`pfgov_ledger.custody` reads: all that an entry read by a form has."""
@@ -88,11 +91,14 @@ class Forms:
         texts, body = self._texts, dict[str, Json]()
         for group, name in form.read:
             text = groups[group]
-            if text not in texts:
-                if len(texts) >= _TEXTS_MAX:
+            if text in texts:
+                body[name] = texts[text]
+                continue
+            body[name] = json.loads(text)
+            if len(text) <= _KEPT_BYTES_MAX:
+                if len(texts) >= _KEPT_MAX:
                     texts.clear()
-                texts[text] = json.loads(text)
-            body[name] = texts[text]
+                texts[text] = body[name]
         of = Entry._make((
             1, form.log, place, form.term, unhexlify(prev), form.prefix + groups[form.id].decode(),
             int(subject_seq), unhexlify(subject_prev), form.issuer, int(time), command,
@@ -105,17 +111,16 @@ class Forms:
     def learn(self, of: Entry) -> None:
         """Perhaps make a form of *of*, which was read strictly and passed check 3 too."""
         key = _key(of.raw)
-        if len(self._seen) >= _TEXTS_MAX:
+        if len(self._seen) >= _KEPT_MAX:
             self._seen.clear()
         seen = self._seen[key] = self._seen.get(key, 0) + 1
-        if seen % LEARN_AFTER or self._count >= FORMS_MAX:
+        if seen % LEARN_AFTER or self._count >= FORMS_MAX or len(of.raw) > FORM_BYTES_MAX:
             return
-        alike = self._forms.setdefault(key, [])
-        if len(alike) < FORMS_ALIKE_MAX:
-            form = _Maker(of).form()
-            if form is not None:
-                alike.append(form)
-                self._count += 1
+        alike = self._forms.get(key, [])
+        form = None if len(alike) >= FORMS_ALIKE_MAX else _Maker(of).form()
+        if form is not None:
+            self._forms[key] = [*alike, form]
+            self._count += 1
 
 
 def _key(raw: bytes) -> tuple[bytes, int]:

@@ -138,6 +138,21 @@ def test_forms_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(made.read(raw) is not None for raw in READABLE) < len(READABLE)
 
 
+def test_forms_keep_nothing_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A form is made of a large entry, or long values are kept."""
+    raw = next(raw for raw in READABLE if b'"owner":{"' in raw and b'"epoch":' in raw)
+    long = re.sub(rb'("member_id":")([^"]*)(")', rb"\g<1>" + b"m" * 300 + rb"\g<3>", raw)
+    assert agree(long)
+    made = forms.Forms()
+    monkeypatch.setattr(forms, "FORM_BYTES_MAX", len(long) - 1)
+    for _ in range(forms.LEARN_AFTER):
+        made.learn(entry.parse(long))
+    assert made.read(long) is None
+    for _ in range(forms.LEARN_AFTER):
+        made.learn(entry.parse(raw))
+    assert made.read(long) is not None
+
+
 def test_a_form_leaves_out_what_might_be_a_commitment() -> None:
     """An object that would be a commitment under another digest is hidden by a form."""
     raw = next(raw for raw in READABLE if b'"digest":"' in raw)
