@@ -187,9 +187,15 @@ class StoreError(PfgovError):
 
 
 class StoreLockedError(StoreError):
-    """Another process writes this ledger."""
+    """Another process writes this ledger; ``address`` is where it listens, if it does."""
 
     code = "store.locked"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, address: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.address = address
 
 
 class StoreCorruptError(StoreError):

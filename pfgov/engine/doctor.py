@@ -79,7 +79,7 @@ def examine(directory: Path, options: Options | None = None) -> list[Finding]:
         findings += [
             Finding(name, "not_checked", "the database cannot be used") for name, _ in CHECKS
         ]
-    return findings
+    return [*findings, _private(layout)]  # last: reading may have made files beside the database
 
 
 def _made(name: str, check: Callable[[Patient], Finding], patient: Patient) -> Finding:
@@ -121,6 +121,25 @@ def _key_files(layout: Layout, options: Options) -> Finding:
             f"move {layout.key('recovery')} to a place that is not online",
         )
     return Finding("key_files", "ok", "the signing keys are whole and their owner's alone")
+
+
+def _private(layout: Layout) -> Finding:
+    """What a database holds, and who writes it, is nobody else's to read; older versions left that to the umask."""
+    names = [
+        path.with_name(path.name + beside)
+        for path in (layout.database, layout.head)
+        for beside in ("", "-wal", "-shm")
+    ]
+    found = [path for path in (*names, layout.lock, layout.commit_lock) if path.exists()]
+    open_ = [path for path in found if stat.S_IMODE(path.stat().st_mode) & 0o077]
+    if open_:
+        return Finding(
+            "database_files",
+            "warning",
+            f"others may read or write {', '.join(path.name for path in open_)}; payloads lie in the database",
+            f"chmod 600 {' '.join(map(str, open_))}",
+        )
+    return Finding("database_files", "ok", "the databases and locks are their owner's alone")
 
 
 def _disk(layout: Layout) -> Finding:

@@ -2,9 +2,11 @@
 
 The writer: WAL, ``synchronous=FULL`` (with NORMAL an acknowledged commit whose checkpoint has escaped can be lost,
 which is a fork), ``secure_delete`` before the first write, so that an erased payload is overwritten.
+A new file is its owner's alone, whatever the umask and the folder; SQLite gives what it lays beside it the same mode.
 Readers open ``mode=ro`` and work beside a running writer.  This module knows no table.
 """
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -23,6 +25,27 @@ WAL_PAGES_MAX: Final = 4_096
 """Pages in the write-ahead log before a commit moves them into the database: 16 MiB."""
 
 
+PRIVATE: Final = 0o600
+"""Payloads lie in the database, so nobody but its owner reads it."""
+
+
+def make_private(path: Path) -> None:
+    """Create an empty file at *path* for its owner alone, unless there is one: an administrator may have shared it.
+
+    Raises:
+        StoreUnavailableError: it cannot be created.
+    """
+    with translating(path):
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
+        except FileExistsError:
+            return
+        try:
+            os.fchmod(handle, PRIVATE)  # the umask may have taken more away than others' rights
+        finally:
+            os.close(handle)
+
+
 def open_writer(path: Path, *, must_exist: bool) -> sqlite3.Connection:
     """Return the one connection that writes *path*; the caller holds the writer lock.
 
@@ -35,6 +58,7 @@ def open_writer(path: Path, *, must_exist: bool) -> sqlite3.Connection:
         raise StoreUnavailableError(
             f"{path} does not exist", code="store.missing", hint="create it with: pfgov init"
         )
+    make_private(path)
     with translating(path):
         connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from pfgov.errors import StoreCorruptError, StoreUnavailableError
-from pfgov.storage.connections import BUSY_SECONDS, open_reader
+from pfgov.storage.connections import BUSY_SECONDS, make_private, open_reader
 from pfgov.storage.errors import translating
 
 SYNC_INTERVAL_US: Final = 1_000_000
@@ -43,6 +43,7 @@ class HeadLock:
         self._path = path
         self._origin = origin
         self._synced = 0
+        make_private(path)
         with translating(path):
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from pfgov.errors import StoreLockedError
+from pfgov.storage.connections import make_private
 from pfgov.storage.errors import translating
 
 HOLDER_BYTES_MAX: Final = 4_096
@@ -38,15 +39,21 @@ class WriterLock:
         """
         self._path = path
         with translating(path):
+            make_private(path)
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._take(patience)
         except OSError as error:
-            holder = self._read()
+            holder, at = self._read()
             os.close(self._handle)
             raise StoreLockedError(
                 f"{path.parent} is being written by {holder}",
-                hint="send commands to that process, or stop it; reading needs no lock",
+                hint=(
+                    f"ask that server: the same command with --url {at}; reading needs no lock"
+                    if at
+                    else "let that process end, or send it your commands; reading needs no lock"
+                ),
+                address=at,
             ) from error
         self.announce(address)
 
@@ -68,13 +75,17 @@ class WriterLock:
             os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, json.dumps(holder).encode(), 0)
 
-    def _read(self) -> str:
+    def _read(self) -> tuple[str, str | None]:
+        """Return who holds the lock, in words, and where it listens, if it does."""
         try:
             holder = json.loads(os.pread(self._handle, HOLDER_BYTES_MAX, 0))
             text = f"process {int(holder['pid'])} on {holder['host']!s}"
-            return f"{text} at {holder['address']}" if holder["address"] else text
+            address = holder["address"]
         except (OSError, ValueError, KeyError, TypeError):
-            return "another process"
+            return "another process", None
+        if not isinstance(address, str):
+            return text, None
+        return f"{text} at {address}", address
 
     def release(self) -> None:
         """Let others write."""

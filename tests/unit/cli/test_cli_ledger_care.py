@@ -179,7 +179,7 @@ def test_a_new_ledger_is_well_but_for_what_lies_too_close(
     assert (found.pop("key_files"), found.pop("head")) == ("warning", "warning")
     assert found.pop("disk") in {"ok", "warning"}
     assert set(found.values()) == {"ok"}
-    assert set(found) == {"schema", "signers", "rows", "erasures", "tables"}
+    assert set(found) == {"schema", "signers", "rows", "erasures", "tables", "database_files"}
     outcomes(pfgov, "--strict", status=1)
     assert "PFGOV_HEAD_LOCK" in pfgov("ledger", "doctor").out
     (pfgov.directory / "keys" / "recovery.key").rename(tmp_path / "recovery.key")

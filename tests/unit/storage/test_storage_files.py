@@ -11,7 +11,8 @@ import pytest
 from sqlite_utils import Database
 from support.ledgers import fresh, opened, place, register
 
-from pfgov.engine import LedgerReader
+from pfgov.engine import Engine, LedgerReader
+from pfgov.engine.doctor import examine
 from pfgov.errors import (
     PfgovError,
     StoreCorruptError,
@@ -387,3 +388,57 @@ def test_storage_a_connection_that_cannot_be_set_up_is_closed(tmp_path: Path) ->
     (tmp_path / "x.db").write_bytes(b"x" * 5000)
     with pytest.raises(StoreCorruptError):
         open_writer(tmp_path / "x.db", must_exist=True)
+
+
+# --- whose files ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o177, 0o277])
+def test_storage_every_file_of_a_ledger_is_its_owners_alone(tmp_path: Path, mask: int) -> None:
+    """In a folder that was there before, under any umask, no file of a running ledger but the anchor is others' to read."""
+    folder = tmp_path / "ledger"
+    folder.mkdir(mode=0o755)
+    before = os.umask(mask)
+    try:
+        with Engine.create(folder, "pfgov.test/private"):
+            running = _modes(folder)
+        with opened(folder):
+            again = _modes(folder)
+    finally:
+        os.umask(before)
+    assert {
+        "ledger.db",
+        "ledger.db-wal",
+        "ledger.db-shm",
+        "head.db",
+        "head.db-wal",
+        "writer.lock",
+    } <= set(running)
+    assert {mode for name, mode in {**running, **again}.items()} == {0o600}
+
+
+def _modes(folder: Path) -> dict[str, int]:
+    return {
+        path.name: path.stat().st_mode & 0o777
+        for path in folder.iterdir()
+        if path.is_file() and path.name != "anchor.txt"
+    }
+
+
+def test_storage_files_that_an_administrator_shared_stay_shared(tmp_path: Path) -> None:
+    """Opening an older ledger does not take a right away that somebody may have given; the doctor names it instead."""
+    directory = fresh(tmp_path)
+    for name in ("ledger.db", "head.db"):
+        (directory / name).chmod(0o640)
+    with opened(directory):
+        pass
+    assert (directory / "ledger.db").stat().st_mode & 0o777 == 0o640
+    found = {finding.check: finding for finding in examine(directory)}["database_files"]
+    assert found.outcome == "warning"
+    assert found.hint is not None
+    assert found.hint.startswith("chmod 600 ")
+    named = [Path(word) for word in found.hint.split()[2:]]
+    assert {"ledger.db", "head.db"} <= {path.name for path in named}
+    for path in named:
+        path.chmod(0o600)
+    assert {f.check: f.outcome for f in examine(directory)}["database_files"] == "ok"
