@@ -113,6 +113,9 @@ LIVE_PACKETS_MAX: Final = 1_000_000
 REVIEWS_PER_PACKET_MAX: Final = 16
 """Reviews remembered on a live packet."""
 
+LEDGER_KEYS_MAX: Final = 1_024
+"""Keys that one ledger may ever know: a rotation a week for twenty years."""
+
 QUEUE_MAX: Final = 4_096
 """Commands waiting for the sequencer before new ones are refused."""
 

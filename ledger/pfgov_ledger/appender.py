@@ -103,18 +103,28 @@ class Appender:
         """
         if log.name != head.origin or not entry.is_origin(head.origin):
             raise errors.OriginMismatchError(expected=head.origin, found=log.name)
-        if (issuer.role, log.role) != ("issuer", "log") or issuer.public == log.public:
+        if log.role != "log":
             raise errors.KeyRoleError("an appender takes an issuer key and a distinct log key")
         self._head = head
-        self._issuer = issuer
         self._log = log
         self._load = subject_head
         self._encode = encode
         self._subjects: dict[str, SubjectHead] = {}
         self._journal: list[tuple[str, SubjectHead]] = []
         self._journal_start = 0
+        self.hand_over(issuer)
+
+    def hand_over(self, issuer: Signer) -> None:
+        """Let another issuer key sign from the next entry on: a key event that names it was just staged.
+
+        Raises:
+            KeyRoleError: It is not an issuer key, or it is the log key.
+        """
+        if issuer.role != "issuer" or issuer.public == self._log.public:
+            raise errors.KeyRoleError("an appender takes an issuer key and a distinct log key")
+        self._issuer = issuer
         self._issuer_and_log = (
-            f'"issuer":"{key_id(issuer.public)}","log":"{head.origin}"'
+            f'"issuer":"{key_id(issuer.public)}","log":"{self._head.origin}"'
         ).encode()
 
     @property

@@ -151,18 +151,26 @@ def generate(*, role: str, name: str) -> SeedSigner:
 
 
 def write_file(path: Path, signer: SeedSigner) -> None:
-    """Create *path*, readable by its owner only, with *signer*'s private key, durably.
+    """Create *path*, readable by its owner only, with *signer*'s private key, durably and as a whole or not at all.
+
+    One process at a time: what an interrupted one left beside *path* is removed.
 
     Raises:
         KeyFileError: The file exists already, or cannot be written.
     """
+    part = path.with_name(f"{path.name}.part")
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            os.fchmod(handle, 0o600)
-            file.write(signer.to_text())
-            file.flush()
-            os.fsync(handle)
+        part.unlink(missing_ok=True)
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "w") as file:
+                os.fchmod(handle, 0o600)
+                file.write(signer.to_text())
+                file.flush()
+                os.fsync(handle)
+            os.link(part, path)  # unlike a rename it never replaces a key
+        finally:
+            part.unlink()
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -190,7 +190,7 @@ class KeyRing:
         message = rotation(
             origin=self._origin, seq=self._seq, prev=self._prev, role=role, old=old, new=new
         )
-        signers = _signers(of, message)
+        signers = signers_of(of.body.get("signatures"), message, of.seq)
         if old is not None and (old not in self.active(role) or old not in signers):
             raise errors.RotationError(expected=f"the active {role} key", found="no such signature")
         if old is None and not signers.intersection(self.active("recovery")):
@@ -214,7 +214,8 @@ class KeyRing:
             key=key,
             suspect_from=suspect_from,
         )
-        if not _signers(of, message).intersection(self.active("recovery")):
+        signers = signers_of(of.body.get("signatures"), message, of.seq)
+        if not signers.intersection(self.active("recovery")):
             raise errors.RotationError(expected="the recovery key", found="no such signature")
         known = self._keys.get(key)
         if known is None or known.role != role:
@@ -224,27 +225,32 @@ class KeyRing:
             self.suspects.append((keys.key_id(key), suspect_from))
 
 
-def _public(value: Json, position: int) -> bytes:
+def _public(value: Json, position: int | None) -> bytes:
     if not isinstance(value, str) or entry.HEX32.fullmatch(value) is None:
         raise errors.EntryShapeError("a key is 64 hexadecimal digits", position=position)
     public = bytes.fromhex(value)
     try:
         ed25519.check_public(public)
     except errors.WeakKeyError as error:
-        raise error.at(position) from None
+        if position is not None:
+            error.at(position)
+        raise error from None
     return public
 
 
-def _signers(of: Entry, message: bytes) -> set[bytes]:
-    """The keys whose signatures of *message* the event carries; every one must hold."""
-    listed = of.body.get("signatures")
+def signers_of(listed: Json, message: bytes, position: int | None = None) -> set[bytes]:
+    """The keys whose signatures of *message* are *listed*, as ``[public, signature]`` in hex; every one must hold.
+
+    Raises:
+        EntryShapeError, WeakKeyError, SignatureError: One is malformed, by a key that must not be trusted, or wrong.
+    """
     if not isinstance(listed, list) or len(listed) > _SIGNATURES_MAX:
         raise errors.EntryShapeError("signatures is a short list")
     signers: set[bytes] = set()
     for pair in listed:
         match pair:
             case [str(public), str(signature)]:
-                key = _public(public, of.seq)
+                key = _public(public, position)
                 if _HEX.fullmatch(signature) is None:
                     raise errors.EntryShapeError("a signature is lowercase hexadecimal")
                 ed25519.check(key, message, bytes.fromhex(signature))

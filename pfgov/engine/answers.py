@@ -14,7 +14,7 @@ import msgspec
 
 from pfgov import errors
 from pfgov import events as e
-from pfgov.commands import Action, Commitment, Principal
+from pfgov.commands import LOCAL_OPERATOR, Action, Commitment, Principal
 from pfgov.errors import PfgovError
 from pfgov.storage.writing import EntryRow
 
@@ -45,6 +45,15 @@ class Idempotency:
 
     key: str
     digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as which request, and under which idempotency key."""
+
+    principal: Principal = LOCAL_OPERATOR
+    request_id: str | None = None
+    idempotency: Idempotency | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):

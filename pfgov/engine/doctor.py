@@ -18,6 +18,7 @@ from pfgov.engine.layout import ROLES, Layout, SigningKeyError, key_errors
 from pfgov.engine.loading import load_state
 from pfgov.engine.options import Options
 from pfgov.engine.reading import LedgerReader
+from pfgov.engine.signing import KeySources
 from pfgov.engine.writer import load_head
 from pfgov.errors import PfgovError
 from pfgov.records import Stamp
@@ -98,10 +99,10 @@ def _made(name: str, check: Callable[[Patient], Finding], patient: Patient) -> F
 
 def _key_files(layout: Layout, options: Options) -> Finding:
     """Private keys are there, whole, and nobody else's to read; the recovery key is somewhere else."""
-    elsewhere = {"issuer": options.issuer, "log": options.log}
+    elsewhere = {role for role, uris in (("issuer", options.issuer), ("log", options.log)) if uris}
     for role in ROLES:
         path = layout.key(role)
-        if elsewhere.get(role) is not None or (role == "recovery" and not path.exists()):
+        if role in elsewhere or (role == "recovery" and not path.exists()):
             continue
         try:
             with key_errors():
@@ -201,17 +202,7 @@ def _signers(patient: Patient) -> Finding:
     """The keys that sign next are in force, the newest checkpoint holds, and the anchor is this ledger's."""
     queries, layout = patient.queries, patient.layout
     state = load_state(queries)
-    with key_errors():
-        for role, uri in (("issuer", patient.options.issuer), ("log", patient.options.log)):
-            signer = keys.open_signer(uri or f"file:{layout.key(role)}")
-            known = state.keys.get(signer.public.hex())
-            if known is None or known.role != role or known.until is not None:
-                return Finding(
-                    "signers",
-                    "failed",
-                    f"the {role} key at hand is not one that this ledger lets sign",
-                    "see what became of it: pfgov ledger log --subject keys",
-                )
+    KeySources(layout, patient.options.issuer, patient.options.log).chosen(state.keys)
     latest, genesis = queries.checkpoint(), queries.entry(0)
     logs = [
         note.vkey(state.origin, bytes.fromhex(key.public))

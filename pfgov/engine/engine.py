@@ -17,7 +17,6 @@ from pfgov import commands as c
 from pfgov.clock import Clock, SystemClock
 from pfgov.decide import Decided
 from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receipt, Request
-from pfgov.engine.ceremony import adopt
 from pfgov.engine.front import Front
 from pfgov.engine.heartbeats import Heard, hear
 from pfgov.engine.layout import Layout, make_keys
@@ -26,11 +25,11 @@ from pfgov.engine.opening import (
     open_sequencer,
     refuse_existing,
     refuse_other_rules,
-    write_anchor,
 )
 from pfgov.engine.options import Options, Status
 from pfgov.engine.reading import LedgerReader
 from pfgov.engine.sequencer import Sequencer, TickReport
+from pfgov.engine.signing import KeySources, write_anchor
 from pfgov.engine.views import attach
 from pfgov.events import SEMANTICS
 from pfgov.ids import RANDOM_BYTES, ulid
@@ -63,6 +62,9 @@ class Engine:
         self._sequencer = sequencer
         self._front = Front(sequencer, queue_max=options.queue_max, batch_max=options.batch_max)
         self.options = options
+        self.sources = KeySources(layout, options.issuer, options.log)
+        self.ceremonies = threading.Lock()
+        """Held through a key ceremony: one at a time."""
         self._reader: LedgerReader | None = None
         self._opening_reader = threading.Lock()
         self._is_closed = False
@@ -84,11 +86,6 @@ class Engine:
         layout, options, clock = Layout(directory), options or Options(), clock or SystemClock()
         layout.require()
         lock = WriterLock(layout.lock, address=options.address)
-        try:
-            adopt(layout)  # a key ceremony that was interrupted
-        except BaseException:
-            lock.release()
-            raise
         engine = cls._put_together(layout, lock, clock, options, new=False)
         try:
             engine._check()  # noqa: SLF001 - its own class method
@@ -177,7 +174,8 @@ class Engine:
 
     def _write_anchor(self) -> None:
         genesis = self._sequencer.queries.entry(0)
-        write_anchor(self.layout, self.options, genesis.leaf if genesis else None)
+        log = self.sources.chosen(self._sequencer.state.keys).log
+        write_anchor(self.layout, log, genesis.leaf if genesis else None)
 
     # --- commands ------------------------------------------------------------------------
 
@@ -359,6 +357,20 @@ class Engine:
         The state may be ahead of the disk by a batch; what must be durable is read from :attr:`reader`.
         """
         return self._front.do(lambda sequencer: read(sequencer.state))
+
+    def exclusively(self, run: Callable[[Sequencer], T]) -> T:
+        """Return what *run* makes of the sequencer, at rest and in the engine's own turn: nobody else's command runs.
+
+        Raises:
+            PfgovError: as *run* does.
+            BusyError, EngineStoppedError: as :meth:`submit`.
+        """
+
+        def at_rest(sequencer: Sequencer) -> T:
+            sequencer.drain()
+            return run(sequencer)
+
+        return self._front.do(at_rest)
 
     def rehearse(self, action: c.Action, *, principal: c.Principal) -> Decided:
         """Return what *action* would come to now; nothing is recorded and nothing moves.

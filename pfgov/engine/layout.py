@@ -19,7 +19,6 @@ from pfgov.errors import PfgovError, StoreUnavailableError
 from pfgov.storage.errors import translating
 from pfgov_ledger import keys
 from pfgov_ledger.errors import LedgerError
-from pfgov_ledger.keys import Signer
 
 HEAD_LOCK_VARIABLE: Final = "PFGOV_HEAD_LOCK"
 """Environment variable: another place for the head lock, on another disk or machine."""
@@ -105,15 +104,6 @@ class Layout:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Signers:
-    """Who signs: the issuer for entries, the log for checkpoints; while it is replaced, its successor, too."""
-
-    issuer: Signer
-    log: Signer
-    next_log: Signer | None = None
-
-
 def make_keys(layout: Layout, origin: str) -> tuple[tuple[str, str], ...]:
     """Draw the three keys of a new ledger; return (role, public key in hex), as genesis records them.
 
@@ -139,21 +129,6 @@ def make_keys(layout: Layout, origin: str) -> tuple[tuple[str, str], ...]:
             )
         made.append((role, signer.public.hex()))
     return tuple(made)
-
-
-def load_signers(layout: Layout, *, issuer: str | None = None, log: str | None = None) -> Signers:
-    """Open the signing keys: ``file:PATH``, ``env:VARIABLE`` or a registered scheme; the folder's own by default.
-
-    Raises:
-        SigningKeyError: a key is missing, damaged, or readable by others.
-    """
-    following = layout.next_key("log")
-    with key_errors():
-        return Signers(
-            issuer=keys.open_signer(issuer or f"file:{layout.key('issuer')}"),
-            log=keys.open_signer(log or f"file:{layout.key('log')}"),
-            next_log=keys.file_signer(following) if following.exists() else None,
-        )
 
 
 @contextmanager

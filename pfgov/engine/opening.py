@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from pfgov.clock import Clock
 from pfgov.engine.committers import Committer, InlineCommitter
-from pfgov.engine.layout import Layout, Signers, key_errors, load_signers
+from pfgov.engine.layout import Layout
 from pfgov.engine.options import Options
 from pfgov.engine.process import ProcessCommitter, WriterSpec
 from pfgov.engine.sequencer import Ports, Sequencer
+from pfgov.engine.signing import KeySources
 from pfgov.engine.timekeeping import Timekeeper
 from pfgov.engine.writer import Writer
 from pfgov.errors import DuplicateError, InvalidError, PfgovError, StoreError
@@ -20,7 +21,6 @@ from pfgov.state import State
 from pfgov.storage.connections import open_reader
 from pfgov.storage.errors import translating
 from pfgov.storage.queries import Queries
-from pfgov_ledger import keys
 from pfgov_ledger.entry import is_origin
 
 
@@ -38,9 +38,10 @@ def open_sequencer(layout: Layout, clock: Clock, options: Options, *, new: bool)
         SigningKeyError: a signing key is missing, damaged, or readable by others.
         PfgovError: ``store.*``.
     """
-    signers = load_signers(layout, issuer=options.issuer, log=options.log)
     ports = Ports(
-        open_committer=_opener(layout, signers, clock, options, new=new),
+        open_committer=_opener(
+            KeySources(layout, options.issuer, options.log), clock, options, new=new
+        ),
         time=Timekeeper(clock),
         draw=options.draw,
         run=ulid(clock.now(), options.draw(RANDOM_BYTES)),
@@ -69,20 +70,6 @@ def refuse_other_rules(state: State, layout: Layout) -> None:
             f"the ledger follows rules number {state.semantics}, and this pfgov number {SEMANTICS}",
             hint="use the version of pfgov that wrote it",
         )
-
-
-def write_anchor(layout: Layout, options: Options, genesis: bytes | None) -> None:
-    """Write what a verifier pins: the log's verifier key and the leaf of the first entry.
-
-    Raises:
-        SigningKeyError: the log key cannot be opened.
-        StoreUnavailableError: the file cannot be written.
-    """
-    signers = load_signers(layout, issuer=options.issuer, log=options.log)
-    with key_errors():
-        anchor = keys.Anchor(keys.vkey_of(signers.log), genesis)
-    with translating(layout.anchor):
-        layout.anchor.write_text(anchor.to_text())
 
 
 def refuse_existing(layout: Layout) -> None:
@@ -124,17 +111,16 @@ def checked_origin(text: str) -> str:
 
 
 def _opener(
-    layout: Layout, signers: Signers, clock: Clock, options: Options, *, new: bool
+    sources: KeySources, clock: Clock, options: Options, *, new: bool
 ) -> Callable[[], Committer]:
-    spec = WriterSpec(layout, options.issuer, options.log, not new, options.sync_head)
+    spec = WriterSpec(sources, not new, options.sync_head)
 
     def open_committer() -> Committer:
         if options.committing == "process":
             return ProcessCommitter(spec, options.start_writer)
         return InlineCommitter(
             Writer(
-                layout,
-                signers,
+                sources,
                 clock.monotonic,
                 must_exist=not new,
                 sync_head=options.sync_head,

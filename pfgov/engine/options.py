@@ -30,11 +30,11 @@ class Options:
         queue_max: Commands that may wait.
         batch_max: Commands in one commit.
         address: Where this process listens, to be named to whoever finds the ledger locked.
-        issuer: URI of the issuer key; the ledger's own file by default.
-        log: URI of the log key; the ledger's own file by default.
+        issuer: URIs of issuer keys, oldest first, the later ones to take over; the ledger's own files by default.
+        log: URIs of log keys, in the same way.
         draw: Randomness: ids of runs, salts.
         start_writer: Starts the writer process; a test runs it in a thread.
-        probe: Called around storage calls of the sequencer's thread; a test raises from it.
+        probe: Called around storage calls of the sequencer's thread and the steps of a key ceremony; a test raises.
     """
 
     fresh_leases: bool = True
@@ -46,8 +46,8 @@ class Options:
     queue_max: int = QUEUE_MAX
     batch_max: int = BATCH_MAX
     address: str | None = None
-    issuer: str | None = None
-    log: str | None = None
+    issuer: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
     draw: Entropy = os.urandom
     start_writer: Callable[[WriterSpec], tuple[Connection, Running]] = start_process
     probe: Probe | None = None

@@ -28,7 +28,7 @@ import msgspec
 
 from pfgov.clock import SystemClock
 from pfgov.engine.batch import Batch, Committed
-from pfgov.engine.layout import Layout, load_signers
+from pfgov.engine.signing import KeySources
 from pfgov.engine.writer import Writer
 from pfgov.errors import PfgovError, StoreError
 from pfgov.storage.connections import open_reader
@@ -55,9 +55,7 @@ class WriterLostError(StoreError):
 class WriterSpec:
     """What the writer process needs to open the ledger.  Keys are opened there, from their URIs."""
 
-    layout: Layout
-    issuer: str | None
-    log: str | None
+    sources: KeySources
     must_exist: bool
     sync_head: bool
 
@@ -108,8 +106,7 @@ def serve(spec: WriterSpec, pipe: Connection, probe: Probe | None = None) -> Non
     """Open the ledger, then answer one request after the other until told to stop or the other side is gone."""
     try:
         writer = Writer(
-            spec.layout,
-            load_signers(spec.layout, issuer=spec.issuer, log=spec.log),
+            spec.sources,
             SystemClock().monotonic,
             must_exist=spec.must_exist,
             sync_head=spec.sync_head,
@@ -219,7 +216,8 @@ class ProcessCommitter:
         self._arrivals.register(self._pipe.fileno(), select.POLLIN)
         try:
             self._receive(START_SECONDS)
-            self._queries = Queries(open_reader(spec.layout.database), spec.layout.database)
+            database = spec.sources.layout.database
+            self._queries = Queries(open_reader(database), database)
         except BaseException:
             self._child.kill()
             self._end()

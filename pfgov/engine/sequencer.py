@@ -231,6 +231,24 @@ class Sequencer:
                 part.append(request)
         self._run(part)
 
+    def carry_out(self, requests: Sequence[Request]) -> list[Receipt]:
+        """Run *requests*, at most a batch of them, to their end and return their receipts: for who holds the turn.
+
+        Raises:
+            PfgovError: the first of them that was refused, or could not be recorded.
+        """
+        self.run(requests)
+        self.drain()
+        return [request.future.result(0) for request in requests]
+
+    def earlier(self, request: Request) -> Receipt | None:
+        """Return what *request*'s idempotency key was answered before, if it was; nothing is decided.
+
+        Raises:
+            MismatchError: it was used with another request.
+        """
+        return request.future.result(0) if self._was_answered(request) else None
+
     def _run(self, requests: Sequence[Request]) -> None:
         if not requests:
             return

@@ -1,5 +1,7 @@
 """The committing side: chain, sign, write one transaction, move the head lock, and only then answer.
 
+A key event takes effect after its own entry: the entry that follows it, in the same transaction or a later one, is
+signed by the successor, which this side takes from where keys lie; no private key is ever handed to it.
 A writer is opened from the store, which is the path that recovery takes too.  After the first error it is fenced: it
 refuses every later batch, because a batch that was decided on top of a failed one must never be signed.  The caller
 opens a new one.  Signatures of a failed commit do not leave this object.  It decides nothing and reads no policy.
@@ -11,20 +13,21 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from pfgov import events as e
 from pfgov.engine.batch import Batch, Committed
-from pfgov.engine.layout import Layout, Signers
+from pfgov.engine.signing import KeySources, adopt, ledger_keys, renew_anchor
 from pfgov.engine.stored import erased_commitment
 from pfgov.errors import StoreCorruptError, StoreError
-from pfgov.state import State
 from pfgov.storage.head_lock import HeadLock, Published, reconcile
 from pfgov.storage.queries import Queries
 from pfgov.storage.writer_lock import WriterLock
-from pfgov.storage.writing import EntryRow, Probe, Store
+from pfgov.storage.writing import EntryRow, Probe, Store, untouched
 from pfgov_ledger import checkpoint as checkpoints
 from pfgov_ledger import entry as entries
 from pfgov_ledger import merkle, note
 from pfgov_ledger.appender import Appender, Head
 from pfgov_ledger.errors import LedgerError
+from pfgov_ledger.keys import Signer
 from pfgov_ledger.subject_map import SubjectMap
 
 TILE_LEVELS: Final = (8, 16, 24, 32)
@@ -98,89 +101,80 @@ def load_head(queries: Queries, origin: str) -> Head:
     return Head(origin, frontier, last.leaf, found.term, last.time)
 
 
-def require_in_force(queries: Queries, signers: Signers) -> None:
-    """Refuse to sign with a key that the ledger has replaced or revoked, or never knew: it would not verify.
-
-    Raises:
-        StoreError: ``store.keys_changed``.
-    """
-    state = State()
-    for row in queries.ledger_state():
-        state.load_row("ledger_state", row.key, row.body)
-    for signer in (signers.issuer, signers.log):
-        known = state.keys.get(signer.public.hex())
-        if state.keys and (known is None or known.role != signer.role or known.until is not None):
-            raise StoreError(
-                f"the {signer.role} key at hand is not one that this ledger lets sign",
-                code="store.keys_changed",
-                hint="see what became of it: pfgov ledger log --subject keys",
-            )
-
-
 class Writer:
     """The one object that signs and writes.  Not thread-safe."""
 
     def __init__(
         self,
-        layout: Layout,
-        signers: Signers,
+        sources: KeySources,
         monotonic: Callable[[], int],
         *,
         must_exist: bool = True,
         sync_head: bool = False,
         probe: Probe | None = None,
     ) -> None:
-        """Open the store, load the head and reconcile it with the head lock.
+        """Open the store, load the head, find the keys that are in force, and reconcile with the head lock.
+
+        Keys are looked for once nobody else can commit: a writer that outlived its engine may just be recording that
+        another key takes over.
 
         Raises:
+            SigningKeyError: a signing key is missing, damaged, or readable by others.
             PfgovError: ``store.*``; a damaged ledger, one that was rolled back or forked, or an unusable file.
         """
+        layout = sources.layout
+        self._sources = sources
         self._monotonic = monotonic
         self._fenced: BaseException | None = None
         self._has_lost_keys = False
+        self._replaced: list[Signer] = []
         self._subjects: SubjectMap | None = None
         self._tiles: dict[int, list[bytes]] = {}
-        self._probe = probe
+        self._probe = probe or untouched
         self.erased_again = 0
-        options = {} if probe is None else {"probe": probe}
         self._commit_lock = WriterLock(layout.commit_lock, patience=ORPHAN_SECONDS)
         try:
-            self.store = Store(layout.database, must_exist=must_exist, **options)
+            self.store = Store(layout.database, must_exist=must_exist, probe=self._probe)
         except BaseException:
             self._commit_lock.release()
             raise
         try:
             self.queries = Queries(self.store.connection, layout.database)
-            self._open(layout, signers, sync_head=sync_head, must_exist=must_exist)
+            self._open(sync_head=sync_head, must_exist=must_exist)
         except BaseException:
             self.store.close()
             self._commit_lock.release()
             raise
 
-    def _open(self, layout: Layout, signers: Signers, *, sync_head: bool, must_exist: bool) -> None:
+    def _open(self, *, sync_head: bool, must_exist: bool) -> None:
+        layout, known = self._sources.layout, ledger_keys(self.queries)
+        if known:
+            adopt(layout, known, self._probe)
+        signers = self._sources.chosen(known) if known else self._sources.first()
         origin = signers.log.name
-        self._signers = signers
+        self._issuer, self._log = signers.issuer, signers.log
         try:
             head = load_head(self.queries, origin)
-            require_in_force(self.queries, signers)
             self._appender = Appender(
                 head=head,
-                issuer=signers.issuer,
-                log=signers.log,
+                issuer=self._issuer,
+                log=self._log,
                 subject_head=self.queries.subject_head,
             )
         except LedgerError as error:
             raise StoreCorruptError(f"{layout.database}: {error}") from error
-        self._lock = HeadLock(layout.head, origin, sync=sync_head)
+        if (genesis := self.queries.entry(0)) is not None:
+            renew_anchor(layout, self._log, genesis.leaf, self._probe)
+        self._head_lock = HeadLock(layout.head, origin, sync=sync_head)
         try:
             if not must_exist and head.size == 0:
-                self._lock.start(merkle.EMPTY_ROOT)
+                self._head_lock.start(merkle.EMPTY_ROOT)
             erased = [erased_commitment(row) for row in self.queries.erasures()]
             self.erased_again = self.store.apply_erasures(erased)
             now = Published(head.size, head.frontier.root())
-            reconcile(self._lock, now, self.root_at, self._monotonic())
+            reconcile(self._head_lock, now, self.root_at, self._monotonic())
         except BaseException:
-            self._lock.close()
+            self._head_lock.close()
             raise
         self._published = head.size
 
@@ -233,10 +227,9 @@ class Writer:
         return committed
 
     def _checkpoint(self) -> bytes:
-        """Return the checkpoint, signed by the log key and, while that is replaced, by its successor, too."""
-        signers = [self._signers.log]
-        if self._signers.next_log is not None:
-            signers.append(self._signers.next_log)
+        """Return the checkpoint, signed by the log key and, in the batch that replaced it, by the one before, too."""
+        signers = [*self._replaced, self._log]
+        self._replaced = []
         return note.sign(self._appender.unsigned_checkpoint().text(), signers)
 
     def _chained(
@@ -246,11 +239,6 @@ class Writer:
             raise StoreError(
                 "another key has taken over from the one at hand", code="store.keys_changed"
             )
-        if kind in KEY_EVENTS:
-            self._has_lost_keys = any(
-                signer.public.hex().encode() in body
-                for signer in (self._signers.issuer, self._signers.log)
-            )
         staged = self._appender.append(
             type=kind,
             subject=subject,
@@ -259,17 +247,34 @@ class Writer:
             command_index=index,
             body_raw=body,
         )
+        if kind in KEY_EVENTS:
+            self._follow(e.decode_body(kind, body))
         return EntryRow(
             staged.seq, subject, staged.subject_seq, kind, time, staged.leaf,
             staged.signature or b"", staged.raw,
         )  # fmt: skip
 
+    def _follow(self, event: e.Event) -> None:
+        """Do what a key event says to whoever signs after it: hand over, or sign nothing more."""
+        mine = {signer.role: signer for signer in (self._issuer, self._log)}
+        if isinstance(event, e.KeyRevoked):
+            self._has_lost_keys |= event.key in {s.public.hex() for s in mine.values()}
+        elif isinstance(event, e.KeyRotated) and event.role in mine:
+            before = mine[event.role]
+            new = self._sources.successor(event.role, event.new)  # type: ignore[arg-type]  # a key of mine
+            if new is None or (event.role == "log" and new.name != before.name):
+                self._has_lost_keys |= event.old == before.public.hex()
+            elif event.role == "issuer":
+                self._issuer = new
+                self._appender.hand_over(new)
+            else:
+                self._replaced.append(before)
+                self._log = new
+
     def _publish(self, before: int, head: Published) -> None:
-        if self._probe is not None:
-            self._probe("publish", "before")
-        self._lock.move(before, head, self._monotonic())
-        if self._probe is not None:
-            self._probe("publish", "after")
+        self._probe("publish", "before")
+        self._head_lock.move(before, head, self._monotonic())
+        self._probe("publish", "after")
         self._published = head.size
 
     # --- the tree's stored levels --------------------------------------------------------
@@ -322,4 +327,4 @@ class Writer:
         with ExitStack() as stack:
             stack.callback(self._commit_lock.release)
             stack.callback(self.store.close)
-            stack.callback(self._lock.close)
+            stack.callback(self._head_lock.close)

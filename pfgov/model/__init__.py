@@ -6,6 +6,7 @@ here reads the state, the clock or a disk.
 """
 
 from pfgov.model.border import Wire, parse, parse_json
+from pfgov.model.keeping import Erasure, KeyList, Revocation, Rotation
 from pfgov.model.member import (
     CapabilityOffer,
     Drain,
@@ -43,12 +44,14 @@ __all__ = [
     "ContextCheckpoint",
     "DecisionRequest",
     "Drain",
+    "Erasure",
     "Failure",
     "FlightPacket",
     "GivingUp",
     "Handoff",
     "Heartbeat",
     "Json",
+    "KeyList",
     "MemberRegistration",
     "MemberUpdate",
     "PacketUpdate",
@@ -58,6 +61,8 @@ __all__ = [
     "Quarantine",
     "Requeue",
     "Review",
+    "Revocation",
+    "Rotation",
     "TrustAssessment",
     "Wire",
     "check_tree",

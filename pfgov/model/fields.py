@@ -322,6 +322,7 @@ PublicKey: TypeAlias = Annotated[
     AfterValidator(
         _pattern(r"[0-9a-f]{64}", "a public key", "64 hexadecimal digits, small letters", 64)
     ),
+    Field(json_schema_extra={"pattern": "^[0-9a-f]{64}$"}),
 ]
 """A raw Ed25519 public key in hex; whether it is a good one is the ledger's to say."""
 
@@ -330,8 +331,29 @@ Digest: TypeAlias = Annotated[
     AfterValidator(
         _pattern(r"[0-9a-f]{64}", "a digest", "64 hexadecimal digits, small letters", 64)
     ),
+    Field(json_schema_extra={"pattern": "^[0-9a-f]{64}$"}),
 ]
 """A SHA-256 digest or commitment in hex."""
+
+Signature: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        _pattern(r"[0-9a-f]{128}", "a signature", "128 hexadecimal digits, small letters", 128)
+    ),
+    Field(json_schema_extra={"pattern": "^[0-9a-f]{128}$"}),
+]
+"""An Ed25519 signature in hex; whether it holds is the ledger's to say."""
+
+ORIGIN_PATTERN: Final = r"[!#-*,-\[\]-~]+"
+
+Origin: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        _pattern(ORIGIN_PATTERN, "a ledger's name", "see it: pfgov ledger keys list", 255)
+    ),
+    Field(json_schema_extra={"pattern": f"^{ORIGIN_PATTERN}$", "maxLength": 255}),
+]
+"""The name of a ledger, that of its log key."""
 
 Positive: TypeAlias = Annotated[int, AfterValidator(_whole(1, INTEGER_MAX))]
 """An incarnation: a count that begins at 1."""

@@ -109,14 +109,14 @@ _ERASE_SET: Final = "UPDATE attachment SET state = 'erased', salt = NULL, payloa
 _ERASE: Final = f"{_ERASE_SET} WHERE digest = ? OR parent = ?"
 
 
-def _untouched(name: str, when: Literal["before", "after"]) -> None:
+def untouched(name: str, when: Literal["before", "after"]) -> None:
     """The probe of a store that nobody tests."""
 
 
 class Store:
     """The writer's side of a ledger's database.  One thread at a time; the caller holds the writer lock."""
 
-    def __init__(self, path: Path, *, must_exist: bool = True, probe: Probe = _untouched) -> None:
+    def __init__(self, path: Path, *, must_exist: bool = True, probe: Probe = untouched) -> None:
         """Open the database, creating it if that is allowed.
 
         Raises:

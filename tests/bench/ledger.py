@@ -24,7 +24,7 @@ import verify_large
 from pfgov.clock import SystemClock
 from pfgov.engine import Engine, Layout
 from pfgov.engine.batch import Batch
-from pfgov.engine.layout import load_signers
+from pfgov.engine.signing import KeySources
 from pfgov.engine.writer import Writer
 from pfgov_ledger import canonical, keys
 from pfgov_ledger.verify import verify
@@ -69,7 +69,7 @@ class Ours:
         with Engine.create(folder):
             pass
         layout, self._clock = Layout(folder), SystemClock()
-        self.writer = Writer(layout, load_signers(layout), self._clock.monotonic)
+        self.writer = Writer(KeySources(layout), self._clock.monotonic)
         self.waits: list[float] = []
         self._body = canonical.encode({"packet_id": "fp-001", **DETAIL})
 

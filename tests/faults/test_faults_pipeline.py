@@ -137,7 +137,7 @@ def test_faults_the_writer_process_is_killed(tmp_path: Path) -> None:
 def test_faults_a_writer_process_that_cannot_start_says_why(tmp_path: Path) -> None:
     """A key that cannot be read, or a child that cannot be started, is the error that opening raises."""
     directory = fresh(tmp_path)
-    options = Options(committing="process", issuer="env:NOT_THERE")
+    options = Options(committing="process", issuer=("env:NOT_THERE",))
     with pytest.raises(PfgovError) as caught:
         Engine.open(directory, options=options)
     assert caught.value.code == "key.unusable"

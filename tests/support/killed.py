@@ -1,11 +1,13 @@
 """What a process does until it is killed: open a ledger, assign packets, report what it was promised."""
 
+import os
+import signal
 import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from pfgov import commands as c
-from pfgov.engine import Engine, Options, Receipt
+from pfgov.engine import Engine, Options, Receipt, ceremony
 
 WINDOW = 16
 
@@ -39,3 +41,23 @@ def hold(directory: str, out: Connection) -> None:
     with Engine.open(Path(directory), options=Options(address="http://127.0.0.1:8000")) as engine:
         out.send(engine.status().size)
         out.recv()
+
+
+def rotate_until_killed(
+    directory: str, committing: str, role: str, name: str, when: str, out: Connection
+) -> None:
+    """Write, then rotate *role*'s key and be killed before or after the step *name*; send what was acknowledged."""
+    armed = False
+
+    def probe(step: str, at: str) -> None:
+        if armed and (step, at) == (name, when):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    options = Options(committing=committing, probe=probe)  # type: ignore[arg-type]
+    with Engine.open(Path(directory), options=options) as engine:
+        for number in range(3):
+            action = c.SubmitPacket(packet_id=f"p{number}", workload_type="scan", lineage_id="loop")
+            receipt = engine.submit(action, principal=c.LOCAL_OPERATOR)
+            out.send({row.seq: row.raw for row in receipt.entries})
+        armed = True
+        ceremony.rotate(engine, role)  # type: ignore[arg-type]

@@ -5,17 +5,13 @@ were made of it, each named by an entry of its own, so that a verifier calls all
 before the old pages are out of the write-ahead log, too.
 """
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import click
 
 from pfgov.cli.frame import Screen, verb
-from pfgov.cli.ledger.group import ledger
+from pfgov.cli.ledger.group import ledger, unless_served
 from pfgov.cli.screen import facts, table
-
-if TYPE_CHECKING:
-    from pfgov.cli.desk import Desk, Reading
-    from pfgov.storage.queries import StoredPayload
 
 REASONS: Final = ("data_subject_request", "retention", "operator_error", "legal_order")
 """The closed list of reasons; an entry holds no free text about a person."""
@@ -57,111 +53,47 @@ def erase(screen: Screen, commitment: str | None, packet_id: str | None, why: st
 
 def _list(screen: Screen, commitment: str | None, packet_id: str | None) -> int:
     from pfgov.cli.desk import reading
+    from pfgov.engine.erasing import Target, payload_object, reasons
 
-    with reading(screen) as book:
-        found = _found(book, commitment, packet_id)
-        whys = _whys(book, found)
-    payloads = [_view(one, whys) for one in found]
+    with reading(screen) as book, book.reader.snapshot() as queries:
+        found = Target(packet_id, commitment).payloads(queries)
+        whys = reasons(queries, found)
+    payloads = [payload_object(one, whys) for one in found]
     result = {"payloads": payloads, "erased": [], "state": "listed"}
     if not found:
         screen.show(result, "no payloads were ever stored for it")
         return 0
     columns = ("commitment", "field", "#entry", "#bytes", "state", "why")
-    rows = [
-        (p["commitment"], p["field"], p["entry"], p["bytes"], p["state"], p["why"])
-        for p in payloads
-    ]
+    rows = [tuple(p[name.removeprefix("#")] for name in columns) for p in payloads]
     screen.show(result, table(columns, rows), "erase them: add --why REASON")
     return 0
 
 
-def _view(one: "StoredPayload", whys: dict[str, str]) -> dict[str, Any]:
-    return {
-        "commitment": one.digest,
-        "subject": one.subject,
-        "field": one.field,
-        "entry": one.first,
-        "view_of": one.parent,
-        "bytes": one.size,
-        "state": one.state,
-        "why": whys.get(one.digest) or whys.get(one.parent or ""),
-    }
-
-
-def _whys(book: "Reading", found: "list[StoredPayload]") -> dict[str, str]:
-    """Return commitment -> the recorded reason, over the subjects of *found*."""
-    from pfgov.engine import EntryFilter
-    from pfgov.events import AttachmentErased
-
-    whys: dict[str, str] = {}
-    for subject in {one.subject for one in found}:
-        wanted = EntryFilter(subject=subject, types=("attachment_erased",))
-        for entry in book.reader.entries(wanted):
-            event = entry.event
-            if isinstance(event, AttachmentErased):
-                whys.setdefault(event.commitment, event.why)
-    return whys
-
-
-def _found(book: "Reading", commitment: str | None, packet_id: str | None) -> "list[StoredPayload]":
-    """Return the payloads that were asked for, erased ones too.
-
-    Raises:
-        NotFoundError: ``packet.not_found`` or ``attachment.not_found``.
-    """
-    from pfgov.errors import NotFoundError
-
-    if packet_id is not None:
-        book.record(packet_id)
-        with book.reader.snapshot() as queries:
-            return list(queries.attachments(f"packet/{packet_id}"))
-    with book.reader.snapshot() as queries:
-        found = queries.payload_and_views(commitment or "")
-    if not found:
-        raise NotFoundError(
-            "no payload was ever stored under that commitment",
-            code="attachment.not_found",
-            hint="list a packet's commitments: pfgov ledger erase --packet ID",
-        )
-    return found
-
-
 def _erase(screen: Screen, commitment: str | None, packet_id: str | None, why: str) -> int:
     from pfgov.cli.desk import acting
+    from pfgov.engine.erasing import Target, erase_all
 
-    with acting(screen) as desk:
-        found = _found(desk, commitment, packet_id)
-        named = _whys(desk, found)
-        missing = [one for one in found if one.digest not in named]
-        entries = [_submit(desk, one, why) for one in reversed(missing)]
-        desk.engine.settle()
-        is_pending = desk.engine.status().erasure_pending
-    state = "pending" if is_pending else "done"
+    what = commitment if packet_id is None else f"--packet {packet_id}"
+    step = f"pfgov ledger erase {what} --why {why} --url {{url}}"
+    with unless_served(step), acting(screen) as desk:
+        # click.Choice has checked the reason against the same closed list
+        done = erase_all(desk.engine, Target(packet_id, commitment), cast("Any", why))
+    state = "done" if done.is_done else "pending"
+    entries = [receipt.position for receipt in done.receipts]
     result = {
         "state": state,
         "why": why,
-        "erased": [one.digest for one in reversed(missing)],
-        "already_erased": [one.digest for one in found if one.digest in named],
+        "erased": list(done.erased),
+        "already_erased": list(done.already),
         "entries": entries,
     }
+    count = len(done.erased)
     screen.show(
         result,
-        f"{len(missing)} payloads erased: {state}"
-        if missing
-        else f"nothing was left to erase: {state}",
+        f"{count} payloads erased: {state}" if count else f"nothing was left to erase: {state}",
         facts((("why", why), ("recorded by entries", entries))),
-        *(
-            ["somebody still reads old pages; run the same command again when that has ended"]
-            if is_pending
-            else ["what copies and backups hold is erased when they are next opened for writing"]
-        ),
+        "what copies and backups hold is erased when they are next opened for writing"
+        if done.is_done
+        else "somebody still reads old pages; run the same command again when that has ended",
     )
-    return PENDING if is_pending else 0
-
-
-def _submit(desk: "Desk", one: "StoredPayload", why: str) -> int:
-    from pfgov.commands import LOCAL_OPERATOR, EraseAttachment
-
-    # click.Choice has checked it against the same closed list
-    action = EraseAttachment(subject=one.subject, commitment=one.digest, why=cast("Any", why))
-    return desk.engine.submit(action, principal=LOCAL_OPERATOR).position
+    return 0 if done.is_done else PENDING

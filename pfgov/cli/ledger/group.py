@@ -1,5 +1,7 @@
 """The group ``pfgov ledger``; its commands are in the modules beside this one."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Final
 
 from pfgov.cli.frame import Nouns
@@ -15,3 +17,21 @@ ledger: Final = Nouns(
     ),
     then="give the anchor (pfgov ledger keys) to whoever shall verify, by another way than the export",
 )
+
+
+@contextmanager
+def unless_served(step: str) -> Generator[None]:
+    """Let the block open the ledger; where a server holds it, say how *step* is done there (``{url}`` is its address).
+
+    Raises:
+        StoreLockedError: another process writes the ledger.
+    """
+    from pfgov.errors import StoreLockedError
+
+    try:
+        yield
+    except StoreLockedError as error:
+        if error.address is None:
+            raise
+        hint = f"nothing has to stop; ask the server: {step.replace('{url}', error.address)}"
+        raise StoreLockedError(error.message, hint=hint, address=error.address) from error

@@ -12,9 +12,10 @@ from support.ledgers import SECOND, START, fresh, opened, place, register, submi
 from pfgov import commands as c
 from pfgov.clock import ManualClock, SystemClock
 from pfgov.engine import Engine, LedgerReader
-from pfgov.engine.layout import Layout, load_signers
+from pfgov.engine.layout import Layout, make_keys
+from pfgov.engine.signing import KeySources
 from pfgov.engine.writer import StoredNodes, Writer, frontier_at
-from pfgov.errors import PfgovError, StoreCorruptError
+from pfgov.errors import PfgovError, StoreCorruptError, StoreError
 from pfgov.storage.writing import EntryRow, WriteSet
 from pfgov_ledger import merkle
 
@@ -133,8 +134,9 @@ def test_engine_keys_of_another_ledger_do_not_sign(tmp_path: Path) -> None:
         pass
     for role in ("log", "issuer"):
         shutil.copy(tmp_path / "other" / "keys" / f"{role}.key", directory / "keys" / f"{role}.key")
-    with pytest.raises(StoreCorruptError):
+    with pytest.raises(StoreError) as caught:
         opened(directory)
+    assert caught.value.code == "store.keys_changed"
 
 
 @pytest.mark.slow
@@ -142,9 +144,8 @@ def test_engine_the_stored_nodes_are_the_tree(tmp_path: Path) -> None:
     """Roots at any size, from one leaf to beyond 65,536, come from stored nodes as they come from all leaves."""
     layout = Layout(tmp_path)
     layout.make()
-    with Engine.create(tmp_path / "keys-of", "pfgov.test/one") as engine:
-        signers = load_signers(engine.layout)
-    writer = Writer(layout, signers, SystemClock().monotonic, must_exist=False)
+    make_keys(layout, "pfgov.test/one")
+    writer = Writer(KeySources(layout), SystemClock().monotonic, must_exist=False)
     whole, size, end = merkle.LeafTree(), 0, 66_000
     steps = (1, 254, 1, 1, 600, 43)
     while size < end:

@@ -395,7 +395,7 @@ def test_storage_a_connection_that_cannot_be_set_up_is_closed(tmp_path: Path) ->
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o177, 0o277])
 def test_storage_every_file_of_a_ledger_is_its_owners_alone(tmp_path: Path, mask: int) -> None:
-    """In a folder that was there before, under any umask, no file of a running ledger but the anchor is others' to read."""
+    """In a folder that was there before, under any umask, nobody else may read any file but the anchor."""
     folder = tmp_path / "ledger"
     folder.mkdir(mode=0o755)
     before = os.umask(mask)
