@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from pfgov.cli.frame import Nouns, Screen, Verb, verb
+from pfgov.cli.inputs import PAIR
 from pfgov.model.times import to_moment
 
 
@@ -25,16 +26,33 @@ from pfgov.model.times import to_moment
     show_default=True,
     help="What to log to standard error, a JSON object a line.",
 )
+@click.option(
+    "--signer",
+    "signers",
+    type=PAIR,
+    multiple=True,
+    metavar="ROLE=URI",
+    help="A signing key that is not in the ledger's folder: issuer=env:NAME, log=file:PATH. Repeat it, oldest first: "
+    "the newest that the ledger lets sign does, and a rotation takes the next one.",
+)
 @click.pass_obj
-def serve(screen: Screen, host: str, port: int, log_level: str) -> int:
+def serve(
+    screen: Screen, host: str, port: int, log_level: str, signers: tuple[tuple[str, str], ...]
+) -> int:
     """Offer the ledger over HTTP; an empty folder gets keys, a ledger and the starter policies first.
 
     Without API keys only this machine is served and everybody on it is the operator; create a key before listening
     elsewhere.
     """
+    from pfgov.engine.signing import ROTATING
     from pfgov_api.serve import serve as run
 
-    run(screen.directory, host, port, log_level=log_level)
+    for role, _ in signers:
+        if role not in ROTATING:
+            raise click.UsageError(
+                f"--signer {role}=...: the role is issuer or log", click.get_current_context()
+            )
+    run(screen.directory, host, port, log_level=log_level, signers=signers)
     return 0
 
 

@@ -36,6 +36,7 @@ STATUSES: Final[tuple[tuple[str, int], ...]] = (
     ("idempotency.key", 400),
     ("engine.busy", 503),
     ("engine.stopped", 503),
+    ("key.unusable", 503),
     ("policy.denied", 403),
     ("policy.narrowing", 409),
 )

@@ -64,6 +64,70 @@ SCHEMAS: Final[dict[str, Any]] = {
         },
         more=False,
     ),
+    "Payloads": _object(
+        {
+            "payloads": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "commitment": _TEXT,
+                        "subject": _TEXT,
+                        "field": _TEXT,
+                        "entry": _COUNT,
+                        "view_of": _MAYBE_TEXT,
+                        "bytes": {"type": ["integer", "null"], "minimum": 0},
+                        "state": {"type": "string", "enum": ["present", "erased"]},
+                        "why": _MAYBE_TEXT,
+                    },
+                    more=False,
+                ),
+            }
+        },
+        more=False,
+    ),
+    "ErasedPayloads": _object(
+        {
+            "state": {"type": "string", "enum": ["done", "pending"]},
+            "why": _TEXT,
+            "erased": {"type": "array", "items": _TEXT},
+            "already_erased": {"type": "array", "items": _TEXT},
+            "entries": {"type": "array", "items": _COUNT},
+            "left": _COUNT,
+            "events": {"type": "array", "items": _EVENT},
+        },
+        {"receipt": {"$ref": "#/components/schemas/Receipt"}},
+        more=False,
+    ),
+    "KeyList": _object(
+        {
+            "origin": _TEXT,
+            "next": _object({"seq": _COUNT, "prev": _TEXT}, more=False),
+            "keys": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "role": _TEXT,
+                        "public": _TEXT,
+                        "id": _TEXT,
+                        "since": _COUNT,
+                        "until": {"type": ["integer", "null"], "minimum": 0},
+                        "state": {"type": "string", "enum": ["in_force", "replaced", "revoked"]},
+                    },
+                    more=False,
+                ),
+            },
+        },
+        more=False,
+    ),
+    "KeyChanged": _object(
+        {
+            "receipt": {"$ref": "#/components/schemas/Receipt"},
+            "events": {"type": "array", "items": _EVENT},
+            "result": _object({"role": _TEXT, "old": _MAYBE_TEXT, "new": _MAYBE_TEXT}, more=False),
+            "checkpoint": _MAYBE_TEXT,
+        },
+        more=False,
+    ),
     "Member": _object({"id": _TEXT, "status": _TEXT, "incarnation": _COUNT, "type": _TEXT}),
     "MemberPage": _page("Member"),
     "Packet": _object({"packet_id": _TEXT, "status": _TEXT, "epoch": _COUNT}),

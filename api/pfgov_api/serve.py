@@ -10,7 +10,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,16 +46,37 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def open_or_create(directory: Path, address: str) -> tuple[Engine, bool]:
+def open_or_create(
+    directory: Path, address: str, signers: Sequence[tuple[str, str]] = ()
+) -> tuple[Engine, bool]:
     """Open the ledger in *directory*, or create it; say whether it is new."""
-    options = Options(address=address, committing="process")
+    options = Options(
+        address=address,
+        committing="process",
+        issuer=tuple(uri for role, uri in signers if role == "issuer"),
+        log=tuple(uri for role, uri in signers if role == "log"),
+    )
     if Layout(directory).database.exists():
         return Engine.open(directory, options=options), False
     return Engine.create(directory, options=options), True
 
 
-def serve(directory: Path, host: str, port: int, *, log_level: str = "info") -> None:
+def serve(
+    directory: Path,
+    host: str,
+    port: int,
+    *,
+    log_level: str = "info",
+    signers: Sequence[tuple[str, str]] = (),
+) -> None:
     """Serve the ledger in *directory* until told to stop.
+
+    Args:
+        directory: The ledger's folder.
+        host: Where to listen.
+        port: The port.
+        log_level: What to log.
+        signers: (role, URI) of signing keys that are not the folder's own files, oldest first.
 
     Raises:
         ForbiddenError: ``serve.open``, *host* is not this machine only and there are no keys.
@@ -76,7 +97,7 @@ def serve(directory: Path, host: str, port: int, *, log_level: str = "info") -> 
     _raise_limits()
     signal.signal(signal.SIGTERM, _leave)
     address = f"http://{'[' + host + ']' if ':' in host else host}:{port}"
-    engine, is_new = open_or_create(directory, address)
+    engine, is_new = open_or_create(directory, address, signers)
     with engine:
         service = Service(engine, keyring)
         config = uvicorn.Config(

@@ -19,7 +19,7 @@ from pfgov import commands as c
 from pfgov.engine import Attachment, Engine, Idempotency, Receipt, Request
 from pfgov.engine.answers import PolicyDocument
 from pfgov.engine.reading import LedgerReader
-from pfgov.errors import BusyError, PfgovError
+from pfgov.errors import BusyError, PfgovError, StoreUnavailableError
 from pfgov.ids import RANDOM_BYTES, ulid
 from pfgov_api.keyring import KeyRing
 from pfgov_api.metrics import Metrics
@@ -90,7 +90,6 @@ class Service:
         self.stopping = asyncio.Event()
         self.fault: PfgovError | None = None
         self.in_flight = 0
-        self.anchor = engine.layout.anchor.read_text()
         self.origin = engine.origin
         self._tick_seconds = tick_seconds
         self._index_seconds = index_seconds
@@ -103,6 +102,18 @@ class Service:
     def reader(self) -> LedgerReader:
         """What is committed."""
         return self.engine.reader
+
+    @property
+    def anchor(self) -> str:
+        """What a verifier pins, as it lies beside the ledger: a new log key is named there once it signs.
+
+        Raises:
+            StoreUnavailableError: the file cannot be read.
+        """
+        try:
+            return self.engine.layout.anchor.read_text()
+        except OSError as error:
+            raise StoreUnavailableError(f"the anchor cannot be read: {error.strerror}") from error
 
     @property
     def log_key(self) -> str:

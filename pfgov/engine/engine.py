@@ -31,6 +31,7 @@ from pfgov.engine.reading import LedgerReader
 from pfgov.engine.sequencer import Sequencer, TickReport
 from pfgov.engine.signing import KeySources, write_anchor
 from pfgov.engine.views import attach
+from pfgov.errors import InvalidError
 from pfgov.events import SEMANTICS
 from pfgov.ids import RANDOM_BYTES, ulid
 from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
@@ -119,10 +120,16 @@ class Engine:
 
         Raises:
             DuplicateError: ``ledger.exists``, there is one already.
+            InvalidError: the options name signing keys, which are for a ledger that exists.
             StoreLockedError: another process is creating or writing it.
             PfgovError: ``store.*`` or ``key.*``, a file cannot be written.
         """
         layout, options, clock = Layout(directory), options or Options(), clock or SystemClock()
+        if options.issuer or options.log:
+            raise InvalidError(
+                "a new ledger begins with keys of its own",
+                hint="create it without signers; then let a configured key take over: pfgov ledger keys rotate",
+            )
         layout.make()
         lock = WriterLock(layout.lock, address=options.address)
         try:

@@ -29,7 +29,7 @@ RULES: dict[str, set[str] | frozenset[str]] = {
     **dict.fromkeys(
         ("list_members", "show_member", "list_capabilities", "list_packets", "show_packet", "packet_lineage",
          "list_decisions", "explain_decision", "discover", "show_policies", "evaluate_policies", "list_entries",
-         "show_entry", "inclusion_proof", "consistency_proof", "authzen_search_subject", "status"),
+         "show_entry", "inclusion_proof", "consistency_proof", "list_keys", "authzen_search_subject", "status"),
         EVERY_SCOPE,
     ),
     **dict.fromkeys(
@@ -47,8 +47,10 @@ RULES: dict[str, set[str] | frozenset[str]] = {
     ),
     "requeue_packet": {"member", "operator", "submitter"},
     "review_packet": {"operator", "reviewer"},
-    "activate_policies": {"admin"},
-    **dict.fromkeys(("export_packet", "export_ledger", "metrics"), frozenset({"admin", "auditor", "operator"})),
+    **dict.fromkeys(("activate_policies", "erase_payloads", "rotate_key", "revoke_key"), frozenset({"admin"})),
+    **dict.fromkeys(
+        ("export_packet", "export_ledger", "list_payloads", "metrics"), frozenset({"admin", "auditor", "operator"})
+    ),
     "stream_events": {"admin", "auditor", "operator", "member"},
 }  # fmt: skip
 """Written by hand: a route that is not here may not exist."""

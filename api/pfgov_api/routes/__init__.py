@@ -3,7 +3,16 @@
 from typing import Final
 
 from pfgov_api.operations import Operation
-from pfgov_api.routes import authzen, decisions, ledger, members, packets, policies, service
+from pfgov_api.routes import (
+    authzen,
+    decisions,
+    keeping,
+    ledger,
+    members,
+    packets,
+    policies,
+    service,
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
@@ -11,6 +20,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *decisions.OPERATIONS,
     *policies.OPERATIONS,
     *ledger.OPERATIONS,
+    *keeping.OPERATIONS,
     *authzen.OPERATIONS,
     *service.OPERATIONS,
 )

@@ -1,0 +1,151 @@
+"""Keeping the ledger while it is served: payloads erased, keys replaced and revoked.
+
+Only an administrator's key comes in here: an erasure cannot be undone, and who signs is who is believed.  Private keys
+neither come nor go over HTTP: a new one is made, or opened, by this process, and the recovery key's signature comes as
+a statement that was made elsewhere.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pfgov import model
+from pfgov.engine import ceremony, erasing
+from pfgov.engine.answers import Caller
+from pfgov.errors import InvalidError
+from pfgov_api.answers import happened, receipt_object, recorded
+from pfgov_api.operations import AUDITORS, READERS, Answer, Call, Operation, Parameter
+from pfgov_api.routes.running import RECEIPT, once
+
+T = TypeVar("T")
+
+ADMINS = frozenset({"admin"})
+
+_PACKET = Parameter(
+    "packet_id",
+    {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}$"},
+    "everything that this packet carried",
+)
+_COMMITMENT = Parameter(
+    "commitment", {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "one payload, with its views"
+)
+
+
+def _caller(call: Call) -> Caller:
+    return Caller(call.principal, call.request_id, once(call))
+
+
+async def _act(call: Call, act: Callable[[], T]) -> T:
+    """Return what *act* returns, in a thread: it waits for the engine's turn, and goes on if the caller goes away."""
+    try:
+        return await asyncio.shield(asyncio.to_thread(act))
+    finally:
+        call.service.news.publish()
+
+
+# --- payloads -------------------------------------------------------------------------------
+
+
+async def _payloads(call: Call) -> Answer:
+    packet_id, commitment = call.query.get("packet_id"), call.query.get("commitment")
+    if (packet_id is None) == (commitment is None):
+        raise InvalidError("name either packet_id or commitment", pointer="/query")
+    with call.service.reader.snapshot() as queries:
+        found = erasing.Target(packet_id, commitment).payloads(queries)
+        whys = erasing.reasons(queries, found)
+    return Answer({"payloads": [erasing.payload_object(one, whys) for one in found]})
+
+
+async def _erase(call: Call) -> Answer:
+    body: model.Erasure = call.body
+    target = erasing.Target(body.packet_id, body.commitment)
+    engine, caller = call.service.engine, _caller(call)
+    done = await _act(call, lambda: erasing.erase(engine, target, body.why, caller=caller))
+    answer: dict[str, Any] = {
+        "state": "done" if done.is_done else "pending",
+        "why": body.why,
+        "erased": list(done.erased),
+        "already_erased": list(done.already),
+        "entries": [receipt.position for receipt in done.receipts],
+        "left": done.left,
+        "events": [line for receipt in done.receipts for line in happened(receipt)],
+    }
+    headers: dict[str, str] = {}
+    if done.receipts:
+        first = done.receipts[0]
+        answer["receipt"] = receipt_object(first)
+        if call.query.get("receipt") == "proof":
+            from pfgov_api.proofs import proof_of
+
+            answer["receipt"]["proof"] = proof_of(
+                call.service, first.position, alone=False
+            ).decode()
+        if first.replayed:
+            headers["Idempotent-Replayed"] = "true"
+    return Answer(answer, headers=headers)
+
+
+# --- keys -----------------------------------------------------------------------------------
+
+
+async def _keys(call: Call) -> Answer:
+    with call.service.reader.snapshot() as queries:
+        return Answer(ceremony.keys_object(queries, call.service.origin))
+
+
+async def _rotate(call: Call) -> Answer:
+    body: model.Rotation = call.body
+    engine, caller = call.service.engine, _caller(call)
+    return await _changed(
+        call, await _act(call, lambda: ceremony.rotate(engine, body.role, caller=caller))
+    )
+
+
+async def _revoke(call: Call) -> Answer:
+    body: model.Revocation = call.body
+    engine, caller = call.service.engine, _caller(call)
+    place = ceremony.Place(body.origin, body.seq, bytes.fromhex(body.prev))
+    action = body.to_action()
+    return await _changed(
+        call, await _act(call, lambda: ceremony.revoke(engine, action, place, caller=caller))
+    )
+
+
+async def _changed(call: Call, done: ceremony.Changed) -> Answer:
+    """Return the answer to a ceremony, with the checkpoint over it: both log keys signed that of a log rotation."""
+    answer = await recorded(call, done.receipt)
+    with call.service.reader.snapshot() as queries:
+        note = queries.checkpoint(at_most=done.receipt.position + done.receipt.count)
+    answer.body["result"] = {"role": done.role, "old": done.old, "new": done.new}
+    answer.body["checkpoint"] = None if note is None else note[1].decode()
+    return answer
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "list_payloads", "GET", "/api/ledger/payloads", AUDITORS,
+        "What is stored of a packet's payloads, or of one and its views: commitments and sizes, never their bytes.",
+        _payloads, "Payloads", parameters=(_PACKET, _COMMITMENT), tag="ledger", raises=(404,),
+    ),
+    Operation(
+        "erase_payloads", "POST", "/api/ledger/erasures", ADMINS,
+        "Erase a packet's payloads, or one with its views: for good, with the reason on record. `pending` while a reader "
+        "holds old pages; ask again.",
+        _erase, "ErasedPayloads", body=model.Erasure, parameters=(RECEIPT,), tag="ledger", raises=(404,), writes=True,
+    ),
+    Operation(
+        "list_keys", "GET", "/api/ledger/keys", READERS,
+        "The ledger's keys, and where the next key event will stand: what a revocation is signed for.",
+        _keys, "KeyList", tag="ledger",
+    ),
+    Operation(
+        "rotate_key", "POST", "/api/ledger/keys/rotations", ADMINS,
+        "Let a new key take over; the server makes it, or opens the next one that its operator configured.",
+        _rotate, "KeyChanged", body=model.Rotation, parameters=(RECEIPT,), tag="ledger", writes=True,
+    ),
+    Operation(
+        "revoke_key", "POST", "/api/ledger/keys/revocations", ADMINS,
+        "Revoke a key by a statement that the recovery key signed elsewhere: `pfgov ledger keys revoke --sign-only`.",
+        _revoke, "KeyChanged", body=model.Revocation, parameters=(RECEIPT,), tag="ledger", raises=(404,), writes=True,
+    ),
+)  # fmt: skip
