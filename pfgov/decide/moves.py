@@ -5,6 +5,7 @@ at acceptance it is taken again.  Every change of owner raises the epoch by one.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from pfgov import commands as c
 from pfgov import events as e
@@ -110,6 +111,9 @@ def _assignment(
 
 # --- reviews ------------------------------------------------------------------------------
 
+EXPIRED_AT_ONCE: Final = 2
+"""The rules since which a request that has expired takes no review, whether or not a tick has noticed."""
+
 
 def _review_request(
     ctx: Context, packet: Packet, point: Point, placement: Placement, target: Member | None
@@ -152,6 +156,14 @@ def review(ctx: Context, do: c.ReviewPacket) -> Decided:
             hint=f"ask somebody who is {request.to}",
         )
     _not_by_the_owner(ctx, packet)
+    if ctx.now >= request.expires_at and ctx.state.semantics >= EXPIRED_AT_ONCE:
+        expired = e.ReviewExpired(packet_id=do.packet_id, point=request.point, rules=request.rules)
+        refusal = StateConflictError(
+            f"packet {do.packet_id} waited for that review until it expired",
+            code="review.expired",
+            hint=f"ask again, and review what is asked then: pfgov packet assign {do.packet_id}",
+        )
+        return Decided([expired], refusal)
     member_id = do.member_id or request.member_id
     if member_id is not None:
         ctx.member(member_id)

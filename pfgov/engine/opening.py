@@ -15,7 +15,7 @@ from pfgov.engine.signing import KeySources
 from pfgov.engine.timekeeping import Timekeeper
 from pfgov.engine.writer import Writer
 from pfgov.errors import DuplicateError, InvalidError, PfgovError, StoreError
-from pfgov.events import SEMANTICS
+from pfgov.events import SEMANTICS_KNOWN
 from pfgov.ids import RANDOM_BYTES, ulid
 from pfgov.state import State
 from pfgov.storage.connections import open_reader
@@ -65,9 +65,10 @@ def refuse_other_rules(state: State, layout: Layout) -> None:
             code="store.unfinished",
             hint="run: pfgov init again",
         )
-    if state.semantics != SEMANTICS:
+    if state.semantics not in SEMANTICS_KNOWN:
         raise SemanticsError(
-            f"the ledger follows rules number {state.semantics}, and this pfgov number {SEMANTICS}",
+            f"the ledger follows rules number {state.semantics}, and this pfgov knows "
+            f"{', '.join(map(str, sorted(SEMANTICS_KNOWN)))}",
             hint="use the version of pfgov that wrote it",
         )
 

@@ -87,6 +87,7 @@ from pfgov.events.packets import (
 __all__ = [
     "EVENTS",
     "SEMANTICS",
+    "SEMANTICS_KNOWN",
     "AnyEvent",
     "AssignmentDecision",
     "AttachmentErased",
@@ -156,8 +157,14 @@ __all__ = [
     "encode_body",
 ]
 
-SEMANTICS: Final = 1
-"""The number of the rules that ``decide`` follows; genesis and ``engine_upgraded`` record it for replay."""
+SEMANTICS: Final = 2
+"""The number of the rules that ``decide`` follows; genesis and ``engine_upgraded`` record it for replay.
+
+Since 2 a review that comes after its request expired counts for nothing, even before a tick has noticed.
+"""
+
+SEMANTICS_KNOWN: Final = frozenset({1, SEMANTICS})
+"""The rules that this version can follow: a ledger goes on under those that it began with."""
 
 AnyEvent = (
     LedgerCreated | EngineUpgraded | ConfigurationChanged | ExpiryHalted | IndexCommitted | KeyRotated | KeyRevoked

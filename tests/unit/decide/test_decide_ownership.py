@@ -15,6 +15,7 @@ from pfgov.errors import (
     NarrowingError,
     NotFoundError,
     StaleEpochError,
+    StateConflictError,
 )
 from pfgov.lifecycle import MemberStatus, PacketStatus
 from pfgov.records import ENCODE
@@ -299,6 +300,35 @@ def test_decide_escalation_waits_for_somebody_else() -> None:
             c.Principal(id="n", rights=("member:n", "reviewer")),
         )
     assert reviewing_owner.rights
+
+
+@pytest.mark.parametrize(("late", "semantics"), [(-1, 2), (0, 2), (5, 2), (5, 1)])
+def test_decide_a_review_after_its_time_counts_for_nothing(late: int, semantics: int) -> None:
+    """Expired is expired when the review comes, not when a tick notices; a ledger under older rules keeps them."""
+
+    def pii(point: str, _: object, member: Mapping[str, Any]) -> Verdict:
+        if point in {"assign", "handoff", "accept"}:
+            return combine((Reason("kernel", "pii-review", effect="escalate", to="reviewer"),))
+        return ALLOW
+
+    world = World(policy=FakePolicy(pii))
+    world.state.semantics = semantics
+    world.member("m")
+    request = world.packet("p").request
+    assert request is not None
+    world.now = request.expires_at + late
+    review = c.ReviewPacket(packet_id="p", granted=True)
+    if late < 0 or semantics == 1:
+        assert [event.type for event in world.do(review)] == ["review_recorded"]
+        return
+    with pytest.raises(StateConflictError) as caught:
+        world.do(review)
+    assert caught.value.code == "review.expired"
+    assert isinstance(world.entries[-1][1], e.ReviewExpired)
+    packet = world.state.packets["p"]
+    assert (packet.request, packet.reviews, packet.status) == (None, (), PacketStatus.PENDING)
+    world.do(c.PlacePacket(packet_id="p"))
+    assert world.state.packets["p"].request is not None, "it is asked for again"
 
 
 def test_decide_a_redaction_asks_for_a_view() -> None:

@@ -194,7 +194,7 @@ def test_replay_says_what_it_cannot_tell(told: Path) -> None:
     with pytest.raises(ReplayUnavailableError, match="policy:"):
         replay.finish()
     with pytest.raises(ReplayUnavailableError, match="semantics:7"):
-        _replay([(rows[0][0].replace(b'"semantics":1', b'"semantics":7'), b"")], told)
+        _replay([(rows[0][0].replace(b'"semantics":2', b'"semantics":7'), b"")], told)
     mine = [(raw.replace(b'"ring"', b'"mine"'), leaf) for raw, leaf in rows]
     with pytest.raises(ReplayUnavailableError) as caught:
         _replay(mine, told)
@@ -216,3 +216,36 @@ def test_replay_regenerates_a_verdict_table_that_was_not_kept(tmp_path: Path) ->
             tables.append(engine.reader.table_of(receipt.position + 1))
             assert engine.reader.table_of(0) is None
     assert tables[0] == tables[1] is not None
+
+
+def test_replay_a_ledger_goes_on_under_the_rules_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under rules 1 a review that came too late was recorded: such a ledger opens, goes on, replays and verifies."""
+    clock = ManualClock(START)
+    with monkeypatch.context() as patch:
+        patch.setattr("pfgov.engine.engine.SEMANTICS", 1)
+        with Engine.create(tmp_path / "old", "pfgov.test/old", clock=clock):
+            pass
+    constraints = c.Constraints(pii_review_required=True)
+    for again in (False, True):
+        name = f"p{again}"
+        with Engine.open(tmp_path / "old", clock=clock) as engine:
+            if not again:
+                register(engine, "m")
+            submit(
+                engine,
+                packet(
+                    name,
+                    constraints=constraints,
+                    required_capabilities=("ocr",),
+                ),
+            )
+            request = engine.reader.packet(name).request
+            assert request is not None
+            clock.advance(request.expires_at - clock.now() + SECOND)
+            late = submit(engine, c.ReviewPacket(packet_id=name, granted=True))
+            assert [event.type for event in late.events][:1] == ["review_recorded"]
+            engine.reader.replay()
+            assert engine.look(lambda state: state.semantics) == 1
+    assert verified(tmp_path / "old", tmp_path, replayer=Replay()).exit_status == 0
