@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from support.commandline import GOOD, PACKET, CommandLine
 
+from pfgov.engine import Engine, Options
+from pfgov.errors import InvalidError
 from pfgov_ledger import cli as verifier
 
 SECRET = "Ms Unmistakable"
@@ -277,3 +279,75 @@ def test_doctor_needs_a_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str
     """Where there is no ledger the answer says so, with exit status 4."""
     error = CommandLine(tmp_path / "none", capsys).refused("ledger", "doctor")
     assert (error["code"], error["status"]) == ("store.missing", 4)
+
+
+# --- keys ---------------------------------------------------------------------------------
+
+
+def test_a_revocation_is_signed_in_one_place_and_recorded_in_another(
+    pfgov: CommandLine, tmp_path: Path
+) -> None:
+    """With the list of keys and the recovery key, and without the ledger, a statement is made that the ledger takes."""
+    rotated = pfgov.ok("ledger", "keys", "rotate", "issuer")
+    listed = tmp_path / "keys.json"
+    said = pfgov("ledger", "keys", "list", "--json")
+    listed.write_text(said.out)
+    assert {key["state"] for key in said.json["keys"]} == {"in_force", "replaced"}
+    assert rotated["old"][:16] in pfgov("ledger", "keys", "list").out
+    recovery = tmp_path / "recovery.key"
+    (pfgov.directory / "keys" / "recovery.key").rename(recovery)
+    elsewhere = CommandLine(tmp_path / "nowhere", pfgov._capsys)
+    sign = ("ledger", "keys", "revoke", rotated["old"][:9], "--sign-only", "--recovery", recovery)
+    signed = elsewhere(*sign, "--keys", listed, "--suspect-from", 2)
+    statement = tmp_path / "statement.json"
+    statement.write_text(signed.out)
+    assert signed.json == pfgov(*sign, "--suspect-from", 2).json, (
+        "the ledger's own list says the same"
+    )
+    assert signed.json["keys"] == {"key": rotated["old"], "role": "issuer", "suspect_from": 2}
+    size = pfgov.ok("ledger", "head")["size"]
+    done = pfgov.ok("ledger", "keys", "revoke", "--statement", statement)
+    assert (done["entry"], done["role"], done["old"]) == (size, "issuer", rotated["old"])
+    assert (
+        pfgov.refused("ledger", "keys", "revoke", "--statement", statement)["code"] == "key.revoked"
+    )
+    assert pfgov.ok("ledger", "verify", "--replay")["exit_status"] == 0
+    assert pfgov.ok("ledger", "keys", "list")["next"]["seq"] == 2
+
+
+def test_a_statement_that_was_changed_is_refused(pfgov: CommandLine, tmp_path: Path) -> None:
+    """Whoever edits a statement, or signs for a key that still signs, gets a refusal and no entry."""
+    issuer = next(k for k in pfgov.ok("ledger", "keys", "list")["keys"] if k["role"] == "issuer")
+    statement = tmp_path / "statement.json"
+    made = pfgov("ledger", "keys", "revoke", issuer["public"], "--sign-only").json
+    statement.write_text(json.dumps(made))
+    send = ("ledger", "keys", "revoke", "--statement", statement)
+    assert pfgov.refused(*send)["code"] == "key.in_use"
+    statement.write_text(json.dumps({**made, "seq": 1}))
+    assert pfgov.refused(*send)["code"] == "key.statement_stale"
+    statement.write_text(json.dumps({**made, "more": 1}))
+    assert pfgov.refused(*send)["code"] == "input.unknown_field"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("rotate", "issuer", "--sign-only"), ("list", "issuer"), ("show", "--keys", "x"),
+        ("revoke", "ab", "--keys", "x"), ("rotate", "log", "--statement", "x"),
+        ("revoke", "ab", "--statement", "x"), ("revoke", "--statement", "x", "--sign-only"),
+    ],
+)  # fmt: skip
+def test_options_of_keys_that_do_not_belong_together(
+    pfgov: CommandLine, words: tuple[str, ...]
+) -> None:
+    """An option that the action has no use for is a mistake, not ignored."""
+    assert pfgov.refused("ledger", "keys", *words)["code"] == "usage"
+
+
+def test_a_server_takes_signers_only_for_roles_that_sign(pfgov: CommandLine) -> None:
+    """--signer names issuer or log, and is refused where there is no ledger yet: it begins with keys of its own."""
+    assert pfgov.refused("serve", "--signer", "recovery=env:X")["code"] == "usage"
+    assert pfgov.refused("serve", "--signer", "issuer")["code"] == "usage"
+    with pytest.raises(InvalidError):
+        Engine.create(pfgov.directory.parent / "new", options=Options(issuer=("env:X",)))
+    assert not (pfgov.directory.parent / "new").exists()
