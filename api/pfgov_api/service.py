@@ -96,6 +96,7 @@ class Service:
         self._in_flight_max = in_flight_max
         self._ticker: asyncio.Task[None] | None = None
         self._relay = Relay(engine)
+        self._keeping = asyncio.Lock()
         self._drawn = b""
 
     @property
@@ -207,6 +208,21 @@ class Service:
                 f"the engine did not answer within {PATIENCE_SECONDS:g} s",
                 hint="see whether the disk is slow or full",
             ) from None
+
+    async def keep(self, act: Callable[[], T]) -> T:
+        """Return what *act*, which keeps the ledger itself, returns: one at a time, in a thread.
+
+        Several at once would take the threads that the clock needs.  A caller that goes away does not stop it.
+        """
+
+        async def run() -> T:
+            async with self._keeping:
+                try:
+                    return await asyncio.to_thread(act)
+                finally:
+                    self.news.publish()
+
+        return await asyncio.shield(run())
 
     # --- commands --------------------------------------------------------------------------
 

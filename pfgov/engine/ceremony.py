@@ -18,6 +18,7 @@ from pfgov import events as e
 from pfgov.engine.answers import Caller, Receipt, Request
 from pfgov.engine.layout import key_errors
 from pfgov.engine.signing import Role, adopt, ledger_keys, renew_anchor
+from pfgov.engine.turns import carry_out, earlier
 from pfgov.errors import (
     ConflictError,
     DuplicateError,
@@ -147,7 +148,7 @@ def _current(engine: "Engine", role: Role, known: Mapping[str, Key]) -> Signer:
 def _earlier(sequencer: "Sequencer", caller: Caller) -> Receipt | None:
     """Return the answer that the caller's idempotency key was given before."""
     nothing = c.RotateKey(role="", new="", signatures=())  # never decided
-    return sequencer.earlier(_request(nothing, caller))
+    return earlier(sequencer, _request(nothing, caller))
 
 
 def _request(action: c.Action, caller: Caller) -> Request:
@@ -214,7 +215,7 @@ def _rotate(
         new=new.public.hex(),
         signatures=_signed(message, other, new),
     )
-    receipt = sequencer.carry_out([_request(action, caller)])[0]
+    receipt = carry_out(sequencer, [_request(action, caller)])[0]
     genesis = sequencer.queries.entry(0)
     with suppress(PfgovError):  # it is recorded and in force; files follow at the next opening
         adopt(engine.layout, sequencer.state.keys, step)
@@ -303,7 +304,7 @@ def revoke(
         found = _earlier(sequencer, caller)
         if found is None:
             _check(engine, sequencer, action, place)
-            found = sequencer.carry_out([_request(action, caller)])[0]
+            found = carry_out(sequencer, [_request(action, caller)])[0]
         return found
 
     with engine.ceremonies:

@@ -15,6 +15,7 @@ from pfgov import commands as c
 from pfgov import events as e
 from pfgov.engine import stored
 from pfgov.engine.answers import Caller, Idempotency, Receipt, Request
+from pfgov.engine.turns import carry_out, earlier
 from pfgov.errors import NotFoundError
 from pfgov.limits import BATCH_MAX
 from pfgov.storage.queries import EntryFilter, Queries, StoredPayload
@@ -149,7 +150,7 @@ def _erase(sequencer: "Sequencer", target: Target, why: Why, caller: Caller) -> 
     ]
     receipts = [*([] if first is None else [first])]
     receipts += _answered(sequencer, caller, found)
-    receipts += sequencer.carry_out(requests)
+    receipts += carry_out(sequencer, requests)
     erased = [_commitment(receipt) for receipt in receipts]
     return Erasure(
         receipts=tuple(receipts),
@@ -173,7 +174,7 @@ def _key(caller: Caller, digest: str | None) -> Idempotency | None:
 
 def _earlier(sequencer: "Sequencer", caller: Caller) -> Receipt | None:
     nothing = c.EraseAttachment(subject="", commitment="", why="retention")  # never decided
-    return sequencer.earlier(
+    return earlier(sequencer, 
         Request(nothing, caller.principal, caller.request_id, caller.idempotency)
     )
 
@@ -185,7 +186,7 @@ def _answered(
     if caller.idempotency is None:
         return []
     receipts = [
-        sequencer.earlier(
+        earlier(sequencer, 
             Request(
                 c.EraseAttachment(subject=one.subject, commitment=one.digest, why="retention"),
                 caller.principal,

@@ -9,7 +9,6 @@ module knows no threads and no queue.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -231,24 +230,6 @@ class Sequencer:
                 part.append(request)
         self._run(part)
 
-    def carry_out(self, requests: Sequence[Request]) -> list[Receipt]:
-        """Run *requests*, at most a batch of them, to their end and return their receipts: for who holds the turn.
-
-        Raises:
-            PfgovError: the first of them that was refused, or could not be recorded.
-        """
-        self.run(requests)
-        self.drain()
-        return [request.future.result(0) for request in requests]
-
-    def earlier(self, request: Request) -> Receipt | None:
-        """Return what *request*'s idempotency key was answered before, if it was; nothing is decided.
-
-        Raises:
-            MismatchError: it was used with another request.
-        """
-        return request.future.result(0) if self._was_answered(request) else None
-
     def _run(self, requests: Sequence[Request]) -> None:
         if not requests:
             return
@@ -291,7 +272,7 @@ class Sequencer:
 
     def _take(self, decider: Decider, draft: Draft, request: Request) -> None:
         try:
-            if request.idempotency is not None and self._was_answered(request):
+            if request.idempotency is not None and self.was_answered(request):
                 return
             if not self._is_outdated(request.action):
                 self._commands += 1
@@ -305,7 +286,7 @@ class Sequencer:
         if request.events and request.idempotency is not None:
             self._pending[request.principal.id, request.idempotency.key] = request
 
-    def _was_answered(self, request: Request) -> bool:
+    def was_answered(self, request: Request) -> bool:
         """Answer *request* if its idempotency key was used before; join the request under way that uses it."""
         key = request.idempotency
         if key is None:

@@ -15,6 +15,7 @@ from support.ledgers import fresh, opened, place, register, verified
 from support.writers import threaded
 
 from pfgov.engine import Engine, Layout, LedgerReader, ceremony
+from pfgov.engine.answers import Caller, Idempotency
 from pfgov.engine.exporting import stored_log
 from pfgov.engine.process import ProcessCommitter
 from pfgov.engine.signing import KeySources, ledger_keys
@@ -107,6 +108,31 @@ def test_faults_the_writer_beside_the_engine_fails_under_a_rotation(
     assert check(directory, tmp_path, anchor, role)
 
 
+@pytest.mark.parametrize(("name", "when"), [(n, w) for n in COMMIT for w in ("before", "after")])
+def test_faults_a_storage_call_of_a_revocation_fails(tmp_path: Path, name: str, when: str) -> None:
+    """Whatever fails, the statement is recorded once: at once, or when it is sent again."""
+    directory = fresh(tmp_path)
+    anchor = (directory / "anchor.txt").read_text()
+    faulty = Faulty(name, when, 1)
+    caller = Caller(idempotency=Idempotency("k", b"d"))
+    with opened(directory, probe=faulty) as engine:
+        old = ceremony.rotate(engine, "issuer").old or ""
+        with engine.reader.snapshot() as queries:
+            known, place_ = ledger_keys(queries), ceremony.place_of(queries, engine.origin)
+        guard = ceremony.recovery_key(known, Layout(directory).key("recovery"))
+        action = ceremony.sign_revocation(place_, known[old], guard)
+        faulty.armed = True
+        try:
+            ceremony.revoke(engine, action, place_, caller=caller)
+        except PfgovError:
+            register(engine, "m")
+        assert faulty.hits == 1
+        ceremony.revoke(engine, action, place_, caller=caller)
+        assert len(engine.reader.lineage("keys")) == 2
+        register(engine, "n")
+    assert check(directory, tmp_path, anchor, "issuer")
+
+
 @pytest.fixture(scope="module")
 def context() -> Iterator[multiprocessing.context.ForkServerContext]:
     """Children that are forked from a process which has imported everything."""
@@ -119,7 +145,10 @@ def context() -> Iterator[multiprocessing.context.ForkServerContext]:
 
 def _killed(committing: str) -> list[tuple[ceremony.Role, str, str]]:
     """The steps that the engine's own process makes."""
-    return [one for one in POINTS if committing == "thread" or one[1] not in COMMIT]
+    if committing == "thread":
+        return POINTS
+    handed_over = [(role, "handed_over", "after") for role in ROLES]
+    return [*(one for one in POINTS if one[1] not in COMMIT), *handed_over]
 
 
 @pytest.mark.process
@@ -158,7 +187,8 @@ def test_faults_sigkill_at_a_step_of_a_rotation(
         assert {seq: stored.get(seq) for seq in acknowledged} == acknowledged
         assert position == len(stored) - 1
         engine.reader.replay()
-    check(directory, tmp_path, anchor, role)
+    has_changed = check(directory, tmp_path, anchor, role)
+    assert has_changed or name not in {"handed_over", "key_exchanged", ANCHOR}
     with Engine.open(directory) as engine:
         ceremony.rotate(engine, role)
         register(engine, "again")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pfgov import commands as c
 from pfgov.engine import Engine, Options, Receipt, ceremony
+from pfgov.engine.batch import Batch
+from pfgov.engine.process import ProcessCommitter
 
 WINDOW = 16
 
@@ -46,13 +48,22 @@ def hold(directory: str, out: Connection) -> None:
 def rotate_until_killed(
     directory: str, committing: str, role: str, name: str, when: str, out: Connection
 ) -> None:
-    """Write, then rotate *role*'s key and be killed before or after the step *name*; send what was acknowledged."""
+    """Write, then rotate *role*'s key and be killed before or after the step *name*; send what was acknowledged.
+
+    The step ``handed_over`` is that at which a writer process has just got the rotation, and outlives this one.
+    """
     armed = False
+    start = ProcessCommitter.start
 
     def probe(step: str, at: str) -> None:
         if armed and (step, at) == (name, when):
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def hand_over(committer: ProcessCommitter, batch: Batch) -> None:
+        start(committer, batch)
+        probe("handed_over", "after")
+
+    ProcessCommitter.start = hand_over  # type: ignore[method-assign]
     options = Options(committing=committing, probe=probe)  # type: ignore[arg-type]
     with Engine.open(Path(directory), options=options) as engine:
         for number in range(3):

@@ -5,9 +5,7 @@ neither come nor go over HTTP: a new one is made, or opened, by this process, an
 a statement that was made elsewhere.
 """
 
-import asyncio
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from pfgov import model
 from pfgov.engine import ceremony, erasing
@@ -16,8 +14,6 @@ from pfgov.errors import InvalidError
 from pfgov_api.answers import happened, receipt_object, recorded
 from pfgov_api.operations import AUDITORS, READERS, Answer, Call, Operation, Parameter
 from pfgov_api.routes.running import RECEIPT, once
-
-T = TypeVar("T")
 
 ADMINS = frozenset({"admin"})
 
@@ -33,14 +29,6 @@ _COMMITMENT = Parameter(
 
 def _caller(call: Call) -> Caller:
     return Caller(call.principal, call.request_id, once(call))
-
-
-async def _act(call: Call, act: Callable[[], T]) -> T:
-    """Return what *act* returns, in a thread: it waits for the engine's turn, and goes on if the caller goes away."""
-    try:
-        return await asyncio.shield(asyncio.to_thread(act))
-    finally:
-        call.service.news.publish()
 
 
 # --- payloads -------------------------------------------------------------------------------
@@ -60,7 +48,7 @@ async def _erase(call: Call) -> Answer:
     body: model.Erasure = call.body
     target = erasing.Target(body.packet_id, body.commitment)
     engine, caller = call.service.engine, _caller(call)
-    done = await _act(call, lambda: erasing.erase(engine, target, body.why, caller=caller))
+    done = await call.service.keep(lambda: erasing.erase(engine, target, body.why, caller=caller))
     answer: dict[str, Any] = {
         "state": "done" if done.is_done else "pending",
         "why": body.why,
@@ -97,7 +85,7 @@ async def _rotate(call: Call) -> Answer:
     body: model.Rotation = call.body
     engine, caller = call.service.engine, _caller(call)
     return await _changed(
-        call, await _act(call, lambda: ceremony.rotate(engine, body.role, caller=caller))
+        call, await call.service.keep(lambda: ceremony.rotate(engine, body.role, caller=caller))
     )
 
 
@@ -107,7 +95,7 @@ async def _revoke(call: Call) -> Answer:
     place = ceremony.Place(body.origin, body.seq, bytes.fromhex(body.prev))
     action = body.to_action()
     return await _changed(
-        call, await _act(call, lambda: ceremony.revoke(engine, action, place, caller=caller))
+        call, await call.service.keep(lambda: ceremony.revoke(engine, action, place, caller=caller))
     )
 
 

@@ -13,7 +13,7 @@ from pfgov import commands as c
 from pfgov.engine import Engine, Layout, LedgerReader, ceremony
 from pfgov.engine.answers import Caller, Idempotency
 from pfgov.engine.exporting import stored_log
-from pfgov.engine.sequencer import MismatchError
+from pfgov.engine.failing import MismatchError
 from pfgov.errors import InvalidError, NotFoundError, PfgovError, StateConflictError, StoreError
 from pfgov_ledger import entry, export, keys
 from pfgov_ledger.conclusions import Question
