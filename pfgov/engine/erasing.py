@@ -174,8 +174,8 @@ def _key(caller: Caller, digest: str | None) -> Idempotency | None:
 
 def _earlier(sequencer: "Sequencer", caller: Caller) -> Receipt | None:
     nothing = c.EraseAttachment(subject="", commitment="", why="retention")  # never decided
-    return earlier(sequencer, 
-        Request(nothing, caller.principal, caller.request_id, caller.idempotency)
+    return earlier(
+        sequencer, Request(nothing, caller.principal, caller.request_id, caller.idempotency)
     )
 
 
@@ -186,13 +186,14 @@ def _answered(
     if caller.idempotency is None:
         return []
     receipts = [
-        earlier(sequencer, 
+        earlier(
+            sequencer,
             Request(
                 c.EraseAttachment(subject=one.subject, commitment=one.digest, why="retention"),
                 caller.principal,
                 caller.request_id,
                 _key(caller, one.digest),
-            )
+            ),
         )
         for one in found
     ]

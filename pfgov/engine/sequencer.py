@@ -9,6 +9,7 @@ module knows no threads and no queue.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple

@@ -64,7 +64,7 @@ def test_a_payload_is_erased_while_the_server_runs(api: Api, tmp_path: Path, by:
     """Done means that no file of the database holds it, an entry says why, and the history verifies and replays."""
     api.member("m1")
     api.packet("p1", context_checkpoint=CONTEXT)
-    (payload,) = api.get("/api/ledger/payloads?packet_id=p1").json()["payloads"]
+    (payload,) = api.get("/api/packets/p1/payloads").json()["payloads"]
     assert (payload["field"], payload["state"]) == ("context", "present")
     assert on_disk(api)
     target = {"packet_id": "p1"} if by == "packet_id" else {"commitment": payload["commitment"]}
@@ -79,7 +79,7 @@ def test_a_payload_is_erased_while_the_server_runs(api: Api, tmp_path: Path, by:
     report = report_of(api, tmp_path)
     assert report.exit_status == 0
     assert report.to_json()["attachments"] == {"disclosed": 0, "withheld": 0, "erased": 1}
-    (payload,) = api.get("/api/ledger/payloads?packet_id=p1").json()["payloads"]
+    (payload,) = api.get("/api/packets/p1/payloads").json()["payloads"]
     assert (payload["state"], payload["why"], payload["bytes"]) == (
         "erased",
         "data_subject_request",
@@ -150,7 +150,7 @@ def test_what_is_not_there_is_not_erased(api: Api) -> None:
         {"packet_id": "p"},
     ):
         problem(api.post(ERASURES, body), 400)
-    problem(api.get("/api/ledger/payloads"), 400)
+    problem(api.get("/api/packets/p/payloads"), 404, "packet.not_found")
 
 
 # --- rotations ----------------------------------------------------------------------------

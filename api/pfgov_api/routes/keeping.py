@@ -10,21 +10,11 @@ from typing import Any
 from pfgov import model
 from pfgov.engine import ceremony, erasing
 from pfgov.engine.answers import Caller
-from pfgov.errors import InvalidError
 from pfgov_api.answers import happened, receipt_object, recorded
-from pfgov_api.operations import AUDITORS, READERS, Answer, Call, Operation, Parameter
+from pfgov_api.operations import AUDITORS, READERS, Answer, Call, Operation
 from pfgov_api.routes.running import RECEIPT, once
 
 ADMINS = frozenset({"admin"})
-
-_PACKET = Parameter(
-    "packet_id",
-    {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}$"},
-    "everything that this packet carried",
-)
-_COMMITMENT = Parameter(
-    "commitment", {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "one payload, with its views"
-)
 
 
 def _caller(call: Call) -> Caller:
@@ -35,11 +25,8 @@ def _caller(call: Call) -> Caller:
 
 
 async def _payloads(call: Call) -> Answer:
-    packet_id, commitment = call.query.get("packet_id"), call.query.get("commitment")
-    if (packet_id is None) == (commitment is None):
-        raise InvalidError("name either packet_id or commitment", pointer="/query")
     with call.service.reader.snapshot() as queries:
-        found = erasing.Target(packet_id, commitment).payloads(queries)
+        found = erasing.Target(call.path["packet_id"]).payloads(queries)
         whys = erasing.reasons(queries, found)
     return Answer({"payloads": [erasing.payload_object(one, whys) for one in found]})
 
@@ -111,9 +98,9 @@ async def _changed(call: Call, done: ceremony.Changed) -> Answer:
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
-        "list_payloads", "GET", "/api/ledger/payloads", AUDITORS,
-        "What is stored of a packet's payloads, or of one and its views: commitments and sizes, never their bytes.",
-        _payloads, "Payloads", parameters=(_PACKET, _COMMITMENT), tag="ledger", raises=(404,),
+        "list_payloads", "GET", "/api/packets/{packet_id}/payloads", AUDITORS,
+        "What is stored of a packet's payloads: commitments, sizes and what became of them, never their bytes.",
+        _payloads, "Payloads", tag="ledger", raises=(404,),
     ),
     Operation(
         "erase_payloads", "POST", "/api/ledger/erasures", ADMINS,
