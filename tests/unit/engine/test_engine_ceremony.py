@@ -257,8 +257,11 @@ def test_ceremony_asked_again_under_the_same_key_it_answers_and_does_nothing(
         assert engine.reader.head().size == first.position + 1
 
 
+@pytest.mark.parametrize(
+    "committing", ["thread", pytest.param("process", marks=pytest.mark.process)]
+)
 def test_ceremony_configured_keys_take_over_in_their_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, committing: str
 ) -> None:
     """Where keys come from URIs, a rotation takes the next one that the ledger never saw, and a restart finds it."""
     directory = fresh(tmp_path)
@@ -270,16 +273,18 @@ def test_ceremony_configured_keys_take_over_in_their_order(
         uris.append(f"env:ISSUER_{number}")
     Layout(directory).key("issuer").unlink()
     for number in (1, 2):
-        with opened(directory, seed=f"run{number}", issuer=tuple(uris)) as engine:
+        with opened(
+            directory, seed=f"run{number}", issuer=tuple(uris), committing=committing
+        ) as engine:
             done = ceremony.rotate(engine, "issuer")
             assert done.new == following[number - 1].public.hex()
             register(engine, f"m{number}")
-    with opened(directory, seed="last", issuer=tuple(uris)) as engine:
+    with opened(directory, seed="last", issuer=tuple(uris), committing=committing) as engine:
         with pytest.raises(StateConflictError) as caught:
             ceremony.rotate(engine, "issuer")
         assert caught.value.code == "key.none_waiting"
         monkeypatch.delenv("ISSUER_0")  # a key that was replaced need not be there any more
-    with opened(directory, seed="after", issuer=tuple(uris)) as engine:
+    with opened(directory, seed="after", issuer=tuple(uris), committing=committing) as engine:
         assert register(engine, "m3").count == 1
     assert not Layout(directory).key("issuer").exists()
     assert verified(directory, tmp_path).exit_status == 0

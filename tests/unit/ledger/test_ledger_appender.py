@@ -37,6 +37,22 @@ def test_entries_follow_one_another() -> None:
         subjects[found.subject] = (found.subject_seq + 1, staged.leaf)
 
 
+def test_another_issuer_takes_over_between_two_entries() -> None:
+    """After a hand-over the next entry bears the new key, and chains as before; a log key cannot take over."""
+    writer = ledger_logs.appender()
+    first = _append(writer)
+    new = keys.generate(role="issuer", name="next")
+    writer.hand_over(new)
+    second = _append(writer)
+    found = entry.parse(second.raw)
+    assert (found.prev, found.issuer.hex()) == (first.leaf, keys.key_id(new.public))
+    ed25519.check(new.public, dsse.entry_pae(second.raw), second.signature or b"")
+    for wrong in (LOG, keys.generate(role="log", name=ORIGIN)):
+        with pytest.raises(errors.KeyRoleError):
+            writer.hand_over(wrong)
+    assert entry.parse(_append(writer).raw).issuer == found.issuer
+
+
 def test_the_checkpoint_covers_what_was_staged() -> None:
     """Size and root of the signed checkpoint are those of the entries."""
     writer = ledger_logs.appender()

@@ -19,6 +19,27 @@ def test_a_key_file_is_private_and_says_what_it_is(tmp_path: Path) -> None:
     assert found.sign(b"m") == LOG.sign(b"m")
 
 
+def test_a_key_file_is_there_as_a_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an interrupted writing left beside it is removed by the next one, and a failure leaves nothing."""
+    path, part = tmp_path / "log.key", tmp_path / "log.key.part"
+    part.write_text("pfgov-private-key-v1 log PRIV")
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", _broken)
+        with pytest.raises(errors.KeyFileError):
+            keys.write_file(path, LOG)
+    assert list(tmp_path.iterdir()) == []
+    part.write_text("pfgov-private-key-v1 log PRIV")
+    keys.write_file(path, LOG)
+    assert [found.name for found in tmp_path.iterdir()] == ["log.key"]
+    assert keys.file_signer(path).public == LOG.public
+
+
+def _broken(_: int) -> None:
+    raise OSError(5, "Input/output error")
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601])
 def test_a_key_that_others_can_read_is_not_used(tmp_path: Path, mode: int) -> None:
     """Permissions wider than the owner's refuse the key instead of warning."""
