@@ -77,8 +77,11 @@ def test_faults_sigkill_loses_nothing_that_was_acknowledged(
         kept = start + len(stored)
         known.update(acknowledged)
     with Engine.open(directory) as engine:
-        assert engine.status().size == kept
-        assert register(engine, "after").position == kept
+        size = (
+            engine.status().size
+        )  # a writer process may have finished its last batch after we looked
+        assert size == kept or (committing == "process" and size > kept)
+        assert register(engine, "after").position == size
         engine.reader.replay()
     report = verified(directory, tmp_path, replayer=Replay())
     assert report.exit_status == 0
