@@ -1,4 +1,4 @@
-"""ULIDs: identifiers that sort by the time they were drawn.
+"""Identifiers: ULIDs, which sort by the time they were drawn, and the names that no member may have.
 
 Time and randomness are arguments; the edge (the command line, the server, the engine's front) supplies the
 clock and the operating system's randomness, so that everything behind it can be run again.  Format: 48 bits of
@@ -17,10 +17,23 @@ RANDOM_BYTES: Final = 10
 ULID_LENGTH: Final = 26
 """Characters of one ULID."""
 
+RESERVED_IDS: Final = frozenset({"anyone", "local"})
+RESERVED_PREFIXES: Final = ("key:", "oidc:", "pfgov:")
+"""Ids of principals that are no members: entries name both in the same place, so neither may pass for the other."""
+
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = [first + second for first in _ALPHABET for second in _ALPHABET]
 _SHIFTS: Final = range(120, -1, -10)
 _MILLISECONDS_MAX: Final = 2**48 - 1
+
+
+def is_reserved(name: str) -> bool:
+    """Whether *name* belongs to principals that are no members.
+
+    >>> is_reserved("key:abc"), is_reserved("keys:abc")
+    (True, False)
+    """
+    return name in RESERVED_IDS or name.startswith(RESERVED_PREFIXES)
 
 
 def ulid(time: int, random: bytes) -> str:

@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError, core_schema
 from pfgov.capability import canonical_version, check_name, parse_requirement
 from pfgov.commands import Pairs
 from pfgov.errors import PfgovError
+from pfgov.ids import RESERVED_IDS, RESERVED_PREFIXES, is_reserved
 from pfgov.limits import (
     DIMENSIONS_MAX,
     HANDOFFS_MAX,
@@ -218,6 +219,27 @@ Id: TypeAlias = Annotated[
     Field(json_schema_extra={"pattern": f"^{ID_PATTERN}$"}),
 ]
 """An identifier: compared byte by byte, never folded."""
+
+
+def _unreserved(value: str) -> str:
+    if is_reserved(value):
+        raise refuse(
+            f"{shown(value)} is kept for principals that are no members",
+            hint=f"begin with none of {', '.join(RESERVED_PREFIXES)}",
+        )
+    return value
+
+
+_RESERVED: Final = (
+    f"^({'|'.join((*RESERVED_PREFIXES, *(f'{one}$' for one in sorted(RESERVED_IDS))))})"
+)
+
+NewMemberId: TypeAlias = Annotated[
+    Id,
+    AfterValidator(_unreserved),
+    Field(json_schema_extra={"pattern": f"^{ID_PATTERN}$", "not": {"pattern": _RESERVED}}),
+]
+"""The identifier of a member that joins.  A ledger may hold members from before any name was reserved."""
 
 Region: TypeAlias = Annotated[
     str,

@@ -22,6 +22,7 @@ from pfgov.model.fields import (
     LeaseSeconds,
     Moment,
     Natural,
+    NewMemberId,
     Positive,
     PublicKey,
     Quantity,
@@ -77,7 +78,7 @@ class MemberRegistration(Wire):
     ``capacity.memory``.
     """
 
-    id: Id
+    id: NewMemberId
     type: MemberType
     capabilities: Offers = ()
     cpu_capacity: Quantity | None = None
