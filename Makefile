@@ -27,12 +27,12 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.run
 	@echo "installing the test tools (once)"
-	@$(INSTALL) -e '.[client,test]'
+	@$(INSTALL) -e '.[client,oidc,test]'
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.test
 	@echo "installing the checkers (once)"
-	@$(INSTALL) -e '.[client,plot,test,check]'
+	@$(INSTALL) -e '.[client,oidc,plot,test,check]'
 	@touch $@
 
 # --- targets ------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """``pfgov serve`` and ``pfgov key``: they join the command line through the entry points ``pfgov.commands``."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,12 +13,21 @@ from pfgov.model.times import to_moment
 @click.command(
     "serve",
     cls=Verb,
-    examples=("pfgov serve", "pfgov serve --host 0.0.0.0 --port 8443"),
+    examples=(
+        "pfgov serve",
+        "pfgov serve --host 0.0.0.0 --port 8443",
+        "pfgov serve --oidc oidc.toml",
+    ),
     then="register a member: curl -X POST http://localhost:8000/api/members/register ...; see /api/docs",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port."
+)
+@click.option(
+    "--oidc",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Believe the tokens of an OpenID Connect issuer, too: a TOML file about it.",
 )
 @click.option(
     "--log-level",
@@ -37,12 +47,17 @@ from pfgov.model.times import to_moment
 )
 @click.pass_obj
 def serve(
-    screen: Screen, host: str, port: int, log_level: str, signers: tuple[tuple[str, str], ...]
+    screen: Screen,
+    host: str,
+    port: int,
+    oidc: Path | None,
+    log_level: str,
+    signers: tuple[tuple[str, str], ...],
 ) -> int:
     """Offer the ledger over HTTP; an empty folder gets keys, a ledger and the starter policies first.
 
-    Without API keys only this machine is served and everybody on it is the operator; create a key before listening
-    elsewhere.
+    Without API keys or an issuer of tokens only this machine is served and everybody on it is the operator; create a
+    key before listening elsewhere.
     """
     from pfgov.engine.signing import ROTATING
     from pfgov_api.serve import serve as run
@@ -52,7 +67,7 @@ def serve(
             raise click.UsageError(
                 f"--signer {role}=...: the role is issuer or log", click.get_current_context()
             )
-    run(screen.directory, host, port, log_level=log_level, signers=signers)
+    run(screen.directory, host, port, log_level=log_level, oidc=oidc, signers=signers)
     return 0
 
 

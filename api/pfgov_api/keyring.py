@@ -17,16 +17,35 @@ from typing import Final
 
 import msgspec
 
-from pfgov.commands import LOCAL_OPERATOR, RIGHTS, Principal
+from pfgov.commands import RIGHTS, Principal
 from pfgov.errors import InvalidError, NotFoundError, StoreUnavailableError
+from pfgov.ids import is_reserved
+from pfgov.limits import PRINCIPAL_RIGHTS_MAX
+from pfgov_api.grants import Grant, everybody
 from pfgov_api.problems import UnauthenticatedError
 
 FILE: Final = "api-keys.json"
 KEYS_MAX: Final = 1_000
 SCOPES: Final = frozenset(RIGHTS) - {"engine"}
-_MEMBER: Final = re.compile(r"member:[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}", re.ASCII)
+_MEMBER: Final = re.compile(r"member:([A-Za-z0-9][A-Za-z0-9._:@~-]{0,127})", re.ASCII)
 _SECRET_BYTES: Final = 32
 _ID_BYTES: Final = 5
+
+
+def check_scopes(scopes: tuple[str, ...]) -> None:
+    """Refuse what cannot be granted from outside.
+
+    Raises:
+        InvalidError: one is no scope, or there are none, or too many.
+    """
+    if not 0 < len(scopes) <= PRINCIPAL_RIGHTS_MAX:
+        raise InvalidError(f"{len(scopes)} scopes are not 1 to {PRINCIPAL_RIGHTS_MAX}")
+    for scope in scopes:
+        member = _MEMBER.fullmatch(scope)
+        if scope not in SCOPES and (member is None or is_reserved(member[1])):
+            raise InvalidError(
+                f"{scope!r} is not a scope", hint=f"scopes: {', '.join(sorted(SCOPES))}, member:ID"
+            )
 
 
 class KeyRecord(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -106,18 +125,9 @@ class KeyRing:
         Raises:
             InvalidError: an unknown scope, or none.
         """
-        for scope in scopes:
-            if scope not in SCOPES and not _MEMBER.fullmatch(scope):
-                raise InvalidError(
-                    f"{scope!r} is not a scope",
-                    hint=f"scopes: {', '.join(sorted(SCOPES))}, member:ID",
-                )
-        if not scopes or len(self.records()) >= KEYS_MAX:
-            raise InvalidError(
-                "a key needs at least one scope"
-                if not scopes
-                else f"there are {KEYS_MAX} keys already"
-            )
+        check_scopes(scopes)
+        if len(self.records()) >= KEYS_MAX:
+            raise InvalidError(f"there are {KEYS_MAX} keys already")
         identity = _text(draw(_ID_BYTES))
         secret = _text(draw(_SECRET_BYTES))
         key = f"pfgov_{identity}_{secret}"
@@ -157,15 +167,15 @@ class KeyRing:
             raise _unreadable(self.path, error) from error
         self._stamp, self._checked = None, float("-inf")
 
-    def principal(self, authorization: str | None) -> Principal:
-        """Return who sends this ``Authorization`` header.
+    def grant(self, authorization: str | None) -> Grant:
+        """Return who sends this ``Authorization`` header; it holds until the key is revoked or changed.
 
         Raises:
             UnauthenticatedError: keys exist and this is none of them, or a revoked one.
         """
         records = self.records()
         if not records and not self.must_exist:
-            return LOCAL_OPERATOR
+            return everybody(self._is_still_open)
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not key:
             raise UnauthenticatedError(
@@ -179,13 +189,30 @@ class KeyRing:
             )
         if record.revoked_at is not None:
             raise UnauthenticatedError("that key was revoked", hint="ask for a new one")
-        return Principal(id=_principal_id(record), rights=record.scopes)
+        name = _principal_id(record)
+        return Grant(Principal(id=name, rights=record.scopes), lambda: self._has(record), name)
+
+    def _has(self, record: KeyRecord) -> bool:
+        """Whether *record* is here and unchanged; a file that cannot be read grants nothing."""
+        try:
+            self.records()
+        except StoreUnavailableError:
+            return False
+        return self._by_digest.get(record.digest) == record
+
+    def _is_still_open(self) -> bool:
+        try:
+            return self.is_open
+        except StoreUnavailableError:
+            return False
 
 
 def _principal_id(record: KeyRecord) -> str:
     """Return the pseudonymous id that entries name: the member, where the key is only a member's."""
     if len(record.scopes) == 1 and record.scopes[0].startswith("member:"):
-        return record.scopes[0].removeprefix("member:")
+        member_id = record.scopes[0].removeprefix("member:")
+        if not is_reserved(member_id):
+            return member_id
     return f"key:{record.id}"
 
 

@@ -30,8 +30,8 @@ class Metrics:
         buckets[bisect_left(BUCKETS, seconds)] += 1
         self.seconds[operation] = self.seconds.get(operation, 0.0) + seconds
 
-    def text(self, gauges: dict[str, float]) -> bytes:
-        """Return everything in the text format; *gauges* are read by the caller at this moment."""
+    def text(self, gauges: dict[str, float], over_share: dict[str, int]) -> bytes:
+        """Return everything in the text format; *gauges* and *over_share* are read by the caller at this moment."""
         lines = [
             "# HELP pfgov_requests_total Requests answered.",
             "# TYPE pfgov_requests_total counter",
@@ -55,6 +55,13 @@ class Metrics:
                 f'pfgov_request_seconds_sum{{operation="{name}"}} {self.seconds[name]:.6f}'
             )
             lines.append(f'pfgov_request_seconds_count{{operation="{name}"}} {running}')
+        lines += [
+            "# HELP pfgov_over_share_total Refused because the principal had its share in use.",
+            "# TYPE pfgov_over_share_total counter",
+        ]
+        lines += [
+            f'pfgov_over_share_total{{of="{of}"}} {count}' for of, count in over_share.items()
+        ]
         counters = {
             "pfgov_ticks_total": self.ticks,
             "pfgov_tick_failures_total": self.tick_failures,

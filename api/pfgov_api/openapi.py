@@ -139,9 +139,9 @@ def _links(name: str) -> dict[str, Any]:
 def _responses(operation: Operation) -> dict[str, Any]:
     statuses = {400, 403, 500, 503, *operation.raises}
     if operation.access != ANYONE:
-        statuses.add(401)
+        statuses |= {401, 429}
     if operation.body is not None:
-        statuses |= {413, 415}
+        statuses |= {408, 413, 415}
     if operation.writes:
         statuses |= {409, 422}
     schema = {"$ref": f"#/components/schemas/{operation.answer}"}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pfgov.commands import Principal
 from pfgov.model import Wire
+from pfgov_api.grants import Grant
 
 if TYPE_CHECKING:
     from pfgov_api.service import Service
@@ -23,10 +24,11 @@ ANYONE: Final = "anyone"
 MEMBER: Final = "member"
 """Access for any key that acts for a member; which member is checked where the command is decided."""
 
-READERS: Final = frozenset(
-    {"auditor", "operator", "admin", "reviewer", "assessor", "submitter", MEMBER}
-)
-"""Who may read members, packets and the ledger's public parts."""
+READERS: Final = frozenset({"auditor", "operator", "admin", "reviewer", "assessor", "submitter"})
+"""Who may read about every member, every packet and every decision."""
+
+HOLDERS: Final = READERS | {MEMBER}
+"""Those, and a member's key: what it may see there is asked of :mod:`pfgov_api.disclosure`."""
 
 AUDITORS: Final = frozenset({"auditor", "operator", "admin"})
 """Who may read whole histories."""
@@ -56,6 +58,7 @@ class Call:
     raw: bytes
     headers: Mapping[str, str]
     url: str
+    grant: Grant
 
     def number(self, name: str, default: int) -> int:
         """Return a whole query parameter; its schema was checked."""

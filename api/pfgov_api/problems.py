@@ -32,6 +32,8 @@ STATUSES: Final[tuple[tuple[str, int], ...]] = (
     ("http.media_type", 415),
     ("http.cross_site", 403),
     ("http.too_large", 413),
+    ("http.timeout", 408),
+    ("http.too_many", 429),
     ("idempotency.mismatch", 422),
     ("idempotency.key", 400),
     ("engine.busy", 503),
@@ -48,10 +50,12 @@ TITLES: Final = {
     403: "Not allowed",
     404: "There is no such thing",
     405: "Not here",
+    408: "Too slow",
     409: "The present state does not allow it",
     413: "Too large",
     415: "Not JSON",
     422: "That key belongs to another request",
+    429: "Too much at once",
     500: "pfgov failed",
     503: "Not now",
 }
@@ -80,6 +84,12 @@ class CrossSiteError(HttpError):
     """A browser sends this for another site."""
 
     code = "http.cross_site"
+
+
+class TooSlowError(HttpError):
+    """The headers or the body of the request did not arrive in time."""
+
+    code = "http.timeout"
 
 
 class IdempotencyKeyError(HttpError):

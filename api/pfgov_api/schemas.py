@@ -145,6 +145,7 @@ SCHEMAS: Final[dict[str, Any]] = {
         },
         more=False,
     ),
+    "Indexed": _object({"position": _COUNT}, more=False),
     "Heard": _object(
         {
             "lost": {

@@ -23,6 +23,10 @@ from pfgov.errors import ForbiddenError, StoreError
 from pfgov_api.app import create_app
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.logs import log_to
+from pfgov_api.oidc.library import jwt
+from pfgov_api.oidc.settings import Settings, read_settings
+from pfgov_api.oidc.sources import KeySource, source_of
+from pfgov_api.oidc.tokens import Tokens
 from pfgov_api.service import Service
 
 GRACE_SECONDS: Final = 3
@@ -67,6 +71,7 @@ def serve(
     port: int,
     *,
     log_level: str = "info",
+    oidc: Path | None = None,
     signers: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Serve the ledger in *directory* until told to stop.
@@ -76,22 +81,28 @@ def serve(
         host: Where to listen.
         port: The port.
         log_level: What to log.
+        oidc: The file that describes an issuer of tokens, if one is believed.
         signers: (role, URI) of signing keys that are not the folder's own files, oldest first.
 
     Raises:
-        ForbiddenError: ``serve.open``, *host* is not this machine only and there are no keys.
+        ForbiddenError: ``serve.open``, *host* is not this machine only and there is neither a key nor an issuer.
         StoreError: ``serve.address``, nothing can listen there: the port is taken, or no such address is ours.
         PfgovError: the ledger cannot be opened or created.
     """
+    issuer = None if oidc is None else _issuer(oidc)
+    has_keys = (directory / FILE).exists()
     keyring = KeyRing(
-        directory / FILE, must_exist=not is_loopback(host), recheck_seconds=KEYS_EVERY_SECONDS
+        directory / FILE,
+        must_exist=issuer is None and not is_loopback(host),
+        recheck_seconds=KEYS_EVERY_SECONDS,
     )
-    is_open = not (directory / FILE).exists()
+    is_open = issuer is None and not has_keys
     if is_open and not is_loopback(host):
         raise ForbiddenError(
             f"without API keys everybody who reaches {host} would be the operator",
             code="serve.open",
-            hint="create a key first: pfgov key create --scope admin --scope operator; or listen on 127.0.0.1",
+            hint="create a key first: pfgov key create --scope admin --scope operator; or name an issuer with --oidc; "
+            "or listen on 127.0.0.1",
         )
     log_to(sys.stderr, log_level)
     _raise_limits()
@@ -99,7 +110,8 @@ def serve(
     address = f"http://{'[' + host + ']' if ':' in host else host}:{port}"
     engine, is_new = open_or_create(directory, address, signers)
     with engine:
-        service = Service(engine, keyring)
+        tokens = None if issuer is None else Tokens(*issuer, engine.clock)
+        service = Service(engine, keyring, tokens=tokens)
         config = uvicorn.Config(
             create_app(service),
             host=host,
@@ -127,6 +139,19 @@ def serve(
                 code="serve.address",
                 hint="choose another with --port or --host, or stop what listens there",
             )
+
+
+def _issuer(path: Path) -> tuple[Settings, KeySource]:
+    """Return what *path* says about the issuer, and where its keys come from; everything wrong is said now.
+
+    Raises:
+        SettingsError: the file is wrong.
+        MissingOidcError: tokens cannot be verified here.
+        StoreUnavailableError: the file of the issuer's keys cannot be read.
+    """
+    settings = read_settings(path)
+    jwt()
+    return settings, source_of(settings)
 
 
 def _leave(_signal: int, _frame: Any) -> None:
@@ -168,12 +193,19 @@ class Stopping(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+def _access(service: Service) -> str:
+    tokens = service.access.tokens
+    if service.access.is_open:
+        return "this machine only, no keys yet"
+    return "API keys" if tokens is None else f"API keys, tokens of {tokens.settings.issuer}"
+
+
 def _greet(service: Service, directory: Path, address: str, *, is_new: bool) -> None:
     anchor = service.engine.layout.anchor
     lines = (
         f"pfgov {__version__} {'created' if is_new else 'opened'} {service.origin} in {directory}",
         f"  listening  {address}   documentation {address}/api/docs",
-        f"  access     {'this machine only, no keys yet' if service.keyring.is_open else 'API keys'}",
+        f"  access     {_access(service)}",
         f"  log key    {service.log_key}",
         f"  export     curl -s '{address}/api/ledger/export' -o all.lineage.jsonl",
         f"  verify     pfgov-verify all.lineage.jsonl --key {anchor} --full",

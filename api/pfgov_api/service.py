@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -21,18 +22,24 @@ from pfgov.engine.answers import PolicyDocument
 from pfgov.engine.reading import LedgerReader
 from pfgov.errors import BusyError, PfgovError, StoreUnavailableError
 from pfgov.ids import RANDOM_BYTES, ulid
+from pfgov_api.access import Access
 from pfgov_api.keyring import KeyRing
+from pfgov_api.limits import (
+    EXPORT_THREADS,
+    EXPORTS_PER_PRINCIPAL_MAX,
+    IN_FLIGHT_MAX,
+    REQUESTS_PER_PRINCIPAL_MAX,
+    STREAMS_PER_PRINCIPAL_MAX,
+)
 from pfgov_api.metrics import Metrics
+from pfgov_api.oidc.tokens import Tokens
 from pfgov_api.relay import Relay
+from pfgov_api.shares import Shares
 
 T = TypeVar("T")
 
 TICK_SECONDS: Final = 1.0
 INDEX_SECONDS: Final = 30.0
-STREAMS_MAX: Final = 1_000
-IN_FLIGHT_MAX: Final = 1_000
-"""Requests being answered; more are told to come back."""
-
 POLL_SECONDS: Final = 0.5
 PATIENCE_SECONDS: Final = 2.0
 """How long a question about the engine's health may wait for the engine's turn."""
@@ -82,9 +89,15 @@ class Service:
         tick_seconds: float = TICK_SECONDS,
         index_seconds: float = INDEX_SECONDS,
         in_flight_max: int = IN_FLIGHT_MAX,
+        tokens: Tokens | None = None,
     ) -> None:
         self.engine = engine
         self.keyring = keyring
+        self.access = Access(keyring, tokens)
+        self.requests = Shares("requests", REQUESTS_PER_PRINCIPAL_MAX)
+        self.streams = Shares("streams", STREAMS_PER_PRINCIPAL_MAX)
+        self.exports = Shares("exports", EXPORTS_PER_PRINCIPAL_MAX)
+        self.export_threads = ThreadPoolExecutor(EXPORT_THREADS, thread_name_prefix="export")
         self.news = News()
         self.metrics = Metrics()
         self.stopping = asyncio.Event()
@@ -127,11 +140,14 @@ class Service:
         """Begin to tick."""
         self.stopping.clear()
         self._ticker = asyncio.create_task(self._tick_for_ever())
+        await self.access.start()
 
     async def stop(self) -> None:
         """End streams and ticks; what was accepted is answered."""
         self.stopping.set()
         self.news.publish()
+        await self.access.stop()
+        self.export_threads.shutdown(wait=False, cancel_futures=True)
         if self._ticker is not None:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -189,9 +205,11 @@ class Service:
                 f"{self.in_flight} requests are being answered", hint="try again in a moment"
             )
 
-    def dismiss(self) -> None:
-        """Count an admitted request out."""
+    def dismiss(self, share: str | None) -> None:
+        """Count an admitted request out, and out of the *share* of its principal."""
         self.in_flight -= 1
+        if share is not None:
+            self.requests.give(share)
 
     async def in_turn(self, ask: Callable[[], T]) -> T:
         """Return what *ask* returns, asked in a thread because it may wait for the engine's turn.

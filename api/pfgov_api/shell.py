@@ -10,14 +10,13 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from pfgov.commands import Principal
 from pfgov.errors import (
     BusyError,
     ForbiddenError,
@@ -28,6 +27,8 @@ from pfgov.errors import (
 from pfgov.limits import ID_LENGTH_MAX
 from pfgov.model import parse, read_json
 from pfgov_api.answers import receipt_object
+from pfgov_api.grants import NOBODY, Grant
+from pfgov_api.limits import BODY_BYTES_MAX, HEADERS_MAX, RETRY_AFTER_SECONDS
 from pfgov_api.logs import log_request
 from pfgov_api.operations import ANYONE, MEMBER, Answer, Call, Operation
 from pfgov_api.problems import (
@@ -43,11 +44,6 @@ from pfgov_api.problems import (
 from pfgov_api.queries import read_query
 from pfgov_api.replies import Reply
 from pfgov_api.service import Service
-
-BODY_BYTES_MAX: Final = 1_500_000
-"""A context checkpoint of one megabyte, with its envelope."""
-
-HEADERS_MAX: Final = 100
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}", re.ASCII)
 IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
@@ -96,11 +92,13 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
     request_id = request_id_of(service, headers)
     try:
         service.admit(operation.name)
+        grant = NOBODY
         try:
-            call = await _call(operation, service, request, headers, twice, request_id)
+            grant = _grant(operation, service, request, headers, twice)
+            call = await _call(operation, service, request, headers, request_id, grant)
             answer = await operation.handler(call)
         finally:
-            service.dismiss()
+            service.dismiss(grant.share)
         reply = _reply(answer, request.scope["method"], headers)
     except PfgovError as error:
         reply = refusal(error, request_id)
@@ -145,23 +143,40 @@ def request_id_of(service: Service, headers: Mapping[str, str]) -> str:
     return trace.group(1) if trace else service.draw_id()
 
 
+def _grant(
+    operation: Operation,
+    service: Service,
+    request: Asgi,
+    headers: Mapping[str, str],
+    twice: str | None,
+) -> Grant:
+    """Return who asks, after everything that can be refused without reading a body."""
+    if twice is not None or len(cast("list[Any]", request.scope["headers"])) > HEADERS_MAX:
+        raise InvalidError(f"the header {twice} came twice" if twice else "too many headers")
+    if operation.body is None and (
+        "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+    ):
+        raise InvalidError("there is no body here", hint="send the request without one")
+    from_another_site(request.scope["method"], headers)
+    if operation.access == ANYONE:
+        return NOBODY
+    grant = service.access.grant(headers.get("authorization"))
+    if service.access.is_open:
+        _is_here(headers.get("host", ""))
+    _may(operation, grant.principal.rights)
+    if grant.share is not None:
+        service.requests.take(grant.share)
+    return grant
+
+
 async def _call(
     operation: Operation,
     service: Service,
     request: Asgi,
     headers: dict[str, str],
-    twice: str | None,
     request_id: str,
+    grant: Grant,
 ) -> Call:
-    if twice is not None or len(headers) > HEADERS_MAX:
-        raise InvalidError(f"the header {twice} came twice" if twice else "too many headers")
-    from_another_site(request.scope["method"], headers)
-    principal = NOBODY
-    if operation.access != ANYONE:
-        principal = service.keyring.principal(headers.get("authorization"))
-        if service.keyring.is_open:
-            _is_here(headers.get("host", ""))
-        _may(operation, principal.rights)
     path = _path(request.scope["path_params"])
     url = operation.path.format(**path) if path else operation.path
     query = read_query(request.scope["query_string"], operation.parameters)
@@ -175,7 +190,7 @@ async def _call(
     return Call(
         operation=operation,
         service=service,
-        principal=principal,
+        principal=grant.principal,
         request_id=request_id,
         path=path,
         query=query,
@@ -183,11 +198,8 @@ async def _call(
         raw=raw,
         headers=headers,
         url=url,
+        grant=grant,
     )
-
-
-NOBODY: Final = Principal(id="anyone", rights=())
-"""Whoever asks where no key is needed."""
 
 
 def _path(parameters: Mapping[str, Any]) -> dict[str, str]:
@@ -322,8 +334,8 @@ def refusal(error: PfgovError, request_id: str) -> Reply:
     body = problem(error, request_id, receipt_object(receipt) if receipt is not None else None)
     headers: dict[str, str] = {}
     status = status_of(error)
-    if status == 503:
-        headers["Retry-After"] = "1"
+    if status in {429, 503}:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="pfgov"'
     if receipt is not None and getattr(receipt, "replayed", False):

@@ -1,25 +1,30 @@
 """Long answers: exports in pieces, and events as they are committed.
 
-An export is written by a thread, with a reader of its own, to a temporary file and sent from there: neither a long nor
-a slow reader holds up anybody else.  A stream of events reads positions from the ledger and never from memory: whoever
-resumes with the last position it saw misses nothing and sees nothing twice.
+A long answer lasts no longer than the grant of whoever asked for it.  An export is written by a thread, with a reader
+of its own, to a temporary file and sent from there: neither a long nor a slow reader holds up anybody else.  A stream
+of events reads positions from the ledger and never from memory: whoever resumes with the last position it saw misses
+nothing and sees nothing twice.
 """
 
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from typing import IO, Any, Final
+import weakref
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import IO, Final
 
 import msgspec
 
 from pfgov.engine.exporting import StoredLog, stored_log
 from pfgov.engine.reading import LedgerReader, Recorded
-from pfgov.errors import BusyError, ForbiddenError, InvalidError, StateConflictError
+from pfgov.errors import BusyError, InvalidError, StateConflictError
 from pfgov.storage.queries import EntryFilter
 from pfgov_api.answers import show_entry
+from pfgov_api.disclosure import concerns, require_member
+from pfgov_api.grants import NOBODY, Grant
+from pfgov_api.limits import STREAMS_MAX
 from pfgov_api.operations import Answer, Call
-from pfgov_api.service import POLL_SECONDS, STREAMS_MAX, Service
+from pfgov_api.service import POLL_SECONDS, Service
 from pfgov_ledger import export
 from pfgov_ledger.errors import LedgerError
 
@@ -41,9 +46,7 @@ async def export_stream(
         StateConflictError: ``export.index_needed``, a subject's export needs a committed index first.
     """
     service = call.service
-    if call.flag("fresh"):
-        await asyncio.to_thread(service.engine.commit_index)
-        service.news.publish()
+    _room(service, call.grant)
 
     def write(log: StoredLog, out: IO[bytes]) -> None:
         if subject is not None:
@@ -67,8 +70,46 @@ async def export_stream(
         "Content-Disposition": f'attachment; filename="{name}.lineage.jsonl"',
         "Cache-Control": "no-store",
     }
-    file = await asyncio.to_thread(_written, service, write)
-    return Answer(stream=_pieces(file), media_type=MEDIA_TYPE, headers=headers)
+    share = call.grant.share
+    service.exports.take(share)
+    try:
+        loop = asyncio.get_running_loop()
+        file = await loop.run_in_executor(service.export_threads, _written, service, write)
+    except BaseException:
+        service.exports.give(share)
+        raise
+    pieces = _pieces(file, service, call.grant)
+    # When it is sent, cut off, or never begun: all of them end with the generator.
+    weakref.finalize(pieces, service.exports.give, share).atexit = False
+    return Answer(stream=pieces, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _room(service: Service, grant: Grant) -> None:
+    """Refuse a stream that would be one too many, while that can still be said.
+
+    Raises:
+        BusyError: the server sends as many as it can.
+        TooManyError: the principal has its share of them.
+    """
+    if service.streams.total >= STREAMS_MAX:
+        raise BusyError(
+            f"{STREAMS_MAX} streams are open already",
+            hint="close some, or poll /api/ledger/entries",
+        )
+    service.streams.check(grant.share)
+
+
+@contextlib.contextmanager
+def _counted(service: Service, grant: Grant) -> Generator[bool]:
+    """Count a stream while it is sent; say whether there was room, for many may have been promised the same."""
+    if service.streams.total >= STREAMS_MAX or not service.streams.has_room(grant.share):
+        yield False
+        return
+    service.streams.take(grant.share)
+    try:
+        yield True
+    finally:
+        service.streams.give(grant.share)
 
 
 def _written(service: Service, write: Callable[[StoredLog, IO[bytes]], None]) -> IO[bytes]:
@@ -78,7 +119,8 @@ def _written(service: Service, write: Callable[[StoredLog, IO[bytes]], None]) ->
             write(log, file)
     except LedgerError as error:
         file.close()
-        raise StateConflictError(str(error), code=error.code) from error
+        hint = "wait half a minute, or let an operator POST /api/ledger/index"
+        raise StateConflictError(str(error), code=error.code, hint=hint) from error
     except BaseException:
         file.close()
         raise
@@ -86,9 +128,11 @@ def _written(service: Service, write: Callable[[StoredLog, IO[bytes]], None]) ->
     return file
 
 
-async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
-    with file:
-        while piece := await asyncio.to_thread(file.read, PIECE):
+async def _pieces(file: IO[bytes], service: Service, grant: Grant) -> AsyncIterator[bytes]:
+    with file, _counted(service, grant) as has_room:
+        while has_room and (piece := await asyncio.to_thread(file.read, PIECE)):
+            if not grant.holds():
+                raise ConnectionAbortedError("the grant ended in the middle of an export")
             yield piece
 
 
@@ -97,19 +141,16 @@ async def events(call: Call) -> Answer:
 
     Raises:
         BusyError: too many streams are open.
+        TooManyError: too many of this principal's.
         ForbiddenError: a member's key asks for more than concerns its member.
     """
     service = call.service
-    if service.news.count >= STREAMS_MAX:
-        raise BusyError(
-            f"{STREAMS_MAX} streams are open already",
-            hint="close some, or poll /api/ledger/entries",
-        )
+    _room(service, call.grant)
     member = call.query.get("member")
-    _may_hear(call, member)
+    require_member(call, member)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Answer(
-        stream=event_stream(service, _start(call), member),
+        stream=event_stream(service, _start(call), member, grant=call.grant),
         media_type="text/event-stream",
         headers=headers,
     )
@@ -127,27 +168,24 @@ def _start(call: Call) -> int:
     return int(last) + 1
 
 
-def _may_hear(call: Call, member: str | None) -> None:
-    if {"auditor", "operator", "admin"} & set(call.principal.rights):
-        return
-    if member is None or f"member:{member}" not in call.principal.rights:
-        raise ForbiddenError("a member's key hears only of its own member", hint="add ?member=ID")
-
-
 async def event_stream(
     service: Service,
     start: int,
     member: str | None = None,
     *,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    grant: Grant = NOBODY,
 ) -> AsyncIterator[bytes]:
-    """Yield the entries from *start* on as server-sent events, for as long as the server runs."""
+    """Yield the entries from *start* on as server-sent events, for as long as the server runs and *grant* holds.
+
+    The grant is looked at before anything is sent, and at least every ``POLL_SECONDS`` while nothing is.
+    """
     loop = asyncio.get_running_loop()
     position = start
-    with service.news.subscription() as news:
+    with _counted(service, grant) as has_room, service.news.subscription() as news:
         yield b"retry: 1000\n\n"
         said = loop.time()
-        while not service.stopping.is_set():
+        while has_room and not service.stopping.is_set() and grant.holds():
             news.clear()
             wanted = EntryFilter(start=position, limit=BATCH)
             found = await asyncio.to_thread(service.reader.entries, wanted)
@@ -156,6 +194,8 @@ async def event_stream(
             )
             if found:
                 position = found[-1].row.seq + 1
+            if not grant.holds():
+                break
             if shown:
                 yield shown
                 said = loop.time()
@@ -176,13 +216,3 @@ def _event(recorded: Recorded) -> bytes:
         recorded.row.type.encode(),
         _encode(show_entry(recorded)),
     )
-
-
-def concerns(event: Any, member: str) -> bool:
-    """Whether *event* is about *member*: its own life, or a packet that it gets, loses or is offered."""
-    if getattr(event, "member_id", None) == member:
-        return True
-    for name in ("owner", "source", "target"):
-        if getattr(getattr(event, name, None), "member_id", None) == member:
-            return True
-    return False

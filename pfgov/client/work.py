@@ -277,7 +277,7 @@ class Worker:
         """Look at each packet that an event about this member names."""
         try:
             for packet in await self._owned():
-                await self._compare(packet)
+                await self._compare(packet["packet_id"], packet)
             async for heard in self.client.events(after=self._start, member=self.member_id):
                 kind, _, name = str(heard.data.get("subject", "")).partition("/")
                 if kind == "packet":
@@ -296,9 +296,18 @@ class Worker:
             found += told["items"]
         return found
 
+    async def _read(self, packet_id: str) -> dict[str, Any] | None:
+        """Return the packet; None if it is none of this member's any more, for then its key may not read it."""
+        try:
+            return await self.client.packet(packet_id)
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            return None
+
     async def _look(self, packet_id: str) -> None:
-        packet = await self.client.packet(packet_id)
-        pending = packet["handoff"]["pending"]
+        packet = await self._read(packet_id)
+        pending = None if packet is None else packet["handoff"]["pending"]
         if (
             pending is not None
             and pending["target"] == self.member_id
@@ -312,17 +321,20 @@ class Worker:
             }
             with contextlib.suppress(ApiError):  # called off meanwhile, or judged otherwise
                 await self.client.act(packet_id, "accept", body)
-            packet = await self.client.packet(packet_id)
-        await self._compare(packet)
+            packet = await self._read(packet_id)
+        await self._compare(packet_id, packet)
 
-    async def _compare(self, packet: dict[str, Any]) -> None:
-        packet_id: str = packet["packet_id"]
-        epoch = owned_epoch(packet, self.member_id, self.incarnation)
+    async def _compare(self, packet_id: str, packet: dict[str, Any] | None) -> None:
+        epoch = None if packet is None else owned_epoch(packet, self.member_id, self.incarnation)
         held = self.jobs.get(packet_id)
         if held is not None and held.epoch != epoch:
-            held.lose(f"it is {packet['status']}, owner {packet['current_owner']}")
+            held.lose(
+                "it is another's"
+                if packet is None
+                else f"it is {packet['status']}, owner {packet['current_owner']}"
+            )
             held = None
-        if epoch is not None and held is None:
+        if packet is not None and epoch is not None and held is None:
             job = self.jobs[packet_id] = Job(self, packet, epoch)
             await self._queue.put(job)
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from support.api_server import SCOPES, Api, problem
 
+from pfgov.storage.queries import EntryFilter
 from pfgov_api.operations import Operation
 from pfgov_api.routes import OPERATIONS
 
@@ -18,19 +19,22 @@ ANYBODY = {
     "anchor",
     "authzen_configuration",
 }
-EVERY_SCOPE = frozenset(
-    {"admin", "assessor", "auditor", "member", "operator", "reviewer", "submitter"}
-)
+READING = frozenset({"admin", "assessor", "auditor", "operator", "reviewer", "submitter"})
+EVERY_SCOPE = READING | {"member"}
 OWNERS = frozenset({"member", "operator"})
 SUBMITTERS = frozenset({"operator", "submitter"})
 
 RULES: dict[str, set[str] | frozenset[str]] = {
     **dict.fromkeys(ANYBODY, EVERY_SCOPE),
     **dict.fromkeys(
-        ("list_members", "show_member", "list_capabilities", "list_packets", "show_packet", "packet_lineage",
-         "list_decisions", "explain_decision", "discover", "show_policies", "evaluate_policies", "list_entries",
-         "show_entry", "inclusion_proof", "consistency_proof", "list_keys", "authzen_search_subject", "status"),
-        EVERY_SCOPE,
+        ("show_member", "list_capabilities", "list_packets", "show_packet", "packet_lineage", "discover", "show_entry",
+         "inclusion_proof", "consistency_proof", "list_keys", "authzen_search_subject"),
+        EVERY_SCOPE,  # a member's key: only what concerns its member, see below
+    ),
+    **dict.fromkeys(
+        ("list_members", "list_decisions", "explain_decision", "show_policies", "evaluate_policies", "list_entries",
+         "status"),
+        READING,
     ),
     **dict.fromkeys(
         ("register_member", "update_member", "heartbeat", "drain_member", "cancel_drain", "retire_member",
@@ -38,7 +42,7 @@ RULES: dict[str, set[str] | frozenset[str]] = {
          "checkpoint_packet", "complete_packet", "fail_packet", "packet_context"),
         OWNERS,
     ),
-    **dict.fromkeys(("fail_member", "quarantine_member", "release_member"), frozenset({"operator"})),
+    **dict.fromkeys(("fail_member", "quarantine_member", "release_member", "commit_index"), frozenset({"operator"})),
     "assess_trust": {"assessor"},
     **dict.fromkeys(
         ("submit_packet", "update_packet", "assign_packet", "cancel_packet", "evaluate_decision", "evaluate_decisions",
@@ -61,10 +65,18 @@ def test_every_route_has_a_rule_and_every_rule_a_route() -> None:
     assert {operation.name for operation in OPERATIONS} == set(RULES)
 
 
+def _joined(api: Api) -> int:
+    """The position of the entry with which m1 joined."""
+    found = api.service.reader.entries(EntryFilter(subject="member/m1", limit=1))
+    return found[0].row.seq
+
+
 def _send(api: Api, operation: Operation, **options: Any) -> Any:
     path = operation.path.format(
-        member_id="m1", packet_id="nothing", seq="0", code="http.not_found"
+        member_id="m1", packet_id="nothing", seq=str(_joined(api)), code="http.not_found"
     )
+    if operation.name == "list_packets":
+        path += "?owner=m1"
     if operation.name == "consistency_proof":
         path += "?from=1"
     if operation.name == "stream_events":
@@ -123,7 +135,35 @@ FOR_ANOTHER: list[tuple[str, str, Any]] = [
     ("GET", "/api/packets/owned/context", None),
     ("GET", "/api/events?member=m1", None),
     ("GET", "/api/events", None),
-]
+    ("GET", "/api/members/m1", None),
+    ("GET", "/api/members/nobody", None),
+    ("GET", "/api/members", None),
+    ("GET", "/api/packets", None),
+    ("GET", "/api/packets?all=true", None),
+    ("GET", "/api/packets?owner=m1", None),
+    ("GET", "/api/packets/owned", None),
+    ("HEAD", "/api/packets/owned", None),
+    ("GET", "/api/packets/owned/lineage", None),
+    ("GET", "/api/packets/owned/lineage?after=1", None),
+    ("GET", "/api/packets/owned/export", None),
+    ("GET", "/api/decisions", None),
+    ("GET", "/api/decisions?member=m2", None),
+    ("GET", "/api/decisions/4", None),
+    ("POST", "/api/discover", {"packet_id": "owned"}),
+    ("POST", "/api/discover", {"packet": {"workload_type": "x"}}),
+    ("POST", "/access/v1/search/subject", {
+        "subject": {"type": "member"}, "action": {"name": "own"}, "resource": {"type": "packet", "id": "owned"}}),
+    ("GET", "/api/ledger/entries", None),
+    ("GET", "/api/ledger/entries?subject=member/m2", None),
+    ("GET", "/api/ledger/entries/0", None),
+    ("GET", "/api/ledger/entries/2", None),
+    ("GET", "/api/ledger/proof/2", None),
+    ("GET", "/api/ledger/export", None),
+    ("POST", "/api/ledger/index", None),
+    ("GET", "/api/policies", None),
+    ("GET", "/api/status", None),
+    ("GET", "/metrics", None),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("method", "path", "body"), FOR_ANOTHER, ids=lambda value: str(value)[:40])
@@ -138,9 +178,57 @@ def test_a_members_key_acts_only_for_its_member(
     api.keys()
     before = api.engine.status().size
     answer = api(method, path, body, scope="member:m2")
-    found = problem(answer, 403)
-    assert found["code"] == "access.forbidden"
+    if method == "HEAD":
+        assert answer.status_code == 403
+    else:
+        problem(answer, 403, "access.forbidden")
     assert api.engine.status().size == before
+
+
+def test_a_members_key_reads_what_concerns_its_member(api: Api) -> None:
+    """Its record, the packets it owns or is offered, who could take them, and the entries and proofs about itself."""
+    for member in ("m1", "m2"):
+        api.member(member, handoff_mode="accept")
+    api.packet("p1", context_checkpoint={"step": "a"})
+    api.keys()
+    owner = api.claim("p1")["member_id"]
+    other = "m2" if owner == "m1" else "m1"
+    mine, theirs = f"member:{owner}", f"member:{other}"
+    assert api.get(f"/api/members/{owner}", scope=mine).json()["id"] == owner
+    listed = api.get(f"/api/packets?owner={owner}", scope=mine).json()["items"]
+    assert [one["packet_id"] for one in listed] == ["p1"]
+    lineage = api.get("/api/packets/p1/lineage", scope=mine).json()["items"]
+    assert [one["type"] for one in lineage] == ["packet_created", "assignment_decision"]
+    entry = api.get(f"/api/ledger/entries/{lineage[1]['seq']}", scope=mine)
+    assert entry.json()["shown"]["subject"] == "packet/p1"
+    assert api.get(f"/api/ledger/proof/{lineage[1]['seq']}", scope=mine).status_code == 200
+    told = api.post("/api/discover", {"packet_id": "p1"}, scope=mine).json()
+    assert [one["member_id"] for one in told["members"]] == [other]
+    assert "nearest_miss" not in told
+    problem(api.get("/api/packets/p1", scope=theirs), 403, "access.forbidden")
+    started = api.post("/api/packets/p1/handoff", {"target": other}, scope=mine)
+    assert started.json()["result"]["target"] == other
+    pending = api.get("/api/packets/p1", scope=theirs).json()["handoff"]["pending"]
+    assert pending["target"] == other, "it is offered"
+    body = {
+        "member_id": other,
+        "incarnation": 1,
+        "handoff": pending["position"],
+        "view": pending["view"],
+    }
+    done = api.post("/api/packets/p1/accept", body, scope=theirs)
+    assert done.status_code == 200, done.text
+    problem(api.get("/api/packets/p1", scope=mine), 403, "access.forbidden")
+    problem(api.get("/api/packets/p1/context", scope=mine), 403, "access.forbidden")
+
+
+def test_a_key_with_another_scope_reads_everything(api: Api) -> None:
+    """A member that is also a reviewer is not confined to itself."""
+    api.member("m1")
+    api.keys()
+    _, key = api.keyring.create(("member:m2", "reviewer"), now=1)
+    answer = api.get("/api/members", headers={"Authorization": f"Bearer {key}"})
+    assert [one["id"] for one in answer.json()["items"]] == ["m1"]
 
 
 def test_a_members_key_does_its_members_work(api: Api) -> None:
@@ -150,6 +238,7 @@ def test_a_members_key_does_its_members_work(api: Api) -> None:
     assert api.post("/api/members/register", body, scope="member:m1").status_code == 201
     context = {"step": "start", "note": "mine"}
     api.packet("p1", context_checkpoint=context)
+    assert api.get("/api/packets/p1", scope="member:m1").json()["current_owner"] == "m1"
     assert (
         api.post("/api/members/m1/heartbeat", {"incarnation": 1}, scope="member:m1").status_code
         == 200

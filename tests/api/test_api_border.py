@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from support.api_server import Api, problem
 
+from pfgov_api.limits import BODY_BYTES_MAX
 from pfgov_api.operations import ANYONE, Operation
 from pfgov_api.routes import OPERATIONS
-from pfgov_api.shell import BODY_BYTES_MAX
 
 PACKET = {"packet_id": "p1", "workload_type": "scan"}
 DEEP = (

@@ -1,11 +1,17 @@
 """The stream of events: nothing missed, nothing twice, alive when quiet, and gone when the server goes."""
 
 import asyncio
-from pathlib import Path
+import gc
+from collections.abc import Callable
 
+import pytest
+from litestar.exceptions import LitestarException
 from support.api_server import Api, problem
 
+from pfgov import commands as c
 from pfgov.client.stream import EventParser
+from pfgov_api.grants import Grant
+from pfgov_api.limits import STREAMS_MAX
 from pfgov_api.streams import HEARTBEAT, event_stream
 
 
@@ -103,18 +109,118 @@ def test_a_member_hears_what_concerns_it(api: Api) -> None:
     ]
 
 
+def test_a_stream_ends_with_its_key(api: Api) -> None:
+    """Revoked while it is quiet or while it speaks, a key hears nothing more; a file that is damaged ends it, too."""
+    api.member("m1")
+    api.keys()
+
+    async def listen(end: Callable[[], object], *, speak: bool) -> bytes:
+        record, key = api.keyring.create(("auditor",), now=1)
+        grant = api.service.access.grant(f"Bearer {key}")
+        stream = event_stream(api.service, api.service.reader.head().size, grant=grant)
+        assert await anext(stream) == b"retry: 1000\n\n"
+        rest = asyncio.ensure_future(_bytes(stream))
+        await asyncio.sleep(0)
+        if end is revoke:
+            api.keyring.revoke(record.id, now=2)
+        else:
+            end()
+        if speak:
+            action = c.ReportPressure(member_id="m1", pressure="0.5")
+            await api.service.submit(action, principal=c.LOCAL_OPERATOR)
+        async with asyncio.timeout(10):
+            return await rest
+
+    def revoke() -> None:
+        pass
+
+    for speak in (False, True):
+        assert api.run(listen(revoke, speak=speak)) == b""
+    assert api.service.streams.total == 0
+    assert api.run(listen(lambda: api.keyring.path.write_text("{"), speak=True)) == b""
+
+
+async def _bytes(stream: object) -> bytes:
+    return b"".join([piece async for piece in stream])  # type: ignore[attr-defined]
+
+
+def test_an_export_ends_with_its_key(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off in the middle, so that nobody takes it for the whole."""
+    api.member("m1")
+    api.keys()
+    _, key = api.keyring.create(("auditor",), now=1)
+    monkeypatch.setattr("pfgov_api.streams.PIECE", 100)
+    real = api.service.access.grant
+
+    def granted(authorization: str | None) -> Grant:
+        grant, seen = real(authorization), iter([True, True, False])
+        return Grant(grant.principal, lambda: next(seen), grant.share)
+
+    monkeypatch.setattr(api.service.access, "grant", granted)
+    with pytest.raises(LitestarException):  # the server closes the connection upon it
+        api.get("/api/ledger/export", headers={"Authorization": f"Bearer {key}"})
+    gc.collect()
+    assert (api.service.streams.total, api.service.exports.total) == (0, 0)
+
+
+def test_no_principal_has_more_than_its_share(api: Api) -> None:
+    """With its share in use a key gets 429 and Retry-After; others, and the same key a moment later, are served."""
+    keys = api.keys()
+    who = api.service.access.grant(f"Bearer {keys['auditor']}").share
+    for shares, path in (
+        (api.service.requests, "/api/status"),
+        (api.service.streams, "/api/events"),
+        (api.service.streams, "/api/ledger/export"),
+        (api.service.exports, "/api/ledger/export"),
+    ):
+        for _ in range(shares.most):
+            shares.take(who)
+        answer = api.get(path, scope="auditor")
+        problem(answer, 429, "http.too_many")
+        assert answer.headers["retry-after"] == "1"
+        if path != "/api/events":
+            assert api.get(path, scope="operator").status_code == 200
+        for _ in range(shares.most):
+            shares.give(who)
+        if path != "/api/events":
+            assert api.get(path, scope="auditor").status_code == 200
+        gc.collect()
+        assert (shares.total, shares._taken) == (0, {})
+    metrics = api.get("/metrics", scope="auditor").text
+    for name, count in (("requests", 1), ("streams", 2), ("exports", 1)):
+        assert f'pfgov_over_share_total{{of="{name}"}} {count}' in metrics
+
+
+def test_a_share_is_given_back_whatever_happens(shared: Api) -> None:
+    """Refused, mistaken or failed, a request leaves nothing behind that would count against its key."""
+    for path, method in (
+        ("/api/packets/none", "GET"),
+        ("/api/members/register", "POST"),
+        ("/api/policies/activate", "POST"),
+    ):
+        for scope in ("operator", "auditor"):
+            shared(method, path, {"x": 1} if method == "POST" else None, scope=scope)
+    assert shared.service.requests._taken == {}
+    assert shared.service.in_flight == 0
+
+
 def test_a_position_that_is_none_is_refused(api: Api) -> None:
     """Neither a text nor a negative number is taken for the beginning."""
     for last in ("x", "-1", "1.5", "9" * 40, "\u0661"):
         problem(api.get("/api/events", headers={"Last-Event-ID": last.encode()}), 400)  # type: ignore[dict-item]
 
 
-def test_too_many_streams_are_told_to_come_back(tmp_path: Path) -> None:
-    """Streams are bounded; one more is 503 with Retry-After."""
-    with Api(tmp_path) as api:
-        held = [api.service.news.subscription() for _ in range(1_000)]
-        for one in held:
-            one.__enter__()
-        answer = api.get("/api/events")
-        problem(answer, 503, "engine.busy")
-        assert answer.headers["retry-after"] == "1"
+def test_too_many_streams_are_told_to_come_back(api: Api) -> None:
+    """Streams are bounded; one more is 503 with Retry-After, and one that was promised meanwhile sends nothing."""
+    for _ in range(STREAMS_MAX):
+        api.service.streams.take(None)
+    answer = api.get("/api/events")
+    problem(answer, 503, "engine.busy")
+    assert answer.headers["retry-after"] == "1"
+    problem(api.get("/api/ledger/export"), 503, "engine.busy")
+
+    async def listen() -> list[bytes]:
+        return [piece async for piece in event_stream(api.service, 0)]
+
+    assert api.run(listen()) == [b"retry: 1000\n\n"]
+    assert api.service.streams.total == STREAMS_MAX

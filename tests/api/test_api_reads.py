@@ -176,8 +176,10 @@ def test_exports_verify(api: Api, tmp_path: Path) -> None:
     anchor = keys.parse_anchor(api.get("/api/ledger/key").text)
     size = api.engine.status().size
     problem(api.get("/api/packets/p1/export"), 409, "ledger.index_needed")
+    assert api.post("/api/ledger/index").json() == {"position": size}
+    problem(api.get("/api/ledger/export?fresh=true"), 400)  # a GET changes nothing
     for name, path in (
-        ("full", "/api/ledger/export?fresh=true"),
+        ("full", "/api/ledger/export"),
         ("packet", "/api/packets/p1/export"),
         ("subject", "/api/ledger/export?subject=member/m1"),
         ("range", f"/api/ledger/export?start=1&stop={size}"),
@@ -190,7 +192,7 @@ def test_exports_verify(api: Api, tmp_path: Path) -> None:
         report = verify(target, anchor=anchor)
         assert report.exit_status == 0, name
     before = api.engine.status().size
-    assert api.get("/api/ledger/export?fresh=true").status_code == 200
+    assert api.post("/api/ledger/index").status_code == 200
     assert api.engine.status().size == before, "nothing was appended, so no new index"
     problem(api.get("/api/packets/none/export"), 404, "packet.not_found")
     problem(api.get("/api/ledger/export?start=5&stop=2"), 400)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from support.api_server import Api, problem
 
+from pfgov import commands as c
+
 SEED = Path(__file__).parents[1] / "data" / "seed"
 
 
@@ -207,3 +209,20 @@ def test_a_full_queue_is_told_to_come_back(tmp_path: Path) -> None:
         problem(answer, 503, "engine.busy")
         assert answer.headers["retry-after"] == "1"
         assert api.engine.reader.head().size == size
+
+
+@pytest.mark.parametrize(
+    "name", ["key:abc", "oidc:alice", "oidc:~x", "pfgov:engine", "local", "anyone"]
+)
+def test_no_member_takes_the_name_of_a_principal(api: Api, name: str) -> None:
+    """Names of keys, subjects and the engine are refused at the border; a member from before runs again and works."""
+    refused = api.post("/api/members/register", {"id": name, "type": "agent"})
+    assert problem(refused, 400)["errors"][0]["pointer"] == "/id"
+    before = c.RegisterMember(member_id=name, type="agent")
+    api.engine.submit(before, principal=c.LOCAL_OPERATOR)
+    assert api.get(f"/api/members/{name}").json()["id"] == name
+    assert api.post(f"/api/members/{name}/heartbeat", {"incarnation": 1}).status_code == 200
+    assert api.post("/api/members/register", {"id": f"{name}s", "type": "agent"}).status_code == (
+        201 if ":" not in name else 400
+    )
+    api.engine.reader.replay()

@@ -14,7 +14,7 @@ from pfgov import events as e
 from pfgov.errors import InvalidError, NotFoundError
 from pfgov.model import Wire
 from pfgov.model.fields import Bounded
-from pfgov_api.operations import ANYONE, READERS, Answer, Call, Operation
+from pfgov_api.operations import ANYONE, HOLDERS, Answer, Call, Operation
 from pfgov_api.routes.decisions import Discovery, search
 from pfgov_api.routes.running import run
 
@@ -190,7 +190,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("authzen_evaluations", "POST", "/access/v1/evaluations", _ASKS, "AuthZEN: several questions.",
     _evaluations,
               "Object", body=Evaluations, tag="authzen", writes=True),
-    Operation("authzen_search_subject", "POST", "/access/v1/search/subject", READERS, "AuthZEN: which members may.",
+    Operation("authzen_search_subject", "POST", "/access/v1/search/subject", HOLDERS, "AuthZEN: which members may.",
     _search,
               "AuthzenSubjects", body=SubjectSearch, tag="authzen", raises=(404, 409)),
     Operation("authzen_configuration", "GET", "/.well-known/authzen-configuration", ANYONE, "AuthZEN: where to ask.",

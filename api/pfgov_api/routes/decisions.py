@@ -16,7 +16,8 @@ from pfgov.model.fields import Bounded, Id
 from pfgov.storage.queries import EntryFilter
 from pfgov.views import nearest_miss, read_table
 from pfgov_api.answers import limit_of, page, receipt_object, recorded, show_entry
-from pfgov_api.operations import READERS, Answer, Call, Operation, Parameter
+from pfgov_api.disclosure import members_of, require_member, require_packet
+from pfgov_api.operations import HOLDERS, READERS, Answer, Call, Operation, Parameter
 from pfgov_api.routes.running import LIMIT, RECEIPT, run
 
 BATCH_MAX = 100
@@ -112,9 +113,15 @@ def _told(events: Any, tables: Any) -> dict[str, Any]:
 
 async def _discover(call: Call) -> Answer:
     body: Discovery = call.body
+    if body.packet is not None:
+        require_member(call, None)  # a packet of one's own making would ask about everybody
     if (body.packet_id is None) == (body.packet is None):
         raise InvalidError("give packet_id or packet, one of them", pointer="")
-    return Answer(await search(call, body))
+    told = await search(call, body)
+    if members_of(call.principal) is not None:  # who can take the packet; not how the others stand
+        told["members"] = [row for row in told.get("members", ()) if row.outcome == "allow"]
+        told.pop("nearest_miss", None)
+    return Answer(told)
 
 
 async def _rehearsed(call: Call, action: c.Action, principal: c.Principal | None = None) -> Decided:
@@ -137,6 +144,7 @@ async def search(call: Call, body: Discovery) -> dict[str, Any]:
         action = body.packet.to_action(packet_id=packet_id, context=context)
     else:
         packet = call.service.reader.packet(body.packet_id or "")
+        require_packet(call, packet)
         action = (
             c.HandOff(packet_id=packet.packet_id)
             if packet.owner is not None
@@ -224,7 +232,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "DecisionAnswer", tag="decisions", raises=(404,),
     ),
     Operation(
-        "discover", "POST", "/api/discover", READERS, "Who could own a packet, and why not each other member.",
+        "discover", "POST", "/api/discover", HOLDERS, "Who could own a packet, and why not each other member.",
         _discover, "DecisionAnswer", body=Discovery, tag="discovery", raises=(404, 409),
     ),
 )  # fmt: skip

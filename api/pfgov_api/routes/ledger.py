@@ -1,5 +1,6 @@
 """The ledger: entries, checkpoints, proofs, exports, events."""
 
+import asyncio
 import base64
 from typing import Any
 
@@ -8,9 +9,11 @@ from pfgov.events import EVENTS
 from pfgov.model.times import to_microseconds
 from pfgov.storage.queries import EntryFilter
 from pfgov_api.answers import limit_of, page, show_entry
+from pfgov_api.disclosure import members_of, require_entry
 from pfgov_api.operations import (
     ANYONE,
     AUDITORS,
+    HOLDERS,
     MEMBER,
     READERS,
     Answer,
@@ -19,7 +22,7 @@ from pfgov_api.operations import (
     Parameter,
 )
 from pfgov_api.proofs import consistency, proof_of
-from pfgov_api.routes.running import FRESH, LIMIT
+from pfgov_api.routes.running import LIMIT, Nothing
 from pfgov_api.streams import events, export_stream
 
 _TEXT = {"type": "string", "maxLength": 200, "pattern": "^[!-~]+$"}
@@ -63,6 +66,7 @@ async def _entries(call: Call) -> Answer:
 
 async def _entry(call: Call) -> Answer:
     found = call.service.reader.entry(_seq(call))
+    require_entry(call, found.event)
     return Answer(
         {
             "entry": base64.b64encode(found.row.raw).decode(),
@@ -78,6 +82,8 @@ async def _checkpoint(call: Call) -> Answer:
 
 
 async def _proof(call: Call) -> Answer:
+    if members_of(call.principal) is not None:  # the proof holds the entry
+        require_entry(call, call.service.reader.entry(_seq(call)).event)
     return Answer(raw=proof_of(call.service, _seq(call)), media_type="text/plain; charset=utf-8")
 
 
@@ -89,6 +95,14 @@ async def _export(call: Call) -> Answer:
     start = call.number("start", 0)
     stop = call.number("stop", 0) if "stop" in call.query else None
     return await export_stream(call, subject=call.query.get("subject"), start=start, stop=stop)
+
+
+async def _index(call: Call) -> Answer:
+    """Commit the subject map, so that exports cover everything up to now; without news there is nothing to do."""
+    service = call.service
+    position = await asyncio.to_thread(service.engine.commit_index)
+    service.news.publish()
+    return Answer({"position": position})
 
 
 async def _key(call: Call) -> Answer:
@@ -111,7 +125,7 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="ledger",
     ),
     Operation(
-        "show_entry", "GET", "/api/ledger/entries/{seq}", READERS, "One entry: its bytes, its signature, its meaning.",
+        "show_entry", "GET", "/api/ledger/entries/{seq}", HOLDERS, "One entry: its bytes, its signature, its meaning.",
         _entry, "Entry", tag="ledger", raises=(404,),
     ),
     Operation(
@@ -119,11 +133,11 @@ OPERATIONS: tuple[Operation, ...] = (
         "Text", tag="ledger", media_type="text/plain",
     ),
     Operation(
-        "inclusion_proof", "GET", "/api/ledger/proof/{seq}", READERS, "A C2SP tlog-proof that an entry is in the log.",
+        "inclusion_proof", "GET", "/api/ledger/proof/{seq}", HOLDERS, "A C2SP tlog-proof that an entry is in the log.",
         _proof, "Text", tag="ledger", raises=(404,), media_type="text/plain",
     ),
     Operation(
-        "consistency_proof", "GET", "/api/ledger/consistency", READERS, "A proof that nothing before was changed.",
+        "consistency_proof", "GET", "/api/ledger/consistency", HOLDERS, "A proof that nothing before was changed.",
         _consistency, "Consistency", parameters=(Parameter("from", _NUMBER, "the size that you know", required=True),),
         tag="ledger",
     ),
@@ -134,9 +148,13 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter("subject", _TEXT, "only this subject"),
             Parameter("start", _NUMBER, "from this position"),
             Parameter("stop", _NUMBER, "up to, not including, this position"),
-            FRESH,
         ),
         tag="ledger", raises=(409,), media_type="application/jsonl",
+    ),
+    Operation(
+        "commit_index", "POST", "/api/ledger/index", frozenset({"operator"}),
+        "Commit an index, so that exports cover everything up to here; done every half minute anyway.",
+        _index, "Indexed", body=Nothing, body_optional=True, tag="ledger",
     ),
     Operation(
         "anchor", "GET", "/api/ledger/key", ANYONE, "The anchor that a verifier pins; compare it over another channel.",

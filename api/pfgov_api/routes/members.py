@@ -11,14 +11,11 @@ from pfgov.model import Wire
 from pfgov.records import Member
 from pfgov.views import member_view
 from pfgov_api.answers import limit_of, page, recorded
-from pfgov_api.operations import MEMBER, READERS, Answer, Call, Operation, Parameter
-from pfgov_api.routes.running import AFTER, LIMIT, RECEIPT, TEXT, run
+from pfgov_api.disclosure import require_member
+from pfgov_api.operations import HOLDERS, MEMBER, READERS, Answer, Call, Operation, Parameter
+from pfgov_api.routes.running import AFTER, LIMIT, RECEIPT, TEXT, Nothing, run
 
 _ID = {"type": "string", "maxLength": 128, "pattern": "^[ -~]*$"}
-
-
-class Nothing(Wire):
-    """A body without fields."""
 
 
 async def _register(call: Call) -> Answer:
@@ -55,6 +52,7 @@ async def _list(call: Call) -> Answer:
 
 
 async def _show(call: Call) -> Answer:
+    require_member(call, call.path["member_id"])
     return Answer(member_view(call.service.reader.member(call.path["member_id"])))
 
 
@@ -190,7 +188,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         tag="members",
     ),
-    Operation("show_member", "GET", _ONE, READERS, "One member.", _show, "Member", tag="members", raises=(404,)),
+    Operation("show_member", "GET", _ONE, HOLDERS, "One member.", _show, "Member", tag="members", raises=(404,)),
     Operation(
         "update_member", "PATCH", _ONE, _ACTS, "Change a member; absent fields stay.", _update, "Recorded",
         body=model.MemberUpdate, parameters=(RECEIPT,), tag="members", raises=(404, 409), writes=True,
@@ -216,7 +214,7 @@ OPERATIONS: tuple[Operation, ...] = (
           access=frozenset({"assessor"})),
     _post("report_pressure", f"{_ONE}/pressure", "Say how loaded the member is.", _pressure, model.PressureReport),
     Operation(
-        "list_capabilities", "GET", "/api/capabilities", READERS, "What members offer, and who.", _capabilities,
+        "list_capabilities", "GET", "/api/capabilities", HOLDERS, "What members offer, and who.", _capabilities,
         "CapabilityList", parameters=(Parameter("q", {"type": "string", "maxLength": 128, "pattern": TEXT}, "text to look for"),),
         tag="discovery", raises=(404,),
     ),

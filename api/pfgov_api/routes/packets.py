@@ -14,8 +14,9 @@ from pfgov.records import Packet
 from pfgov.storage.queries import EntryFilter, PacketFilter
 from pfgov.views import packet_view
 from pfgov_api.answers import limit_of, page, recorded, show_entry
-from pfgov_api.operations import AUDITORS, MEMBER, READERS, Answer, Call, Operation, Parameter
-from pfgov_api.routes.running import AFTER, FRESH, LIMIT, RECEIPT, run
+from pfgov_api.disclosure import members_of, require_member, require_packet
+from pfgov_api.operations import AUDITORS, HOLDERS, MEMBER, Answer, Call, Operation, Parameter
+from pfgov_api.routes.running import AFTER, LIMIT, RECEIPT, run
 from pfgov_api.streams import export_stream
 
 _ONE = "/api/packets/{packet_id}"
@@ -45,6 +46,7 @@ def _attach(call: Call, packet_id: str, payload: bytes | None) -> Attachment | N
 
 
 async def _list(call: Call) -> Answer:
+    require_member(call, call.query.get("owner"))
     status = call.query.get("status")
     statuses: tuple[str, ...]
     if status is not None:
@@ -66,7 +68,10 @@ async def _list(call: Call) -> Answer:
 
 
 def _packet(call: Call) -> Packet:
-    return call.service.reader.packet(call.path["packet_id"])
+    """Return the packet of the path, if the caller may read it."""
+    packet = call.service.reader.packet(call.path["packet_id"])
+    require_packet(call, packet)
+    return packet
 
 
 async def _show(call: Call) -> Answer:
@@ -95,7 +100,7 @@ async def _lineage(call: Call) -> Answer:
     start = call.number("after", -1) + 1
     wanted = EntryFilter(subject=f"packet/{call.path['packet_id']}", start=start, limit=limit + 1)
     found = call.service.reader.entries(wanted)
-    if not found and not start:
+    if members_of(call.principal) is not None or (not found and not start):
         _packet(call)
     return page(call, found, show_entry, lambda r: str(r.row.seq), limit)
 
@@ -107,7 +112,7 @@ async def _export(call: Call) -> Answer:
 
 async def _context(call: Call) -> Answer:
     """Give the owner, or the target of a pending handoff, its view of the context."""
-    packet = _packet(call)
+    packet = call.service.reader.packet(call.path["packet_id"])
     pending = packet.pending
     rights = call.principal.rights
     if packet.owner is not None and (f"member:{packet.owner}" in rights or "operator" in rights):
@@ -167,7 +172,7 @@ OPERATIONS: tuple[Operation, ...] = (
         writes=True,
     ),
     Operation(
-        "list_packets", "GET", "/api/packets", READERS, "Packets in id order; live ones unless asked otherwise.", _list,
+        "list_packets", "GET", "/api/packets", HOLDERS, "Packets in id order; live ones unless asked otherwise.", _list,
         "PacketPage",
         parameters=(
             Parameter("status", {"type": "string", "enum": [str(s) for s in PacketStatus]}, "only with this status"),
@@ -177,7 +182,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         tag="packets",
     ),
-    Operation("show_packet", "GET", _ONE, READERS, "One packet.", _show, "Packet", tag="packets", raises=(404,)),
+    Operation("show_packet", "GET", _ONE, HOLDERS, "One packet.", _show, "Packet", tag="packets", raises=(404,)),
     Operation(
         "update_packet", "PATCH", _ONE, _SUBMITS, "Change a packet; constraints only narrow.", _act, "Recorded",
         body=model.PacketUpdate, parameters=(RECEIPT,), tag="packets", raises=(404, 409), writes=True,
@@ -196,12 +201,12 @@ OPERATIONS: tuple[Operation, ...] = (
     _post("review_packet", "reviews", "Grant or refuse what policy escalated.", model.Review,
           frozenset({"operator", "reviewer"})),
     Operation(
-        "packet_lineage", "GET", f"{_ONE}/lineage", READERS, "Everything that happened to the packet, oldest first.",
+        "packet_lineage", "GET", f"{_ONE}/lineage", HOLDERS, "Everything that happened to the packet, oldest first.",
         _lineage, "EntryPage", parameters=(_POSITION, LIMIT), tag="packets", raises=(404,),
     ),
     Operation(
         "export_packet", "GET", f"{_ONE}/export", AUDITORS,
-        "The packet's lineage with its proofs, to be verified offline.", _export, "Stream", parameters=(FRESH,),
+        "The packet's lineage with its proofs, to be verified offline.", _export, "Stream",
         tag="packets",
         raises=(404, 409), media_type="application/jsonl",
     ),

@@ -6,6 +6,7 @@ from typing import Final
 from pfgov import commands as c
 from pfgov.engine import Attachment, Idempotency, Receipt
 from pfgov.engine.answers import PolicyDocument
+from pfgov.model import Wire
 from pfgov_api.operations import Call, Parameter
 from pfgov_api.service import idempotency_of
 
@@ -14,14 +15,15 @@ RECEIPT: Final = Parameter(
     {"type": "string", "enum": ["entry", "proof"]},
     "with `proof`, the receipt verifies alone",
 )
+
+
+class Nothing(Wire):
+    """A body without fields."""
+
+
 TEXT: Final = "^[^\\x00-\\x1f\\x7f]*$"
 """A query parameter without control characters."""
 
-FRESH: Final = Parameter(
-    "fresh",
-    {"type": "string", "enum": ["true", "false"]},
-    "commit a new index first, so that everything is covered",
-)
 AFTER: Final = Parameter(
     "after",
     {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:@~-]*$"},

@@ -43,9 +43,15 @@ async def _metrics(call: Call) -> Answer:
         "pfgov_queued_commands": status.queued,
         "pfgov_engine_reloads": status.reloads,
         "pfgov_event_streams": call.service.news.count,
+        "pfgov_streams": call.service.streams.total,
+        "pfgov_requests_in_flight": call.service.in_flight,
         "pfgov_ready": int(call.service.fault is None),
     }
-    text = call.service.metrics.text({name: float(value) for name, value in gauges.items()})
+    shares = (call.service.requests, call.service.streams, call.service.exports)
+    text = call.service.metrics.text(
+        {name: float(value) for name, value in gauges.items()},
+        {one.what: one.refused for one in shares},
+    )
     media_type = "text/plain; version=0.0.4; charset=utf-8"
     return Answer(raw=text, media_type=media_type, headers={"Cache-Control": "no-store"})
 
