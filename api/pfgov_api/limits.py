@@ -22,7 +22,8 @@ BODY_SECONDS: Final = 30.0
 """From the end of the headers to the end of the body."""
 
 STALLED_SECONDS: Final = 30.0
-"""How long a reader may take nothing of what is there for it."""
+STALLED_BYTES: Final = 16_384
+"""A reader has to take so many bytes in so many seconds, while there are some for it."""
 
 RETRY_AFTER_SECONDS: Final = 1
 

@@ -21,7 +21,9 @@ from pfgov.engine import Engine, Options
 from pfgov.engine.layout import Layout
 from pfgov.errors import ForbiddenError, StoreError
 from pfgov_api.app import create_app
+from pfgov_api.connections import bounded
 from pfgov_api.keyring import FILE, KeyRing
+from pfgov_api.limits import HEAD_BYTES_MAX
 from pfgov_api.logs import log_to
 from pfgov_api.oidc.library import jwt
 from pfgov_api.oidc.settings import Settings, read_settings
@@ -116,6 +118,8 @@ def serve(
             create_app(service),
             host=host,
             port=port,
+            http=bounded(service.draw_id),
+            ws="none",
             log_config=None,
             access_log=False,
             proxy_headers=False,  # who asks is said by its key; nothing here believes X-Forwarded-For
@@ -125,7 +129,7 @@ def serve(
             limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=30,
-            h11_max_incomplete_event_size=65_536,
+            h11_max_incomplete_event_size=HEAD_BYTES_MAX,
             lifespan="on",
         )
         server = Stopping(

@@ -1,0 +1,148 @@
+"""Connections that take too long: every one is given so much time for its headers, its body, and for taking an answer.
+
+uvicorn waits for ever for the first byte, for the end of the headers, for the end of a body, and for a reader that does
+not read.  Here a connection is closed when its time is over, with a 408 where nothing was answered yet.  The clock is
+looked at only when a request is not complete with the bytes that have come, so that most requests cost nothing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+import msgspec
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from pfgov_api.limits import BODY_SECONDS, HEAD_SECONDS, STALLED_BYTES, STALLED_SECONDS
+from pfgov_api.problems import MEDIA_TYPE, HttpError, TooSlowError, problem
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class BoundedProtocol(H11Protocol):
+    """uvicorn's connection, with an end to its patience."""
+
+    draw_id: Callable[[], str]
+    head_seconds: float = HEAD_SECONDS
+    body_seconds: float = BODY_SECONDS
+    stalled_seconds: float = STALLED_SECONDS
+
+    _waiting: asyncio.TimerHandle | None = None
+    _waiting_for: object = None
+    _stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for headers."""
+        super().connection_made(transport)
+        self._expect("headers", self.head_seconds)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and see what is still missing."""
+        super().data_received(data)
+        self._look("headers")
+
+    def on_response_complete(self) -> None:
+        """See what is missing now; a connection that is idle, and no more than that, is left to keep-alive."""
+        super().on_response_complete()
+        self._look("headers" if self.conn.trailing_data[0] else None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        self._expect(None)
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the reader."""
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        """It reads."""
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, as a problem; in the middle of an answer there is nothing to say."""
+        self._end(HttpError(msg.removesuffix(".").lower()))
+
+    # --- waiting -----------------------------------------------------------------------------
+
+    def _look(self, next_request: str | None) -> None:
+        """Wait for what the present request lacks; after it, for *next_request*."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None:
+            self._expect("headers", self.head_seconds)
+        elif cycle.more_body:
+            self._expect(cycle, self.body_seconds)
+        elif cycle.response_complete:
+            self._expect(next_request, self.head_seconds)
+        else:
+            self._expect(None)  # how long the answer takes is ours to say
+
+    def _expect(self, what: object, seconds: float = 0.0) -> None:
+        """Wait for *what*, for no longer than *seconds* since it was first waited for; None waits for nothing."""
+        if what is self._waiting_for:
+            return
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        self._waiting_for = what
+        if what is not None:
+            self._waiting = self.loop.call_later(seconds, self._too_late)
+
+    def _too_late(self) -> None:
+        is_silent = self._waiting_for == "headers" and not self.conn.trailing_data[0]
+        what = "headers" if self._waiting_for == "headers" else "body"
+        error = TooSlowError(f"the {what} did not arrive in time", hint="send the request at once")
+        self._end(None if is_silent else error)
+
+    def _end(self, error: HttpError | None) -> None:
+        """Close, after saying why, if anything was asked and nothing was answered."""
+        if self.transport.is_closing():
+            return
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        # The bytes that are missing or wrong belong to the last request, unless that is whole and answered.
+        if cycle is not None and not cycle.more_body and cycle.response_complete:
+            cycle = None
+        if error is not None and (cycle is None or not cycle.response_started):
+            self.transport.write(_refusal(error, self.draw_id()))
+        if cycle is not None:
+            cycle.disconnected = True  # whoever waits for the body learns that it does not come
+            cycle.message_event.set()
+        self.transport.close()
+
+    def _watch_reader(self) -> None:
+        """Look again after a while; a reader that took next to nothing until then is cut off."""
+        left = self.transport.get_write_buffer_size()
+
+        def look() -> None:
+            if self.transport.get_write_buffer_size() > left - STALLED_BYTES:
+                self.transport.abort()
+            else:
+                self._watch_reader()
+
+        if self._stalled is not None:
+            self._stalled.cancel()
+        self._stalled = self.loop.call_later(self.stalled_seconds, look)
+
+
+def _refusal(error: HttpError, request_id: str) -> bytes:
+    said = problem(error, request_id)
+    body = _encode(said)
+    lines = (
+        f"HTTP/1.1 {said['status']} {HTTPStatus(said['status']).phrase}",
+        f"content-type: {MEDIA_TYPE}",
+        f"content-length: {len(body)}",
+        f"x-request-id: {request_id}",
+        "cache-control: no-store",
+        "connection: close",
+    )
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def bounded(draw_id: Callable[[], str], **seconds: Any) -> type[BoundedProtocol]:
+    """Return the class of connections that name their refusals by *draw_id*; *seconds* are for tests."""
+    return type("Connection", (BoundedProtocol,), {"draw_id": staticmethod(draw_id), **seconds})
