@@ -68,6 +68,10 @@ class BoundedProtocol(H11Protocol):
         """Refuse what is not HTTP, as a problem; in the middle of an answer there is nothing to say."""
         self._end(HttpError(msg.removesuffix(".").lower()))
 
+    def _should_upgrade(self) -> bool:
+        """Speak HTTP/1.1 and nothing else, without a word about it: an upgrade may be ignored (RFC 9110, 7.8)."""
+        return False
+
     # --- waiting -----------------------------------------------------------------------------
 
     def _look(self, next_request: str | None) -> None:

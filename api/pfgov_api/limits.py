@@ -11,6 +11,9 @@ from typing import Final
 BODY_BYTES_MAX: Final = 1_500_000
 """A context checkpoint of one megabyte, with its envelope."""
 
+LARGE_BYTES: Final = 65_536
+"""A body from here on is read in a thread, so that nobody else's request waits for it."""
+
 HEADERS_MAX: Final = 100
 HEAD_BYTES_MAX: Final = 65_536
 """The request line and the headers together."""
@@ -35,8 +38,8 @@ IN_FLIGHT_MAX: Final = 1_000
 STREAMS_MAX: Final = 1_000
 """Streams of events and exports being sent."""
 
-EXPORT_THREADS: Final = 2
-"""Exports being written to their files at once; more wait for their turn."""
+LONG_THREADS: Final = 2
+"""Exports being written, and policies being tried out, at once; more wait for their turn, and nobody else for them."""
 
 # --- one principal ---------------------------------------------------------------------------
 

@@ -25,9 +25,9 @@ from pfgov.ids import RANDOM_BYTES, ulid
 from pfgov_api.access import Access
 from pfgov_api.keyring import KeyRing
 from pfgov_api.limits import (
-    EXPORT_THREADS,
     EXPORTS_PER_PRINCIPAL_MAX,
     IN_FLIGHT_MAX,
+    LONG_THREADS,
     REQUESTS_PER_PRINCIPAL_MAX,
     STREAMS_PER_PRINCIPAL_MAX,
 )
@@ -97,7 +97,7 @@ class Service:
         self.requests = Shares("requests", REQUESTS_PER_PRINCIPAL_MAX)
         self.streams = Shares("streams", STREAMS_PER_PRINCIPAL_MAX)
         self.exports = Shares("exports", EXPORTS_PER_PRINCIPAL_MAX)
-        self.export_threads = ThreadPoolExecutor(EXPORT_THREADS, thread_name_prefix="export")
+        self.long_threads = ThreadPoolExecutor(LONG_THREADS, thread_name_prefix="long")
         self.news = News()
         self.metrics = Metrics()
         self.stopping = asyncio.Event()
@@ -147,7 +147,7 @@ class Service:
         self.stopping.set()
         self.news.publish()
         await self.access.stop()
-        self.export_threads.shutdown(wait=False, cancel_futures=True)
+        self.long_threads.shutdown(wait=False, cancel_futures=True)
         if self._ticker is not None:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -210,6 +210,11 @@ class Service:
         self.in_flight -= 1
         if share is not None:
             self.requests.give(share)
+
+    async def at_length(self, do: Callable[..., T], *arguments: object) -> T:
+        """Return what *do* returns: work of seconds, in threads of its own that nothing short has to wait for."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.long_threads, do, *arguments)
 
     async def in_turn(self, ask: Callable[[], T]) -> T:
         """Return what *ask* returns, asked in a thread because it may wait for the engine's turn.

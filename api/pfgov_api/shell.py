@@ -5,12 +5,15 @@ ETag, or its problem.  A handler of Litestar is made from each operation here, a
 operation by name.
 """
 
+import asyncio
 import hashlib
 import logging
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, cast
+from urllib.parse import unquote
 
 import msgspec
 from litestar import Request
@@ -21,14 +24,15 @@ from pfgov.errors import (
     BusyError,
     ForbiddenError,
     InvalidError,
+    NotFoundError,
     PfgovError,
     TooLargeError,
 )
 from pfgov.limits import ID_LENGTH_MAX
-from pfgov.model import parse, read_json
+from pfgov.model import Wire, parse, read_json
 from pfgov_api.answers import receipt_object
 from pfgov_api.grants import NOBODY, Grant
-from pfgov_api.limits import BODY_BYTES_MAX, HEADERS_MAX, RETRY_AFTER_SECONDS
+from pfgov_api.limits import BODY_BYTES_MAX, HEADERS_MAX, LARGE_BYTES, RETRY_AFTER_SECONDS
 from pfgov_api.logs import log_request
 from pfgov_api.operations import ANYONE, MEMBER, Answer, Call, Operation
 from pfgov_api.problems import (
@@ -51,7 +55,16 @@ TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~-]*", re.ASCII)
 
 _SINGLE: Final = frozenset(
-    {"authorization", "content-length", "content-type", "host", "idempotency-key", "origin"}
+    {
+        "authorization",
+        "content-length",
+        "content-type",
+        "host",
+        "idempotency-key",
+        "last-event-id",
+        "origin",
+        "transfer-encoding",
+    }
 )
 """Headers that two readers could understand differently when they come twice."""
 
@@ -153,10 +166,14 @@ def _grant(
     """Return who asks, after everything that can be refused without reading a body."""
     if twice is not None or len(cast("list[Any]", request.scope["headers"])) > HEADERS_MAX:
         raise InvalidError(f"the header {twice} came twice" if twice else "too many headers")
-    if operation.body is None and (
-        "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
-    ):
-        raise InvalidError("there is no body here", hint="send the request without one")
+    length = headers.get("content-length", "0")
+    if (
+        "transfer-encoding" in headers
+    ):  # RFC 9112, 6.1: with both, somebody before us may have read another body
+        if operation.body is None or "content-length" in headers:
+            raise HttpError("a body is not expected here, or its length is said twice")
+    elif operation.body is None and length != "0":
+        raise HttpError("there is no body here", hint="send the request without one")
     from_another_site(request.scope["method"], headers)
     if operation.access == ANYONE:
         return NOBODY
@@ -179,14 +196,15 @@ async def _call(
 ) -> Call:
     path = _path(request.scope["path_params"])
     url = operation.path.format(**path) if path else operation.path
+    _is_canonical(request.scope["raw_path"], url)
     query = read_query(request.scope["query_string"], operation.parameters)
     if operation.writes:
         check_idempotency_key(headers)
     raw = await _body(operation, request, headers)
     body: Any = None
     if operation.body is not None:
-        tree = read_json(raw, limit=BODY_BYTES_MAX) if raw or not operation.body_optional else {}
-        body = parse(operation.body, tree)
+        read = partial(_parsed, operation.body, raw, optional=operation.body_optional)
+        body = read() if len(raw) < LARGE_BYTES else await asyncio.to_thread(read)
     return Call(
         operation=operation,
         service=service,
@@ -202,6 +220,10 @@ async def _call(
     )
 
 
+def _parsed(model: type[Wire], raw: bytes, *, optional: bool) -> Any:
+    return parse(model, read_json(raw, limit=BODY_BYTES_MAX) if raw or not optional else {})
+
+
 def _path(parameters: Mapping[str, Any]) -> dict[str, str]:
     path: dict[str, str] = {}
     for name, value in parameters.items():
@@ -213,6 +235,18 @@ def _path(parameters: Mapping[str, Any]) -> dict[str, str]:
             )
         path[name] = value
     return path
+
+
+def _is_canonical(raw_path: bytes, url: str) -> None:
+    """Refuse other spellings of a path: a proxy that guards some paths may not know them for the same.
+
+    Characters of an id may be encoded; slashes may not, nor stand twice or at the end.
+    """
+    sent = raw_path.decode("latin-1")
+    if sent != url and (unquote(sent) != url or "%2f" in sent.lower()):
+        raise NotFoundError(
+            f"there is nothing at {sent[:200]}", code="http.not_found", hint=f"it is at {url}"
+        )
 
 
 def from_another_site(method: str, headers: Mapping[str, str]) -> None:
@@ -234,15 +268,16 @@ def from_another_site(method: str, headers: Mapping[str, str]) -> None:
         )
 
 
-_HERE: Final = frozenset({"localhost", "127.0.0.1", "[::1]", ""})
+_HERE: Final = re.compile(
+    r"(localhost|127\.0\.0\.1|\[::1\])?(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE
+)
 
 
 def _is_here(host: str) -> None:
     """Refuse, while nobody needs a key, requests to any name but this machine's: a web page may have had its own name
     resolved to this machine.
     """
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    if name.lower() not in _HERE:
+    if not _HERE.fullmatch(host):
         raise CrossSiteError(
             f"without API keys this server answers to localhost only, not to {host[:64]!r}",
             hint="call http://localhost, or create a key: pfgov key create --help",

@@ -73,8 +73,7 @@ async def export_stream(
     share = call.grant.share
     service.exports.take(share)
     try:
-        loop = asyncio.get_running_loop()
-        file = await loop.run_in_executor(service.export_threads, _written, service, write)
+        file = await service.at_length(_written, service, write)
     except BaseException:
         service.exports.give(share)
         raise

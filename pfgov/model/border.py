@@ -57,7 +57,8 @@ def parse(model: type[W], tree: object) -> W:
         return model.model_validate(tree)  # strict by its configuration
     except ValidationError as error:
         found = error.errors(include_url=False)
-    raise _failure([_problem(model, one) for one in found])
+    # Only what is reported is looked into: there may be tens of thousands.
+    raise _failure([_problem(model, one) for one in found[:PROBLEMS_MAX]], len(found))
 
 
 def parse_json(model: type[W], raw: bytes, *, limit: int) -> W:
@@ -90,19 +91,19 @@ def bounded(action: A) -> A:
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
-def _failure(problems: list[Problem]) -> InputError:
+def _failure(problems: list[Problem], count: int) -> InputError:
     first = problems[0]
     where = _dotted(first.pointer)
     message = f"{where}: {first.detail}" if where else first.detail
-    if len(problems) > 1:
-        message += f" (and {len(problems) - 1} more)"
+    if count > 1:
+        message += f" (and {count - 1} more)"
     kind = _KINDS.get(first.code, InvalidError)
     return kind(
         message,
         code=first.code,
         hint=first.hint,
         pointer=first.pointer,
-        errors=problems[:PROBLEMS_MAX],
+        errors=problems,
     )
 
 

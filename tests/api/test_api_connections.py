@@ -1,10 +1,14 @@
 """Connections: nobody can hold one by doing nothing, and what is no HTTP gets a problem and a closed door."""
 
+import difflib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from support.api_server import Api
+from support.api_server import Api, problem
 from support.wire import Wire, asked, listening
+
+from pfgov_api.limits import LARGE_BYTES
 
 LIVE = b"GET /api/health/live HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/packets HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -89,9 +93,14 @@ def test_a_whole_request_has_all_the_time_it_needs(hasty: int) -> None:
 
 def test_a_reader_that_does_not_read_is_cut_off(hasty: int) -> None:
     """Answers that nobody takes are not kept for ever: the connection is reset."""
-    with Wire(hasty) as wire, pytest.raises((ConnectionResetError, BrokenPipeError)):
+    asking = b"GET /api/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100
+
+    def ask_for_ever(wire: Wire) -> None:
         while True:  # answers pile up until the server stops reading; then this waits, and is reset
-            wire.socket.sendall(b"GET /api/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+            wire.socket.sendall(asking)
+
+    with Wire(hasty) as wire, pytest.raises((ConnectionResetError, BrokenPipeError)):
+        ask_for_ever(wire)
 
 
 @pytest.mark.parametrize(
@@ -111,3 +120,106 @@ def test_what_is_no_http_is_a_problem(hasty: int, raw: bytes) -> None:
     assert found.count(b"HTTP/1.1 ") == 1, found
     assert found.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 403 ")), found
     assert b"application/problem+json" in found
+
+
+SMUGGLED = b"GET /api/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+     LIVE + b"Content-Length: 5\r\n\r\nhello",
+     LIVE + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+     LIVE + b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n"],
+)  # fmt: skip
+def test_a_body_of_two_lengths_or_where_none_belongs_is_refused(hasty: int, raw: bytes) -> None:
+    """Nothing after it is executed on the strength of how we happen to have counted."""
+    found = asked(hasty, raw + SMUGGLED)
+    assert found.startswith(b"HTTP/1.1 400 "), found
+    assert b'"code":"http.bad_request"' in found
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//api/status", "/api//status", "/api/status/", "/api%2fstatus", "/api%2Fpackets%2Fp1", "/api/packets/p1/",
+     "/api/packets//p1", "/api/./status", "/api/x/../status", "/api/status;x", "/api/status%00",
+     "/api/packets/p1%2flineage"],
+)  # fmt: skip
+def test_a_path_has_one_spelling(hasty: int, path: str) -> None:
+    """A proxy that guards a path guards the only way to it."""
+    found = asked(
+        hasty, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    )
+    assert found.startswith(b"HTTP/1.1 404 "), found
+
+
+def test_an_id_may_be_encoded(api: Api) -> None:
+    """What a careful client does to the characters of an id makes no other path of it."""
+    api.packet("a:b@c~d", hold=True)
+    for path in ("a:b@c~d", "a%3Ab%40c~d", "%61%3ab%40c%7Ed"):
+        assert api.get(f"/api/packets/{path}").json()["packet_id"] == "a:b@c~d"
+
+
+def test_an_upgrade_is_not_talked_about(hasty: int, caplog: pytest.LogCaptureFixture) -> None:
+    """It is ignored, and no line of the log advises to install another library."""
+    upgrade = (
+        b"Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    assert b" 200 " in asked(hasty, LIVE + upgrade).splitlines()[0]
+    assert "pgrade" not in caplog.text
+
+
+def test_garbage_after_an_early_answer_is_no_accident(
+    hasty: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A chunk that is none, after the request was refused: the connection is closed, without a traceback."""
+    with Wire(hasty) as wire:
+        wire.say(POST.replace(b"packets", b"nowhere") + b"Transfer-Encoding: chunked\r\n\r\n")
+        wire.until(b'"hint"')
+        assert wire.say(b"zz\r\n").rest().count(b"HTTP/1.1") == 0
+    assert "Traceback" not in caplog.text
+
+
+def test_one_last_event_id(api: Api) -> None:
+    """Two positions to resume after are one too many."""
+    pairs = [("Last-Event-ID", "1"), ("Last-Event-ID", "2")]
+    request = api.client.build_request("GET", "/api/events", headers=pairs)
+    problem(api.run(api.client.send(request)), 400)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost:80@evil.example", "localhost:80:80", "localhost:", "[::1]x", "localhost:123456"],
+)
+def test_a_host_that_only_begins_well_is_not_this_machine(api: Api, host: str) -> None:
+    """The whole of it is compared."""
+    problem(api.get("/api/status", headers={"Host": host}), 403, "http.cross_site")
+
+
+def test_thousands_of_mistakes_cost_no_more_than_a_few(api: Api) -> None:
+    """Only those that are reported are looked into; all are counted."""
+    looked, mistakes = 0, {f"k{number}": 1 for number in range(20_000)}
+    real = difflib.get_close_matches
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        return real(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(difflib, "get_close_matches", counting)
+        found = problem(api.post("/api/packets", {"workload_type": "x", **mistakes}), 400)
+    assert "19999 more" in found["detail"]
+    assert len(found["errors"]) == looked == 32
+
+
+def test_a_large_body_is_read_like_any_other(api: Api) -> None:
+    """In a thread, so that nobody waits for it: the same packet, the same refusals."""
+    context = {"step": "x", "bulk": "y" * LARGE_BYTES}
+    api.packet("large", hold=True, context_checkpoint=context)
+    assert api.get("/api/packets/large/context").json()["context"] == context
+    problem(
+        api.post("/api/packets", {"workload_type": "x", "labels": {"a": "y" * LARGE_BYTES}}),
+        400,
+        "input.too_large",
+    )

@@ -1,7 +1,9 @@
 """Packets: submitting, moving, working, ending, reviewing, and reading their history."""
 
+import asyncio
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 from pfgov import model
@@ -15,6 +17,7 @@ from pfgov.storage.queries import EntryFilter, PacketFilter
 from pfgov.views import packet_view
 from pfgov_api.answers import limit_of, page, recorded, show_entry
 from pfgov_api.disclosure import members_of, require_member, require_packet
+from pfgov_api.limits import LARGE_BYTES
 from pfgov_api.operations import AUDITORS, HOLDERS, MEMBER, Answer, Call, Operation, Parameter
 from pfgov_api.routes.running import AFTER, LIMIT, RECEIPT, run
 from pfgov_api.streams import export_stream
@@ -33,16 +36,22 @@ _MOVES = frozenset({"operator", "submitter", MEMBER})
 async def _submit(call: Call) -> Answer:
     body: model.FlightPacket = call.body
     packet_id = body.packet_id or call.service.draw_id()
-    attached = _attach(call, packet_id, body.context_payload())
+    attached = await _attach(call, packet_id, body.context_payload)
     action = body.to_action(packet_id=packet_id, context=attached.commitment if attached else None)
     receipt = await run(call, action, (attached,) if attached else ())
     return await recorded(call, receipt, status=201)
 
 
-def _attach(call: Call, packet_id: str, payload: bytes | None) -> Attachment | None:
-    if payload is None:
-        return None
-    return call.service.engine.attach(f"packet/{packet_id}", "context", payload)
+async def _attach(
+    call: Call, packet_id: str, payload_of: Callable[[], bytes | None]
+) -> Attachment | None:
+    def attach() -> Attachment | None:
+        payload = payload_of()
+        if payload is None:
+            return None
+        return call.service.engine.attach(f"packet/{packet_id}", "context", payload)
+
+    return await asyncio.to_thread(attach) if len(call.raw) >= LARGE_BYTES else attach()
 
 
 async def _list(call: Call) -> Answer:
@@ -81,7 +90,7 @@ async def _show(call: Call) -> Answer:
 async def _checkpoint(call: Call) -> Answer:
     body: model.Checkpoint = call.body
     packet_id = call.path["packet_id"]
-    attached = _attach(call, packet_id, body.context_payload())
+    attached = await _attach(call, packet_id, body.context_payload)
     if attached is None:
         raise InvalidError("a checkpoint needs a context", pointer="/context_checkpoint")
     action = body.to_action(packet_id=packet_id, context=attached.commitment)

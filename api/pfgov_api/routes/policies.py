@@ -3,6 +3,7 @@
 import asyncio
 import re
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -110,7 +111,7 @@ async def _active(call: Call) -> PolicySet:
 async def _activate(call: Call) -> Answer:
     body: Activation = call.body
     try:
-        found = await asyncio.to_thread(compiled, body.files)
+        found = await call.service.at_length(compiled, body.files)
     except PolicyErrors as error:
         refuse = c.RefusePolicy(codes=error.codes, errors=len(error.problems))
         await call.service.submit(refuse, principal=call.principal, request_id=call.request_id)
@@ -130,7 +131,7 @@ async def _evaluate(call: Call) -> Answer:
         raise InvalidError("members: there is nobody to ask about", pointer="/members")
     # In a thread, judging too: a set may take seconds, and nobody else's request should wait for it.
     found = (
-        await asyncio.to_thread(compiled, body.files)
+        await call.service.at_length(compiled, body.files)
         if body.files is not None
         else await _active(call)
     )
@@ -163,7 +164,8 @@ async def _evaluate(call: Call) -> Answer:
         now=call.service.engine.clock.now(),
     )
     facts = [member_facts(member) for member in members]
-    verdicts = await asyncio.to_thread(found.judge, question, facts, validated=True)
+    judge = partial(found.judge, question, facts, validated=True)
+    verdicts = await call.service.at_length(judge)
     rows = read_table(summed_up(members, verdicts).table({}))
     return Answer({"policy": found.digest, "members": rows, "nearest_miss": nearest_miss(rows)})
 
