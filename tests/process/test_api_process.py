@@ -15,11 +15,14 @@ from typing import Any
 import httpx2
 import pytest
 from support.api_process import Server
+from support.issuer import AUDIENCE, ISSUER, Issuer, key_set
 
-from pfgov.client import AsyncClient, Client, LostOwnershipError, Retry, UnreachableError
+from pfgov.client import ApiError, AsyncClient, Client, LostOwnershipError, Retry, UnreachableError
+from pfgov.clock import SystemClock
 from pfgov.engine import Engine, LedgerReader
 from pfgov.engine.exporting import stored_log
 from pfgov.replay import Replay
+from pfgov_api.keyring import FILE, KeyRing
 from pfgov_ledger import export, keys
 from pfgov_ledger.verify import verify
 
@@ -243,3 +246,116 @@ def test_a_taken_port_is_an_error_and_not_a_greeting(tmp_path: Path) -> None:
     assert done.returncode == 4, done.stderr
     assert "[serve.address]" in done.stderr
     assert "listening" not in done.stderr
+
+
+def _keyed(directory: Path, *scopes: str) -> str:
+    """A key of these scopes for the ledger in *directory*."""
+    _, text = KeyRing(directory / FILE).create(scopes, now=1)
+    return text
+
+
+def test_a_worker_needs_no_more_than_its_members_key(server: Server) -> None:
+    """Joining, hearing, taking over, losing and completing: all of it with the least that a key can have."""
+    operator = _keyed(server.directory, "operator", "assessor")
+    keys = {name: _keyed(server.directory, f"member:{name}") for name in ("w1", "w2")}
+
+    async def story() -> None:
+        def client(key: str) -> AsyncClient:
+            return AsyncClient(server.url, key=key, retry=Retry(first=0.05, patience=30))
+
+        member = {"type": "agent", "handoff_mode": "accept"}
+        vouched = {"region": "us-east", "trust_score": 0.95}
+        async with (
+            asyncio.timeout(90),
+            client(operator) as ops,
+            client(keys["w1"]) as one,
+            client(keys["w2"]) as two,
+            one.work({"id": "w1", **member}, lease_seconds=60) as first,
+        ):
+            await ops.write("PATCH", "/api/members/w1", {"region": "us-east"})
+            await ops.write("POST", "/api/members/w1/trust", {"score": 0.95})
+            await ops.register({"id": "w2", **member, **vouched})
+            await ops.submit(
+                {"packet_id": "p1", "workload_type": "x", "context_checkpoint": {"step": "a"}}
+            )
+            job = await anext(aiter(first))
+            async with two.work({"id": "w2", **member}, lease_seconds=60) as second:
+                with pytest.raises(LostOwnershipError):
+                    await _handed_off(job, "w2")
+                taken = await anext(aiter(second))
+                async with taken:
+                    assert await taken.context() == {"step": "a"}
+                    await taken.complete()
+                assert first.is_alive
+                assert second.is_alive
+                with pytest.raises(ApiError) as caught:
+                    await one.packet("p1")
+                assert caught.value.status == 403
+            assert (await ops.packet("p1"))["status"] == "COMPLETED"
+
+    asyncio.run(story())
+
+
+async def _handed_off(job: Any, target: str) -> None:
+    async with job:
+        await job.hand_off(target)
+        await asyncio.sleep(60)
+
+
+def test_a_stream_ends_when_its_key_is_revoked(server: Server) -> None:
+    """Over a real connection, and for nobody else; the client is told why when it asks again."""
+    record, _ = KeyRing(server.directory / FILE).create(("operator",), now=1)
+    key = _keyed(server.directory, "auditor")
+    identity = key.split("_")[1]
+    with (
+        httpx2.Client(
+            base_url=server.url, timeout=30, headers={"Authorization": f"Bearer {key}"}
+        ) as client,
+        client.stream("GET", "/api/events") as answer,
+    ):
+        pieces = answer.iter_bytes()
+        assert next(pieces) == b"retry: 1000\n\n"
+        KeyRing(server.directory / FILE).revoke(identity, now=2)
+        assert b"".join(pieces) in {b"", b": still here\n\n"}
+        assert client.get("/api/status").status_code == 401
+    assert record.revoked_at is None
+
+
+def test_it_serves_tokens_and_is_not_open(tmp_path: Path) -> None:
+    """Started with an issuer and no key, it lets in who has a token, and nobody else."""
+    (tmp_path / "issuer.json").write_bytes(key_set("ES256"))
+    (tmp_path / "oidc.toml").write_text(
+        f'issuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nkeys = "issuer.json"\n[scopes]\n"pf:ops" = ["operator"]\n'
+    )
+    server = Server(tmp_path / "ledger", "--oidc", str(tmp_path / "oidc.toml"))
+    server.start()
+    try:
+        token = Issuer(SystemClock().now() / 1e6).token()
+        good, bad = (
+            {"Authorization": f"Bearer {token}"},
+            {"Authorization": f"Bearer {token[:-4]}AAAA"},
+        )
+        assert httpx2.get(f"{server.url}/api/status").status_code == 401
+        assert httpx2.get(f"{server.url}/api/status", headers=bad).status_code == 401
+        assert httpx2.get(f"{server.url}/api/status", headers=good).status_code == 200
+    finally:
+        server.terminate()
+    said = server.errors.read_text()
+    assert "tokens of https://issuer.example/realm" in said
+    assert token.split(".")[1] not in said
+
+
+@pytest.mark.parametrize("text", ["", "issuer = 7", 'keys = "none.json"'])
+def test_it_does_not_start_with_an_issuer_that_it_cannot_know(tmp_path: Path, text: str) -> None:
+    """A file about an issuer that is wrong, or names keys that are not there, is said before anything listens."""
+    good = f'issuer = "{ISSUER}"\naudience = "a"\n[scopes]\n"x" = ["operator"]\n'
+    (tmp_path / "oidc.toml").write_text(f"{text}\n{good}" if text.startswith("keys") else text)
+    done = subprocess.run(
+        [sys.executable, "-m", "pfgov.cli", "serve", "--dir", str(tmp_path / "l"), "--port", "0", "--oidc",
+         str(tmp_path / "oidc.toml")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "oidc." in done.stderr
+    assert "listening" not in done.stderr
+    assert not (tmp_path / "l").exists()

@@ -25,8 +25,9 @@ def free_port() -> int:
 class Server:
     """``pfgov serve`` on a port of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *options: str) -> None:
         self.directory = directory
+        self.options = options
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.errors = directory.parent / "server.err"
@@ -40,7 +41,8 @@ class Server:
         }
         with self.errors.open("ab") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pfgov.cli", "serve", "--dir", str(self.directory), "--port", str(self.port)],
+                [sys.executable, "-m", "pfgov.cli", "serve", "--dir", str(self.directory), "--port", str(self.port),
+                 *self.options],
                 stdout=subprocess.DEVNULL, stderr=err, env=env,
             )  # fmt: skip
         deadline = time.monotonic() + PATIENCE_SECONDS
