@@ -114,26 +114,10 @@ def serve(
     with engine:
         tokens = None if issuer is None else Tokens(*issuer, engine.clock)
         service = Service(engine, keyring, tokens=tokens)
-        config = uvicorn.Config(
-            create_app(service),
-            host=host,
-            port=port,
-            http=bounded(service.draw_id),
-            ws="none",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,  # who asks is said by its key; nothing here believes X-Forwarded-For
-            server_header=False,
-            date_header=True,
-            backlog=BACKLOG,
-            limit_concurrency=CONNECTIONS_MAX,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            timeout_keep_alive=30,
-            h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-            lifespan="on",
-        )
         server = Stopping(
-            config, service, lambda: _greet(service, directory, address, is_new=is_new)
+            _config(service, host, port),
+            service,
+            lambda: _greet(service, directory, address, is_new=is_new),
         )
         with contextlib.suppress(SystemExit):  # uvicorn raises the signal again when all is done
             server.run()
@@ -143,6 +127,27 @@ def serve(
                 code="serve.address",
                 hint="choose another with --port or --host, or stop what listens there",
             )
+
+
+def _config(service: Service, host: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(service),
+        host=host,
+        port=port,
+        http=bounded(service.draw_id),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # who asks is said by its key; nothing here believes X-Forwarded-For
+        server_header=False,
+        date_header=True,
+        backlog=BACKLOG,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+        lifespan="on",
+    )
 
 
 def _issuer(path: Path) -> tuple[Settings, KeySource]:

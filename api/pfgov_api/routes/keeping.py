@@ -11,7 +11,7 @@ from pfgov import model
 from pfgov.engine import ceremony, erasing
 from pfgov.engine.answers import Caller
 from pfgov_api.answers import happened, receipt_object, recorded
-from pfgov_api.operations import AUDITORS, READERS, Answer, Call, Operation
+from pfgov_api.operations import AUDITORS, HOLDERS, Answer, Call, Operation
 from pfgov_api.routes.running import RECEIPT, once
 
 ADMINS = frozenset({"admin"})
@@ -109,7 +109,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _erase, "ErasedPayloads", body=model.Erasure, parameters=(RECEIPT,), tag="ledger", raises=(404,), writes=True,
     ),
     Operation(
-        "list_keys", "GET", "/api/ledger/keys", READERS,
+        "list_keys", "GET", "/api/ledger/keys", HOLDERS,
         "The ledger's keys, and where the next key event will stand: what a revocation is signed for.",
         _keys, "KeyList", tag="ledger",
     ),
