@@ -248,16 +248,24 @@ def test_a_taken_port_is_an_error_and_not_a_greeting(tmp_path: Path) -> None:
     assert "listening" not in done.stderr
 
 
-def _keyed(directory: Path, *scopes: str) -> str:
-    """A key of these scopes for the ledger in *directory*."""
-    _, text = KeyRing(directory / FILE).create(scopes, now=1)
-    return text
+def _keyed(server: Server, *scopes: str) -> str:
+    """A key of these scopes, which the running server has noticed: until then, everybody here may do anything."""
+    _, text = KeyRing(server.directory / FILE).create(scopes, now=1)
+    deadline = time.monotonic() + 30
+    proof = {"Authorization": f"Bearer {text}"}
+    while True:
+        anybody = httpx2.get(f"{server.url}/api/ledger/keys").status_code
+        holder = httpx2.get(f"{server.url}/api/ledger/keys", headers=proof).status_code
+        if (anybody, holder) == (401, 200):
+            return text
+        assert time.monotonic() < deadline, (anybody, holder)
+        time.sleep(0.05)
 
 
 def test_a_worker_needs_no_more_than_its_members_key(server: Server) -> None:
     """Joining, hearing, taking over, losing and completing: all of it with the least that a key can have."""
-    operator = _keyed(server.directory, "operator", "assessor")
-    keys = {name: _keyed(server.directory, f"member:{name}") for name in ("w1", "w2")}
+    operator = _keyed(server, "operator", "assessor")
+    keys = {name: _keyed(server, f"member:{name}") for name in ("w1", "w2")}
 
     async def story() -> None:
         def client(key: str) -> AsyncClient:
@@ -305,7 +313,7 @@ async def _handed_off(job: Any, target: str) -> None:
 def test_a_stream_ends_when_its_key_is_revoked(server: Server) -> None:
     """Over a real connection, and for nobody else; the client is told why when it asks again."""
     record, _ = KeyRing(server.directory / FILE).create(("operator",), now=1)
-    key = _keyed(server.directory, "auditor")
+    key = _keyed(server, "auditor")
     identity = key.split("_")[1]
     with (
         httpx2.Client(
