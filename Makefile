@@ -62,8 +62,10 @@ sim-check: $(VENV)/.run  ## 100,000 seeded histories, every promise checked afte
 pyz: $(VENV)/.run  ## build the verifier as one file, dist/pfgov-verify.pyz
 	@mkdir -p dist && $(BIN)/python -m pfgov_ledger.build_pyz dist/pfgov-verify.pyz
 
-bench: $(VENV)/.test  ## the write path beside its physical limits, as ratios
+bench: $(VENV)/.test  ## the write path beside its physical limits, a fleet of 1,000, a large store; as ratios
 	@$(BIN)/python tests/bench/core.py
+	@$(BIN)/python tests/bench/placement.py
+	@$(BIN)/python tests/bench/store_size.py
 
 bench-ledger: $(VENV)/.test  ## the ledger beside plain SQLite and its peers, as ratios (PEERS=dir:dir of pip install --target)
 	@PFGOV_BENCH_PEERS=$(PEERS) $(BIN)/python tests/bench/ledger.py $(ARGS)

@@ -5,9 +5,10 @@ commits to.  They hold no behaviour beyond combining: deny over escalate over al
 module does not know how a condition is evaluated, nor what happens after the verdict.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
+
+import msgspec
 
 from pfgov.commands import Obligation
 
@@ -29,8 +30,7 @@ RESERVED: Final = "pfgov"
 """The policy name of reasons that no author can write: ``pfgov:missing_input``, ``pfgov:capacity`` ..."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """One rule that was not plainly satisfied.
 
     Attributes:
@@ -66,8 +66,7 @@ class Reason:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """All that policy said about one member at one point.
 
     ``shadow`` holds what shadowed policies would have said; it never binds.
@@ -91,7 +90,7 @@ def combine(
     """Return the verdict that *reasons* make: deny over escalate over allow."""
     if not reasons:
         return Verdict("allow", (), obligations, shadow) if obligations or shadow else ALLOW
-    denied = any(reason.effect == "deny" for reason in reasons)
+    denied = reasons[0].effect == "deny" or any(reason.effect == "deny" for reason in reasons)
     return Verdict("deny" if denied else "escalate", reasons, obligations, shadow)
 
 

@@ -12,16 +12,27 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pfgov import events as e
 from pfgov.commands import Action, Command, Commitment
 from pfgov.errors import ForbiddenError, NotFoundError, PfgovError
-from pfgov.policy import PolicySet
+from pfgov.facts import Facts
+from pfgov.policy import Fleet, PolicySet
 from pfgov.records import Member, Packet, Terms
 from pfgov.scheduling.base import Scheduler
 from pfgov.state import State
+from pfgov.verdicts import Point, Reason
 
 if TYPE_CHECKING:
     from pfgov.decide.judging import Judged
 
 MEMO_MAX = 4_096
-"""Verdict lists and packet facts remembered between decisions; then all are dropped."""
+"""Packet facts, and judged fleets, remembered between decisions; then all are dropped."""
+
+MEMO_ROWS_MAX = 262_144
+"""Members and kinds of verdict in the judged fleets that are remembered; then all are dropped."""
+
+TOLD_MAX = 4_096
+"""Reasons whose text in the verdict table is remembered; then all are dropped."""
+
+Told = dict[int, tuple[Reason, str]]
+"""By the identity of a reason, which is kept alive with it: its text in the verdict table."""
 
 
 class NeedsPacketError(Exception):
@@ -76,10 +87,29 @@ class Tools:
     complete: bool = False
     terms: dict[Terms, dict[str, Any]] = field(default_factory=dict[Terms, dict[str, Any]])
     judged: dict[object, "Judged"] = field(default_factory=dict[object, "Judged"])
+    judged_rows: int = 0
+    asked: set[object] = field(default_factory=set[object])
+    facts: tuple[int, Sequence[Facts]] = (-1, ())
+    fleets: dict[Point, tuple[str, Fleet]] = field(default_factory=dict[Point, tuple[str, Fleet]])
+    told: Told = field(default_factory=Told)
     absent: set[str] = field(default_factory=set[str])
     rankers: dict[e.SchedulerRef, tuple[Scheduler, e.SchedulerRef]] = field(
         default_factory=dict[e.SchedulerRef, tuple[Scheduler, e.SchedulerRef]]
     )
+
+    def remember(self, key: object, judged: "Judged") -> None:
+        """Keep *judged* for equal questions, from the second of them on: most terms are seen once."""
+        if key not in self.asked:
+            if len(self.asked) >= MEMO_MAX:
+                self.asked.clear()
+            self.asked.add(key)
+            return
+        rows = len(judged.of) + len(judged.kinds)
+        self.judged_rows += rows
+        if len(self.judged) >= MEMO_MAX or self.judged_rows > MEMO_ROWS_MAX:
+            self.judged.clear()
+            self.judged_rows = rows
+        self.judged[key] = judged
 
     def ranker(self, ref: e.SchedulerRef) -> tuple[Scheduler, e.SchedulerRef]:
         """Return the scheduler that *ref* names, and its full reference for the record.

@@ -1,20 +1,23 @@
 """Policy's verdict on every member, settled with what is on record, and remembered where that is exact.
 
-A list of verdicts with all that is derived from it (who is allowed, how often each rule rejected, the text of the
-verdict table) is one :class:`Judged`.  Where no clause reads what changes from packet to packet, equal questions have
-equal answers until the fleet changes, and the whole is looked up instead of computed: memory of this kind can make a
-decision faster, never different.  This module knows nothing of capacity or schedulers.
+Verdicts with all that is derived from them (who is allowed, how often each rule rejected, the text of the verdict
+table) are one :class:`Judged`; members of one kind share a verdict, and most is worked out once a kind.  Where no
+clause reads what changes from packet to packet, equal questions have equal answers until the fleet changes, and the
+whole is looked up instead of computed: memory of this kind can make a decision faster, never different.
+This module knows nothing of capacity or schedulers.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from heapq import nsmallest
+from itertools import islice
 from typing import Final
 
+import msgspec
+
 from pfgov import events as e
-from pfgov.decide.context import MEMO_MAX, Context
+from pfgov.decide.context import MEMO_MAX, TOLD_MAX, Context, Told
 from pfgov.facts import (
     TERMS_FACTS,
     Facts,
@@ -25,7 +28,7 @@ from pfgov.facts import (
     terms_facts,
 )
 from pfgov.limits import NEAREST_LOSERS_MAX, REASONS_PER_LOSER_MAX, REJECTED_RULES_MAX
-from pfgov.policy import PolicySet, Question
+from pfgov.policy import Fleet, Kinds, PolicySet, Question
 from pfgov.quantity import to_float
 from pfgov.records import ENCODE, Member, Packet
 from pfgov.verdicts import Point, Reason, Verdict, combine, reserved
@@ -38,6 +41,25 @@ _CARRIED_OUT: Final = frozenset({"redact", "notify"})
 
 Counts = tuple[tuple[str, int], ...]
 
+_UNSCORED: Final = ",null"
+
+FLEET_FROM: Final = 8
+"""Members from which on they are judged by class rather than one by one."""
+
+
+class Kind(msgspec.Struct, frozen=True, gc=False):
+    """One verdict, and what is said of each member that shares it.
+
+    Attributes:
+        verdict: The verdict.
+        before: What stands in a row of the verdict table between the member's id and its load.
+        after: What stands there behind its load, for a member without a score.
+    """
+
+    verdict: Verdict
+    before: str
+    after: str
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -45,102 +67,139 @@ class Judged:
 
     Attributes:
         members: Who was judged, in id order.
-        verdicts: One for each.
+        kinds: Every verdict that one of them got; perhaps some that nobody got.
+        of: For each member the number of its kind.
         open: Indices of those that nothing denies.
         allowed: Indices of those that may own the packet.
         rejected: How often each rule kept somebody out, by name.
         shadow: How often each shadowed rule would have.
         losers: The nearest of those that may not.
-        rows: For each member the text of its row before and after its load and score.
     """
 
     members: Sequence[Member]
-    verdicts: Sequence[Verdict]
+    kinds: Sequence[Kind]
+    of: Sequence[int]
     open: tuple[int, ...]
     allowed: tuple[int, ...]
     rejected: Counts
     shadow: Counts
     losers: tuple[e.Loser, ...]
-    rows: tuple[tuple[str, str], ...]
+
+    def verdict(self, index: int) -> Verdict:
+        """Return the verdict on one member."""
+        return self.kinds[self.of[index]].verdict
 
     def table(self, scores: dict[str, int]) -> bytes:
         """Return the verdict table: one row a member, ``[id, outcome, active, score, reasons]``, canonical JSON."""
-        parts = [
-            f"{before}{member.active},{scores.get(member.member_id, 'null')}{after}"
-            for member, (before, after) in zip(self.members, self.rows, strict=True)
+        before = [kind.before for kind in self.kinds]
+        after = [kind.after for kind in self.kinds]
+        rows = [
+            f'["{member.member_id}{before[number]}{member.active}{after[number]}'
+            for member, number in zip(self.members, self.of, strict=True)
         ]
-        return f"[{','.join(parts)}]".encode()
+        for index in self.allowed if scores else ():
+            member, number = self.members[index], self.of[index]
+            score = scores.get(member.member_id)
+            if score is not None:
+                rest = f"{member.active},{score}{after[number].removeprefix(_UNSCORED)}"
+                rows[index] = f'["{member.member_id}{before[number]}{rest}'
+        return f"[{','.join(rows)}]".encode()
 
-    def amended(self, changes: dict[int, Verdict]) -> "Judged":
+    def amended(self, changes: dict[int, Verdict], told: Told) -> "Judged":
         """Return the same with some verdicts replaced."""
-        verdicts = list(self.verdicts)
+        kinds, of, numbers = list(self.kinds), list(self.of), dict[int, int]()
         for index, verdict in changes.items():
-            verdicts[index] = verdict
-        return summed_up(self.members, verdicts)
+            number = numbers.setdefault(id(verdict), len(kinds))
+            if number == len(kinds):
+                kinds.append(kind_of(verdict, told))
+            of[index] = number
+        return summed_up(self.members, kinds, of)
 
 
-@dataclass(slots=True)
-class _Kind:
-    """One verdict that several members share, and what is said of each of them."""
-
-    verdict: Verdict
-    count: int
-    after: str
-
-    @classmethod
-    def of(cls, verdict: Verdict) -> "_Kind":
-        """Return what *verdict* says, written out once."""
-        told = [
-            (r.name, r.effect, r.cause, r.message, r.observed, r.bound, r.missing)
-            for r in verdict.reasons
-        ]
-        return cls(verdict, 0, f",{ENCODE(told).decode()}]" if told else ",[]]")
+def kind_of(verdict: Verdict, told: Told) -> Kind:
+    """Return what *verdict* says, written out once; *told* remembers the texts of reasons."""
+    texts = [(told.get(id(r)) or _remembered(r, told))[1] for r in verdict.reasons]
+    return Kind(verdict, f'","{verdict.outcome}",', f"{_UNSCORED},[{','.join(texts)}]]")
 
 
-def summed_up(members: Sequence[Member], verdicts: Sequence[Verdict]) -> Judged:
-    """Return what follows from *verdicts* on *members*; policy shares equal verdicts, so most is said once a kind."""
-    kinds: dict[int, _Kind] = {}
-    rows: list[tuple[str, str]] = []
-    kept_out: list[tuple[int, str, int]] = []
-    is_open: list[int] = []
-    allowed: list[int] = []
-    for index, (member, verdict) in enumerate(zip(members, verdicts, strict=True)):
-        kind = kinds.get(id(verdict))
-        if kind is None:
-            kind = kinds[id(verdict)] = _Kind.of(verdict)
-        kind.count += 1
-        outcome = verdict.outcome
-        if outcome != "deny":
-            is_open.append(index)
-        if outcome == "allow":
-            allowed.append(index)
-        else:
-            kept_out.append((len(verdict.reasons), member.member_id, index))
-        rows.append((f'["{member.member_id}","{outcome}",', kind.after))
+def _remembered(reason: Reason, told: Told) -> tuple[Reason, str]:
+    if len(told) >= TOLD_MAX:
+        told.clear()
+    known = told[id(reason)] = (reason, _text(reason))
+    return known
+
+
+def _text(r: Reason) -> str:
+    told = (r.name, r.effect, r.cause, r.message, r.observed, r.bound, r.missing)
+    return ENCODE(told).decode()
+
+
+def summed_up(members: Sequence[Member], kinds: Sequence[Kind], of: Sequence[int]) -> Judged:
+    """Return what follows from the *kinds* of *members*; most is said once a kind."""
+    outcomes = [kind.verdict.outcome for kind in kinds]
+    counts = sorted(Counter(of).items())
+    held = [(kinds[number].verdict, count) for number, count in counts]
+    is_open = tuple([at for at, number in enumerate(of) if outcomes[number] != "deny"])
+    allowed = tuple([at for at in is_open if outcomes[of[at]] == "allow"])
     return Judged(
         members=members,
-        verdicts=verdicts,
-        open=tuple(is_open),
-        allowed=tuple(allowed),
-        rejected=_counts((kind.verdict.reasons, kind.count) for kind in kinds.values()),
-        shadow=_counts((kind.verdict.shadow, kind.count) for kind in kinds.values()),
-        losers=tuple(
-            e.Loser(
-                member_id=member_id,
-                reasons=tuple(r.name for r in verdicts[index].reasons[:REASONS_PER_LOSER_MAX]),
-            )
-            for _, member_id, index in nsmallest(NEAREST_LOSERS_MAX, kept_out)
-        ),
-        rows=tuple(rows),
+        kinds=kinds,
+        of=of,
+        open=is_open,
+        allowed=allowed,
+        rejected=_counts((verdict.reasons, count) for verdict, count in held),
+        shadow=_counts((verdict.shadow, count) for verdict, count in held if verdict.shadow),
+        losers=_losers(members, kinds, of),
+    )
+
+
+def of_verdicts(members: Sequence[Member], verdicts: Sequence[Verdict], told: Told) -> Judged:
+    """Return what follows from one verdict for each of *members*."""
+    found = shared_kinds(verdicts)
+    return summed_up(members, [kind_of(verdict, told) for verdict in found.verdicts], found.of)
+
+
+def _losers(
+    members: Sequence[Member], kinds: Sequence[Kind], of: Sequence[int]
+) -> tuple[e.Loser, ...]:
+    """Return those of whom the fewest reasons keep out, the first by id among equals."""
+    faults = [0 if kind.verdict.outcome == "allow" else len(kind.verdict.reasons) for kind in kinds]
+    counts = [faults[number] for number in of]
+    nearest: list[int] = []
+    for count in sorted(set(counts) - {0}):
+        nearest += islice((at for at, n in enumerate(counts) if n == count), NEAREST_LOSERS_MAX)
+        if len(nearest) >= NEAREST_LOSERS_MAX:
+            break
+    return tuple(
+        e.Loser(
+            member_id=members[at].member_id,
+            reasons=tuple(r.name for r in kinds[of[at]].verdict.reasons[:REASONS_PER_LOSER_MAX]),
+        )
+        for at in nearest[:NEAREST_LOSERS_MAX]
     )
 
 
 def _counts(groups: Iterable[tuple[tuple[Reason, ...], int]]) -> Counts:
-    counted: Counter[str] = Counter()
-    for reasons, count in groups:
-        for reason in reasons:
-            counted[reason.name] += count
-    return tuple(sorted(counted.items()))[:REJECTED_RULES_MAX]
+    each: dict[int, int] = {}
+    reasons: dict[int, Reason] = {}
+    for found, count in groups:
+        for reason in found:
+            key = id(reason)
+            if key in each:
+                each[key] += count
+            else:
+                each[key] = count
+                reasons[key] = reason
+    counted: dict[tuple[str, str], int] = {}
+    names: dict[tuple[str, str], str] = {}
+    for key, reason in reasons.items():
+        rule = (reason.policy, reason.rule)
+        counted[rule] = counted.get(rule, 0) + each[key]
+        if rule not in names:
+            names[rule] = reason.name
+    return tuple(sorted((names[rule], count) for rule, count in counted.items()))[
+        :REJECTED_RULES_MAX
+    ]
 
 
 def review_point(point: Point) -> str:
@@ -192,15 +251,46 @@ def judge(
         reason=reason,
         now=ctx.now,
     )
-    facts = [facts_of(ctx, member, load=load) for member in members]
-    found = policy.judge(question, facts, validated=True)
-    verdicts = _all_settled(ctx, packet, point, members, found)
-    judged = summed_up(members, verdicts)
+    if len(members) >= FLEET_FROM and members is ctx.state.roster():
+        facts = _facts_of_all(ctx, members, load=load)
+        found = _fleet(ctx, policy, point).kinds(question.shared(), facts)
+    else:
+        facts = [facts_of(ctx, member, load=load) for member in members]
+        found = shared_kinds(policy.judge(question, facts, validated=True))
+    settled = _settled_kinds(ctx, packet, point, members, found)
+    kinds = [kind_of(verdict, ctx.tools.told) for verdict in settled.verdicts]
+    judged = summed_up(members, kinds, settled.of)
     if key is not None:
-        if len(ctx.tools.judged) >= MEMO_MAX:
-            ctx.tools.judged.clear()
-        ctx.tools.judged[key] = judged
+        ctx.tools.remember(key, judged)
     return judged
+
+
+def _facts_of_all(ctx: Context, members: Sequence[Member], *, load: bool) -> Sequence[Facts]:
+    """Return the facts of the whole roster; where neither a load is read nor a trust expires they last."""
+    state, tools = ctx.state, ctx.tools
+    if load or state.expiring:
+        return [facts_of(ctx, member, load=load) for member in members]
+    fleet, facts = tools.facts
+    if fleet != state.fleet:
+        facts = tuple([facts_of(ctx, member, load=False) for member in members])
+        tools.facts = (state.fleet, facts)
+    return facts
+
+
+def shared_kinds(verdicts: Sequence[Verdict]) -> Kinds:
+    """Return *verdicts* with each that several members share said once."""
+    numbers: dict[int, int] = {}
+    of = [numbers.setdefault(id(verdict), len(numbers)) for verdict in verdicts]
+    each = dict(zip(of, verdicts, strict=True))
+    return Kinds(list(each.values()), of)
+
+
+def _fleet(ctx: Context, policy: PolicySet, point: Point) -> Fleet:
+    fleets = ctx.tools.fleets
+    known = fleets.get(point)
+    if known is None or known[0] != policy.digest:
+        known = fleets[point] = (policy.digest, policy.fleet(point))
+    return known[1]
 
 
 def _memo_key(
@@ -243,22 +333,21 @@ def _terms_facts(ctx: Context, packet: Packet) -> Facts:
     return cached
 
 
-def _all_settled(
-    ctx: Context, packet: Packet, point: Point, members: Sequence[Member], found: Sequence[Verdict]
-) -> list[Verdict]:
-    """Settle each verdict; without a review on record it does not matter whose it is: equal ones are settled once."""
-    settled: dict[int, Verdict] = {}
-    verdicts: list[Verdict] = []
-    for member, verdict in zip(members, found, strict=True):
-        if not verdict.reasons and not verdict.obligations:
-            verdicts.append(verdict)
-        elif packet.reviews:
-            verdicts.append(_settled(ctx, packet, point, member, verdict))
-        else:
-            if id(verdict) not in settled:
-                settled[id(verdict)] = _settled(ctx, packet, point, member, verdict)
-            verdicts.append(settled[id(verdict)])
-    return verdicts
+def _settled_kinds(
+    ctx: Context, packet: Packet, point: Point, members: Sequence[Member], found: Kinds
+) -> Kinds:
+    """Settle each verdict; without a review on record only obligations matter, and not whose the verdict is."""
+    if packet.reviews:
+        pairs = zip(members, found.each(), strict=True)
+        return shared_kinds([_settled(ctx, packet, point, member, v) for member, v in pairs])
+    first = dict(zip(reversed(found.of), reversed(members), strict=True))
+    verdicts = [
+        _settled(ctx, packet, point, first[number], verdict)
+        if number in first and verdict.obligations
+        else verdict
+        for number, verdict in enumerate(found.verdicts)
+    ]
+    return Kinds(verdicts, found.of)
 
 
 def _settled(

@@ -12,7 +12,7 @@ import msgspec
 from pfgov import commands as c
 from pfgov import events as e
 from pfgov.decide.context import Context, Decided
-from pfgov.decide.judging import active_policy, summed_up
+from pfgov.decide.judging import active_policy, of_verdicts
 from pfgov.errors import (
     ConflictError,
     DuplicateError,
@@ -134,7 +134,7 @@ def _judge_registration(ctx: Context, event: e.MemberRegistered) -> Verdict:
 
 
 def _denied(ctx: Context, member_id: str, event: e.MemberRegistered, verdict: Verdict) -> Decided:
-    table = summed_up([_candidate(event)], [verdict]).table({})
+    table = of_verdicts([_candidate(event)], [verdict], ctx.tools.told).table({})
     digest = hashlib.sha256(table).hexdigest()
     denial = e.RegistrationDenied(
         member_id=member_id,

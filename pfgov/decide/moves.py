@@ -449,7 +449,7 @@ def rejudge(ctx: Context, do: c.RejudgeOwner) -> Decided:
     if holder is None or packet.epoch != do.epoch:
         return Decided([])
     member = ctx.state.members[holder.member_id]
-    verdict = judge(ctx, packet, Point.RETAIN, [member]).verdicts[0]
+    verdict = judge(ctx, packet, Point.RETAIN, [member]).verdict(0)
     if verdict.outcome == "allow":
         return Decided([])
     reasons = tuple(r.name for r in verdict.reasons[:REASONS_MAX])

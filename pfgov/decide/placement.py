@@ -74,7 +74,7 @@ def decide_placement(
     request = Request(packet.packet_id, packet.epoch, terms.workload_type, dict(terms.demand))
     judged = judge(ctx, packet, point, members, source=source, reason=reason)
     if point in {Point.ASSIGN, Point.HANDOFF}:
-        judged = _with_kernel(request, judged, exclude)
+        judged = _with_kernel(ctx, request, judged, exclude)
     ref = scheduler_ref(ctx, packet)
     choice = _choose(ctx, point, ref, request, [members[i] for i in judged.allowed])
     scores = dict(choice.scores) if choice is not None else {}
@@ -98,7 +98,7 @@ def decide_placement(
         escalations = _escalations(judged) if outcome == "escalated" else ()
         return Placement(outcome, decision, table, None, None, escalations)
     winner = ctx.state.members[choice.member_id]
-    verdict = next(judged.verdicts[i] for i in judged.allowed if members[i] is winner)
+    verdict = next(judged.verdict(i) for i in judged.allowed if members[i] is winner)
     return Placement(outcome, decision, table, winner, verdict, ())
 
 
@@ -113,11 +113,11 @@ def _choose(
     return checked_choose(ctx.tools.ranker(ref)[0], request, eligible)
 
 
-def _with_kernel(request: Request, judged: Judged, exclude: str | None) -> Judged:
+def _with_kernel(ctx: Context, request: Request, judged: Judged, exclude: str | None) -> Judged:
     """Add the kernel's reasons to whom policy lets through: an owner is no target, nobody takes what does not fit."""
     changes: dict[int, Verdict] = {}
     for index in judged.open:
-        member, verdict = judged.members[index], judged.verdicts[index]
+        member = judged.members[index]
         if member.member_id == exclude:
             reason = reserved("lifecycle", f"{member.member_id} owns the packet already")
         elif member.pressed:
@@ -126,8 +126,9 @@ def _with_kernel(request: Request, judged: Judged, exclude: str | None) -> Judge
             continue
         else:
             reason = _capacity_reason(request, member)
+        verdict = judged.verdict(index)
         changes[index] = combine((*verdict.reasons, reason), verdict.obligations, verdict.shadow)
-    return judged.amended(changes) if changes else judged
+    return judged.amended(changes, ctx.tools.told) if changes else judged
 
 
 def _pressure_reason(member: Member) -> Reason:
@@ -160,8 +161,9 @@ def _outcome(judged: Judged, choice: Choice | None) -> e.Outcome:
         return "no_capacity"  # the scheduler has a cap of its own
     if judged.open:
         return "escalated"
-    for verdict in judged.verdicts:
-        if all(r.name in _NO_ROOM or r.effect == "escalate" for r in verdict.reasons):
+    for number in set(judged.of):
+        reasons = judged.kinds[number].verdict.reasons
+        if all(r.name in _NO_ROOM or r.effect == "escalate" for r in reasons):
             return "no_capacity"
     return "denied"
 
@@ -170,7 +172,7 @@ def _escalations(judged: Judged) -> tuple[Reason, ...]:
     """Return the escalations of the members that nothing else keeps out, each rule once."""
     found: dict[str, Reason] = {}
     for index in judged.open:
-        for reason in judged.verdicts[index].reasons:
+        for reason in judged.verdict(index).reasons:
             found.setdefault(reason.name, reason)
     return tuple(found[name] for name in sorted(found))
 

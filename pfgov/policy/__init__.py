@@ -6,6 +6,7 @@ knows the facts' schema but not where facts come from, and it knows neither sche
 """
 
 from pfgov.policy.facts import SEMANTICS
+from pfgov.policy.fleet import Fleet, Kinds
 from pfgov.policy.load import (
     from_document,
     kernel_only,
@@ -18,6 +19,8 @@ from pfgov.policy.problems import PolicyErrors, Problem
 
 __all__ = [
     "SEMANTICS",
+    "Fleet",
+    "Kinds",
     "PolicyErrors",
     "PolicySet",
     "Problem",

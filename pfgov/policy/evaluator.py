@@ -6,11 +6,11 @@ installation compiled itself.  Its typed variant sees only facts whose validatio
 for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
-from pfgov.policy.cel import exact
-from pfgov.policy.cel.generate import Clause, Findings, Generated, generate
+from pfgov.policy.cel import Failure, exact
+from pfgov.policy.cel.generate import Clause, Filter, Findings, Generated, generate, generate_filter
 from pfgov.policy.clauses import PlannedRule
 
 Facts = Mapping[str, object]
@@ -42,6 +42,34 @@ class Evaluator:
     def failing_exactly(self, values: Facts) -> tuple[int, ...]:
         """Return the indexes of the rules that are not satisfied, by the exact evaluator."""
         return tuple([i for i, clause in enumerate(self._exact) if clause(values) is not True])
+
+
+class RuleEvaluator:
+    """One rule alone, on many candidates whose facts are validated."""
+
+    def __init__(self, rule: PlannedRule, *, generated: bool) -> None:
+        self._rule = rule
+        self._is_generated = generated
+
+    @cached_property
+    def _filter(self) -> Filter:
+        return generate_filter([_clause(self._rule)])
+
+    @cached_property
+    def _exact(self) -> Callable[[Facts], object]:
+        return exact(self._rule.clause)
+
+    def failing(self, shared: Facts, members: Sequence[Facts]) -> list[tuple[int, bool]]:
+        """Return which of *members* do not satisfy the rule, and whether that was decided, not failed to be."""
+        if self._is_generated:
+            found = self._filter(shared, members)
+            return [(at, type(one[0].value) is not Failure) for at, one in enumerate(found) if one]
+        outcomes = [self._exact({**shared, "member": member}) for member in members]
+        return [
+            (at, type(outcome) is not Failure)
+            for at, outcome in enumerate(outcomes)
+            if outcome is not True
+        ]
 
 
 def _indexes(findings: Findings) -> tuple[int, ...]:

@@ -6,16 +6,19 @@ object.  The hot path is a candidate that every rule allows; everything about re
 (:mod:`pfgov.policy.reasons`).  This module knows no files and no state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, cast
 
 from pfgov.commands import Obligation
 from pfgov.policy.cel import Checked, NumberType, exact
 from pfgov.policy.cel.types import Record
 from pfgov.policy.clauses import PlannedRule
-from pfgov.policy.evaluator import Evaluator
+from pfgov.policy.columns import Column, Reasons
+from pfgov.policy.evaluator import Evaluator, RuleEvaluator
 from pfgov.policy.facts import ROOTS
 from pfgov.policy.fingerprint import Facts, Fingerprint, paths_of
+from pfgov.policy.fleet import Fleet, Rules
 from pfgov.policy.limits import VERDICTS_CACHED_MAX
 from pfgov.policy.reasons import Explainer
 from pfgov.verdicts import ALLOW, RESERVED, Point, Reason, Verdict, combine
@@ -48,16 +51,13 @@ class Judge:
         self._explainers = [Explainer(rule) for rule in rules]
         self._evaluator = Evaluator(self.rules, generated=generated)
         self._duties = [
-            (None if rule.when is None else exact(rule.when), rule.rule.obligations)
+            (rule, None if rule.when is None else exact(rule.when), rule.rule.obligations)
             for rule in rules
             if rule.rule.obligations and not rule.shadow
         ]
-        self._duty_paths = {
-            access.path
-            for rule in rules
-            if rule.rule.obligations and rule.when is not None
-            for access in rule.when.paths
-        }
+        self._duty_paths = set[tuple[str, ...]]().union(
+            *(_when_paths(rule) for rule, _, _ in self._duties)
+        )
         self._scores = _bounded_paths([rule.clause for rule in rules])
         self._fingerprints: dict[Failing, Fingerprint] = {}
         self._verdicts: dict[object, Verdict] = {}
@@ -79,6 +79,25 @@ class Judge:
             else:
                 verdicts.append(self._remembered(shared, member, failing, known))
         return verdicts
+
+    def fleet(self) -> Fleet:
+        """Return what gives the same verdicts on many candidates, again and again, from validated facts."""
+        return Fleet(self._rules_of_a_fleet())
+
+    def _rules_of_a_fleet(self) -> Rules:
+        columns = [
+            Column(paths_of(rule), Reasons(RuleEvaluator(rule, generated=self.is_generated), made))
+            for rule, made in zip(self.rules, self._explainers, strict=True)
+        ]
+        return Rules(
+            always=self._always,
+            binding=[c for c, rule in zip(columns, self.rules, strict=True) if not rule.shadow],
+            shadowed=[c for c, rule in zip(columns, self.rules, strict=True) if rule.shadow],
+            duties=[
+                Column(_when_paths(rule), partial(_due, when, obligations))
+                for rule, when, obligations in self._duties
+            ],
+        )
 
     def _remembered(
         self, shared: Facts, member: Facts, failing: Failing, known: dict[Failing, object]
@@ -124,7 +143,7 @@ class Judge:
 
     def _obligations(self, values: Facts) -> tuple[Obligation, ...]:
         owed: dict[Obligation, None] = {}
-        for when, obligations in self._duties:
+        for _, when, obligations in self._duties:
             if when is None or when(values) is True:
                 owed.update(dict.fromkeys(obligations))
         return tuple(owed)
@@ -146,6 +165,25 @@ class Judge:
             if type(value) is float and not low <= value <= high:
                 found.append(out_of_range(".".join(path), value, low, high))
         return tuple(found)
+
+
+def _when_paths(rule: PlannedRule) -> set[tuple[str, ...]]:
+    return set() if rule.when is None else {access.path for access in rule.when.paths}
+
+
+def _due(
+    when: Callable[[Facts], object] | None,
+    owed: tuple[Obligation, ...],
+    shared: Facts,
+    examples: Sequence[Facts],
+    first: int,
+) -> list[tuple[int, tuple[Obligation, ...]]]:
+    """Return the numbers of the *examples* to which the obligations of a rule apply, with these."""
+    return [
+        (first + at, owed)
+        for at, member in enumerate(examples)
+        if when is None or when({**shared, "member": member}) is True
+    ]
 
 
 def out_of_range(path: str, value: float, low: float, high: float) -> Reason:

@@ -48,6 +48,12 @@ DOCUMENT_BYTES_MAX: Final = 1_048_576
 VERDICTS_CACHED_MAX: Final = 65_536
 """Verdicts kept for reuse at one decision point; the cache is emptied when full."""
 
+COLUMN_KEYS_MAX: Final = 4_096
+"""Values of a packet's facts that one rule was asked with once, so that the second time is remembered."""
+
+COLUMN_OUTCOMES_MAX: Final = 16_384
+"""Reasons of one rule kept for reuse over a fleet; the memory is emptied when full."""
+
 ESCALATION_MICROS_MAX: Final = 366 * 86_400 * 1_000_000
 """The longest an escalation may wait."""
 

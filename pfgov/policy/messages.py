@@ -66,6 +66,8 @@ def split(template: str) -> tuple[list[str], list[tuple[str, int]]]:
 
 def fill(pieces: Sequence[str], values: Sequence[str]) -> str:
     """Return the sentence of literal *pieces* with *values* between them, cut to the limit."""
+    if len(values) == 1:
+        return shorten(f"{pieces[0]}{values[0]}{pieces[1]}", TEXT_LENGTH_MAX)
     parts = [pieces[0]]
     for value, piece in zip(values, pieces[1:], strict=True):
         parts += (value, piece)

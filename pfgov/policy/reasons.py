@@ -6,9 +6,10 @@ evaluator, sub-expression by sub-expression: the first part that failed is the o
 This module decides nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, Literal
 
 from pfgov.policy.cel import Checked, Failure, ir, value_of
 from pfgov.policy.cel.errors import FailureKind
@@ -51,6 +52,21 @@ class Focus:
     wanted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One value that a reason tells of.
+
+    Attributes:
+        roots: The roots that it reads.
+        value: Takes it from the facts.
+        text: Writes it down.
+    """
+
+    roots: frozenset[str]
+    value: Callable[[Values], object]
+    text: Callable[[object], str | None]
+
+
 class Explainer:
     """Makes reasons for one rule."""
 
@@ -63,23 +79,25 @@ class Explainer:
 
     def reason(self, values: Values) -> Reason:
         """Return why the rule is not satisfied by *values*."""
-        planned = self._planned
         outcome = self._clause(values)
         if type(outcome) is Failure:
             return self._undecided(values, outcome)
-        rule = planned.rule
-        escalates = rule.kind == "escalate"
         focus = self.focus(values)
+        shown = [said(value(values)) for value in self._message]
+        return self.told(focus.observed if focus else None, focus.bound if focus else None, shown)
+
+    def told(self, observed: str | None, bound: str | None, shown: Sequence[str]) -> Reason:
+        """Return the reason of a rule that was decided, from the texts of the values that it tells of."""
+        planned, rule = self._planned, self._planned.rule
+        if planned.message is not None:
+            message = fill(planned.message.pieces, shown)
+        else:
+            message = self._sentence(observed, bound)
+        effect: Literal["deny", "escalate"] = "escalate" if rule.kind == "escalate" else "deny"
         return Reason(
-            policy=planned.policy,
-            rule=rule.id,
-            effect="escalate" if escalates else "deny",
-            message=self._sentence(values, focus),
-            observed=focus.observed if focus else None,
-            bound=focus.bound if focus else None,
-            to=rule.to,
-            expires=rule.expires,
-        )
+            planned.policy, rule.id, effect, "violated", message, observed, bound, None, rule.to,
+            rule.expires,
+        )  # fmt: skip
 
     def _undecided(self, values: Values, failure: Failure) -> Reason:
         when = self._when(values) if self._when is not None else True
@@ -93,22 +111,50 @@ class Explainer:
             missing=failure.path if failure.kind == "missing" else None,
         )
 
-    def _sentence(self, values: Values, focus: Focus | None) -> str:
-        planned = self._planned
+    def teller(
+        self, fixed: Sequence[str | None], varies: Sequence[bool]
+    ) -> Callable[[Sequence[str | None]], Reason]:
+        """Return what makes reasons like :meth:`told` does, from the texts of :meth:`sides`.
+
+        Those that do not vary are *fixed*; of the others each reason has its own.
+        """
+        planned, rule = self._planned, self._planned.rule
+        pieces, places = [""], list[int]()
         if planned.message is not None:
-            parts = [value(values) for value in self._message]
-            shown = [ABSENT if type(part) is Failure else show(part) for part in parts]
-            return fill(planned.message.pieces, shown)
-        rule = planned.rule
+            pieces[0] = planned.message.pieces[0]
+            for index, piece in enumerate(planned.message.pieces[1:], 2):
+                if varies[index]:
+                    places.append(index)
+                    pieces.append(piece)
+                else:
+                    pieces[-1] += f"{fixed[index]}{piece}"
+        policy, name, to, expires = planned.policy, rule.id, rule.to, rule.expires
+        own_observed, own_bound = varies[0], varies[1]
+
+        def tell(texts: Sequence[str | None]) -> Reason:
+            observed = texts[0] if own_observed else fixed[0]
+            bound = texts[1] if own_bound else fixed[1]
+            if planned.message is None:
+                message = self._sentence(observed, bound)
+            else:
+                message = fill(pieces, [texts[place] or "" for place in places])
+            return Reason(
+                policy, name, "deny", "violated", message, observed, bound, None, to, expires
+            )
+
+        return tell
+
+    def _sentence(self, observed: str | None, bound: str | None) -> str:
+        planned, rule = self._planned, self._planned.rule
         if rule.kind == "escalate":
             source = planned.when.source if planned.when else ""
             return shorten(f"{rule.to} must agree: {_squeeze(source)}", _SENTENCE_MAX)
         source = _squeeze(planned.condition.source if planned.condition else "")
         lead = "requires" if rule.kind == "require" else "denied because"
         tail = ""
-        if focus is not None and focus.observed is not None:
-            tail = f" (observed {focus.observed}"
-            tail += f", bound {focus.bound})" if focus.bound is not None else ")"
+        if observed is not None:
+            tail = f" (observed {observed}"
+            tail += f", bound {bound})" if bound is not None else ")"
         return shorten(f"{lead} {source}{tail}", _SENTENCE_MAX)
 
     # --- what decided ---------------------------------------------------------------------------
@@ -122,6 +168,37 @@ class Explainer:
             return None
         wanted = planned.rule.kind == "require"
         return self._descend(planned.condition, planned.condition.root, values, wanted=wanted)
+
+    def sides(self) -> tuple[Side, ...] | None:
+        """Return the parts that a reason tells of, where these are the same whatever the values; else None.
+
+        They are the two sides of the one comparison that the condition consists of, the observed one first, and then
+        what the message shows.
+        """
+        planned = self._planned
+        if planned.rule.kind == "escalate" or planned.condition is None:
+            return None
+        owner, node = planned.condition, planned.condition.root
+        while True:
+            match node:
+                case ir.Named(expression=expression):
+                    owner, node = expression, expression.root
+                case ir.Call(function=function, arguments=(only,)) if function is STANDARD["!_"]:
+                    node = only
+                case ir.Call(arguments=(left, right)):
+                    pair = _observed_first(left, right)
+                    compared = [
+                        Side(_roots(part), partial(self.value, owner, part), _text) for part in pair
+                    ]
+                    told = [
+                        Side(checked.roots, value, said)
+                        for checked, value in zip(
+                            _message_values(planned), self._message, strict=True
+                        )
+                    ]
+                    return (*compared, *told)
+                case _:
+                    return None
 
     def _descend(self, owner: Checked, node: ir.Node, values: Values, *, wanted: bool) -> Focus:
         match node:
@@ -141,8 +218,7 @@ class Explainer:
                 taken = then if self.value(owner, condition, values) is True else otherwise
                 return self._descend(owner, taken, values, wanted=wanted)
             case ir.Call(arguments=(left, right)):
-                if _reads_candidate(right) and not _reads_candidate(left):
-                    left, right = right, left
+                left, right = _observed_first(left, right)
                 return self._two_sides(owner, node, left, right, values, wanted=wanted)
             case ir.Fold(target=target):
                 return self._fold(owner, node, target, values, wanted=wanted)
@@ -211,6 +287,29 @@ def _text(value: object) -> str | None:
     if type(value) is Failure:
         return ABSENT if value.kind == "missing" else None
     return shorten(show(value), _SENTENCE_MAX)
+
+
+def said(value: object) -> str:
+    """Return how a message shows *value*."""
+    return ABSENT if type(value) is Failure else show(value)
+
+
+def _observed_first(left: ir.Node, right: ir.Node) -> tuple[ir.Node, ir.Node]:
+    swapped = _reads_candidate(right) and not _reads_candidate(left)
+    return (right, left) if swapped else (left, right)
+
+
+def _roots(node: ir.Node) -> frozenset[str]:
+    found: set[str] = set()
+    stack = [node]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, ir.Var):
+            found.add(part.name)
+        elif isinstance(part, ir.Named):
+            found |= part.expression.roots
+        stack.extend(ir.children(part))
+    return frozenset(found)
 
 
 def _squeeze(source: str) -> str:

@@ -15,7 +15,7 @@ from pfgov.decide import Decided, Memory, Tools, decide, due
 from pfgov.decide.due import LeaseView
 from pfgov.errors import PfgovError
 from pfgov.lifecycle import EPOCH_RAISED_BY, OWNED, TERMINAL
-from pfgov.policy import PolicySet
+from pfgov.policy import Kinds, PolicySet
 from pfgov.records import Member, Packet, Stamp
 from pfgov.scheduling.registry import scheduler
 from pfgov.state import State
@@ -47,6 +47,16 @@ class FakePolicy:
     ) -> list[Verdict]:
         """Ask the test's rule about each member."""
         return [self.rule(question.point.value, question.packet, member) for member in members]
+
+    def fleet(self, _: Point) -> "FakePolicy":
+        """Judge a whole fleet by the test's rule, too."""
+        return self
+
+    def kinds(self, shared: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> Kinds:
+        """Ask the test's rule about each member."""
+        packet = shared.get("packet")
+        found = [self.rule(shared["action"], packet, member) for member in members]
+        return Kinds(found, range(len(found)))
 
 
 def active_only(point: str, _: object, member: Mapping[str, Any]) -> Verdict:

@@ -12,7 +12,7 @@ from pydantic import Field
 from pfgov import commands as c
 from pfgov import model
 from pfgov.apply import new_packet
-from pfgov.decide.judging import summed_up
+from pfgov.decide.judging import of_verdicts
 from pfgov.errors import InvalidError
 from pfgov.events import Imported, PacketCreated
 from pfgov.facts import member_facts, packet_facts, terms_facts
@@ -166,7 +166,7 @@ async def _evaluate(call: Call) -> Answer:
     facts = [member_facts(member) for member in members]
     judge = partial(found.judge, question, facts, validated=True)
     verdicts = await call.service.at_length(judge)
-    rows = read_table(summed_up(members, verdicts).table({}))
+    rows = read_table(of_verdicts(members, verdicts, {}).table({}))
     return Answer({"policy": found.digest, "members": rows, "nearest_miss": nearest_miss(rows)})
 
 

@@ -118,6 +118,13 @@ def generate(clauses: Sequence[Clause], *, varying: str = "member") -> Generated
     )
 
 
+def generate_filter(clauses: Sequence[Clause], *, varying: str = "member") -> Filter:
+    """Compile *clauses* into ``filter_typed`` alone: for validated facts only."""
+    judges = [_exact_clause(index, clause) for index, clause in enumerate(clauses)]
+    function: Filter = _Unit(clauses, judges, varying, typed=True, batch=True).build().function
+    return function
+
+
 Judge = Callable[[Values], Findings]
 
 
