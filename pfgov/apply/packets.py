@@ -247,10 +247,13 @@ def unown(state: State, packet: Packet, epoch: int) -> None:
 
 
 def checkpoint_committed(state: State, event: e.CheckpointCommitted, stamp: Stamp) -> None:
-    """Progress: the attempts start over."""
+    """Progress: the attempts start over.  Or policy withholds more of the same context from now on."""
     packet = state.packets[event.packet_id]
     packet.context, packet.view = event.context, event.view
-    packet.attempts = 0
+    if event.obligations:
+        packet.obligations = event.obligations
+    else:
+        packet.attempts = 0
     if event.step is not None:
         packet.step = event.step
     packet_touched(state, packet, event, stamp)

@@ -170,11 +170,12 @@ class RevokeOwner(Action, frozen=True, kw_only=True, tag="revoke_owner"):
 
 
 class RejudgeOwner(Action, frozen=True, kw_only=True, tag="rejudge_owner"):
-    """Judge the present owner again (``retain``); a denial revokes."""
+    """Judge the present owner again (``retain``); a denial revokes, a redaction narrows what it may read."""
 
     right: ClassVar[str] = "engine"
     packet_id: str
     epoch: int
+    views: tuple[View, ...] = ()
 
 
 class ExpirePacket(Action, frozen=True, kw_only=True, tag="expire_packet"):

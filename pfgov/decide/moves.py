@@ -442,7 +442,7 @@ def _revoked(
 
 
 def rejudge(ctx: Context, do: c.RejudgeOwner) -> Decided:
-    """Judge the present owner again, at ``retain``: anything but allow revokes."""
+    """Judge the present owner again, at ``retain``: anything but allow revokes, and what it withholds is withheld."""
     ctx.authorise(do)
     packet = ctx.packet(do.packet_id)
     holder = packet.holder
@@ -451,9 +451,44 @@ def rejudge(ctx: Context, do: c.RejudgeOwner) -> Decided:
     member = ctx.state.members[holder.member_id]
     verdict = judge(ctx, packet, Point.RETAIN, [member]).verdict(0)
     if verdict.outcome == "allow":
-        return Decided([])
+        return _narrowed(packet, holder, verdict.obligations, do.views)
     reasons = tuple(r.name for r in verdict.reasons[:REASONS_MAX])
     return Decided([_revoked(packet, holder, "retain_denied", reasons)])
+
+
+def _narrowed(
+    packet: Packet, holder: e.Owner, kept: Sequence[c.Obligation], views: Sequence[c.View]
+) -> Decided:
+    """Withhold from the owner what policy withholds now and did not when it took over; never give anything back."""
+    more = [o for o in kept if o.type == "redact" and o not in packet.obligations]
+    obligations = (*packet.obligations, *more)
+    if packet.context is None or set(withheld(obligations)) == set(withheld(packet.obligations)):
+        return Decided([])
+    view = view_for(packet, obligations, views)
+    events: list[e.Event] = []
+    if packet.pending is not None:
+        target = e.Owner(member_id=packet.pending.target, incarnation=packet.pending.incarnation)
+        events.append(
+            e.HandoffAborted(
+                packet_id=packet.packet_id,
+                epoch=packet.epoch,
+                source=holder,
+                target=target,
+                cause="policy",
+                reasons=("pfgov:obligation",),
+            )
+        )
+    events.append(
+        e.CheckpointCommitted(
+            packet_id=packet.packet_id,
+            epoch=packet.epoch,
+            owner=holder,
+            context=packet.context,
+            view=view.view if view else None,
+            obligations=obligations,
+        )
+    )
+    return Decided(events)
 
 
 # --- asking -------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pfgov import events as e
 from pfgov.commands import Obligation, View
 from pfgov.decide.context import Context, NeedsViewError
-from pfgov.decide.judging import Judged, judge
+from pfgov.decide.judging import Judged, active_policy, judge
 from pfgov.limits import MICRO, NEAREST_LOSERS_MAX
 from pfgov.quantity import to_text
 from pfgov.records import Member, Packet
@@ -99,6 +99,10 @@ def decide_placement(
         return Placement(outcome, decision, table, None, None, escalations)
     winner = ctx.state.members[choice.member_id]
     verdict = next(judged.verdict(i) for i in judged.allowed if members[i] is winner)
+    if point in {Point.ASSIGN, Point.HANDOFF, Point.ACCEPT}:
+        due = owed(ctx, packet, winner, verdict.obligations)
+        if due is not verdict.obligations:
+            verdict = combine(verdict.reasons, due, verdict.shadow)
     return Placement(outcome, decision, table, winner, verdict, ())
 
 
@@ -200,6 +204,16 @@ def _nearest(judged: Judged, choice: Choice | None, scores: dict[str, int]) -> t
         for negative, member_id in ranked[:NEAREST_LOSERS_MAX]
     )
     return (*close, *judged.losers)[:NEAREST_LOSERS_MAX]
+
+
+def owed(
+    ctx: Context, packet: Packet, winner: Member, obligations: tuple[Obligation, ...]
+) -> tuple[Obligation, ...]:
+    """Return *obligations* with what policy withholds from an owner as such: it binds from the first moment."""
+    if Point.RETAIN not in active_policy(ctx).redacts:
+        return obligations
+    kept = judge(ctx, packet, Point.RETAIN, [winner]).verdict(0).obligations
+    return (*obligations, *(o for o in kept if o.type == "redact" and o not in obligations))
 
 
 def withheld(obligations: Sequence[Obligation]) -> tuple[str, ...]:

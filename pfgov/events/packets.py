@@ -186,7 +186,11 @@ class PacketRequeued(PacketEvent, frozen=True, kw_only=True):
 
 
 class CheckpointCommitted(PacketEvent, frozen=True, kw_only=True):
-    """The owner saved its progress: a commitment to the context, and the step as a label."""
+    """The owner saved its progress: a commitment to the context, and the step as a label.
+
+    With ``obligations`` the engine did, not the owner: policy withholds more from it from here on, the context is the
+    same as before, and ``view`` is what the owner may read of it.
+    """
 
     type: ClassVar[str] = "checkpoint_committed"
     epoch: int
@@ -194,6 +198,7 @@ class CheckpointCommitted(PacketEvent, frozen=True, kw_only=True):
     step: str | None = None
     context: Commitment
     view: Commitment | None = None
+    obligations: tuple[Obligation, ...] = ()
 
 
 class PacketCompleted(PacketEvent, frozen=True, kw_only=True):

@@ -78,6 +78,7 @@ class PolicySet:
         reads_load: Points whose rules read a load, a reliability or a pressure.
         reads_time: Points whose rules read ``now``.
         reads_history: Points whose rules read what changes as a packet moves.
+        redacts: Points with a rule that withholds parts of the context.
     """
 
     digest: str
@@ -88,6 +89,7 @@ class PolicySet:
     reads_load: frozenset[Point]
     reads_time: frozenset[Point]
     reads_history: frozenset[Point]
+    redacts: frozenset[Point]
     judges: Mapping[Point, Judge]
 
     @staticmethod
@@ -154,6 +156,7 @@ def make_set(
         reads_load=_where(reads, ("member", "source"), facts.LOAD_PATHS),
         reads_time=frozenset(point for point in Point if "now" in reads[point]),
         reads_history=_where(reads, ("packet",), facts.HISTORY_PATHS),
+        redacts=frozenset(point for point in Point if any(map(_redacts, rules[point]))),
         judges=MappingProxyType(
             {
                 point: Judge(point, rules[point], covered=point in points, generated=generated)
@@ -161,6 +164,10 @@ def make_set(
             }
         ),
     )
+
+
+def _redacts(rule: PlannedRule) -> bool:
+    return not rule.shadow and any(o.type == "redact" for o in rule.rule.obligations)
 
 
 def _reads(rules: Sequence[PlannedRule]) -> frozenset[str]:

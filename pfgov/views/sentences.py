@@ -304,6 +304,8 @@ def _packet_requeued(event: e.PacketRequeued) -> str:
 
 
 def _checkpoint_committed(event: e.CheckpointCommitted) -> str:
+    if event.obligations:
+        return f"policy withholds more of the context of {event.packet_id} from {event.owner.member_id} from here on"
     step = f" at step {event.step}" if event.step else ""
     return f"{event.owner.member_id} saved its progress on {event.packet_id}{step}"
 

@@ -41,6 +41,7 @@ class FakePolicy:
 
     reads_load = frozenset(Point)
     reads_time = frozenset(Point)
+    redacts = frozenset(Point)
 
     def judge(
         self, question: Any, members: Sequence[Mapping[str, Any]], *, validated: bool = False
