@@ -1,0 +1,257 @@
+"""What policy decides about a packet: denials, reviews, redactions, and constraints that only narrow."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from support.world import SECOND, FakePolicy, World
+
+from pfgov import commands as c
+from pfgov import events as e
+from pfgov.decide import NeedsViewError
+from pfgov.errors import (
+    ForbiddenError,
+    NarrowingError,
+    StateConflictError,
+)
+from pfgov.lifecycle import PacketStatus
+from pfgov.verdicts import ALLOW, Reason, Verdict, combine
+
+SCOPED = c.Principal(id="m", rights=("member:m",))
+COMMITMENT = c.Commitment(digest="ab" * 32, size=64)
+
+
+def test_decide_a_denial_is_recorded_again_only_when_its_reasons_change() -> None:
+    """Retrying a hopeless packet must not flood the ledger."""
+    world = World(policy=FakePolicy(lambda *_: combine((Reason("t", "never"),))))
+    world.policy.rule = lambda point, *_: (
+        ALLOW if point == "register" else combine((Reason("t", "never"),))
+    )
+    world.member("m")
+    world.packet("p")
+    size = world.state.size
+    for _ in range(5):
+        world.wait(400)
+        world.settle()
+    assert world.state.size == size
+
+
+def test_decide_retain_denial_revokes() -> None:
+    """An owner that policy would no longer have loses the packet when it changes."""
+
+    def trusted(point: str, _: object, member: Mapping[str, Any]) -> Verdict:
+        if point == "register" or member.get("trust_score", 0) >= 0.5:
+            return ALLOW
+        return combine((Reason("t", "trust"),))
+
+    world = World(policy=FakePolicy(trusted))
+    world.member("m", trust_score="0.9")
+    world.packet("p")
+    assert world.state.packets["p"].owner == "m"
+    world.do(c.AssessTrust(member_id="m", score="0.1"))
+    world.settle()
+    assert world.state.packets["p"].owner is None
+    revoked = [ev for _, ev in world.entries if isinstance(ev, e.OwnershipRevoked)]
+    assert revoked[0].reasons == ("t/trust",)
+
+
+def test_decide_expired_trust_is_no_trust_at_once() -> None:
+    """Between the expiry and the tick that records it, policies must not see the old score."""
+
+    def has_trust(point: str, _: object, member: Mapping[str, Any]) -> Verdict:
+        return (
+            ALLOW
+            if point == "register" or "trust_score" in member
+            else combine((Reason("t", "trust"),))
+        )
+
+    world = World(policy=FakePolicy(has_trust))
+    world.member("m")
+    world.do(c.AssessTrust(member_id="m", score="0.9", expires_at=world.now + SECOND))
+    world.wait(2)
+    assert world.packet("p").owner is None
+
+
+def test_decide_escalation_waits_for_somebody_else() -> None:
+    """A packet under review goes on only after a review by a principal with the scope who is not the owner."""
+
+    def pii(point: str, _: object, member: Mapping[str, Any]) -> Verdict:
+        if point in {"assign", "handoff", "accept"}:
+            return combine((Reason("kernel", "pii-review", effect="escalate", to="reviewer"),))
+        return ALLOW
+
+    world = World(policy=FakePolicy(pii))
+    world.member("m")
+    packet = world.packet("p")
+    assert packet.status is PacketStatus.AWAITING_REVIEW
+    with pytest.raises(ForbiddenError):
+        world.do(c.ReviewPacket(packet_id="p", granted=True), SCOPED)
+    reviewing_owner = c.Principal(id="m", rights=("member:m", "reviewer"))
+    world.do(c.ReviewPacket(packet_id="p", granted=False))
+    assert world.state.packets["p"].status is PacketStatus.PENDING
+    world.wait(600)
+    world.settle()
+    assert world.state.packets["p"].status is PacketStatus.PENDING, (
+        "nobody is asked again while nothing changed"
+    )
+    world.do(c.PlacePacket(packet_id="p"))
+    world.do(c.ReviewPacket(packet_id="p", granted=True))
+    world.settle()
+    assert world.state.packets["p"].owner == "m"
+    world.member("n")
+    world.do(c.HandOff(packet_id="p", target="n"))
+    assert world.state.packets["p"].owner == "n", "a review of placing holds for the handoff too"
+    world.do(c.UpdatePacket(packet_id="p", data_classes=("pii.health",)))
+    world.do(c.HandOff(packet_id="p", target="m"))
+    assert world.state.packets["p"].request is not None, "new data classes end the review"
+    with pytest.raises(ForbiddenError):
+        world.do(
+            c.ReviewPacket(packet_id="p", granted=True),
+            c.Principal(id="n", rights=("member:n", "reviewer")),
+        )
+    assert reviewing_owner.rights
+
+
+@pytest.mark.parametrize(("late", "semantics"), [(-1, 2), (0, 2), (5, 2), (5, 1)])
+def test_decide_a_review_after_its_time_counts_for_nothing(late: int, semantics: int) -> None:
+    """Expired is expired when the review comes, not when a tick notices; a ledger under older rules keeps them."""
+
+    def pii(point: str, _: object, member: Mapping[str, Any]) -> Verdict:
+        if point in {"assign", "handoff", "accept"}:
+            return combine((Reason("kernel", "pii-review", effect="escalate", to="reviewer"),))
+        return ALLOW
+
+    world = World(policy=FakePolicy(pii))
+    world.state.semantics = semantics
+    world.member("m")
+    request = world.packet("p").request
+    assert request is not None
+    world.now = request.expires_at + late
+    review = c.ReviewPacket(packet_id="p", granted=True)
+    if late < 0 or semantics == 1:
+        assert [event.type for event in world.do(review)] == ["review_recorded"]
+        return
+    with pytest.raises(StateConflictError) as caught:
+        world.do(review)
+    assert caught.value.code == "review.expired"
+    assert isinstance(world.entries[-1][1], e.ReviewExpired)
+    packet = world.state.packets["p"]
+    assert (packet.request, packet.reviews, packet.status) == (None, (), PacketStatus.PENDING)
+    world.do(c.PlacePacket(packet_id="p"))
+    assert world.state.packets["p"].request is not None, "it is asked for again"
+
+
+def test_decide_a_redaction_asks_for_a_view() -> None:
+    """An owner under a redact obligation gets a commitment to the redacted context, never the whole."""
+    redact = c.Obligation(type="redact", paths=("/customer/email",))
+    world = World(
+        policy=FakePolicy(
+            lambda point, *_: Verdict("allow", (), (redact,) if point == "assign" else ())
+        )
+    )
+    world.member("m")
+    action = c.SubmitPacket(packet_id="p", workload_type="t", lineage_id="l", context=COMMITMENT)
+    with pytest.raises(NeedsViewError) as asked:
+        world.do(action)
+    assert asked.value.paths == ("/customer/email",)
+    view = c.View(paths=asked.value.paths, view=c.Commitment(digest="ef" * 32, size=64))
+    world.do(
+        c.SubmitPacket(
+            packet_id="p", workload_type="t", lineage_id="l", context=COMMITMENT, views=(view,)
+        )
+    )
+    assert world.state.packets["p"].view == view.view
+
+
+@pytest.mark.parametrize("mode", ["auto", "accept"])
+def test_decide_a_redaction_first_owed_at_acceptance_stops_the_handoff(mode: str) -> None:
+    """Whoever takes a packet over never reads what policy withholds at acceptance, pinned for it before or not."""
+    redact = c.Obligation(type="redact", paths=("/customer/email",))
+    world = World(
+        policy=FakePolicy(
+            lambda point, *_: Verdict("allow", (), (redact,) if point == "accept" else ())
+        )
+    )
+    world.member("m")
+    world.packet("p", context=COMMITMENT)
+    world.member("n", handoff_mode=mode)
+    world.do(c.HandOff(packet_id="p", target="n"))
+    if mode == "accept":
+        pending = world.state.packets["p"].pending
+        assert pending is not None
+        world.do(
+            c.AcceptHandoff(
+                packet_id="p", member_id="n", incarnation=1, handoff=pending.position, view=COMMITMENT.digest
+            )
+        )  # fmt: skip
+    end = world.entries[-1][1]
+    assert isinstance(end, e.HandoffAborted)
+    assert (end.cause, end.reasons) == ("policy", ("pfgov:obligation",))
+    assert world.state.packets["p"].owner == "m"
+
+
+def test_decide_an_obligation_nobody_can_carry_out_denies() -> None:
+    """An allow that depends on something the engine cannot do is a deny."""
+    approval = c.Obligation(type="approval", to="boss")
+    world = World(
+        policy=FakePolicy(
+            lambda point, *_: Verdict("allow", (), () if point == "register" else (approval,))
+        )
+    )
+    world.member("m")
+    packet = world.packet("p")
+    assert packet.waiting is not None
+    assert dict(packet.waiting.reasons) == {"pfgov:obligation": 1}
+
+
+@pytest.mark.parametrize(
+    "wider",
+    [
+        {
+            "constraints": c.Constraints(
+                minimum_trust_score="0.8", allowed_regions=("eu",), pii_review_required=True
+            )
+        },
+        {
+            "constraints": c.Constraints(
+                minimum_trust_score="0.9", allowed_regions=("eu", "us"), pii_review_required=True
+            )
+        },
+        {"constraints": c.Constraints(minimum_trust_score="0.9", pii_review_required=True)},
+        {"constraints": c.Constraints(minimum_trust_score="0.9", allowed_regions=("eu",))},
+        {"required_capabilities": ()},
+        {"data_classes": ()},
+        {"handoff": c.HandoffTerms(allowed=True)},
+    ],
+    ids=["trust", "regions", "any-region", "review", "capabilities", "classes", "handoff"],
+)
+def test_decide_constraints_only_narrow(wider: dict[str, Any]) -> None:
+    """A packet must never be let go where it could not go before."""
+    world = World()
+    world.packet(
+        "p",
+        constraints=c.Constraints(
+            minimum_trust_score="0.9", allowed_regions=("eu",), pii_review_required=True
+        ),
+        required_capabilities=("planning",),
+        data_classes=("pii",),
+        handoff=c.HandoffTerms(allowed=False),
+    )
+    with pytest.raises(NarrowingError):
+        world.do(c.UpdatePacket(packet_id="p", **wider))
+
+
+def test_decide_narrowing_is_allowed() -> None:
+    """Tightening every constraint at once is legal."""
+    world = World()
+    world.packet("p", constraints=c.Constraints(minimum_trust_score="0.5"))
+    world.do(
+        c.UpdatePacket(
+            packet_id="p",
+            constraints=c.Constraints(
+                minimum_trust_score="0.7", allowed_regions=(), pii_review_required=True
+            ),
+            handoff=c.HandoffTerms(allowed=False),
+        )
+    )
+    assert world.state.packets["p"].terms.constraints.allowed_regions == ()
