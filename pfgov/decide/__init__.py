@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pfgov import commands as c
-from pfgov.decide import ledger, members, moves, packets
+from pfgov.decide import ledger, members, moves, packets, taking
 from pfgov.decide.context import (
     Context,
     Decided,
@@ -77,8 +77,8 @@ RULES: Final[Mapping[type[c.Action], Rule]] = {
     c.AbortHandoff: moves.abort,
     c.ReviewPacket: moves.review,
     c.ExpireReview: moves.expire_review,
-    c.RevokeOwner: moves.revoke,
-    c.RejudgeOwner: moves.rejudge,
+    c.RevokeOwner: taking.revoke,
+    c.RejudgeOwner: taking.rejudge,
     c.EvaluateDecision: moves.evaluate,
 }
 """Every command and the rule that decides it."""

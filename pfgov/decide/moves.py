@@ -1,4 +1,4 @@
-"""Rules that change who owns a packet: placing, handing off, accepting, revoking, reviewing.
+"""Rules that change who owns a packet: placing, handing off, accepting, reviewing.
 
 No line here changes an owner without a verdict of policy on exactly that packet and member, taken in the same command;
 at acceptance it is taken again.  Every change of owner raises the epoch by one.
@@ -10,11 +10,10 @@ from typing import Final
 from pfgov import commands as c
 from pfgov import events as e
 from pfgov.decide.context import Context, Decided
-from pfgov.decide.judging import judge, review_point
+from pfgov.decide.judging import review_point
 from pfgov.decide.placement import Placement, decide_placement, view_for, withheld
 from pfgov.errors import ConflictError, ForbiddenError, StateConflictError
-from pfgov.lifecycle import OWNED, MemberStatus, PacketStatus, packet_after
-from pfgov.limits import REASONS_MAX
+from pfgov.lifecycle import MemberStatus, PacketStatus, packet_after
 from pfgov.records import Member, Packet
 from pfgov.verdicts import Point, Reason
 
@@ -402,93 +401,6 @@ def abort(ctx: Context, do: c.AbortHandoff) -> Decided:
             )
         ]
     )
-
-
-# --- taking away --------------------------------------------------------------------------
-
-
-def revoke(ctx: Context, do: c.RevokeOwner) -> Decided:
-    """Take a packet from an owner that is dead, in another life, or past its drain's deadline."""
-    ctx.authorise(do)
-    packet = ctx.packet(do.packet_id)
-    holder = packet.holder
-    if holder is None or packet.epoch != do.epoch or packet.status not in OWNED:
-        return Decided([])
-    member = ctx.state.members[holder.member_id]
-    drain = member.drain
-    if member.incarnation != holder.incarnation or member.status is MemberStatus.RETIRED:
-        cause = "member_gone"
-    elif member.status is MemberStatus.FAILED:
-        cause = "member_failed"
-    elif drain is not None and drain.deadline is not None and ctx.now >= drain.deadline:
-        cause = "drain_deadline"
-    elif drain is not None and drain.mode == "stop_first":
-        cause = "drain"
-    else:
-        return Decided([])
-    return Decided([_revoked(packet, holder, cause)])
-
-
-def _revoked(
-    packet: Packet, holder: e.Owner, cause: str, reasons: tuple[str, ...] = ()
-) -> e.OwnershipRevoked:
-    return e.OwnershipRevoked(
-        packet_id=packet.packet_id,
-        epoch=packet.epoch + 1,
-        owner=holder,
-        cause=cause,  # type: ignore[arg-type]  # the literals are checked by the schema test
-        reasons=reasons,
-    )
-
-
-def rejudge(ctx: Context, do: c.RejudgeOwner) -> Decided:
-    """Judge the present owner again, at ``retain``: anything but allow revokes, and what it withholds is withheld."""
-    ctx.authorise(do)
-    packet = ctx.packet(do.packet_id)
-    holder = packet.holder
-    if holder is None or packet.epoch != do.epoch:
-        return Decided([])
-    member = ctx.state.members[holder.member_id]
-    verdict = judge(ctx, packet, Point.RETAIN, [member]).verdict(0)
-    if verdict.outcome == "allow":
-        return _narrowed(packet, holder, verdict.obligations, do.views)
-    reasons = tuple(r.name for r in verdict.reasons[:REASONS_MAX])
-    return Decided([_revoked(packet, holder, "retain_denied", reasons)])
-
-
-def _narrowed(
-    packet: Packet, holder: e.Owner, kept: Sequence[c.Obligation], views: Sequence[c.View]
-) -> Decided:
-    """Withhold from the owner what policy withholds now and did not when it took over; never give anything back."""
-    more = [o for o in kept if o.type == "redact" and o not in packet.obligations]
-    obligations = (*packet.obligations, *more)
-    if packet.context is None or set(withheld(obligations)) == set(withheld(packet.obligations)):
-        return Decided([])
-    view = view_for(packet, obligations, views)
-    events: list[e.Event] = []
-    if packet.pending is not None:
-        target = e.Owner(member_id=packet.pending.target, incarnation=packet.pending.incarnation)
-        events.append(
-            e.HandoffAborted(
-                packet_id=packet.packet_id,
-                epoch=packet.epoch,
-                source=holder,
-                target=target,
-                cause="policy",
-                reasons=("pfgov:obligation",),
-            )
-        )
-    events.append(
-        e.CheckpointCommitted(
-            packet_id=packet.packet_id,
-            epoch=packet.epoch,
-            owner=holder,
-            context=packet.context,
-            view=view.view if view else None,
-            obligations=obligations,
-        )
-    )
-    return Decided(events)
 
 
 # --- asking -------------------------------------------------------------------------------
