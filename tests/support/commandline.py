@@ -111,3 +111,8 @@ def spawn(
         check=False,
     )
     return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def says(result: dict[str, Any], key: str = "recorded") -> list[str]:
+    """Return the types of the entries that a command names."""
+    return [entry["type"] for entry in result[key]]

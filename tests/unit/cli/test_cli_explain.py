@@ -1,0 +1,120 @@
+"""Why a packet is where it is, and who could have it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.commandline import CAPABLE, GOOD, PACKET, CommandLine
+
+
+def test_explain_names_winner_losers_and_the_nearest_miss(pfgov: CommandLine) -> None:
+    """Why this member, and why not each other one, with observed value and bound; the nearest miss in a sentence."""
+    pfgov.ok("init")
+    pfgov.ok("member", "register", "--id", "a1", *GOOD)
+    pfgov.ok(
+        "member", "register", "--id", "low", *CAPABLE, "--region", "us-east/1b", "--trust", "0.87"
+    )
+    pfgov.ok(
+        "member", "register", "--id", "far", *CAPABLE, "--region", "eu-west", "--trust", "0.87"
+    )
+    pfgov.ok("packet", "submit", "--file", PACKET)
+    waits = pfgov("packet", "explain", "fp-001")
+    assert "waits for a reviewer" in waits.out
+    pfgov.ok("packet", "review", "fp-001", "--grant")
+    told = pfgov.ok("packet", "explain", "fp-001")
+    assert told["decision"]["chosen"] == "a1"
+    assert (told["decision"]["considered"], told["decision"]["eligible"]) == (3, 1)
+    rows = {row["member_id"]: row for row in told["members"]}
+    assert rows["a1"]["outcome"] == "allow"
+    reason = rows["low"]["reasons"][0]
+    assert (reason["rule"], reason["observed"], reason["bound"]) == (
+        "kernel/minimum-trust",
+        "0.87",
+        "0.9",
+    )
+    assert told["nearest_miss"] == "low would be eligible with trust 0.9; has 0.87"
+    text = pfgov("packet", "explain", "fp-001").out
+    assert "rendezvous chose a1" in text
+    assert "nearest: low would be eligible with trust 0.9; has 0.87" in text
+    first = told["decision"]["seq"]
+    pfgov.ok("packet", "requeue", "fp-001")
+    assert pfgov.ok("packet", "explain", "fp-001")["decision"]["point"] == "handoff"
+    assert pfgov.ok("packet", "explain", "fp-001", "--at", first)["decision"]["point"] == "assign"
+    assert pfgov.refused("packet", "explain", "fp-001", "--at", 0)["code"] == "decision.not_found"
+
+
+@pytest.mark.parametrize(
+    ("arrange", "sentence"),
+    [
+        (
+            lambda p: p.ok("packet", "submit", "--id", "p", "--workload", "w", "--hold"),
+            "because it is held",
+        ),
+        (lambda p: p.ok("packet", "submit", "--id", "p", "--workload", "w"), "nobody to ask"),
+    ],
+)
+def test_explain_without_an_owner(
+    pfgov: CommandLine, arrange: Callable[[CommandLine], object], sentence: str
+) -> None:
+    """A packet that nobody owns says why, even where nothing was decided."""
+    pfgov.ok("init")
+    arrange(pfgov)
+    assert sentence in pfgov("packet", "explain", "p").out
+    assert pfgov.ok("packet", "explain", "p")["nearest_miss"] is None
+
+
+def test_explain_regenerates_a_table_that_was_not_kept(pfgov: CommandLine) -> None:
+    """Without the stored verdict table, replay makes it again, and the answer is the same."""
+    import sqlite3
+
+    pfgov.owned()
+    kept = pfgov.ok("packet", "explain", "fp-001")
+    with sqlite3.connect(pfgov.directory / "ledger.db") as store:
+        store.execute("DELETE FROM verdict_table")
+    store.close()
+    assert pfgov.ok("packet", "explain", "fp-001")["members"] == kept["members"]
+
+
+def test_discover(pfgov: CommandLine, tmp_path: Path) -> None:
+    """Who could take it, and why not each other one, for a packet, a file, standard input or plain requirements."""
+    pfgov.ok("init")
+    assert "there are no members" in pfgov("discover", "--needs", "x").out
+    pfgov.ok("member", "register", "--id", "a1", *GOOD)
+    pfgov.ok("member", "register", "--id", "a2", *GOOD)
+    pfgov.ok(
+        "member", "register", "--id", "far", *CAPABLE, "--region", "eu-west", "--trust", "0.95"
+    )
+    size = pfgov.ok("status")["size"]
+    found = pfgov.ok(
+        "discover",
+        "--needs",
+        "policy_review",
+        "--region",
+        "us-east",
+        "--min-trust",
+        "0.9",
+        "--demand",
+        "cpu=1",
+    )
+    assert sorted(found["eligible"]) == ["a1", "a2"]
+    assert found["would_go_to"] in {"a1", "a2"}
+    assert "it would go to" in pfgov("discover", "--needs", "policy_review").out
+    before_review = pfgov("discover", "--packet", PACKET)
+    assert before_review.status == 1
+    assert "before a review" in before_review.out
+    nobody = pfgov("discover", "--needs", "flying", "--data-class", "pii.x", "--scheduler", "ring")
+    assert nobody.status == 1
+    assert "nobody of 3 members could take it" in nobody.out
+    assert "nearest" in nobody.out
+    assert pfgov.ok("status")["size"] == size
+    pfgov.ok("packet", "submit", "--file", PACKET)
+    assert pfgov("discover", "--packet", PACKET).status == 1
+    pfgov.ok("packet", "review", "fp-001", "--grant")
+    moved = pfgov.ok("discover", "--packet", "fp-001")
+    owner = pfgov.ok("packet", "show", "fp-001")["packet"]["current_owner"]
+    assert moved["eligible"] == [name for name in ("a1", "a2") if name != owner]
+    pfgov.ok("packet", "submit", "--id", "held", "--workload", "w", "--hold")
+    assert pfgov.ok("discover", "--packet", "held")["eligible"] == ["a1", "a2", "far"]
+    assert pfgov.refused("discover")["code"] == "usage"
+    assert pfgov.refused("discover", "--packet", "no/such.json")["code"] == "usage"
+    assert pfgov.refused("discover", "--packet", "nobody")["code"] == "packet.not_found"
