@@ -74,7 +74,7 @@ def opens(origin: str, attachment: Attachment) -> bool:
 
 
 def without(payload: bytes, paths: Sequence[str]) -> bytes:
-    """Return the JSON document *payload* without the values at *paths* (decision record 0013).
+    """Return the JSON document *payload* without the values at *paths* (decision record 0018).
 
     A path is a JSON pointer (RFC 6901) whose step applies to every element of a list that it meets, unless it is an
     index.  A pointer to nothing withholds nothing, one that leads into a plain value withholds that value, and the
