@@ -1,19 +1,21 @@
 """``make bench-api``: the governed route beside one that only parses and echoes, as ratios of one interleaved run.
 
 Both routes are Litestar's, in one uvicorn worker each, asked by the same load generator; the rounds alternate, so that
-a busy machine slows both.  A governed request is a packet submitted and assigned: judged, signed and on disk (fsync)
-before it is answered.  Then: overload, and memory after many assignments (``--memory``).
+a busy machine slows both.  A governed request is judged, signed and on disk (fsync) before it is answered: a packet
+submitted and assigned (two entries), or one that was held before and is assigned now (one entry).  Then: overload, and
+memory after many assignments (``--memory``).
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import multiprocessing
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,59 +31,119 @@ PACKET = {
 }
 
 
+ASSIGNED_PER_SECOND_MAX = 5_000
+"""Packets held for each second of a round; more than can be assigned in it."""
+
+
 def echo(port: int) -> None:
     """Serve the echo route: Litestar's own way of reading and answering a packet."""
     import uvicorn
     from litestar import Litestar, post
 
-    from pfgov.model import FlightPacket
+    from pfgov.model import FlightPacket, Placement
 
-    @post("/echo", status_code=201)
-    async def handle(data: FlightPacket) -> dict[str, Any]:
+    @post("/echo/packets", status_code=201)
+    async def submitted(data: FlightPacket) -> dict[str, Any]:
         return data.wire()
 
-    uvicorn.run(
-        Litestar([handle], openapi_config=None), port=port, log_level="error", access_log=False
-    )
+    @post("/echo/packets/{packet_id:str}/assign", status_code=200)
+    async def assigned(packet_id: str, data: Placement) -> dict[str, Any]:
+        return {"packet_id": packet_id, **data.wire()}
+
+    app = Litestar([submitted, assigned], openapi_config=None)
+    uvicorn.run(app, port=port, log_level="error", access_log=False)
 
 
-async def _connection(
-    port: int, path: str, stop: float, taken: list[float], statuses: dict[int, int]
-) -> None:
+def _request(path: str, body: dict[str, Any]) -> bytes:
+    sent = json.dumps(body).encode()
+    length = f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}".encode() + sent
+
+
+Draw = Callable[[], bytes | None]
+"""Gives the next request; None when there is nothing more to ask."""
+
+
+class _Client(asyncio.Protocol):
     """One client on one connection, as light as can be: the load generator shares the machine."""
-    body = json.dumps(PACKET).encode()
-    length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}"
-    request = head.encode() + body
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    def __init__(self, draw: Draw, stop: float, found: "Found") -> None:
+        self._draw = draw
+        self._stop = stop
+        self._found = found
+        self._answer = b""
+        self._sent = 0.0
+        self.is_over = False
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask the first time."""
+        self._transport: Any = transport
+        self._ask()
+
+    def _ask(self) -> None:
+        request = self._draw() if time.perf_counter() < self._stop else None
+        if request is None:
+            self.is_over = True
+            self._transport.close()
+            return
+        self._sent = time.perf_counter()
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        """Ask again when the answer is whole."""
+        self._answer += data
+        head, blank, rest = self._answer.partition(b"\r\n\r\n")
+        if not blank:
+            return
+        at = head.lower().index(b"content-length: ") + 16
+        if len(rest) < int(head[at : at + 12].split(b"\r\n", 1)[0]):
+            return
+        self._answer = b""
+        self._found.note(int(head[9:12]), time.perf_counter() - self._sent)
+        self._ask()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whoever is cut off in the middle of a request has no answer."""
+        if not self.is_over and self._answer:
+            self._found.note(0, 0.0)
+        self.over.set_result(None)
+
+
+class Found:
+    """The latencies of what was accepted, and how often each status came; 0 is no answer."""
+
+    def __init__(self) -> None:
+        self.taken: list[float] = []
+        self.statuses: dict[int, int] = {}
+
+    def note(self, status: int, seconds: float) -> None:
+        """Count one answer."""
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        if 200 <= status < 400:
+            self.taken.append(seconds)
+
+
+async def load(port: int, draw: Draw, clients: int, seconds: float) -> Found:
+    """Ask for *seconds* from *clients* connections; one that the server closes is opened again."""
+    found, stop = Found(), time.perf_counter() + seconds
+    loop = asyncio.get_running_loop()
+
+    async def client() -> None:
         while time.perf_counter() < stop:
-            start = time.perf_counter()
-            writer.write(request)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            status = int(answer[9:12])
-            size = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            await reader.readexactly(size)
-            statuses[status] = statuses.get(status, 0) + 1
-            if status < 400:
-                taken.append(time.perf_counter() - start)
-            if b"connection: close" in answer.lower():
-                writer.close()
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
-    except (OSError, asyncio.IncompleteReadError):
-        statuses[0] = statuses.get(0, 0) + 1
+            try:
+                _, protocol = await loop.create_connection(
+                    lambda: _Client(draw, stop, found), "127.0.0.1", port
+                )
+            except OSError:
+                found.note(0, 0.0)
+                return
+            await protocol.over
+            if protocol.is_over:
+                return
 
-
-async def load(
-    port: int, path: str, clients: int, seconds: float
-) -> tuple[list[float], dict[int, int]]:
-    """Ask for *seconds* from *clients* connections; return the latencies and the statuses."""
-    taken: list[float] = []
-    statuses: dict[int, int] = {}
-    stop = time.perf_counter() + seconds
-    await asyncio.gather(*(_connection(port, path, stop, taken, statuses) for _ in range(clients)))
-    return taken, statuses
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return found
 
 
 def _rss(pid: int) -> float:
@@ -109,24 +171,69 @@ def _register(server: Server, members: int) -> None:
             )
 
 
+def submitting(prefix: str) -> Draw:
+    """Submit a packet, every time."""
+    request = _request(f"{prefix}/packets", PACKET)
+    return lambda: request
+
+
+def assigning(prefix: str, names: Iterator[str]) -> Draw:
+    """Assign the next of the packets that are held."""
+
+    def draw() -> bytes | None:
+        name = next(names, None)
+        return None if name is None else _request(f"{prefix}/packets/{name}/assign", {})
+
+    return draw
+
+
+async def hold(url: str, names: Sequence[str]) -> None:
+    """Submit packets that wait to be assigned."""
+    from pfgov.client import AsyncClient
+
+    left = iter(names)
+
+    async def submit(client: AsyncClient) -> None:
+        for name in left:
+            await client.submit({**PACKET, "packet_id": name, "hold": True})
+
+    async with AsyncClient(url) as client:
+        await asyncio.gather(*(submit(client) for _ in range(64)))
+
+
 def compare(server: Server, echo_port: int, rounds: int, seconds: float) -> None:
     """Print the rows: clients, requests a second of each, their ratio, p50 and p99 of each."""
+    held = (f"held-{number:07}" for number in itertools.count())
     print(
-        f"{'clients':>7} {'echo/s':>8} {'governed/s':>10} {'ratio':>6}  echo p50/p99 ms   governed p50/p99 ms"
+        f"{'':8} {'clients':>7} {'echo/s':>8} {'governed/s':>10} {'ratio':>6}  echo p50/p99 ms   governed p50/p99 ms"
     )
-    for clients in (1, 32, 256):
-        both: dict[str, list[list[float]]] = {"/echo": [], "/api/packets": []}
+    for name, clients in itertools.product(("submit", "assign"), (1, 32, 256)):
+        rates: list[tuple[float, float]] = []
+        taken: tuple[list[float], list[float]] = ([], [])
         for _ in range(rounds):
-            for path, port in (("/echo", echo_port), ("/api/packets", server.port)):
-                both[path].append(asyncio.run(load(port, path, clients, seconds))[0])
-        rates = {
-            path: statistics.median(len(one) / seconds for one in found)
-            for path, found in both.items()
-        }
-        shown = [_percentiles([t for one in found for t in one]) for found in both.values()]
-        ratio = rates["/api/packets"] / rates["/echo"]
-        columns = f"{clients:7} {rates['/echo']:8.0f} {rates['/api/packets']:10.0f} {ratio:6.2f}"
-        print(f"{columns}  {shown[0]:>16}  {shown[1]:>20}")
+            ready = (
+                list(itertools.islice(held, round(seconds * ASSIGNED_PER_SECOND_MAX)))
+                if name == "assign"
+                else []
+            )
+            asyncio.run(hold(server.url, ready))
+            draws = (
+                (submitting("/echo"), submitting("/api"))
+                if name == "submit"
+                else (assigning("/echo", itertools.cycle(ready)), assigning("/api", iter(ready)))
+            )
+            sides = zip((echo_port, server.port), draws, taken, strict=True)
+            rate: list[float] = []
+            for port, draw, all_taken in sides:
+                start = time.perf_counter()
+                found = asyncio.run(load(port, draw, clients, seconds))
+                rate.append(len(found.taken) / (time.perf_counter() - start))
+                all_taken.extend(found.taken)
+            rates.append((rate[0], rate[1]))
+        echo_rate, governed = (statistics.median(side) for side in zip(*rates, strict=True))
+        ratio = statistics.median(one / other for other, one in rates)
+        columns = f"{name:8} {clients:7} {echo_rate:8.0f} {governed:10.0f} {ratio:6.2f}"
+        print(f"{columns}  {_percentiles(taken[0]):>16}  {_percentiles(taken[1]):>20}", flush=True)
 
 
 def _percentiles(taken: list[float]) -> str:
@@ -138,10 +245,10 @@ def _percentiles(taken: list[float]) -> str:
 
 def overload(server: Server, seconds: float) -> None:
     """Print what more clients than the server admits get, and that it recovers."""
-    _, statuses = asyncio.run(load(server.port, "/api/packets", 1_400, seconds))
-    _, after = asyncio.run(load(server.port, "/api/packets", 8, 1))
+    during = asyncio.run(load(server.port, submitting("/api"), 1_400, seconds)).statuses
+    after = asyncio.run(load(server.port, submitting("/api"), 8, 1)).statuses
     print(
-        f"overload, 1,400 clients: {dict(sorted(statuses.items()))}; afterwards, 8 clients: {after}"
+        f"overload, 1,400 clients: {dict(sorted(during.items()))}; afterwards, 8 clients: {after}"
     )
 
 
