@@ -27,6 +27,9 @@ TURN_SECONDS: Final = 0.01
 AGAIN_SECONDS: Final = 0.001
 """When to look again for a turn that somebody else has."""
 
+TAKEN_MAX: Final = 5
+"""How often in a row the turn may be somebody else's before what waits goes into the queue."""
+
 REST_SECONDS: Final = 1.0
 """For how long the thread decides after one command alone took longer than a turn may."""
 
@@ -44,6 +47,7 @@ class Relay:
         self._bell = _Bell(self._ring)
         self._cost = 0.0
         self._resting_until = 0.0
+        self._taken = 0
 
     def submit(self, request: Request) -> "asyncio.Future[Receipt]":
         """Send *request*, and return the future of its receipt, or of what it was refused with.
@@ -98,7 +102,14 @@ class Relay:
                 request.fail(error)
             return
         if started is Started.TAKEN:
-            self._send_soon(loop, AGAIN_SECONDS)
+            self._taken += 1
+            if self._taken >= TAKEN_MAX:  # the queue never empties: wait in it, as everybody does
+                self._taken, waiting, self._leaving = 0, self._leaving, []
+                self._engine.submit_all(waiting)
+            else:
+                self._send_soon(loop, AGAIN_SECONDS)
+            return
+        self._taken = 0
         if started is not Started.UNDER_WAY:
             return
         self._leaving = self._leaving[len(batch) :]
@@ -116,6 +127,8 @@ class Relay:
         self._is_awake = True  # what arrives now is delivered below
         has_collected = self._front.collect()
         self._deliver()
+        if has_collected:  # the writer may be another by now
+            self._bell.listen(asyncio.get_running_loop(), self._front.reports)
         return has_collected
 
     def take(self, answer: "_Answer", loop: asyncio.AbstractEventLoop) -> None:

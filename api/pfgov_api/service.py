@@ -174,12 +174,10 @@ class Service:
             lag: By how many seconds this tick is late.
             index: Whether to commit an index too, if anything was appended since the last.
         """
-        before = self.reader.head().size
         try:
-            await asyncio.to_thread(self.engine.tick, lag=round(lag * 1_000_000))
+            report = await asyncio.to_thread(self.engine.tick, lag=round(lag * 1_000_000))
             if index:
                 await asyncio.to_thread(self.engine.commit_index)
-            after = self.reader.head().size
         except Exception as error:  # the ticker must outlive whatever goes wrong
             self.fault = error if isinstance(error, PfgovError) else PfgovError("the tick failed")
             self.metrics.tick_failures += 1
@@ -187,7 +185,7 @@ class Service:
             return
         self.fault = None
         self.metrics.ticks += 1
-        if after != before:
+        if report.tried or index:
             self.news.publish()
 
     # --- admission -------------------------------------------------------------------------

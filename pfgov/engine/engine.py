@@ -387,6 +387,8 @@ class Engine:
         """
 
         def run(sequencer: Sequencer) -> Decided:
+            if isinstance(action, c.CommitIndex):
+                sequencer.drain()  # it asks the committing side, which answers in order
             decider = sequencer.decider
             now = max(self.clock.now(), decider.state.time)
             return decider.rehearse(action, principal, now)

@@ -224,15 +224,17 @@ class Front:
         if not self._turn.acquire(blocking=False):
             return False
         try:
-            if not self._sequencer.collect():
+            if self._sequencer.collect():
+                return True
+            if not self._queue:
                 self._recover_later()
+            return False
         finally:
             self._turn.release()
-        return True
 
     def _recover_later(self) -> None:
         """Have the thread load the state again: that takes long."""
-        with contextlib.suppress(EngineStoppedError):  # stopping drains, too
+        with contextlib.suppress(EngineStoppedError, BusyError):  # stopping drains, too
             self.enqueue(Job(lambda sequencer: sequencer.drain()))
 
     # --- the thread ----------------------------------------------------------------------

@@ -178,7 +178,10 @@ def start_process(spec: WriterSpec) -> tuple[Connection, Running]:
     Raises:
         WriterLostError: it could not be started.
     """
-    ours, theirs = socket.socketpair()
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise WriterLostError(f"the writer process cannot be started: {error}") from error
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     code = f"from pfgov.engine.process import main; main({theirs.fileno()})"
     try:

@@ -25,7 +25,7 @@ from pfgov.engine.leases import Leases
 from pfgov.engine.loading import load_state
 from pfgov.engine.timekeeping import Timekeeper
 from pfgov.engine.views import Entropy
-from pfgov.errors import PfgovError
+from pfgov.errors import PfgovError, StoreError
 from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
 from pfgov.state import State
 from pfgov.storage.queries import Queries
@@ -96,6 +96,8 @@ class Sequencer:
         self._pending: dict[tuple[str, str], Request] = {}
         self._committer: Committer | None = None
         self._decider: Decider | None = None
+        self._lost: Exception | None = None
+        self._reports: Reports | None = None
         self.leases = Leases()
         self.halted: str | None = None
         self.reloads = -1
@@ -121,6 +123,8 @@ class Sequencer:
             raise
         self._committer, self._decider = committer, decider
         self.reloads += 1
+        descriptor = committer.reports_at
+        self._reports = None if descriptor is None else Reports(self.reloads, descriptor)
         return committer, decider
 
     @property
@@ -166,8 +170,7 @@ class Sequencer:
     @property
     def reports(self) -> Reports | None:
         """Where to look for when :meth:`collect` has something to do; None where nothing is ever left under way."""
-        descriptor = self._committer.reports_at if self._committer is not None else None
-        return None if descriptor is None else Reports(self.reloads, descriptor)
+        return self._reports  # read without the turn: one attribute, set as a whole
 
     @property
     def has_room(self) -> bool:
@@ -189,17 +192,20 @@ class Sequencer:
             except StateSpoiledError as error:
                 self._give_up(error, draft, request, requests[position + 1 :])
                 return True
-        batch = decider.finish(draft)
         self._under_way.append(draft)
         try:
+            batch = decider.finish(draft)
             if batch.bodies:
                 committer.start(batch)
-        except Exception:  # noqa: BLE001 - the committing side keeps what it was, and says it again to drain()
+        except Exception as error:  # noqa: BLE001 - said again to drain(), for the committing side keeps only its own
+            self._lost = error
             return False
         return self.collect()
 
     def collect(self) -> bool:
         """Answer what is finished and wait for nothing; False as :meth:`start` says."""
+        if self._lost is not None:
+            return False
         if self._committer is None or self._decider is None:
             return not self._under_way
         try:
@@ -207,9 +213,9 @@ class Sequencer:
                 not self._under_way[0].batch.bodies or self._committer.is_done()
             ):
                 self._finish_one(self._committer, self._decider)
+            return bool(self._under_way) or not self._committer.is_done()  # it speaks unasked: lost
         except Exception:  # noqa: BLE001 - as above
             return False
-        return True
 
     # --- batches -------------------------------------------------------------------------
 
@@ -236,7 +242,7 @@ class Sequencer:
             return
         try:
             decider = self.decider
-        except PfgovError as error:
+        except Exception as error:  # noqa: BLE001 - no descriptor, no memory: they are told, and the thread lives
             _fail_all(requests, error)
             return
         draft = decider.begin(self._ports.time.now(decider.state.time))
@@ -265,6 +271,8 @@ class Sequencer:
     def _look(self, decider: Decider) -> bool:
         """Answer an older batch that was finished meanwhile; False if the memory was lost with it."""
         try:
+            if self._lost is not None:
+                raise self._lost
             if self.committer.is_done():
                 self._finish_one(self.committer, decider)
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody knows what is on disk
@@ -317,9 +325,9 @@ class Sequencer:
         )
 
     def _hand_over(self, decider: Decider, draft: Draft) -> None:
-        batch = decider.finish(draft)
         self._under_way.append(draft)
         try:
+            batch = decider.finish(draft)
             committer = self.committer
             if batch.bodies:
                 committer.start(batch)
@@ -331,13 +339,17 @@ class Sequencer:
     def drain(self) -> None:
         """Finish and answer everything that was started."""
         try:
+            if self._lost is not None:
+                raise self._lost
             while self._under_way:
                 self._finish_one(self.committer, self.decider)
+            if self._committer is not None and self._committer.is_done():
+                self._recover(StoreError("the committing side was lost", code="store.writer_lost"))
         except Exception as error:  # noqa: BLE001 - as above
             self._recover(error)
         if self.erasure_pending:
             with suppress(
-                PfgovError
+                Exception
             ):  # the rows are gone; only old pages are left, and a later try gets them
                 self.erasure_pending = not self.committer.flush_erased()
 
@@ -350,8 +362,7 @@ class Sequencer:
         start = draft.batch.start
         size = start + len(entries)
         for request in draft.requests:
-            if request.idempotency is not None:
-                self._pending.pop((request.principal.id, request.idempotency.key), None)
+            self._unlist(request)
             if request.error is not None:
                 request.fail(request.error)
             elif not request.events and request.refusal is not None:
@@ -374,10 +385,15 @@ class Sequencer:
     def _again(self, requests: Sequence[Request]) -> None:
         """Decide *requests*, which nobody handed over, once more on what is committed."""
         for request in requests:
-            if request.idempotency is not None:
-                self._pending.pop((request.principal.id, request.idempotency.key), None)
+            self._unlist(request)
             request.reset()
         self._run(requests)
+
+    def _unlist(self, request: Request) -> None:
+        """Let nobody join *request* any more; a later one may be under way with the same key."""
+        key = request.idempotency
+        if key is not None and self._pending.get((request.principal.id, key.key)) is request:
+            del self._pending[request.principal.id, key.key]
 
     def _recover(self, error: Exception) -> None:
         """Load the state again and answer everything under way from what is found in the store."""
@@ -405,7 +421,8 @@ class Sequencer:
                 request.fail(not_recorded(error))
 
     def _lose(self) -> None:
-        committer, self._committer, self._decider = self._committer, None, None
+        committer, self._committer, self._decider, self._lost = self._committer, None, None, None
+        self._reports = None
         self._under_way.clear()
         self._pending.clear()
         if committer is not None:

@@ -88,11 +88,11 @@ def test_sim_catches_an_unjudged_move(
 ) -> None:
     """The checker misses an owner whom no policy would have."""
     from pfgov.decide import placement
-    from pfgov.decide.judging import summed_up
+    from pfgov.decide.judging import of_verdicts
     from pfgov.verdicts import ALLOW
 
     def lenient(ctx: Any, packet: Any, point: Any, members: Any, **_: Any) -> Any:
-        return summed_up(members, [ALLOW] * len(members))
+        return of_verdicts(members, [ALLOW] * len(members), {})
 
     monkeypatch.setattr(placement, "judge", lenient)
     assert _first_violation(template, workspace).promise == 1
