@@ -43,11 +43,14 @@ class RowsDifferError(LedgerError, code="ledger.rows_differ"):
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What was run again: entries, the commands that made them, and rows of folded tables that were compared."""
+    """What was run again: entries, the commands that made them, and rows of folded tables that were compared.
+
+    ``rows`` is None where there are no tables to compare, as in an export.
+    """
 
     entries: int
     commands: int
-    rows: int
+    rows: int | None
 
 
 class _Origin(msgspec.Struct):

@@ -1,14 +1,18 @@
 """How answers are built: receipts, what happened, pages of lists."""
 
+import asyncio
 import base64
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from pfgov import events as e
+from pfgov.commands import ENGINE
 from pfgov.engine import Receipt
 from pfgov.engine.reading import Recorded
+from pfgov.storage.queries import EntryFilter
 from pfgov.views import EntryView, entry_view, sentence
+from pfgov_api.disclosure import may_see
 from pfgov_api.operations import Answer, Call
 
 T = TypeVar("T")
@@ -90,21 +94,62 @@ async def recorded(
         from pfgov_api.proofs import proof_of
 
         body["receipt"]["proof"] = proof_of(call.service, receipt.position, alone=False).decode()
+    if call.flag("follow"):
+        body["recorded"] = [
+            entry_view(seq=row.seq, time=row.time, event=event)
+            for row, event in zip(receipt.entries, receipt.events, strict=True)
+        ]
+        start = receipt.position + receipt.count if receipt.entries else receipt.size
+        body.update(await followed(call, start))
     headers = {"Idempotent-Replayed": "true"} if receipt.replayed else {}
     return Answer(body, status=status, headers=headers)
 
 
+FOLLOWED_MAX: Final = 1_000
+"""Entries that are listed as what followed from a command."""
+
+
+async def followed(call: Call, start: int) -> dict[str, Any]:
+    """Let what is due happen, and return the engine's own entries from position *start* on.
+
+    What others ask for meanwhile is not among them, and a member's key is told only what concerns its member.  Where
+    there was too much to do in the time, ``settled`` is false.
+    """
+    settled = await call.service.settle()
+    wanted = EntryFilter(start=start, limit=FOLLOWED_MAX + 1)
+    found = await asyncio.to_thread(call.service.reader.entries, wanted)
+    shown: list[EntryView] = []
+    is_engines = False
+    for one in found[:FOLLOWED_MAX]:
+        command = one.event.command
+        if command is not None:
+            is_engines = command.principal.id == ENGINE.id
+        if is_engines and one.row.type != "index_committed" and may_see(call, one.event):
+            shown.append(entry_view(seq=one.row.seq, time=one.row.time, event=one.event))
+    is_whole = settled and len(found) <= FOLLOWED_MAX
+    return {"as_a_result": shown, **({} if is_whole else {"settled": False})}
+
+
 def page(
-    call: Call, items: Sequence[T], show: Callable[[T], Any], cursor: Callable[[T], str], limit: int
+    call: Call,
+    items: Sequence[T],
+    show: Callable[[T], Any],
+    cursor: Callable[[T], str],
+    limit: int,
+    *,
+    parameter: str = "after",
 ) -> Answer:
-    """Return a page of at most *limit* of *items* (fetch one more than that), with a ``Link`` to the next."""
+    """Return a page of at most *limit* of *items* (fetch one more than that), with a ``Link`` to the next.
+
+    The cursor goes into the query *parameter*.
+    """
     shown = items[:limit]
     body: dict[str, Any] = {"items": [show(item) for item in shown]}
     headers: dict[str, str] = {}
     if len(items) > limit:
         following = cursor(shown[-1])
         body["next"] = following
-        asked = {**call.query, "after": following}
+        asked = {**call.query, parameter: following}
         headers["Link"] = f'<{call.url}?{urlencode(asked)}>; rel="next"'
     return Answer(body, headers=headers)
 

@@ -1,7 +1,7 @@
 """``pfgov serve`` and ``pfgov key``: they join the command line through the entry points ``pfgov.commands``."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -18,7 +18,8 @@ from pfgov.model.times import to_moment
         "pfgov serve --host 0.0.0.0 --port 8443",
         "pfgov serve --oidc oidc.toml",
     ),
-    then="register a member: curl -X POST http://localhost:8000/api/members/register ...; see /api/docs",
+    then="register a member: pfgov member register --url http://localhost:8000 ...; see /api/docs",
+    folder="a server serves a folder of its own machine",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
@@ -79,6 +80,9 @@ key = Nouns(
 )
 """``pfgov key``."""
 
+KEYS: Final = "keys are made and ended on the server's machine, so that no key can make another"
+"""Why that is not done over HTTP."""
+
 
 def _ring(screen: Screen) -> Any:
     from pfgov.engine.layout import Layout
@@ -102,6 +106,7 @@ def _now() -> int:
         "pfgov key create --scope member:agent-planner-01",
     ),
     then="the key is shown once; keep it where secrets belong",
+    folder=KEYS,
 )
 @click.option("--scope", "scopes", multiple=True, required=True, help="What it may do; repeatable.")
 @click.option("--name", default="", help="A note for `key list`.")
@@ -121,7 +126,13 @@ def create(screen: Screen, scopes: tuple[str, ...], name: str) -> int:
     return 0
 
 
-@verb(key, "list", examples=("pfgov key list",), then="end one: pfgov key revoke ID")
+@verb(
+    key,
+    "list",
+    examples=("pfgov key list",),
+    then="end one: pfgov key revoke ID",
+    folder=KEYS,
+)
 def list_keys(screen: Screen) -> int:
     """List the keys, revoked ones too; never the secrets."""
     records = _ring(screen).records()
@@ -149,6 +160,7 @@ def list_keys(screen: Screen) -> int:
     "revoke",
     examples=("pfgov key revoke abcdefgh",),
     then="make another: pfgov key create --help",
+    folder=KEYS,
 )
 @click.argument("identity", metavar="ID")
 def revoke(screen: Screen, identity: str) -> int:

@@ -60,12 +60,17 @@ def require_entry(call: Call, event: e.Event) -> None:
     Raises:
         ForbiddenError: it is about others.
     """
-    own = members_of(call.principal)
-    if own is not None and not any(concerns(event, member) for member in own):
+    if not may_see(call, event):
         raise ForbiddenError(
             "a member's key reads only entries that concern its member",
             hint="use a key with the scope auditor",
         )
+
+
+def may_see(call: Call, event: e.Event) -> bool:
+    """Whether the caller reads about everybody, or *event* concerns its member."""
+    own = members_of(call.principal)
+    return own is None or any(concerns(event, member) for member in own)
 
 
 def concerns(event: Any, member: str) -> bool:

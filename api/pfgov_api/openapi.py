@@ -29,6 +29,7 @@ _ID: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}
 _PATH: Final[dict[str, dict[str, Any]]] = {
     "member_id": _ID,
     "packet_id": _ID,
+    "commitment": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     "seq": {"type": "integer", "minimum": 0, "maximum": 999_999_999_999_999},
     "code": {"type": "string", "pattern": "^[a-z_]+(\\.[a-z_]+)*$", "maxLength": 64},
 }

@@ -69,6 +69,10 @@ class Call:
         """Return whether a query parameter is ``true``; its schema was checked."""
         return self.query.get(name) == "true"
 
+    def several(self, name: str) -> tuple[str, ...]:
+        """Return the values of a query parameter that takes several, separated by commas."""
+        return tuple(filter(None, self.query.get(name, "").split(",")))
+
     @property
     def route(self) -> str:
         """What an ``Idempotency-Key`` is bound to besides its principal: the method and the path."""

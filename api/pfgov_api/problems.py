@@ -143,12 +143,13 @@ def problem(
         {
             "pointer": found.pointer,
             "detail": found.detail,
+            "code": found.code,
             **({"hint": found.hint} if found.hint else {}),
         }
         for found in error.errors
     ]
     if not places and error.pointer is not None:
-        places = [{"pointer": error.pointer, "detail": error.message}]
+        places = [{"pointer": error.pointer, "detail": error.message, "code": error.code}]
     if places:
         body["errors"] = places
     if receipt is not None:

@@ -28,6 +28,8 @@ _RECEIPT: Final = _object(
     {"entry": _TEXT, "signature": _TEXT, "proof": _TEXT},
     more=False,
 )
+_ENTRIES: Final = {"type": "array", "items": {"$ref": "#/components/schemas/EntryShown"}}
+_FOLLOWED: Final = {"as_a_result": _ENTRIES, "settled": {"type": "boolean"}}
 _EVENT: Final = _object(
     {"position": _COUNT, "type": _TEXT, "subject": _TEXT, "says": _TEXT}, more=False
 )
@@ -49,7 +51,9 @@ SCHEMAS: Final[dict[str, Any]] = {
             "hint": _TEXT,
             "errors": {
                 "type": "array",
-                "items": _object({"pointer": _TEXT, "detail": _TEXT}, {"hint": _TEXT}, more=False),
+                "items": _object(
+                    {"pointer": _TEXT, "detail": _TEXT, "code": _TEXT}, {"hint": _TEXT}, more=False
+                ),
             },
             "receipt": {"$ref": "#/components/schemas/Receipt"},
         },
@@ -62,6 +66,7 @@ SCHEMAS: Final[dict[str, Any]] = {
             "events": {"type": "array", "items": _EVENT},
             "result": {"type": "object"},
         },
+        {"recorded": _ENTRIES, **_FOLLOWED},
         more=False,
     ),
     "Payloads": _object(
@@ -128,6 +133,21 @@ SCHEMAS: Final[dict[str, Any]] = {
         },
         more=False,
     ),
+    "Ticked": _object({"halted": _MAYBE_TEXT, "as_a_result": _ENTRIES}, _FOLLOWED, more=False),
+    "Ledger": _object(
+        {
+            "origin": _TEXT,
+            "size": _COUNT,
+            "semantics": _COUNT,
+            "policy": _MAYBE_TEXT,
+            "policies": {"type": "array", "items": _TEXT},
+            "scheduler": _TEXT,
+            "members": {"type": "object", "additionalProperties": _COUNT},
+            "packets": {"type": "object", "additionalProperties": _COUNT},
+            "without_owner": _COUNT,
+        }
+    ),
+    "Configuration": _object({"configuration": {"type": "object"}}, more=False),
     "Member": _object({"id": _TEXT, "status": _TEXT, "incarnation": _COUNT, "type": _TEXT}),
     "MemberPage": _page("Member"),
     "Packet": _object({"packet_id": _TEXT, "status": _TEXT, "epoch": _COUNT}),
@@ -155,6 +175,7 @@ SCHEMAS: Final[dict[str, Any]] = {
             "lease_until": _COUNT,
             "was_suspect": {"type": "boolean"},
         },
+        _FOLLOWED,
         more=False,
     ),
     "CapabilityList": _object(
@@ -186,6 +207,14 @@ SCHEMAS: Final[dict[str, Any]] = {
     "DecisionAnswer": _object(
         {"outcome": _TEXT, "allowed": {"type": "boolean"}, "point": _TEXT, "policy": _TEXT},
         {"member_id": _MAYBE_TEXT, "nearest_miss": _MAYBE_TEXT},
+    ),
+    "Discovery": _object(
+        {
+            "eligible": {"type": "array", "items": _TEXT},
+            "would_go_to": _MAYBE_TEXT,
+            "members": {"type": "array", "items": {"type": "object"}},
+            "nearest_miss": _MAYBE_TEXT,
+        }
     ),
     "DecisionAnswers": _object(
         {"decisions": {"type": "array", "items": {"$ref": "#/components/schemas/DecisionAnswer"}}},

@@ -22,6 +22,7 @@ from pfgov.engine.answers import PolicyDocument
 from pfgov.engine.reading import LedgerReader
 from pfgov.errors import BusyError, PfgovError, StoreUnavailableError
 from pfgov.ids import RANDOM_BYTES, ulid
+from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
 from pfgov_api.access import Access
 from pfgov_api.keyring import KeyRing
 from pfgov_api.limits import (
@@ -187,6 +188,24 @@ class Service:
         self.metrics.ticks += 1
         if report.tried or index:
             self.news.publish()
+
+    async def settle(self) -> bool:
+        """Tick until nothing that is due has an effect, for a bounded time; return whether that was reached.
+
+        A tick that fails is the ticker's business: what was asked for is recorded already.
+        """
+        due = time.monotonic() + PATIENCE_SECONDS
+        before = self.reader.head().size
+        is_settled = False
+        while not is_settled and time.monotonic() < due:
+            try:
+                report = await asyncio.to_thread(self.engine.tick)
+            except PfgovError:
+                break
+            is_settled = not report.effective and report.tried < FOLLOW_UPS_PER_TICK_MAX
+        if self.reader.head().size != before:
+            self.news.publish()
+        return is_settled
 
     # --- admission -------------------------------------------------------------------------
 

@@ -11,11 +11,12 @@ import contextlib
 import tempfile
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator
+from dataclasses import asdict
 from typing import IO, Final
 
 import msgspec
 
-from pfgov.engine.exporting import StoredLog, stored_log
+from pfgov.engine.exporting import StoredLog, stored_log, write_export
 from pfgov.engine.reading import LedgerReader, Recorded
 from pfgov.errors import BusyError, InvalidError, StateConflictError
 from pfgov.storage.queries import EntryFilter
@@ -25,13 +26,16 @@ from pfgov_api.grants import NOBODY, Grant
 from pfgov_api.limits import STREAMS_MAX
 from pfgov_api.operations import Answer, Call
 from pfgov_api.service import POLL_SECONDS, Service
-from pfgov_ledger import export
 from pfgov_ledger.errors import LedgerError
+from pfgov_ledger.export import Written
 
 PIECE: Final = 65_536
 BATCH: Final = 200
 HEARTBEAT_SECONDS: Final = 15.0
 MEDIA_TYPE: Final = "application/jsonl"
+WRITTEN: Final = "Pfgov-Export"
+"""The header that says what is in an export: the kind, the counts, and the digest before the trailer."""
+
 HEARTBEAT: Final = b": still here\n\n"
 
 _encode = msgspec.json.Encoder().encode
@@ -47,36 +51,30 @@ async def export_stream(
     """
     service = call.service
     _room(service, call.grant)
+    since = call.number("since", 0) if "since" in call.query else None
 
-    def write(log: StoredLog, out: IO[bytes]) -> None:
-        if subject is not None:
-            export.write_subject(log, subject, out)
-        elif start or stop is not None:
-            last = log.size() if stop is None else stop
-            if not start < last <= log.size():
-                raise InvalidError(
-                    f"{start}..{last} is no range of a ledger of {log.size()} entries",
-                    pointer="/query",
-                )
-            export.write_range(log, start, last, out)
-        else:
-            export.write_full(log, out)
+    def write(log: StoredLog, out: IO[bytes]) -> Written:
+        span = None
+        if subject is None and (start or stop is not None):
+            span = (start, log.size() if stop is None else stop)
+        return write_export(log, out, subject=subject, span=span, since=since)
 
     name = "".join(
         letter if letter.isalnum() or letter in "._-" else "-"
         for letter in subject or service.origin
     )
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}.lineage.jsonl"',
-        "Cache-Control": "no-store",
-    }
     share = call.grant.share
     service.exports.take(share)
     try:
-        file = await service.at_length(_written, service, write)
+        file, written = await service.at_length(_written, service, write)
     except BaseException:
         service.exports.give(share)
         raise
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}.lineage.jsonl"',
+        "Cache-Control": "no-store",
+        WRITTEN: ", ".join(f"{name}={value}" for name, value in asdict(written).items()),
+    }
     pieces = _pieces(file, service, call.grant)
     # When it is sent, cut off, or never begun: all of them end with the generator.
     weakref.finalize(pieces, service.exports.give, share).atexit = False
@@ -111,20 +109,21 @@ def _counted(service: Service, grant: Grant) -> Generator[bool]:
         service.streams.give(grant.share)
 
 
-def _written(service: Service, write: Callable[[StoredLog, IO[bytes]], None]) -> IO[bytes]:
+def _written(
+    service: Service, write: Callable[[StoredLog, IO[bytes]], Written]
+) -> tuple[IO[bytes], Written]:
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when the last piece is sent
     try:
         with LedgerReader(service.engine.layout.directory) as reader, stored_log(reader) as log:
-            write(log, file)
+            written = write(log, file)
     except LedgerError as error:
         file.close()
-        hint = "wait half a minute, or let an operator POST /api/ledger/index"
-        raise StateConflictError(str(error), code=error.code, hint=hint) from error
+        raise StateConflictError(str(error), code=error.code) from error
     except BaseException:
         file.close()
         raise
     file.seek(0)
-    return file
+    return file, written
 
 
 async def _pieces(file: IO[bytes], service: Service, grant: Grant) -> AsyncIterator[bytes]:

@@ -1,6 +1,6 @@
 """``pfgov config``: the settings that decisions read.  They are state, and every change is an entry."""
 
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -22,7 +22,7 @@ def show(screen: Screen) -> int:
     from pfgov.cli.desk import reading
 
     with reading(screen) as book:
-        settings = _plain(book.reader.state().settings)
+        settings = book.settings()
     screen.show({"configuration": settings}, facts(settings.items()))
     return 0
 
@@ -44,43 +44,12 @@ def set_(screen: Screen, settings: tuple[tuple[str, str], ...]) -> int:
     """
     from pfgov.cli import render
     from pfgov.cli.desk import acting
-    from pfgov.commands import Configure
+    from pfgov.model import Settings, parse
 
+    asked = parse(Settings, {"settings": dict(settings)})
     with acting(screen) as desk:
-        done = desk.do(Configure(settings=tuple(sorted(settings))))
-        now = _plain(desk.reader.state().settings)
+        done = desk.do(asked)
+        now = desk.settings()
     headline = "changed" if done.recorded else "it was like that already"
     screen.show(done.result(configuration=now), *render.done(done, headline))
     return 0
-
-
-def _plain(settings: Any) -> dict[str, Any]:
-    """Return the configuration with readable units: durations in seconds."""
-    import msgspec
-
-    made: dict[str, Any] = {}
-    spans = {
-        "handoff_timeout",
-        "review_timeout",
-        "half_life",
-        "clock_jump_max",
-        "rebalance_cooldown",
-        "flap_window",
-        "flap_penalty",
-    }
-    for name in settings.__struct_fields__:
-        value = getattr(settings, name)
-        if name == "scheduler":
-            made[name] = _scheduler(value)
-        elif name == "schedulers":
-            made.update({f"scheduler.{workload}": _scheduler(ref) for workload, ref in value})
-        elif name in spans:
-            made[name] = value // 1_000_000 if value % 1_000_000 == 0 else value / 1_000_000
-        else:
-            made[name] = msgspec.to_builtins(value)
-    return made
-
-
-def _scheduler(ref: Any) -> str:
-    parameters = ",".join(f"{name}={value}" for name, value in ref.parameters)
-    return f"{ref.name}:{parameters}" if parameters else str(ref.name)

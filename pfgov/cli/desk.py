@@ -1,30 +1,59 @@
-"""Between a command and the ledger: open it, act, let follow-ups happen, say what was recorded.
+"""Between a command and the ledger, wherever that is: what can be read of it, and what can be done with it.
 
-A command that changes something holds the writer's lock for as long as it runs and settles what it caused before it
-answers, so that the next command finds a ledger at rest.  A command that reads takes no lock and works beside a server.
-Whoever sits at this machine owns the files and acts as the local operator.
+A command asks a :class:`Reading` or a :class:`Desk` and does not know whether a folder (:mod:`pfgov.cli.folder`) or a
+server (:mod:`pfgov.cli.server`) answers: both say the same, in the same views.  Nothing is opened or connected here.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pfgov.cli.screen import Screen
 
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from pfgov import events as e
     from pfgov.commands import Action
-    from pfgov.engine import Attachment, Engine, LedgerReader
-    from pfgov.records import Packet
-    from pfgov.views import EntryView, MemberView, PacketView
+    from pfgov.glance import LedgerView
+    from pfgov.model import (
+        Erasure,
+        FlightPacket,
+        Heartbeat,
+        KeyList,
+        PressureReport,
+        Revocation,
+        Rotation,
+        Wire,
+    )
+    from pfgov.policy import PolicySet
+    from pfgov.replay import Replayed
+    from pfgov.views import (
+        Discovery,
+        EntryView,
+        MemberView,
+        PacketView,
+        VerdictRow,
+    )
+    from pfgov_ledger.export import Progress, Written
+
+
+DECIDING: Final = ("assignment_decision", "handoff_started", "handoff_denied", "handoff_escalated")
+"""The events that chose among members, or found nobody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a command came to: its own entries, and those that followed from it."""
+    """What a command came to: its own entries, those that followed from it, and the packet that it made or was about.
+
+    ``is_settled`` is false where more follows than could be waited for.
+    """
 
     recorded: list["EntryView"]
     followed: list["EntryView"]
+    packet_id: str = ""
+    is_settled: bool = True
 
     @property
     def types(self) -> set[str]:
@@ -36,11 +65,105 @@ class Done:
         return {**more, "recorded": self.recorded, "as_a_result": self.followed}
 
 
-class Reading:
-    """A ledger that is read: records become views."""
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The answer to a heartbeat: when the lease ends (microseconds), and the (packet, epoch) pairs that are lost."""
 
-    def __init__(self, reader: "LedgerReader") -> None:
-        self.reader = reader
+    lease_until: int
+    lost: list[tuple[str, int]]
+    done: Done
+
+
+@dataclass(frozen=True, slots=True)
+class MembersWanted:
+    """Which members: all given conditions hold; no statuses means any."""
+
+    statuses: tuple[str, ...] = ()
+    capability: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PacketsWanted:
+    """Which packets, at most ``limit`` of them, in id order after ``after``."""
+
+    statuses: tuple[str, ...]
+    owner: str | None = None
+    stuck: bool = False
+    after: str = ""
+    limit: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesWanted:
+    """Which entries: the newest, or the oldest from after a position; ``full`` with their bodies and leaf hashes."""
+
+    subject: str | None = None
+    types: tuple[str, ...] = ()
+    after: int | None = None
+    limit: int | None = None
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExportWanted:
+    """What to export; the whole log if nothing is said.  ``fresh`` commits a new index first."""
+
+    subject: str | None = None
+    span: tuple[int, int] | None = None
+    since: int | None = None
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionEntry:
+    """The entry of a decision: where, when (microseconds), and what it says."""
+
+    seq: int
+    time: int
+    event: "e.Event"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """What a key ceremony recorded: the entry, the role, and public keys in hex; ``old`` signed until then."""
+
+    role: str
+    entry: int
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What became of payloads: erased now, erased before, by which entries, and whether nothing is left."""
+
+    erased: list[str]
+    already: list[str]
+    entries: list[int]
+    is_done: bool
+
+
+class Reading(Protocol):
+    """A ledger that is read.  Every method may raise what stands in the way: ``store.*``, or ``server.*``."""
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Where the ledger is: ``directory`` or ``url``, as JSON objects show it."""
+        ...
+
+    @property
+    def anchor_path(self) -> str:
+        """The file that pins this ledger, to be named to ``pfgov-verify``."""
+        ...
+
+    def overview(self) -> "LedgerView":
+        """Return what the ledger holds."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings in readable units."""
+        ...
 
     def member(self, member_id: str) -> "MemberView":
         """Return one member with the packets it owns.
@@ -48,34 +171,11 @@ class Reading:
         Raises:
             NotFoundError: there is none of this id.
         """
-        from pfgov.engine import PacketFilter
-        from pfgov.views import member_view
+        ...
 
-        member = self.reader.member(member_id)
-        live = [str(word) for word in _owned()]
-        owned = self.reader.packets(
-            PacketFilter(statuses=tuple(live), owner=member_id, limit=10_000)
-        )
-        return member_view(member, [packet.packet_id for packet in owned])
-
-    def members(self) -> list["MemberView"]:
-        """Return every member with the packets it owns, in id order."""
-        from pfgov.engine import PacketFilter
-        from pfgov.views import member_view
-
-        owns: dict[str, list[str]] = {}
-        statuses = tuple(str(word) for word in _owned())
-        for packet in self.reader.packets(PacketFilter(statuses=statuses, limit=-1)):
-            owns.setdefault(packet.owner or "", []).append(packet.packet_id)
-        return [member_view(m, owns.get(m.member_id)) for m in self.reader.members()]
-
-    def record(self, packet_id: str) -> "Packet":
-        """Return one packet's record.
-
-        Raises:
-            NotFoundError: there is none of this id.
-        """
-        return self.reader.packet(packet_id)
+    def members(self, wanted: MembersWanted | None = None) -> "list[MemberView]":
+        """Return members with the packets they own, in id order."""
+        ...
 
     def packet(self, packet_id: str) -> "PacketView":
         """Return one packet.
@@ -83,83 +183,191 @@ class Reading:
         Raises:
             NotFoundError: there is none of this id.
         """
-        from pfgov.views import packet_view
+        ...
 
-        return packet_view(self.reader.packet(packet_id))
+    def packets(self, wanted: PacketsWanted) -> "tuple[list[PacketView], bool]":
+        """Return packets, and whether there are more."""
+        ...
 
-    def size(self) -> int:
-        """Return the number of entries."""
-        with self.reader.snapshot() as queries:
-            return queries.size()
+    def context(self, view: "PacketView") -> object:
+        """Return the body of a packet's context, or None where there is none any more."""
+        ...
 
-    def entries(self, start: int, stop: int | None = None) -> list["EntryView"]:
-        """Return the entries from *start* to before *stop*."""
-        from pfgov.engine import EntryFilter
-        from pfgov.views import entry_view
-
-        return [
-            entry_view(seq=found.row.seq, time=found.row.time, event=found.event)
-            for found in self.reader.entries(EntryFilter(start=start, stop=stop))
-        ]
-
-
-def _owned() -> Sequence[object]:
-    from pfgov.lifecycle import OWNED
-
-    return sorted(OWNED)
-
-
-class Desk(Reading):
-    """A ledger that is written."""
-
-    def __init__(self, engine: "Engine") -> None:
-        super().__init__(engine.reader)
-        self.engine = engine
-
-    def do(self, action: "Action", attachments: "Sequence[Attachment]" = ()) -> Done:
-        """Carry out *action* as the local operator, then everything that follows from it.
+    def entry(self, seq: int, *, full: bool = False) -> "EntryView":
+        """Return the entry at a position.
 
         Raises:
-            PfgovError: it was refused.  What it caused is settled all the same.
+            NotFoundError: there is none.
         """
-        from pfgov.commands import LOCAL_OPERATOR
+        ...
 
-        before = self.size()
-        try:
-            receipt = self.engine.submit(action, principal=LOCAL_OPERATOR, attachments=attachments)
-        finally:
-            self.engine.settle()
-        entries = self.entries(before)
-        return Done(entries[: receipt.count], entries[receipt.count :])
+    def entries(self, wanted: EntriesWanted) -> "list[EntryView]":
+        """Return entries in the order of their positions."""
+        ...
 
-    def settled(self, before: int) -> Done:
-        """Let what is due happen, and return everything that was recorded from position *before* on."""
-        self.engine.settle()
-        return Done([], self.entries(before))
+    def head(self) -> bytes:
+        """Return the newest signed checkpoint."""
+        ...
+
+    def anchor(self) -> str:
+        """Return the text that verifiers pin."""
+        ...
+
+    def proof(self, seq: int) -> bytes:
+        """Return one entry with its proof.
+
+        Raises:
+            NotFoundError: there is no such entry.
+        """
+        ...
+
+    def decision(self, packet_id: str, seq: int | None) -> DecisionEntry | None:
+        """Return the decision about a packet at position *seq*, or the last one; None if there is none."""
+        ...
+
+    def verdicts(self, of: DecisionEntry) -> "list[VerdictRow] | None":
+        """Return what every member came to in a decision; None where that cannot be had any more."""
+        ...
+
+    def discover(self, asked: "str | FlightPacket") -> "Discovery":
+        """Return who could take a packet of the ledger, or one that might be submitted."""
+        ...
+
+    def keys(self) -> "KeyList":
+        """Return the ledger's keys, and where the next key event will stand."""
+        ...
+
+    def payloads(self, *, packet_id: str | None, commitment: str | None) -> list[dict[str, Any]]:
+        """Return what is stored of a packet's payloads, or of one payload and its views; never their bytes.
+
+        Raises:
+            NotFoundError: there is no such packet, or no such payload ever was.
+        """
+        ...
+
+    def policies(self) -> dict[str, Any]:
+        """Return the binding policy set as it is shown."""
+        ...
+
+    def policy_set(self) -> "PolicySet":
+        """Return the binding policy set."""
+        ...
+
+    def export(
+        self,
+        wanted: ExportWanted,
+        file: "BinaryIO",
+        progress: "Progress | None" = None,
+        *,
+        compress: bool = False,
+    ) -> "Written":
+        """Write an export to *file*.
+
+        Raises:
+            StateConflictError: ``export.index_needed``, no index covers what is asked for.
+        """
+        ...
+
+    def replay(self, progress: "Progress", *, allow_plug_ins: bool = False) -> "Replayed":
+        """Run every recorded command again.
+
+        Raises:
+            LedgerError: something differs.
+            ReplayUnavailableError: it cannot be told.
+        """
+        ...
 
 
-@contextmanager
-def reading(screen: Screen) -> Generator[Reading]:
+class Desk(Reading, Protocol):
+    """A ledger that is written.  What a command causes is settled before it answers."""
+
+    def do(
+        self, asked: "Wire | Action", *, member_id: str | None = None, packet_id: str | None = None
+    ) -> Done:
+        """Carry out a command: a body as it can be sent, or an action that needs none, about a member or a packet.
+
+        Raises:
+            PfgovError: it was refused.
+        """
+        ...
+
+    def heartbeat(
+        self, member_id: str, beat: "Heartbeat", pressure: "PressureReport | None"
+    ) -> Heard:
+        """Renew a member's lease, and say how loaded it is.
+
+        Raises:
+            PfgovError: that life of it is over.
+        """
+        ...
+
+    def tick(self, *, resume: bool) -> tuple[Done, str | None]:
+        """Let what is due happen; return it, and why leases stand still, if they do."""
+        ...
+
+    def activate(self, directory: Path) -> tuple[dict[str, Any], Done, bool]:
+        """Make a folder of policies binding; return the set as it is shown, what happened, and whether it is new.
+
+        Raises:
+            PolicyErrors: it does not load, which was recorded.
+        """
+        ...
+
+    def rotate(self, asked: "Rotation") -> KeyChange:
+        """Let a new key take over a role, signed by the old one, too.
+
+        Raises:
+            PfgovError: ``key.*``, there is none to take over, or it cannot.
+        """
+        ...
+
+    def revoke(self, signed: "Revocation") -> KeyChange:
+        """Record a revocation that the recovery key signed.
+
+        Raises:
+            PfgovError: ``key.*``, it does not hold, or not any more.
+        """
+        ...
+
+    def erase(self, asked: "Erasure") -> Erased:
+        """Erase payloads for good, in as many requests as it takes.
+
+        Raises:
+            NotFoundError: there is no such packet, or no such payload ever was.
+        """
+        ...
+
+
+def in_order(done: Done) -> "list[EntryView]":
+    """Return everything that happened, in the order in which it did."""
+    return [*done.recorded, *done.followed]
+
+
+def reading(screen: Screen) -> AbstractContextManager[Reading]:
     """Open the ledger for reading.
 
     Raises:
-        PfgovError: ``store.*``, there is none, or it cannot be read.
+        PfgovError: ``store.*`` or ``server.*``, it is not there or cannot be read.
     """
-    from pfgov.engine import LedgerReader
+    if screen.url is not None:
+        from pfgov.cli.server import at_server
 
-    with LedgerReader(screen.directory) as reader:
-        yield Reading(reader)
+        return at_server(screen)
+    from pfgov.cli.folder import reading_folder
+
+    return reading_folder(screen.directory)
 
 
-@contextmanager
-def acting(screen: Screen) -> Generator[Desk]:
-    """Open the ledger for writing; the leases of the last run stand.
+def acting(screen: Screen) -> AbstractContextManager[Desk]:
+    """Open the ledger for writing.
 
     Raises:
-        PfgovError: ``store.*``, there is none, another process writes it, or it cannot be written.
+        PfgovError: ``store.*`` or ``server.*``, it is not there, cannot be written, or another process writes it.
     """
-    from pfgov.engine import Engine
-    from pfgov.engine.options import Options
+    if screen.url is not None:
+        from pfgov.cli.server import at_server
 
-    with Engine.open(screen.directory, options=Options(fresh_leases=False)) as engine:
-        yield Desk(engine)
+        return at_server(screen)
+    from pfgov.cli.folder import acting_on_folder
+
+    return acting_on_folder(screen.directory)

@@ -13,9 +13,7 @@ from pfgov.cli.frame import Screen, Verb
 from pfgov.cli.inputs import NUMBER, PAIR, amounts, given, merged, read_tree
 
 if TYPE_CHECKING:
-    from pfgov.cli.desk import Reading
-    from pfgov.commands import Action
-    from pfgov.engine import Attachment
+    from pfgov.model import FlightPacket
     from pfgov.views import VerdictRow
 
 
@@ -79,26 +77,20 @@ def discover(
 def _discover(screen: Screen, packet: str | None, options: dict[str, Any]) -> int:
     from pfgov.cli import render
     from pfgov.cli.desk import reading
-    from pfgov.cli.rehearse import rehearse
-    from pfgov.clock import SystemClock
-    from pfgov.views import nearest_miss, read_table
 
+    asked = _asked(packet, options)
     with reading(screen) as book:
-        action, attached = _question(book, packet, options)
-        found = rehearse(book.reader, action, SystemClock().now(), attached)
-    decided: Any = next((one for one in found.events if getattr(one, "decision", None)), None)
-    rows: list[VerdictRow] = []
-    chosen = None
-    if decided is not None:
-        rows = read_table(found.tables[decided.decision.table])
-        winner = getattr(decided, "target", None) or getattr(decided, "owner", None)
-        chosen = winner.member_id if winner else None
-    eligible = [row.member_id for row in rows if row.is_eligible]
-    miss = nearest_miss([row for row in rows if not row.is_eligible])
-    result = {"eligible": eligible, "would_go_to": chosen, "members": rows, "nearest_miss": miss}
+        found = book.discover(asked)
+    rows, chosen = found.members, found.would_go_to
+    result = {
+        "eligible": found.eligible,
+        "would_go_to": chosen,
+        "members": rows,
+        "nearest_miss": found.nearest_miss,
+    }
     table = render.verdicts_table(rows, chosen=chosen, width=screen.width)
-    screen.show(result, *_parts(rows, eligible, chosen, miss, table))
-    return 0 if eligible else 1
+    screen.show(result, *_parts(rows, found.eligible, chosen, found.nearest_miss, table))
+    return 0 if found.eligible else 1
 
 
 def _parts(
@@ -120,47 +112,15 @@ def _parts(
     return parts
 
 
-def _question(
-    book: "Reading", packet: str | None, options: dict[str, Any]
-) -> tuple["Action", "tuple[Attachment, ...]"]:
-    """Return the command that would find an owner."""
-    from pfgov.commands import HandOff, PlacePacket
-    from pfgov.lifecycle import OWNED
-
-    if packet is None:
-        return _submission(book, {"workload_type": "any", **options})
-    path = Path(packet)
-    if packet == "-" or path.is_file():
-        return _submission(book, merged(read_tree(path), options))
-    if packet.endswith(".json") or "/" in packet:
-        raise click.BadParameter(f"there is no file {packet}", param_hint="--packet")
-    record = book.record(packet)
-    if record.status in OWNED:
-        return HandOff(packet_id=packet, reason="discover"), ()
-    return PlacePacket(packet_id=packet), ()
-
-
-def _submission(book: "Reading", tree: dict[str, Any]) -> tuple["Action", "tuple[Attachment, ...]"]:
-    import os
-
-    from pfgov.clock import SystemClock
-    from pfgov.engine.views import attach
-    from pfgov.errors import NotFoundError
-    from pfgov.ids import fresh_ulid
+def _asked(packet: str | None, options: dict[str, Any]) -> "str | FlightPacket":
+    """Return the id of a packet, or one as it would be submitted."""
     from pfgov.model import FlightPacket, parse
 
-    flight = parse(FlightPacket, {**tree, "hold": False})
-    packet_id = flight.packet_id or fresh_ulid(SystemClock())
-    try:
-        book.record(packet_id)
-    except NotFoundError:
-        pass
-    else:  # the file of a packet that is in the ledger: judged as a new one
-        packet_id = fresh_ulid(SystemClock())
-        flight = flight.model_copy(update={"packet_id": packet_id})
-    payload = flight.context_payload()
-    if payload is None:
-        return flight.to_action(packet_id=packet_id), ()
-    origin = book.reader.state().origin
-    attached = attach(origin, f"packet/{packet_id}", "context", payload, os.urandom)
-    return flight.to_action(packet_id=packet_id, context=attached.commitment), (attached,)
+    if packet is None:
+        return parse(FlightPacket, {"workload_type": "any", **options})
+    path = Path(packet)
+    if packet == "-" or path.is_file():
+        return parse(FlightPacket, merged(read_tree(path), options))
+    if packet.endswith(".json") or "/" in packet:
+        raise click.BadParameter(f"there is no file {packet}", param_hint="--packet")
+    return packet

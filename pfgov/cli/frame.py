@@ -15,7 +15,9 @@ import click
 import rich_click
 from rich_click import RichCommand, RichContext, RichGroup, RichHelpFormatter
 
+from pfgov.cli.blame import name_option
 from pfgov.cli.screen import Screen
+from pfgov.errors import PfgovError
 
 STYLE: Final[dict[str, Any]] = {
     "rich_help_config": {
@@ -48,7 +50,22 @@ class Lazy(NamedTuple):
 
 def _set_directory(context: click.Context, _: click.Parameter, value: Path | None) -> None:
     if value is not None:
-        context.ensure_object(Screen).directory = value
+        context.ensure_object(Screen).name_directory(value)
+
+
+def _set_url(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.ensure_object(Screen).name_url(value)
+
+
+def _set_key_file(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        context.ensure_object(Screen).key_file = value
+
+
+def _set_insecure(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Screen).insecure = True
 
 
 def _set_json(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -56,8 +73,12 @@ def _set_json(context: click.Context, _: click.Parameter, value: bool) -> None:
         context.ensure_object(Screen).json = True
 
 
-def common_options() -> list[click.Parameter]:
-    """Return ``--dir`` and ``--json``, which every command takes."""
+def common_options(*, here: bool = False) -> list[click.Parameter]:
+    """Return what every command takes: where the ledger is, and ``--json``.
+
+    Args:
+        here: Whether the command is about this machine alone; its help does not speak of servers then.
+    """
     return [
         rich_click.RichOption(
             ["--dir", "common_dir"],
@@ -67,6 +88,34 @@ def common_options() -> list[click.Parameter]:
             expose_value=False,
             callback=_set_directory,
             help="The ledger's folder. [dim]\\[env: PFGOV_DIR; default: .pfgov][/dim]",
+        ),
+        rich_click.RichOption(
+            ["--url", "common_url"],
+            metavar="URL",
+            is_eager=True,
+            expose_value=False,
+            hidden=here,
+            callback=_set_url,
+            help="Ask the server there instead, with the key in PFGOV_API_KEY. [dim]\\[env: PFGOV_URL][/dim]",
+        ),
+        rich_click.RichOption(
+            ["--key-file", "common_key_file"],
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            is_eager=True,
+            expose_value=False,
+            hidden=here,
+            callback=_set_key_file,
+            help="Read the API key from here.",
+        ),
+        rich_click.RichOption(
+            ["--insecure", "common_insecure"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            hidden=here,
+            callback=_set_insecure,
+            help="Send the key over plain http, too: whoever listens has it then.",
         ),
         rich_click.RichOption(
             ["--json", "common_json"],
@@ -108,16 +157,43 @@ class _Teaching:
 
 
 class Verb(_Teaching, RichCommand):
-    """A command with an example, what to try next, and the common options."""
+    """A command with an example, what to try next, and the common options.
+
+    ``folder`` says why it works on a ledger's folder only, ``files`` why on no ledger at all; a command with neither
+    works against a server, too.
+    """
 
     def __init__(
-        self, name: str, *, examples: Sequence[str] = (), then: str | None = None, **kwargs: Any
+        self,
+        name: str,
+        *,
+        examples: Sequence[str] = (),
+        then: str | None = None,
+        folder: str | None = None,
+        files: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        params: list[click.Parameter] = [*(kwargs.pop("params", None) or []), *common_options()]
+        common = common_options(here=bool(folder or files))
+        params: list[click.Parameter] = [*(kwargs.pop("params", None) or []), *common]
         settings: dict[str, Any] = {**STYLE, **kwargs.pop("context_settings", {})}
         super().__init__(name=name, params=params, context_settings=settings, **kwargs)
         self.examples = tuple(examples)
         self.then = then
+        self.folder = folder
+        self.files = files
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it, where its ledger is of a kind that it can work on."""
+        screen = ctx.ensure_object(Screen)
+        if self.folder is not None:
+            screen.folder(self.folder)
+        if self.files is not None:
+            screen.files_only(self.files)
+        try:
+            return super().invoke(ctx)
+        except PfgovError as error:
+            name_option(error, ctx)
+            raise
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - its signature
         """Print the example and what to try next."""
@@ -224,8 +300,18 @@ class NoSuchVerbError(click.UsageError):
 Function = Callable[..., int]
 
 
+FILES: Final = "it works on files of this machine, not on a ledger"
+"""Why a command has no use for a server."""
+
+
 def verb(
-    group: RichGroup, name: str, *, examples: Sequence[str], then: str | None = None
+    group: RichGroup,
+    name: str,
+    *,
+    examples: Sequence[str],
+    then: str | None = None,
+    folder: str | None = None,
+    files: str | None = None,
 ) -> Callable[[Function], Verb]:
     """Return a decorator that adds a function as the command *name* of *group*.
 
@@ -233,7 +319,9 @@ def verb(
     """
 
     def add(function: Function) -> Verb:
-        made = click.command(name, cls=Verb, examples=examples, then=then)(click.pass_obj(function))
+        made = click.command(
+            name, cls=Verb, examples=examples, then=then, folder=folder, files=files
+        )(click.pass_obj(function))
         group.add_command(made)
         return made
 
@@ -241,6 +329,6 @@ def verb(
 
 
 __all__ = [
-    "Function", "Lazy", "NoSuchVerbError", "Nouns", "RichContext", "Screen", "Verb", "common_options",
+    "FILES", "Function", "Lazy", "NoSuchVerbError", "Nouns", "RichContext", "Screen", "Verb", "common_options",
     "verb",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from pfgov.cli.screen import facts
         "pfgov init --origin ledger.example/eu --scheduler ring --policy ./policies",
     ),
     then="add a member: pfgov member register --help",
+    folder="a ledger is created where its folder and its keys are; a server makes its own when it starts",
 )
 @click.option("--origin", help="The ledger's name, unique among all; drawn if there is none.")
 @click.option(

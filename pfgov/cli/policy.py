@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pfgov.cli.frame import Nouns, Screen, verb
+from pfgov.cli.frame import FILES, Nouns, Screen, verb
 from pfgov.cli.screen import facts, status, table
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ policies_option = click.option(
     "init",
     examples=("pfgov policy init policies", "pfgov policy init eu --pack eu-residency"),
     then="change them, then: pfgov policy test policies",
+    files=FILES,
 )
 @click.argument("target", type=click.Path(path_type=Path), metavar="DIR")
 @click.option(
@@ -72,6 +73,7 @@ def init(screen: Screen, target: Path, pack: str) -> int:
     "check",
     examples=("pfgov policy check policies",),
     then="run their tests: pfgov policy test policies",
+    files=FILES,
 )
 @folder
 def check(screen: Screen, folder: Path) -> int:
@@ -131,6 +133,7 @@ def _summary(compiled: "PolicySet | None") -> list[Any]:
     "test",
     examples=("pfgov policy test policies", "pfgov policy test policies --coverage --min 100"),
     then="try one decision: pfgov policy eval --help",
+    files=FILES,
 )
 @folder
 @click.option("--only", metavar="TEXT", help="Only files, cases and policies that contain this.")
@@ -218,6 +221,7 @@ def _test_lines(report: "Report", least: int | None, *, shown: bool) -> list[str
         "pfgov policy eval --packet fixtures/packets.yaml#plain --member fixtures/members.yaml#good",
     ),
     then="ask about a whole fleet: pfgov policy who --help",
+    files=FILES,
 )
 @click.option("--packet", metavar="FILE[#NAME]", help="The packet, in YAML or JSON.")
 @click.option("--member", metavar="FILE[#NAME]", help="The member.")
@@ -277,6 +281,14 @@ def _policies(folder: Path | None) -> "PolicySet":
     return load_starter() if folder is None else load_directory(folder)
 
 
+def _binding(screen: Screen) -> "PolicySet":
+    """Return the set that is binding where the server is."""
+    from pfgov.cli.desk import reading
+
+    with reading(screen) as book:
+        return book.policy_set()
+
+
 def _decision(found: "Explanation", *, explain: bool) -> list[Any]:
     lines: list[Any] = [status(found.verdict.outcome)]
     for reason in found.verdict.reasons:
@@ -321,13 +333,15 @@ def who(
 ) -> int:
     """Say of every member whether it may own the packet, or what each failing rule saw.
 
+    With --url the set that is binding there is asked, unless --policies names another.
+
     Exits 0 if at least one may, else 1.
     """
     from pfgov.policy import asking
     from pfgov.policy.explain import verdict_dict
     from pfgov.policy.nearmiss import nearest_miss
 
-    compiled = _policies(policies)
+    compiled = _binding(screen) if policies is None and screen.url else _policies(policies)
     question = asking.ask(
         action,
         packet=asking.read_one(packet, "packet"),
@@ -364,6 +378,7 @@ def who(
     "fmt",
     examples=("pfgov policy fmt policies", "pfgov policy fmt policies --check"),
     then="pfgov policy check policies",
+    files=FILES,
 )
 @folder
 @click.option(
@@ -388,6 +403,7 @@ def fmt(screen: Screen, folder: Path, only_check: bool) -> int:
     "schema",
     examples=("pfgov policy schema Policy", "pfgov policy schema --out .schemas"),
     then="tell your editor: # yaml-language-server: $schema=.schemas/policy.schema.json",
+    files=FILES,
 )
 @click.argument("kind", required=False, metavar="[KIND]")
 @click.option(

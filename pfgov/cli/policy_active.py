@@ -5,16 +5,12 @@ stays, and the refusal is recorded.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from pfgov.cli.frame import Screen, verb
 from pfgov.cli.policy import policy
 from pfgov.cli.screen import facts
-
-if TYPE_CHECKING:
-    from pfgov.policy import PolicyErrors, PolicySet
 
 
 @verb(
@@ -30,55 +26,18 @@ def activate(screen: Screen, directory: Path) -> int:
     A set that does not load is refused and recorded, and the last good one stays.
     """
     from pfgov.cli import render
-    from pfgov.cli.desk import acting
-    from pfgov.commands import LOCAL_OPERATOR
-    from pfgov.policy import PolicyErrors, load_directory
+    from pfgov.cli.desk import acting, in_order
 
     with acting(screen) as desk:
-        before = desk.size()
-        try:
-            found = load_directory(directory)
-        except PolicyErrors as error:
-            _refuse(desk, error)
-            raise
-        receipt = desk.engine.activate(found, principal=LOCAL_OPERATOR)
-        done = desk.settled(before)
-    said = "is binding" if receipt.count else "was binding already"
+        view, done, is_new = desk.activate(directory)
+    happened = in_order(done)
+    said = "is binding" if is_new else "was binding already"
     screen.show(
-        {"policy": set_view(found), "entries": done.followed},
-        f"policy set {found.digest[:12]} {said}",
-        render.entries_list(done.followed),
+        {"policy": view, "entries": happened},
+        f"policy set {view['digest'][:12]} {said}",
+        render.entries_list(happened),
     )
     return 0
-
-
-def _refuse(desk: Any, error: "PolicyErrors") -> None:
-    """Record that a set did not load."""
-    from pfgov.commands import LOCAL_OPERATOR, RefusePolicy
-
-    action = RefusePolicy(codes=error.codes, errors=len(error.problems))
-    desk.engine.submit(action, principal=LOCAL_OPERATOR)
-
-
-def set_view(found: "PolicySet") -> dict[str, Any]:
-    """Return a policy set as it is shown."""
-    return {
-        "digest": found.digest,
-        "points": sorted(str(point) for point in found.points),
-        "policies": [
-            {
-                "name": one.name,
-                "version": one.version,
-                "mode": one.mode,
-                "description": one.description,
-                "rules": [
-                    {"id": rule.id, "on": sorted(str(point) for point in rule.on)}
-                    for rule in one.rules
-                ],
-            }
-            for one in found.bundle.policies
-        ],
-    }
 
 
 @verb(
@@ -91,12 +50,9 @@ def show(screen: Screen) -> int:
     """Show the binding policy set: its digest, its policies and their rules."""
     from pfgov.cli import screen as parts
     from pfgov.cli.desk import reading
-    from pfgov.policy import from_document, kernel_only
 
     with reading(screen) as book:
-        digest = book.reader.state().policy
-        found = from_document(book.reader.policy_document(digest)) if digest else kernel_only()
-    view = set_view(found)
+        view, digest = book.policies(), book.overview().policy
     rows = [
         (f"{one['name']}/{rule['id']}", _points(rule["on"]), one["mode"])
         for one in view["policies"]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pfgov import events as e
     from pfgov.commands import Action
     from pfgov.engine import Attachment, LedgerReader
+    from pfgov.model import FlightPacket
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +44,34 @@ def rehearse(
         decider.take(draft, request)
     tables = {digest: table for digest, _, table in draft.tables}
     return Rehearsal(request.events, tables)
+
+
+def question(
+    reader: "LedgerReader", asked: "str | FlightPacket"
+) -> "tuple[Action, tuple[Attachment, ...]]":
+    """Return what would move a packet of the ledger now, or submit one as if it were not held.
+
+    A packet whose id is taken is judged as a new one.
+
+    Raises:
+        NotFoundError: there is no packet of that id.
+    """
+    from pfgov.clock import SystemClock
+    from pfgov.commands import HandOff, PlacePacket
+    from pfgov.engine.views import attach
+    from pfgov.ids import fresh_ulid
+    from pfgov.lifecycle import OWNED
+
+    if isinstance(asked, str):
+        is_owned = reader.packet(asked).status in OWNED
+        return HandOff(packet_id=asked) if is_owned else PlacePacket(packet_id=asked), ()
+    packet_id = asked.packet_id
+    if packet_id is None or reader.has_packet(packet_id):
+        packet_id = fresh_ulid(SystemClock())
+    flight = asked.model_copy(update={"packet_id": packet_id, "hold": False})
+    payload = flight.context_payload()
+    if payload is None:
+        return flight.to_action(packet_id=packet_id), ()
+    origin = reader.state().origin
+    attached = attach(origin, f"packet/{packet_id}", "context", payload, os.urandom)
+    return flight.to_action(packet_id=packet_id, context=attached.commitment), (attached,)

@@ -227,6 +227,8 @@ def done(done_: "Done", headline: str) -> list["RenderableType"]:
         parts.append(entries_list(done_.recorded))
     if done_.followed:
         parts += [styled("as a result:", "dim"), entries_list(done_.followed)]
+    if not done_.is_settled:
+        parts.append("more is under way; see it come: pfgov ledger log")
     return parts
 
 

@@ -22,6 +22,9 @@ DIRECTORY: Final = ".pfgov"
 
 DIRECTORY_VARIABLE: Final = "PFGOV_DIR"
 
+URL_VARIABLE: Final = "PFGOV_URL"
+"""The server, unless a folder is named."""
+
 
 def _default_directory() -> Path:
     return Path(os.environ.get(DIRECTORY_VARIABLE) or DIRECTORY)
@@ -34,13 +37,87 @@ def console(stream: IO[str] | None = None) -> "Console":
     return Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=False)
 
 
+def usage(message: str, hint: str) -> Exception:
+    """Return the error of a command line that cannot be understood, with the next step."""
+    import click
+
+    error = click.UsageError(message)
+    error.hint = hint  # type: ignore[attr-defined]  # pfgov.cli.failures shows it
+    return error
+
+
 @dataclass(slots=True)
 class Screen:
-    """Where a command's words go."""
+    """Where a command's words go, and where its ledger is: in a folder, or behind a server's URL.
+
+    What is named on the command line counts before the environment; both at once are refused, because a command must
+    not guess which ledger it changes.
+    """
 
     directory: Path = field(default_factory=_default_directory)
     json: bool = False
+    is_directory_named: bool = False
+    named_url: str | None = None
+    key_file: Path | None = None
+    insecure: bool = False
     _out: "Console | None" = None
+
+    def name_directory(self, directory: Path) -> None:
+        """Take ``--dir``."""
+        self.directory, self.is_directory_named = directory, True
+        self._only_one()
+
+    def name_url(self, url: str) -> None:
+        """Take ``--url``."""
+        self.named_url = url
+        self._only_one()
+
+    def _only_one(self) -> None:
+        if self.is_directory_named and self.named_url is not None:
+            raise usage(
+                "--dir and --url exclude each other",
+                "name the ledger's folder, or the server that has it",
+            )
+
+    @property
+    def url(self) -> str | None:
+        """The server to ask; None for a folder.
+
+        Raises:
+            UsageError: the environment names both.
+        """
+        if self.named_url is not None or self.is_directory_named:
+            return self.named_url
+        url = os.environ.get(URL_VARIABLE) or None
+        if url is not None and os.environ.get(DIRECTORY_VARIABLE):
+            raise usage(
+                f"{URL_VARIABLE} and {DIRECTORY_VARIABLE} are both set",
+                "say which one is meant, with --url or with --dir",
+            )
+        return url
+
+    def folder(self, why: str) -> Path:
+        """Return the ledger's folder, for what can only be done there.
+
+        Raises:
+            UsageError: a server was named instead; *why* says why that cannot do it.
+        """
+        if self.url is None:
+            return self.directory
+        how = "--url" if self.named_url is not None else URL_VARIABLE
+        raise usage(
+            f"this cannot be done with {how}: {why}",
+            "run it on that machine, and name the folder: --dir DIR",
+        )
+
+    def files_only(self, why: str) -> None:
+        """Refuse ``--url`` for what has nothing to do with a ledger; a URL in the environment does not matter.
+
+        Raises:
+            UsageError: a server was named.
+        """
+        if self.named_url is not None:
+            raise usage(f"this cannot be done with --url: {why}", "leave --url out")
 
     @property
     def out(self) -> "Console":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pfgov.cli.frame import Nouns, Screen, verb
+from pfgov.cli.frame import FILES, Nouns, Screen, verb
 from pfgov.cli.screen import table as grid
 
 if TYPE_CHECKING:
@@ -38,7 +38,13 @@ sim = Nouns(
 """``pfgov sim``."""
 
 
-@verb(sim, "list", examples=("pfgov sim list",), then="run one: pfgov sim run --scenario showcase")
+@verb(
+    sim,
+    "list",
+    examples=("pfgov sim list",),
+    then="run one: pfgov sim run --scenario showcase",
+    files=FILES,
+)
 def list_scenarios(screen: Screen) -> int:
     """List the scenarios and the question that each one asks."""
     from pfgov.sim.scenarios import SCENARIOS
@@ -57,6 +63,7 @@ def list_scenarios(screen: Screen) -> int:
     "metrics",
     examples=("pfgov sim metrics",),
     then="see them: pfgov sim run --scenario default",
+    files=FILES,
 )
 def metrics(screen: Screen) -> int:
     """Say how each metric is computed, and its unit."""
@@ -89,6 +96,7 @@ def _scenario(name: str) -> Any:
         "pfgov sim run --scenario taura-2003",
     ),
     then="compare schedulers on it: pfgov sim compare --scenario high-churn",
+    files=FILES,
 )
 @click.option(
     "--scenario",
@@ -161,6 +169,7 @@ def _number(value: float, unit: str = "") -> str:
     "check",
     examples=("pfgov sim check --seeds 1000", "pfgov sim check --from 4711 --seeds 1"),
     then="a seed that fails is shrunk and told, with the command that runs it again",
+    files=FILES,
 )
 @click.option(
     "--seeds",
@@ -212,6 +221,7 @@ def check(screen: Screen, seeds: int, start: int, processes: int | None) -> int:
         "pfgov sim compare --scenario k8s-scheduling --scheduler binpack --scheduler agent --plot chart",
     ),
     then="what the numbers mean: pfgov sim metrics",
+    files=FILES,
 )
 @click.option(
     "--scenario",

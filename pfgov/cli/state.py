@@ -1,6 +1,5 @@
 """``pfgov status`` and ``pfgov tick``: how the ledger stands, and letting time do its work."""
 
-from collections import Counter
 from typing import Any
 
 import click
@@ -18,40 +17,29 @@ from pfgov.cli.screen import facts
 @click.pass_obj
 def status(screen: Screen) -> int:
     """Say what the ledger holds and what needs a look."""
+    import msgspec
+
     from pfgov.cli.desk import reading
 
     with reading(screen) as book:
-        state = book.reader.state()
-        counts = book.reader.packet_counts()
-    members = dict(sorted(Counter(str(m.status) for m in state.members.values()).items()))
-    waiting = [p.packet_id for p in state.live() if p.owner is None and not p.terms.hold]
-    result: dict[str, Any] = {
-        "origin": state.origin,
-        "directory": str(screen.directory),
-        "size": state.size,
-        "semantics": state.semantics,
-        "policy": state.policy,
-        "policies": [f"{ref.name} {ref.version}" for ref in state.policies],
-        "scheduler": state.settings.scheduler.name,
-        "members": members,
-        "packets": counts,
-        "without_owner": len(waiting),
-    }
+        found, place = book.overview(), book.place
+    result: dict[str, Any] = {"origin": found.origin, **place, **msgspec.structs.asdict(found)}
     screen.show(
         result,
         facts(
             (
-                ("ledger", state.origin),
-                ("folder", screen.directory),
-                ("entries", state.size),
-                ("policy set", f"{(state.policy or 'none')[:12]}: {', '.join(result['policies'])}"),
-                ("scheduler", result["scheduler"]),
-                ("members", members or "none yet: pfgov member register --help"),
-                ("packets", counts or "none yet: pfgov packet submit --help"),
-                ("without owner", len(waiting) or None),
+                ("ledger", found.origin),
+                ("folder", place.get("directory")),
+                ("server", place.get("url")),
+                ("entries", found.size),
+                ("policy set", f"{(found.policy or 'none')[:12]}: {', '.join(found.policies)}"),
+                ("scheduler", found.scheduler),
+                ("members", found.members or "none yet: pfgov member register --help"),
+                ("packets", found.packets or "none yet: pfgov packet submit --help"),
+                ("without owner", found.without_owner or None),
             )
         ),
-        *(["next:  pfgov packet list --stuck"] if waiting else []),
+        *(["next:  pfgov packet list --stuck"] if found.without_owner else []),
     )
     return 0
 
@@ -75,11 +63,7 @@ def tick(screen: Screen, resume: bool) -> int:
     from pfgov.cli.desk import acting
 
     with acting(screen) as desk:
-        before = desk.size()
-        if resume:
-            desk.engine.resume()
-        done = desk.settled(before)
-        halted = desk.engine.status().halted
+        done, halted = desk.tick(resume=resume)
     result = {"entries": done.followed, "count": len(done.followed), "halted": halted}
     parts: list[Any] = [
         f"{len(done.followed)} things happened" if done.followed else "nothing is due"

@@ -55,7 +55,11 @@ def _print_version(context: click.Context, _: click.Parameter, value: bool) -> N
     if value and not context.resilient_parsing:
         from pfgov import __version__
 
-        click.echo(f"pfgov {__version__}")
+        screen = context.ensure_object(Screen)
+        if screen.json:
+            screen.emit({"version": __version__})
+        else:
+            screen.write(f"pfgov {__version__}\n")
         context.exit()
 
 
@@ -77,7 +81,11 @@ root = Nouns(
             help="Print the version.",
         )
     ],
-    examples=("pfgov demo", "pfgov init && pfgov member register --file member.json"),
+    examples=(
+        "pfgov demo",
+        "pfgov init && pfgov member register --file member.json",
+        "pfgov status --url https://ledger.example",
+    ),
     then="each command explains itself: pfgov packet submit --help",
 )
 """The root of the tree."""

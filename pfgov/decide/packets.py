@@ -17,6 +17,7 @@ from pfgov.errors import (
     DuplicateError,
     InvalidError,
     NarrowingError,
+    NotFoundError,
     NotOwnerError,
     PfgovError,
     StaleEpochError,
@@ -37,6 +38,13 @@ def submit(ctx: Context, do: c.SubmitPacket) -> Decided:
             code="packet.exists",
             hint=f"see it with: pfgov packet show {do.packet_id}; running it again is a new packet with `again`",
             pointer="/packet_id",
+        )
+    if do.again is not None and ctx.find_packet(do.again) is None:
+        raise NotFoundError(
+            f"there is no packet {do.again} to run again",
+            code="packet.not_found",
+            hint="see what has ended: pfgov packet list --all",
+            pointer="/again",
         )
     if len(ctx.state.packets) >= LIVE_PACKETS_MAX:
         raise TooLargeError(

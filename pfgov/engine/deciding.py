@@ -186,15 +186,22 @@ class Decider:
             kind = type(request.action).__name__
             raise StateSpoiledError(f"{kind} could not be applied") from error
 
-    def rehearse(self, action: c.Action, principal: c.Principal, now: int) -> Decided:
-        """Return what *action* would come to at *now*, and leave everything as it is.
+    def rehearse(
+        self,
+        action: c.Action,
+        principal: c.Principal,
+        now: int,
+        attachments: Sequence[Attachment] = (),
+    ) -> Decided:
+        """Return what *action*, with its payloads, would come to at *now*, and leave everything as it is.
 
         Raises:
             PfgovError: it would be refused.
         """
         draft = Draft(Batch(self.state.size), now)
         try:
-            return self._decide(draft, Request(action, principal, command_id="rehearsal"), {})[0]
+            request = Request(action, principal, command_id="rehearsal", attachments=attachments)
+            return self._decide(draft, request, self._opened(request))[0]
         finally:
             for packet_id in draft.loaded:
                 self.state.forget(packet_id)

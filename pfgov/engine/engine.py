@@ -379,8 +379,14 @@ class Engine:
 
         return self._front.do(at_rest)
 
-    def rehearse(self, action: c.Action, *, principal: c.Principal) -> Decided:
-        """Return what *action* would come to now; nothing is recorded and nothing moves.
+    def rehearse(
+        self,
+        action: c.Action,
+        *,
+        principal: c.Principal,
+        attachments: Sequence[Attachment] = (),
+    ) -> Decided:
+        """Return what *action*, with its payloads, would come to now; nothing is recorded and nothing moves.
 
         Raises:
             PfgovError: it would be refused.
@@ -391,7 +397,7 @@ class Engine:
                 sequencer.drain()  # it asks the committing side, which answers in order
             decider = sequencer.decider
             now = max(self.clock.now(), decider.state.time)
-            return decider.rehearse(action, principal, now)
+            return decider.rehearse(action, principal, now, attachments)
 
         return self._front.do(run)
 

@@ -207,6 +207,17 @@ def _commitment(receipt: Receipt) -> str:
     return event.commitment
 
 
+def payload_objects(queries: Queries, target: Target) -> list[dict[str, object]]:
+    """Return what is shown of the payloads of *target*.
+
+    Raises:
+        NotFoundError: as :meth:`Target.payloads`.
+    """
+    found = target.payloads(queries)
+    whys = reasons(queries, found)
+    return [payload_object(one, whys) for one in found]
+
+
 def payload_object(one: StoredPayload, whys: dict[str, str]) -> dict[str, object]:
     """Return what is shown of a stored payload: never a byte of it."""
     return {

@@ -8,9 +8,10 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 
 from pfgov.engine.reading import LedgerReader
-from pfgov.errors import NotFoundError
+from pfgov.errors import InvalidError, NotFoundError, StateConflictError
 from pfgov.storage.queries import EntryFilter, Queries
-from pfgov_ledger import checkpoint, note
+from pfgov_ledger import checkpoint, export, note
+from pfgov_ledger.errors import IndexNeededError
 
 
 class StoredLog:
@@ -88,3 +89,43 @@ def stored_log(reader: LedgerReader) -> Generator[StoredLog]:
     """
     with reader.snapshot() as queries:
         yield StoredLog(queries)
+
+
+def write_export(
+    log: StoredLog,
+    out: export.Writable,
+    *,
+    subject: str | None = None,
+    span: tuple[int, int] | None = None,
+    since: int | None = None,
+    progress: export.Progress | None = None,
+) -> export.Written:
+    """Write *subject*'s history, the positions in *span*, or the whole log, with the proof that *since* is a prefix.
+
+    Raises:
+        InvalidError: *span* or *since* is not within the log.
+        StateConflictError: ``export.index_needed``, no committed index covers what is asked for.
+    """
+    size = log.size()
+    if since is not None and since > size:
+        raise InvalidError(
+            f"a head of {since} is beyond the ledger's {size} entries", pointer="/since"
+        )
+    if span is not None and not 0 <= span[0] < span[1] <= size:
+        raise InvalidError(
+            f"there are {size} entries, and {span[0]}:{span[1]} is no range of them",
+            hint=f"write a range that ends at {size} or before: {min(span[0], size - 1)}:{size}",
+            pointer="/range",
+        )
+    try:
+        if subject is not None:
+            return export.write_subject(log, subject, out, progress=progress, since=since)
+        if span is not None:
+            return export.write_range(log, *span, out, progress=progress, since=since)
+        return export.write_full(log, out, progress=progress, since=since)
+    except IndexNeededError as error:
+        raise StateConflictError(
+            str(error),
+            code="export.index_needed",
+            hint="commit one first: --fresh, or POST /api/ledger/index",
+        ) from error

@@ -4,11 +4,12 @@ The command line and the HTTP server read through this; the same object answers 
 Rows become records here and nowhere else.  It decides nothing.
 """
 
+import difflib
 import threading
 import zlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -21,11 +22,22 @@ from pfgov.engine import stored
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading import load_state
 from pfgov.errors import NotFoundError
+from pfgov.lifecycle import OWNED, TERMINAL, MemberStatus, PacketStatus
 from pfgov.records import Member, Packet
 from pfgov.state import State
-from pfgov.storage.queries import EntryFilter, PacketFilter, Queries
+from pfgov.storage.queries import PAGE, EntryFilter, PacketFilter, Queries
 from pfgov.storage.reading import ReadStore
 from pfgov.storage.writing import EntryRow
+
+AGAIN: Final = "/again"
+"""Where a submission names the packet whose work it repeats."""
+
+LIKE_MAX: Final = 1_000
+"""Ids that are compared with a misspelt one."""
+
+_OWNED: Final = tuple(sorted(str(word) for word in OWNED))
+_AT_WORK: Final = frozenset({MemberStatus.ACTIVE, MemberStatus.QUARANTINED})
+_WAITING: Final = frozenset({PacketStatus.PENDING, PacketStatus.AWAITING_REVIEW})
 
 _MEMBER: Final = msgspec.json.Decoder(Member)
 _PACKET: Final = msgspec.json.Decoder(Packet)
@@ -227,6 +239,43 @@ class LedgerReader:
             )
         return _PACKET.decode(row.body)
 
+    def owned(self, owner: str | None = None) -> dict[str, list[str]]:
+        """Return the ids of the packets that each member owns, or *owner* alone."""
+        found: dict[str, list[str]] = {}
+        with self.snapshot() as queries:
+            for name, packet_id in queries.owned(_OWNED, owner):
+                found.setdefault(name, []).append(packet_id)
+        return found
+
+    def stuck(self, wanted: PacketFilter) -> list[Packet]:
+        """Return at most ``wanted.limit`` packets that wait for somebody: a reviewer, an able member, an owner at work.
+
+        Whatever has ended is not stuck, whichever statuses are asked for.
+        """
+        found: list[Packet] = []
+        after = wanted.after
+        with self.snapshot():
+            away = {one.member_id for one in self.members() if one.status not in _AT_WORK}
+            while True:
+                page = self.packets(replace(wanted, after=after, limit=PAGE))
+                found += [one for one in page if _is_stuck(one, away)]
+                if len(page) < PAGE or len(found) >= wanted.limit:
+                    return found[: wanted.limit]
+                after = page[-1].packet_id
+
+    def like(self, packet_id: str) -> str | None:
+        """Return the id of a packet that may have been meant by *packet_id*; only a bounded number is looked at."""
+        first = packet_id[:1]
+        with self.snapshot() as queries:
+            known = queries.packet_ids(first, f"{first}\x7f", LIKE_MAX)
+        near = difflib.get_close_matches(packet_id, known, n=1)
+        return near[0] if near else None
+
+    def has_packet(self, packet_id: str) -> bool:
+        """Whether a packet of this id was ever submitted."""
+        with self.snapshot() as queries:
+            return queries.packet(packet_id) is not None
+
     def packet_counts(self) -> dict[str, int]:
         """Return how many packets have each status."""
         with self.snapshot() as queries:
@@ -246,3 +295,19 @@ class LedgerReader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def suggesting(reader: LedgerReader, error: NotFoundError, packet_id: str | None) -> NotFoundError:
+    """Return *error* with the packet that was probably meant as its hint, where one is near and it is about that id."""
+    near = reader.like(packet_id) if packet_id and error.pointer == AGAIN else None
+    if near is None:
+        return error
+    return NotFoundError(
+        error.message, code=error.code, hint=f"did you mean {near}?", pointer=error.pointer
+    )
+
+
+def _is_stuck(packet: Packet, away: set[str]) -> bool:
+    if packet.status in TERMINAL:
+        return False
+    return packet.status in _WAITING or packet.waiting is not None or packet.owner in away

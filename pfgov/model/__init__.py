@@ -7,6 +7,7 @@ here reads the state, the clock or a disk.
 
 from pfgov.model.border import Wire, parse, parse_json
 from pfgov.model.keeping import Erasure, KeyList, Revocation, Rotation
+from pfgov.model.ledger import Settings
 from pfgov.model.member import (
     CapabilityOffer,
     Drain,
@@ -63,6 +64,7 @@ __all__ = [
     "Review",
     "Revocation",
     "Rotation",
+    "Settings",
     "TrustAssessment",
     "Wire",
     "check_tree",

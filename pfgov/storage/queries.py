@@ -222,6 +222,25 @@ class Queries:
         )
         return (StoredRow(_str(row[0]), _int(row[1]), _bytes(row[2])) for row in rows)
 
+    def owned(self, statuses: Sequence[str], owner: str | None = None) -> Iterator[tuple[str, str]]:
+        """Return (owner, packet) of every packet with one of *statuses*, of one owner or of all, in id order."""
+        marks = ", ".join("?" * len(statuses))
+        one = "" if owner is None else " AND owner = ?"
+        rows = self._rows(
+            f"SELECT owner, packet_id FROM packet WHERE status IN ({marks}) AND owner IS NOT NULL{one}"  # noqa: S608
+            " ORDER BY packet_id",
+            [*statuses, *([] if owner is None else [owner])],
+        )
+        return ((_str(row[0]), _str(row[1])) for row in rows)
+
+    def packet_ids(self, start: str, stop: str, limit: int) -> list[str]:
+        """Return at most *limit* ids from *start* to before *stop*."""
+        rows = self._rows(
+            "SELECT packet_id FROM packet WHERE packet_id >= ? AND packet_id < ? ORDER BY packet_id LIMIT ?",
+            (start, stop, limit),
+        )
+        return [_str(row[0]) for row in rows]
+
     def packet_counts(self) -> dict[str, int]:
         """Return how many packets have each status."""
         rows = self._rows("SELECT status, count(*) FROM packet GROUP BY status ORDER BY status")

@@ -5,6 +5,7 @@ command line draws its tables from views and the server sends them, so that both
 nothing is hashed, signed or decided from them, which is why numbers are ordinary JSON numbers here.
 """
 
+from pfgov.views.discovery import Discovery, discovery
 from pfgov.views.entries import EntryView, entry_view
 from pfgov.views.members import MemberView, member_view
 from pfgov.views.packets import PacketView, packet_view
@@ -12,11 +13,13 @@ from pfgov.views.sentences import sentence
 from pfgov.views.verdicts import ReasonView, VerdictRow, nearest_miss, read_table
 
 __all__ = [
+    "Discovery",
     "EntryView",
     "MemberView",
     "PacketView",
     "ReasonView",
     "VerdictRow",
+    "discovery",
     "entry_view",
     "member_view",
     "nearest_miss",

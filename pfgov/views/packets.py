@@ -69,14 +69,22 @@ class AuditView(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: str | None
 
 
+class OwnerView(msgspec.Struct, frozen=True, kw_only=True):
+    """A member in one of its lives."""
+
+    member_id: str
+    incarnation: int
+
+
 class PacketView(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about a packet."""
+    """Everything about a packet; ``last_owner`` is whoever owns it, or owned it last."""
 
     packet_id: str
     workload_type: str
     status: str
     current_owner: str | None
     incarnation: int | None
+    last_owner: OwnerView | None
     epoch: int
     version: int
     previous_owners: list[str]
@@ -111,6 +119,7 @@ def packet_view(packet: Packet) -> PacketView:
         status=packet.status.value,
         current_owner=packet.owner,
         incarnation=packet.incarnation or None,
+        last_owner=_last_owner(packet),
         epoch=packet.epoch,
         version=packet.version,
         previous_owners=list(packet.owners),
@@ -150,6 +159,13 @@ def packet_view(packet: Packet) -> PacketView:
             changed_at=moment(packet.changed_at),
         ),
     )
+
+
+def _last_owner(packet: Packet) -> OwnerView | None:
+    last = packet.holder or packet.last_owner
+    if last is None:
+        return None
+    return OwnerView(member_id=last.member_id, incarnation=last.incarnation)
 
 
 def _constraints(constraints: Constraints) -> dict[str, object]:

@@ -33,7 +33,7 @@ RULES: dict[str, set[str] | frozenset[str]] = {
     ),
     **dict.fromkeys(
         ("list_members", "list_decisions", "explain_decision", "show_policies", "evaluate_policies", "list_entries",
-         "status"),
+         "status", "show_ledger", "show_configuration"),
         READING,
     ),
     **dict.fromkeys(
@@ -42,7 +42,9 @@ RULES: dict[str, set[str] | frozenset[str]] = {
          "checkpoint_packet", "complete_packet", "fail_packet", "packet_context"),
         OWNERS,
     ),
-    **dict.fromkeys(("fail_member", "quarantine_member", "release_member", "commit_index"), frozenset({"operator"})),
+    **dict.fromkeys(
+        ("fail_member", "quarantine_member", "release_member", "commit_index", "tick"), frozenset({"operator"})
+    ),
     "assess_trust": {"assessor"},
     **dict.fromkeys(
         ("submit_packet", "update_packet", "assign_packet", "cancel_packet", "evaluate_decision", "evaluate_decisions",
@@ -51,9 +53,12 @@ RULES: dict[str, set[str] | frozenset[str]] = {
     ),
     "requeue_packet": {"member", "operator", "submitter"},
     "review_packet": {"operator", "reviewer"},
-    **dict.fromkeys(("activate_policies", "erase_payloads", "rotate_key", "revoke_key"), frozenset({"admin"})),
     **dict.fromkeys(
-        ("export_packet", "export_ledger", "list_payloads", "metrics"), frozenset({"admin", "auditor", "operator"})
+        ("activate_policies", "configure", "erase_payloads", "rotate_key", "revoke_key"), frozenset({"admin"})
+    ),
+    **dict.fromkeys(
+        ("export_packet", "export_ledger", "list_payloads", "show_payload", "metrics", "policy_document"),
+        frozenset({"admin", "auditor", "operator"}),
     ),
     "stream_events": {"admin", "auditor", "operator", "member"},
 }  # fmt: skip
@@ -73,7 +78,11 @@ def _joined(api: Api) -> int:
 
 def _send(api: Api, operation: Operation, **options: Any) -> Any:
     path = operation.path.format(
-        member_id="m1", packet_id="nothing", seq=str(_joined(api)), code="http.not_found"
+        member_id="m1",
+        packet_id="nothing",
+        seq=str(_joined(api)),
+        code="http.not_found",
+        commitment="0" * 64,
     )
     if operation.name == "list_packets":
         path += "?owner=m1"
@@ -133,6 +142,7 @@ FOR_ANOTHER: list[tuple[str, str, Any]] = [
     ("POST", "/api/packets/owned/fail", {**OWN, "reason": "x"}),
     ("POST", "/api/packets/owned/requeue", OWN),
     ("GET", "/api/packets/owned/context", None),
+    ("GET", "/api/packets/owned/context?whole=true", None),
     ("GET", "/api/events?member=m1", None),
     ("GET", "/api/events", None),
     ("GET", "/api/members/m1", None),
@@ -141,6 +151,9 @@ FOR_ANOTHER: list[tuple[str, str, Any]] = [
     ("GET", "/api/packets", None),
     ("GET", "/api/packets?all=true", None),
     ("GET", "/api/packets?owner=m1", None),
+    ("GET", "/api/packets?owner=m1&stuck=true", None),
+    ("GET", "/api/packets?stuck=true", None),
+    ("GET", "/api/members?owns=true", None),
     ("GET", "/api/packets/owned", None),
     ("HEAD", "/api/packets/owned", None),
     ("GET", "/api/packets/owned/lineage", None),
@@ -158,9 +171,17 @@ FOR_ANOTHER: list[tuple[str, str, Any]] = [
     ("GET", "/api/ledger/entries/0", None),
     ("GET", "/api/ledger/entries/2", None),
     ("GET", "/api/ledger/proof/2", None),
+    ("GET", "/api/ledger/entries?newest=true&before=9&subject=member/m2", None),
     ("GET", "/api/ledger/export", None),
+    ("GET", "/api/ledger/export?since=1", None),
+    ("GET", f"/api/ledger/payloads/{'0' * 64}", None),
+    ("GET", "/api/ledger", None),
+    ("GET", "/api/configuration", None),
+    ("PATCH", "/api/configuration", {"settings": {"lease_seconds": "9"}}),
+    ("POST", "/api/tick", None),
     ("POST", "/api/ledger/index", None),
     ("GET", "/api/policies", None),
+    ("GET", "/api/policies/document", None),
     ("GET", "/api/status", None),
     ("GET", "/metrics", None),
 ]  # fmt: skip
@@ -204,7 +225,7 @@ def test_a_members_key_reads_what_concerns_its_member(api: Api) -> None:
     assert api.get(f"/api/ledger/proof/{lineage[1]['seq']}", scope=mine).status_code == 200
     told = api.post("/api/discover", {"packet_id": "p1"}, scope=mine).json()
     assert [one["member_id"] for one in told["members"]] == [other]
-    assert "nearest_miss" not in told
+    assert (told["eligible"], told["nearest_miss"]) == ([other], None)
     problem(api.get("/api/packets/p1", scope=theirs), 403, "access.forbidden")
     started = api.post("/api/packets/p1/handoff", {"target": other}, scope=mine)
     assert started.json()["result"]["target"] == other
@@ -220,6 +241,40 @@ def test_a_members_key_reads_what_concerns_its_member(api: Api) -> None:
     assert done.status_code == 200, done.text
     problem(api.get("/api/packets/p1", scope=mine), 403, "access.forbidden")
     problem(api.get("/api/packets/p1/context", scope=mine), 403, "access.forbidden")
+
+
+@pytest.mark.parametrize("path", ["pressure", "heartbeat"])
+def test_what_follows_is_told_only_as_far_as_it_concerns_the_member(api: Api, path: str) -> None:
+    """With ``follow`` a member's key is not told what the engine did about others meanwhile; an operator's is."""
+    body = {"incarnation": 1} if path == "heartbeat" else {"pressure": 0.5}
+    api.member("m2", lease_seconds=86_400)
+    seen: dict[str, set[str]] = {}
+    for scope in ("member:m2", "operator"):
+        gone = f"gone-{scope[:6]}"
+        api.member(gone, lease_seconds=10)
+        api.keys()
+        api.clock.advance(60_000_000)
+        told = api.post(f"/api/members/m2/{path}?follow=true", body, scope=scope).json()
+        seen[scope] = {one["subject"] for one in told["as_a_result"]}
+        assert "settled" not in told
+        shown = api.get(f"/api/ledger/entries?subject=member/{gone}", scope="auditor").json()
+        assert shown["items"][-1]["type"] == "member_failed"
+    assert "member/gone-operat" in seen["operator"]
+    assert seen["member:m2"] <= {"member/m2"}
+
+
+def test_a_packet_that_comes_to_a_member_is_told_to_it(api: Api) -> None:
+    """What follows from a member's own drain is told where it concerns the member: its packet goes, and it retires."""
+    api.member("m1")
+    api.packet("p1")
+    api.member("m2")
+    api.packet("p2", hold=True)
+    told = api.post("/api/members/m1/drain?follow=true", scope="member:m1").json()
+    assert [one["type"] for one in told["recorded"]] == ["member_draining"]
+    types = [one["type"] for one in told["as_a_result"]]
+    assert "handoff_started" in types
+    assert types[-1] == "member_retired"
+    assert {one["subject"] for one in told["as_a_result"]} <= {"packet/p1", "member/m1"}
 
 
 def test_a_key_with_another_scope_reads_everything(api: Api) -> None:

@@ -82,7 +82,9 @@ def test_json_in_any_spelling(shared: Api, media: str) -> None:
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_every_route_refuses_the_same_things(shared: Api, operation: Operation) -> None:
     """An unknown or repeated query parameter, another site's write, a wrong method and an id with odd characters."""
-    path = operation.path.format(member_id="m1", packet_id="p1", seq="0", code="http.not_found")
+    path = operation.path.format(
+        member_id="m1", packet_id="p1", seq="0", code="http.not_found", commitment="0" * 64
+    )
     scope = None if operation.access == ANYONE else _scope_for(operation)
     problem(shared(operation.method, f"{path}?nonsense=1", scope=scope), 400, "input.unknown_field")
     problem(shared("DELETE", path, scope=scope), 405, "http.method_not_allowed")

@@ -67,6 +67,8 @@ def test_a_payload_is_erased_while_the_server_runs(api: Api, tmp_path: Path, by:
     (payload,) = api.get("/api/packets/p1/payloads").json()["payloads"]
     assert (payload["field"], payload["state"]) == ("context", "present")
     assert on_disk(api)
+    named = api.get(f"/api/ledger/payloads/{payload['commitment']}").json()
+    assert named == {"payloads": [payload]}
     target = {"packet_id": "p1"} if by == "packet_id" else {"commitment": payload["commitment"]}
     answer = api.post(ERASURES, {**target, "why": "data_subject_request"})
     assert answer.status_code == 200, answer.text
@@ -151,6 +153,7 @@ def test_what_is_not_there_is_not_erased(api: Api) -> None:
     ):
         problem(api.post(ERASURES, body), 400)
     problem(api.get("/api/packets/p/payloads"), 404, "packet.not_found")
+    problem(api.get(f"/api/ledger/payloads/{'0' * 64}"), 404, "attachment.not_found")
 
 
 # --- rotations ----------------------------------------------------------------------------

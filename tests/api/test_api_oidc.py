@@ -254,7 +254,7 @@ def test_scopes_may_be_a_list_deep_inside(tmp_path: Path) -> None:
 def test_the_matrix_holds_for_tokens(signed_once: Signed, operation: Any) -> None:
     """A token opens exactly the routes of the scopes that it maps to."""
     path = operation.path.format(
-        member_id="m1", packet_id="nothing", seq="0", code="http.not_found"
+        member_id="m1", packet_id="nothing", seq="0", code="http.not_found", commitment="0" * 64
     )
     if operation.name == "stream_events":
         path += "?member=m1&after=x"

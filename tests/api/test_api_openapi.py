@@ -45,7 +45,9 @@ def test_every_operation_is_in_it() -> None:
 def test_options_says_what_is_possible(api: Api) -> None:
     """OPTIONS and 405 name all methods of a path."""
     for path, methods in METHODS.items():
-        concrete = path.format(member_id="m1", packet_id="p1", seq="0", code="x")
+        concrete = path.format(
+            member_id="m1", packet_id="p1", seq="0", code="x", commitment="0" * 64
+        )
         wanted = {*methods, "OPTIONS"}
         answer = api("OPTIONS", concrete)
         assert answer.status_code == 204

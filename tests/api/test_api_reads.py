@@ -17,11 +17,13 @@ from pfgov_ledger.verify import verify
 
 def _readable(api: Api) -> list[tuple[Operation, str]]:
     found: list[tuple[Operation, str]] = []
+    (payload,) = api.get("/api/packets/p1/payloads").json()["payloads"]
+    seq = api.engine.status().size - 1
+    ids = {"member_id": "m1", "packet_id": "p1", "seq": seq, "code": "http.not_found"}
     for operation in OPERATIONS:
         if operation.method != "GET" or operation.answer == "Stream":
             continue
-        seq = api.engine.status().size - 1
-        path = operation.path.format(member_id="m1", packet_id="p1", seq=seq, code="http.not_found")
+        path = operation.path.format(**ids, commitment=payload["commitment"])
         found.append(
             (operation, path + ("?from=1" if operation.name == "consistency_proof" else ""))
         )
@@ -175,7 +177,7 @@ def test_exports_verify(api: Api, tmp_path: Path) -> None:
     api.packet(context_checkpoint={"step": "one"})
     anchor = keys.parse_anchor(api.get("/api/ledger/key").text)
     size = api.engine.status().size
-    problem(api.get("/api/packets/p1/export"), 409, "ledger.index_needed")
+    problem(api.get("/api/packets/p1/export"), 409, "export.index_needed")
     assert api.post("/api/ledger/index").json() == {"position": size}
     problem(api.get("/api/ledger/export?fresh=true"), 400)  # a GET changes nothing
     for name, path in (
@@ -267,3 +269,105 @@ def test_a_dry_run_writes_nothing(api: Api) -> None:
     assert api.post("/api/policies/evaluate", play).json()["members"]
     assert api.engine.status().size == size
     assert json.loads(api.get("/api/status").text)["packets"] == {"PENDING": 1}
+
+
+def test_lists_take_several_and_the_newest_first(api: Api) -> None:
+    """Statuses and types may be several; entries come newest first, page by page, without a gap."""
+    for name in ("m1", "m2", "m3"):
+        api.member(name)
+    api.packet("p1")
+    api.packet("p2", required_capabilities=["flying"])
+    api.packet("p3", hold=True)
+    api.post("/api/members/m3/quarantine")
+    quiet = api.get("/api/members?status=QUARANTINED,FAILED").json()["items"]
+    assert [one["id"] for one in quiet] == ["m3"]
+    assert quiet[0]["owns"] == []
+    owner = api.get("/api/packets/p1").json()["current_owner"]
+    owns = {one["id"]: one["owns"] for one in api.get("/api/members?owns=true").json()["items"]}
+    assert {name: held for name, held in owns.items() if held} == {owner: ["p1"]}
+    stuck = api.get("/api/packets?stuck=true").json()["items"]
+    assert [one["packet_id"] for one in stuck] == ["p2", "p3"]
+    first = api.get("/api/packets?stuck=true&limit=1").json()
+    assert first["next"] == "p2"
+    rest = api.get("/api/packets?stuck=true&limit=1&after=p2").json()
+    assert [one["packet_id"] for one in rest["items"]] == ["p3"]
+    api.post(f"/api/members/{owner}/quarantine")
+    assert len(api.get("/api/packets?stuck=true").json()["items"]) == 2
+    api.post("/api/packets/p3/cancel")
+    assert len(api.get("/api/packets?stuck=true&all=true").json()["items"]) == 1
+    size = api.engine.status().size
+    seen: list[int] = []
+    path: str | None = "/api/ledger/entries?newest=true&limit=4"
+    while path is not None:
+        answer = api.get(path)
+        seen += [one["seq"] for one in answer.json()["items"]]
+        link = answer.headers.get("link")
+        path = None if link is None else link.partition("<")[2].partition(">")[0]
+    assert seen == list(range(size - 1, -1, -1))
+    types = "packet_cancelled,member_quarantined"
+    found = api.get(f"/api/ledger/entries?type={types}").json()["items"]
+    assert {one["type"] for one in found} == set(types.split(","))
+    problem(api.get("/api/ledger/entries?type=packet_cancelled,nothing"), 400)
+    problem(api.get("/api/members?status=ACTIVE,"), 400)
+
+
+def test_the_ledger_at_a_glance(api: Api) -> None:
+    """One answer says what the ledger holds: members and packets by status, policies, who waits."""
+    api.member()
+    api.packet("p1", required_capabilities=["flying"])
+    api.packet("p2", hold=True)
+    found = api.get("/api/ledger").json()
+    assert found["members"] == {"ACTIVE": 1}
+    assert found["packets"] == {"PENDING": 2}
+    assert found["without_owner"] == 1
+    assert found["size"] == api.engine.status().size
+    assert "kernel 1" in found["policies"]
+
+
+def test_the_binding_document_has_its_digest(api: Api) -> None:
+    """Whoever may read histories gets the binding set as it was recorded."""
+    import hashlib
+
+    from pfgov.policy import from_document
+
+    shown = api.get("/api/policies").json()
+    raw = api.get("/api/policies/document").content
+    assert hashlib.sha256(raw).hexdigest() == shown["digest"] == from_document(raw).digest
+    rules = {rule["id"] for one in shown["policies"] for rule in one["rules"]}
+    assert "region" in rules
+
+
+def test_an_operator_reads_a_whole_context(api: Api) -> None:
+    """``whole`` is for operators: what policy withholds from an owner, the owner does not get by asking."""
+    api.member("m1")
+    api.packet("p1", context_checkpoint={"step": "one", "note": "x"})
+    assert api.get("/api/packets/p1/context?whole=true").json()["context"]["note"] == "x"
+    api.keys()
+    found = problem(api.get("/api/packets/p1/context?whole=true", scope="member:m1"), 403)
+    assert found["code"] == "access.forbidden"
+    assert api.get("/api/packets/p1/context", scope="member:m1").status_code == 200
+
+
+def test_an_export_says_what_is_in_it(api: Api) -> None:
+    """The header names the counts and the digest before the trailer; ``since`` adds a proof, within the log."""
+    api.member()
+    assert api.post("/api/ledger/index").status_code == 200
+    answer = api.get("/api/ledger/export?since=1")
+    told = dict(part.split("=") for part in answer.headers["pfgov-export"].split(", "))
+    lines = answer.text.splitlines()
+    assert json.loads(lines[-1])["sha256"] == told["sha256"]
+    assert int(told["entries"]) == int(told["size"]) == api.engine.status().size
+    assert any("consistency" in line for line in lines)
+    problem(api.get("/api/ledger/export?since=99999"), 400)
+
+
+def test_discovery_says_who_would_get_it(api: Api) -> None:
+    """It names the eligible and who would be chosen, with the payload in hand, and is quiet where nobody is."""
+    assert api.post("/api/discover", {"packet": {"workload_type": "x"}}).json()["members"] == []
+    api.member("m1")
+    asked = {"workload_type": "x", "hold": True, "context_checkpoint": {"step": "a"}}
+    found = api.post("/api/discover", {"packet": asked}).json()
+    assert (found["eligible"], found["would_go_to"]) == (["m1"], "m1")
+    api.packet("p1")
+    taken = api.post("/api/discover", {"packet": {**asked, "packet_id": "p1"}}).json()
+    assert taken["would_go_to"] == "m1"

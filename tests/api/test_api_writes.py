@@ -226,3 +226,86 @@ def test_no_member_takes_the_name_of_a_principal(api: Api, name: str) -> None:
         201 if ":" not in name else 400
     )
     api.engine.reader.replay()
+
+
+def test_follow_lists_what_a_command_caused(api: Api) -> None:
+    """With ``follow`` the answer waits for what is due and lists what the command and then the engine did."""
+    api.member("m1")
+    api.packet("p1")
+    api.member("m2")
+    told = api.post("/api/members/m1/drain?follow=true").json()
+    assert [one["type"] for one in told["recorded"]] == ["member_draining"]
+    caused = [one["type"] for one in told["as_a_result"]]
+    assert "handoff_started" in caused
+    assert caused[-1] == "member_retired"
+    assert "settled" not in told
+    assert api.get("/api/members/m1").json()["status"] == "RETIRED"
+    assert api.get("/api/members/m2").json()["owns"] == ["p1"]
+    plain = api.post("/api/members/m2/quarantine").json()
+    assert "recorded" not in plain
+
+
+def test_follow_after_a_repeated_request(api: Api) -> None:
+    """The same request with the same key lists the same, and what others did since is not among it."""
+    api.member("m1")
+    api.packet("p1", hold=True)
+    headers = {"Idempotency-Key": "once"}
+    path = "/api/members/m1/trust?follow=true"
+    first = api.post(path, {"score": 0.9}, headers=headers).json()
+    api.packet("p2", hold=True)
+    again = api.post(path, {"score": 0.9}, headers=headers)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json()["recorded"] == first["recorded"]
+    assert again.json()["as_a_result"] == first["as_a_result"] == []
+
+
+def test_what_cannot_be_waited_for_is_said(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more is due than there is time for, or a tick fails, the command stands and ``settled`` is false."""
+    from pfgov.errors import StoreUnavailableError
+
+    api.member("m1")
+
+    def failing(*, lag: int = 0) -> None:
+        raise StoreUnavailableError("the disk is full")
+
+    monkeypatch.setattr(api.engine, "tick", failing)
+    told = api.post("/api/members/m1/quarantine?follow=true").json()
+    assert told["settled"] is False
+    assert told["recorded"][0]["type"] == "member_quarantined"
+    monkeypatch.undo()
+    assert "settled" not in api.post("/api/members/m1/release?follow=true").json()
+
+
+def test_a_tick_on_request(api: Api) -> None:
+    """An operator lets what is due happen now; ``resume`` starts leases again; a plain tick changes nothing."""
+    assert api.post("/api/tick").json() == {"halted": None, "as_a_result": []}
+    api.member("m1", lease_seconds=10)
+    api.clock.advance(60_000_000)
+    told = api.post("/api/tick", {}).json()
+    assert [one["type"] for one in told["as_a_result"]][-1] == "member_failed"
+    assert api.post("/api/tick", {"resume": True}).json()["halted"] is None
+    problem(api.post("/api/tick", {"resume": "yes"}), 400)
+
+
+def test_settings_are_changed_and_shown(api: Api) -> None:
+    """Settings are text by name; an unknown one is refused, and what is like that already changes nothing."""
+    assert api.get("/api/configuration").json()["configuration"]["lease_seconds"] == 30
+    body = {"settings": {"lease_seconds": "45", "scheduler.batch": "ring"}}
+    told = api("PATCH", "/api/configuration", body).json()
+    assert told["events"][0]["type"] == "configuration_changed"
+    settings = api.get("/api/configuration").json()["configuration"]
+    assert (settings["lease_seconds"], "scheduler.batch" in settings) == (45, True)
+    assert api("PATCH", "/api/configuration", body).json()["receipt"]["count"] == 0
+    problem(api("PATCH", "/api/configuration", {"settings": {"colour": "red"}}), 400)
+    problem(api("PATCH", "/api/configuration", {"settings": {"lease_seconds": 45}}), 400)
+    problem(api("PATCH", "/api/configuration", {}), 400)
+
+
+def test_a_packet_repeats_only_one_that_was_submitted(api: Api) -> None:
+    """``again`` names a packet that exists; the hint guesses a misspelt one."""
+    api.packet("case-17", hold=True)
+    body = {"workload_type": "scan", "again": "case-71"}
+    found = problem(api.post("/api/packets", body), 404, "packet.not_found")
+    assert found["hint"] == "did you mean case-17?"
+    assert found["errors"][0]["pointer"] == "/again"
+    assert api.post("/api/packets", {**body, "again": "case-17"}).status_code == 201

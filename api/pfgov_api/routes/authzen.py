@@ -160,15 +160,8 @@ async def _search(call: Call) -> Answer:
     body: SubjectSearch = call.body
     if body.subject.type != "member" or body.resource.type != "packet":
         return Answer({"results": []})
-    told = await search(call, Discovery(packet_id=body.resource.id))
-    rows = told.get("members", [])
-    return Answer(
-        {
-            "results": [
-                {"type": "member", "id": row.member_id} for row in rows if row.outcome == "allow"
-            ]
-        }
-    )
+    found, _ = await search(call, Discovery(packet_id=body.resource.id))
+    return Answer({"results": [{"type": "member", "id": name} for name in found.eligible]})
 
 
 async def _configuration(call: Call) -> Answer:

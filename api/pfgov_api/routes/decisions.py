@@ -3,14 +3,17 @@
 import asyncio
 from typing import Annotated, Any
 
+import msgspec
 from pydantic import Field
 
 from pfgov import commands as c
 from pfgov import events as e
-from pfgov import model
+from pfgov import model, views
 from pfgov.decide import Decided
+from pfgov.engine import Attachment
 from pfgov.engine.reading import Recorded
 from pfgov.errors import InvalidError, NotFoundError
+from pfgov.lifecycle import OWNED
 from pfgov.model import Wire
 from pfgov.model.fields import Bounded, Id
 from pfgov.storage.queries import EntryFilter
@@ -117,41 +120,55 @@ async def _discover(call: Call) -> Answer:
         require_member(call, None)  # a packet of one's own making would ask about everybody
     if (body.packet_id is None) == (body.packet is None):
         raise InvalidError("give packet_id or packet, one of them", pointer="")
-    told = await search(call, body)
+    found, told = await search(call, body)
     if members_of(call.principal) is not None:  # who can take the packet; not how the others stand
-        told["members"] = [row for row in told.get("members", ()) if row.outcome == "allow"]
-        told.pop("nearest_miss", None)
-    return Answer(told)
+        able = [row for row in found.members if row.outcome == "allow"]
+        found = msgspec.structs.replace(found, members=able, nearest_miss=None)
+    return Answer({**told, **msgspec.structs.asdict(found)})
 
 
-async def _rehearsed(call: Call, action: c.Action, principal: c.Principal | None = None) -> Decided:
-    engine = call.service.engine
+async def _rehearsed(
+    call: Call,
+    action: c.Action,
+    principal: c.Principal | None = None,
+    attachments: tuple[Attachment, ...] = (),
+) -> Decided:
+    engine, asks = call.service.engine, principal or call.principal
     return await call.service.in_turn(
-        lambda: engine.rehearse(action, principal=principal or call.principal)
+        lambda: engine.rehearse(action, principal=asks, attachments=attachments)
     )
 
 
-async def search(call: Call, body: Discovery) -> dict[str, Any]:
-    """Return who could own a packet, and why not each other member; nothing is recorded.
+async def search(call: Call, body: Discovery) -> tuple[views.Discovery, dict[str, Any]]:
+    """Return who could own a packet, and what the decision would say; nothing is recorded.
 
     Raises:
         PfgovError: there is no such packet, or it could not be submitted.
     """
     action: c.Action
+    attached: tuple[Attachment, ...] = ()
     if body.packet is not None:
-        packet_id = body.packet.packet_id or call.service.draw_id()
-        context = c.Commitment(digest="0" * 64, size=0) if body.packet.context_checkpoint else None
-        action = body.packet.to_action(packet_id=packet_id, context=context)
+        # As if it were not held; one whose id is taken is judged as a new one.
+        packet_id = body.packet.packet_id
+        if packet_id is None or call.service.reader.has_packet(packet_id):
+            packet_id = call.service.draw_id()
+        packet = body.packet.model_copy(update={"packet_id": packet_id, "hold": False})
+        payload = packet.context_payload()
+        if payload is not None:
+            attached = (call.service.engine.attach(f"packet/{packet_id}", "context", payload),)
+        context = attached[0].commitment if attached else None
+        action = packet.to_action(packet_id=packet_id, context=context)
     else:
-        packet = call.service.reader.packet(body.packet_id or "")
-        require_packet(call, packet)
+        known = call.service.reader.packet(body.packet_id or "")
+        require_packet(call, known)
         action = (
-            c.HandOff(packet_id=packet.packet_id)
-            if packet.owner is not None
-            else c.PlacePacket(packet_id=packet.packet_id)
+            c.HandOff(packet_id=known.packet_id)
+            if known.status in OWNED
+            else c.PlacePacket(packet_id=known.packet_id)
         )
-    decided = await _rehearsed(call, action, c.LOCAL_OPERATOR)
-    return _told(decided.events, decided.tables)
+    decided = await _rehearsed(call, action, c.LOCAL_OPERATOR, attached)
+    found = views.discovery(decided.events, decided.tables)
+    return found, _told(decided.events, decided.tables) if found.members else {}
 
 
 async def _show(call: Call) -> Answer:
@@ -233,6 +250,6 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "discover", "POST", "/api/discover", HOLDERS, "Who could own a packet, and why not each other member.",
-        _discover, "DecisionAnswer", body=Discovery, tag="discovery", raises=(404, 409),
+        _discover, "Discovery", body=Discovery, tag="discovery", raises=(404, 409),
     ),
 )  # fmt: skip

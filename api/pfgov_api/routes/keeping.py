@@ -25,10 +25,9 @@ def _caller(call: Call) -> Caller:
 
 
 async def _payloads(call: Call) -> Answer:
+    target = erasing.Target(call.path.get("packet_id"), call.path.get("commitment"))
     with call.service.reader.snapshot() as queries:
-        found = erasing.Target(call.path["packet_id"]).payloads(queries)
-        whys = erasing.reasons(queries, found)
-    return Answer({"payloads": [erasing.payload_object(one, whys) for one in found]})
+        return Answer({"payloads": erasing.payload_objects(queries, target)})
 
 
 async def _erase(call: Call) -> Answer:
@@ -100,6 +99,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "list_payloads", "GET", "/api/packets/{packet_id}/payloads", AUDITORS,
         "What is stored of a packet's payloads: commitments, sizes and what became of them, never their bytes.",
+        _payloads, "Payloads", tag="ledger", raises=(404,),
+    ),
+    Operation(
+        "show_payload", "GET", "/api/ledger/payloads/{commitment}", AUDITORS,
+        "What is stored under one commitment, with the views that were made of it; never their bytes.",
         _payloads, "Payloads", tag="ledger", raises=(404,),
     ),
     Operation(

@@ -4,11 +4,14 @@ import asyncio
 import base64
 from typing import Any
 
+from pfgov import model
 from pfgov.errors import InvalidError
 from pfgov.events import EVENTS
+from pfgov.glance import ledger_view, settings_view
+from pfgov.model import Wire
 from pfgov.model.times import to_microseconds
 from pfgov.storage.queries import EntryFilter
-from pfgov_api.answers import limit_of, page, show_entry
+from pfgov_api.answers import followed, limit_of, page, recorded, show_entry
 from pfgov_api.disclosure import members_of, require_entry
 from pfgov_api.operations import (
     ANYONE,
@@ -22,7 +25,7 @@ from pfgov_api.operations import (
     Parameter,
 )
 from pfgov_api.proofs import consistency, proof_of
-from pfgov_api.routes.running import LIMIT, Nothing
+from pfgov_api.routes.running import LIMIT, SINCE, WRITE, Nothing, run, several
 from pfgov_api.streams import events, export_stream
 
 _TEXT = {"type": "string", "maxLength": 200, "pattern": "^[!-~]+$"}
@@ -48,20 +51,54 @@ def _moment(call: Call, name: str) -> int | None:
 
 
 async def _entries(call: Call) -> Answer:
-    limit = limit_of(call)
-    kind = call.query.get("type")
-    after = call.number("after", -1)
+    limit, is_newest = limit_of(call), call.flag("newest")
     wanted = EntryFilter(
-        start=after + 1,
+        start=call.number("after", -1) + 1,
+        stop=call.number("before", 0) if "before" in call.query else None,
         subject=call.query.get("subject"),
-        types=(kind,) if kind else (),
+        types=call.several("type"),
         since=_moment(call, "since"),
         until=_moment(call, "until"),
         limit=limit + 1,
+        newest_first=is_newest,
     )
-    return page(
-        call, call.service.reader.entries(wanted), show_entry, lambda r: str(r.row.seq), limit
+    found = await asyncio.to_thread(call.service.reader.entries, wanted)
+    following = "before" if is_newest else "after"
+    return page(call, found, show_entry, lambda r: str(r.row.seq), limit, parameter=following)
+
+
+async def _overview(call: Call) -> Answer:
+    counts = await asyncio.to_thread(call.service.reader.packet_counts)
+    engine = call.service.engine
+    return Answer(
+        await call.service.in_turn(lambda: engine.look(lambda state: ledger_view(state, counts)))
     )
+
+
+async def _configuration(call: Call) -> Answer:
+    engine = call.service.engine
+    settings = await call.service.in_turn(lambda: engine.look(lambda state: state.settings))
+    return Answer({"configuration": settings_view(settings)})
+
+
+async def _configure(call: Call) -> Answer:
+    return await recorded(call, await run(call, call.body.to_action()))
+
+
+class Tick(Wire):
+    """Let what is due happen; with ``resume`` every leased member gets a whole lease from now first."""
+
+    resume: bool = False
+
+
+async def _tick(call: Call) -> Answer:
+    engine = call.service.engine
+    before = call.service.reader.head().size
+    if call.body.resume:
+        await call.service.in_turn(engine.resume)
+    told = await followed(call, before)
+    status = await call.service.in_turn(engine.status)
+    return Answer({"halted": status.halted, **told})
 
 
 async def _entry(call: Call) -> Answer:
@@ -113,13 +150,32 @@ _NUMBER: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
+        "show_ledger", "GET", "/api/ledger", READERS, "What the ledger holds, at a glance.", _overview, "Ledger",
+        tag="ledger",
+    ),
+    Operation(
+        "show_configuration", "GET", "/api/configuration", READERS, "The settings that decisions read.", _configuration,
+        "Configuration", tag="ledger",
+    ),
+    Operation(
+        "configure", "PATCH", "/api/configuration", frozenset({"admin"}), "Change settings; absent ones stay.",
+        _configure, "Recorded", body=model.Settings, parameters=WRITE, tag="ledger", writes=True,
+    ),
+    Operation(
+        "tick", "POST", "/api/tick", frozenset({"operator"}),
+        "Let what is due happen now, not with the next tick, and list it; with `resume` let leases end again.", _tick,
+        "Ticked", body=Tick, body_optional=True, tag="operations",
+    ),
+    Operation(
         "list_entries", "GET", "/api/ledger/entries", READERS, "Entries in order, as they are shown to people.",
         _entries, "EntryPage", parameters=(
             Parameter("subject", _TEXT, "only this subject: packet/ID, member/ID, policy, keys, ledger"),
-            Parameter("type", {"type": "string", "enum": sorted(EVENTS)}, "only this type"),
+            Parameter("type", several(EVENTS), "only one of these types, separated by commas"),
             Parameter("since", _MOMENT, "not before"),
             Parameter("until", _MOMENT, "not after"),
-            Parameter("after", _NUMBER, "the `next` of the page before"),
+            Parameter("after", _NUMBER, "only after this position: the `next` of the page before"),
+            Parameter("before", _NUMBER, "only before this position: the `next` of the page before, newest first"),
+            Parameter("newest", {"type": "string", "enum": ["true", "false"]}, "newest first"),
             LIMIT,
         ),
         tag="ledger",
@@ -148,6 +204,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter("subject", _TEXT, "only this subject"),
             Parameter("start", _NUMBER, "from this position"),
             Parameter("stop", _NUMBER, "up to, not including, this position"),
+            SINCE,
         ),
         tag="ledger", raises=(409,), media_type="application/jsonl",
     ),

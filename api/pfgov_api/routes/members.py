@@ -9,11 +9,11 @@ from pfgov.errors import NotFoundError
 from pfgov.lifecycle import MemberStatus
 from pfgov.model import Wire
 from pfgov.records import Member
-from pfgov.views import member_view
-from pfgov_api.answers import limit_of, page, recorded
+from pfgov.views import MemberView, member_view
+from pfgov_api.answers import followed, limit_of, page, recorded
 from pfgov_api.disclosure import require_member
 from pfgov_api.operations import HOLDERS, MEMBER, READERS, Answer, Call, Operation, Parameter
-from pfgov_api.routes.running import AFTER, LIMIT, RECEIPT, TEXT, Nothing, run
+from pfgov_api.routes.running import AFTER, FOLLOW, LIMIT, TEXT, WRITE, Nothing, run, several
 
 _ID = {"type": "string", "maxLength": 128, "pattern": "^[ -~]*$"}
 
@@ -24,7 +24,8 @@ async def _register(call: Call) -> Answer:
 
 
 async def _list(call: Call) -> Answer:
-    status, region = call.query.get("status"), call.query.get("region")
+    region = call.query.get("region")
+    statuses = call.several("status")
     capability, label, after = (
         call.query.get("capability"),
         call.query.get("label"),
@@ -34,7 +35,7 @@ async def _list(call: Call) -> Answer:
     def wanted(member: Member) -> bool:
         return (
             member.member_id > after
-            and (status is None or member.status == status)
+            and (not statuses or member.status in statuses)
             and (capability is None or capability in member.capabilities)
             and (
                 region is None
@@ -48,12 +49,20 @@ async def _list(call: Call) -> Answer:
     found = [
         member for member in await asyncio.to_thread(call.service.reader.members) if wanted(member)
     ]
-    return page(call, found[: limit + 1], member_view, lambda m: m.member_id, limit)
+    owned = await asyncio.to_thread(call.service.reader.owned) if call.flag("owns") else {}
+
+    def show(member: Member) -> MemberView:
+        return member_view(member, owned.get(member.member_id))
+
+    return page(call, found[: limit + 1], show, lambda m: m.member_id, limit)
 
 
 async def _show(call: Call) -> Answer:
-    require_member(call, call.path["member_id"])
-    return Answer(member_view(call.service.reader.member(call.path["member_id"])))
+    reader, member_id = call.service.reader, call.path["member_id"]
+    require_member(call, member_id)
+    with reader.snapshot():
+        member = reader.member(member_id)
+        return Answer(member_view(member, reader.owned(member_id).get(member_id)))
 
 
 async def _update(call: Call) -> Answer:
@@ -74,11 +83,11 @@ async def _heartbeat(call: Call) -> Answer:
         )
     held = tuple((belief.packet_id, belief.epoch) for belief in body.owns)
     engine = call.service.engine
+    before = call.service.reader.head().size
     heard = await call.service.in_turn(lambda: engine.heartbeat(member_id, body.incarnation, held))
     lost = [{"packet_id": packet_id, "epoch": epoch} for packet_id, epoch in heard.lost]
-    return Answer(
-        {"lost": lost, "lease_until": heard.lease_until, "was_suspect": heard.was_suspect}
-    )
+    told = {"lost": lost, "lease_until": heard.lease_until, "was_suspect": heard.was_suspect}
+    return Answer({**told, **(await followed(call, before) if call.flag("follow") else {})})
 
 
 async def _drain(call: Call) -> Answer:
@@ -157,7 +166,7 @@ def _post(
         handler=handler,
         body=body,
         answer="Recorded",
-        parameters=(RECEIPT,),
+        parameters=WRITE,
         tag="members",
         raises=more.pop("raises", (404, 409)),
         writes=True,
@@ -179,10 +188,11 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=_list,
         answer="MemberPage",
         parameters=(
-            Parameter("status", {"type": "string", "enum": [str(s) for s in MemberStatus]}, "only with this status"),
+            Parameter("status", several(MemberStatus), "only with one of these statuses, separated by commas"),
             Parameter("capability", _ID, "only with this capability"),
             Parameter("region", _ID, "only within this region"),
             Parameter("label", {"type": "string", "maxLength": 400, "pattern": TEXT}, "only with this label: name=value"),
+            Parameter("owns", {"type": "string", "enum": ["true", "false"]}, "name the packets of each, too"),
             AFTER,
             LIMIT,
         ),
@@ -191,12 +201,12 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("show_member", "GET", _ONE, HOLDERS, "One member.", _show, "Member", tag="members", raises=(404,)),
     Operation(
         "update_member", "PATCH", _ONE, _ACTS, "Change a member; absent fields stay.", _update, "Recorded",
-        body=model.MemberUpdate, parameters=(RECEIPT,), tag="members", raises=(404, 409), writes=True,
+        body=model.MemberUpdate, parameters=WRITE, tag="members", raises=(404, 409), writes=True,
     ),
     Operation(
         "heartbeat", "POST", f"{_ONE}/heartbeat", _ACTS,
         "Renew the lease; the answer names the packets that the member no longer owns. Never recorded.",
-        _heartbeat, "Heard", body=model.Heartbeat, tag="members", raises=(404, 409),
+        _heartbeat, "Heard", body=model.Heartbeat, parameters=(FOLLOW,), tag="members", raises=(404, 409),
     ), _post("drain_member", f"{_ONE}/drain", "Move everything off, then retire.", _drain, model.Drain,
     body_optional=True), _post("cancel_drain", f"{_ONE}/cancel-drain", "Stay after all.", _simple(c.CancelDrain),
     Nothing, body_optional=True), _post("retire_member", f"{_ONE}/retire", "Leave, once nothing is owned.",

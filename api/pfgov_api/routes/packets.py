@@ -8,6 +8,7 @@ from typing import Any
 
 from pfgov import model
 from pfgov.engine import Attachment
+from pfgov.engine.reading import suggesting
 from pfgov.errors import ForbiddenError, InvalidError, NotFoundError
 from pfgov.lifecycle import TERMINAL, PacketStatus
 from pfgov.limits import INTEGER_MAX
@@ -19,7 +20,7 @@ from pfgov_api.answers import limit_of, page, recorded, show_entry
 from pfgov_api.disclosure import members_of, require_member, require_packet
 from pfgov_api.limits import LARGE_BYTES
 from pfgov_api.operations import AUDITORS, HOLDERS, MEMBER, Answer, Call, Operation, Parameter
-from pfgov_api.routes.running import AFTER, LIMIT, RECEIPT, run
+from pfgov_api.routes.running import AFTER, LIMIT, WRITE, run, several
 from pfgov_api.streams import export_stream
 
 _ONE = "/api/packets/{packet_id}"
@@ -38,7 +39,10 @@ async def _submit(call: Call) -> Answer:
     packet_id = body.packet_id or call.service.draw_id()
     attached = await _attach(call, packet_id, body.context_payload)
     action = body.to_action(packet_id=packet_id, context=attached.commitment if attached else None)
-    receipt = await run(call, action, (attached,) if attached else ())
+    try:
+        receipt = await run(call, action, (attached,) if attached else ())
+    except NotFoundError as error:
+        raise await asyncio.to_thread(suggesting, call.service.reader, error, body.again) from None
     return await recorded(call, receipt, status=201)
 
 
@@ -56,13 +60,8 @@ async def _attach(
 
 async def _list(call: Call) -> Answer:
     require_member(call, call.query.get("owner"))
-    status = call.query.get("status")
-    statuses: tuple[str, ...]
-    if status is not None:
-        statuses = (status,)
-    elif call.flag("all"):
-        statuses = ()
-    else:
+    statuses = call.several("status")
+    if not statuses and not call.flag("all"):
         statuses = tuple(str(s) for s in PacketStatus if s not in TERMINAL)
     limit = limit_of(call)
     wanted = PacketFilter(
@@ -71,9 +70,10 @@ async def _list(call: Call) -> Answer:
         after=call.query.get("after", ""),
         limit=limit + 1,
     )
-    return page(
-        call, call.service.reader.packets(wanted), packet_view, lambda p: p.packet_id, limit
-    )
+    reader = call.service.reader
+    ask = reader.stuck if call.flag("stuck") else reader.packets
+    found = await asyncio.to_thread(ask, wanted)
+    return page(call, found, packet_view, lambda p: p.packet_id, limit)
 
 
 def _packet(call: Call) -> Packet:
@@ -124,7 +124,14 @@ async def _context(call: Call) -> Answer:
     packet = call.service.reader.packet(call.path["packet_id"])
     pending = packet.pending
     rights = call.principal.rights
-    if packet.owner is not None and (f"member:{packet.owner}" in rights or "operator" in rights):
+    if call.flag("whole"):
+        if "operator" not in rights:
+            raise ForbiddenError(
+                "only an operator may read what is withheld from owners",
+                hint="leave whole out, or use a key with the scope operator",
+            )
+        named = packet.context
+    elif packet.owner is not None and (f"member:{packet.owner}" in rights or "operator" in rights):
         named = packet.view or packet.context
     elif pending is not None and f"member:{pending.target}" in rights:
         named = pending.view or pending.context
@@ -166,7 +173,7 @@ def _post(
         handler=more.pop("handler", _act),
         body=body,
         answer="Recorded",
-        parameters=(RECEIPT,),
+        parameters=WRITE,
         tag="packets",
         raises=(404, 409),
         writes=True,
@@ -177,16 +184,17 @@ def _post(
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "submit_packet", "POST", "/api/packets", _SUBMITS, "Submit a Flight Packet; it is placed at once unless held.",
-        _submit, "Recorded", body=model.FlightPacket, status=201, parameters=(RECEIPT,), tag="packets", raises=(409,),
+        _submit, "Recorded", body=model.FlightPacket, status=201, parameters=WRITE, tag="packets", raises=(404, 409),
         writes=True,
     ),
     Operation(
         "list_packets", "GET", "/api/packets", HOLDERS, "Packets in id order; live ones unless asked otherwise.", _list,
         "PacketPage",
         parameters=(
-            Parameter("status", {"type": "string", "enum": [str(s) for s in PacketStatus]}, "only with this status"),
+            Parameter("status", several(PacketStatus), "only with one of these statuses, separated by commas"),
             Parameter("owner", {"type": "string", "maxLength": 128, "pattern": "^[ -~]*$"}, "only with this owner"),
             Parameter("all", {"type": "string", "enum": ["true", "false"]}, "ended ones too"),
+            Parameter("stuck", {"type": "string", "enum": ["true", "false"]}, "only what waits for somebody"),
             AFTER, LIMIT,
         ),
         tag="packets",
@@ -194,7 +202,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("show_packet", "GET", _ONE, HOLDERS, "One packet.", _show, "Packet", tag="packets", raises=(404,)),
     Operation(
         "update_packet", "PATCH", _ONE, _SUBMITS, "Change a packet; constraints only narrow.", _act, "Recorded",
-        body=model.PacketUpdate, parameters=(RECEIPT,), tag="packets", raises=(404, 409), writes=True,
+        body=model.PacketUpdate, parameters=WRITE, tag="packets", raises=(404, 409), writes=True,
     ),
     _post("assign_packet", "assign", "Find an owner; with a target, judge only that member.", model.Placement,
           _SUBMITS, body_optional=True),
@@ -221,6 +229,9 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "packet_context", "GET", f"{_ONE}/context", _ACTS, "The context as the owner or target may read it.", _context,
-        "Context", tag="packets", raises=(404,),
+        "Context", parameters=(
+            Parameter("whole", {"type": "string", "enum": ["true", "false"]}, "nothing withheld; for operators"),
+        ),
+        tag="packets", raises=(404,),
     ),
 )  # fmt: skip

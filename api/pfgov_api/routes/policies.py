@@ -5,7 +5,7 @@ import re
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -13,20 +13,28 @@ from pfgov import commands as c
 from pfgov import model
 from pfgov.apply import new_packet
 from pfgov.decide.judging import of_verdicts
-from pfgov.errors import InvalidError
+from pfgov.errors import InvalidError, NotFoundError
 from pfgov.events import Imported, PacketCreated
 from pfgov.facts import member_facts, packet_facts, terms_facts
 from pfgov.lifecycle import MemberStatus
 from pfgov.model import Wire
 from pfgov.model.fields import Bounded
-from pfgov.policy import PolicyErrors, PolicySet, Question, from_document, load_directory
+from pfgov.policy import (
+    PolicyErrors,
+    PolicySet,
+    Question,
+    from_document,
+    kernel_only,
+    load_directory,
+)
+from pfgov.policy.showing import set_view
 from pfgov.quantity import from_text
 from pfgov.records import Member, TrustScore
 from pfgov.verdicts import Point
 from pfgov.views import nearest_miss, read_table
 from pfgov_api.answers import recorded
-from pfgov_api.operations import READERS, Answer, Call, Operation
-from pfgov_api.routes.running import RECEIPT, run
+from pfgov_api.operations import AUDITORS, READERS, Answer, Call, Operation
+from pfgov_api.routes.running import WRITE, run
 
 FILES_MAX: Final = 64
 FILE_LENGTH_MAX: Final = 65_536
@@ -81,31 +89,34 @@ def compiled(files: dict[str, str]) -> PolicySet:
         return load_directory(folder)
 
 
-def set_object(found: PolicySet) -> dict[str, Any]:
-    """Return a policy set as it is shown."""
-    return {
-        "digest": found.digest,
-        "points": sorted(str(point) for point in found.points),
-        "policies": [
-            {
-                "name": one.name,
-                "version": one.version,
-                "mode": one.mode,
-                "rules": [rule.id for rule in one.rules],
-            }
-            for one in found.bundle.policies
-        ],
-    }
-
-
 async def _show(call: Call) -> Answer:
-    return Answer(set_object(await _active(call)))
+    return Answer(set_view(await _active(call)))
 
 
 async def _active(call: Call) -> PolicySet:
-    digest = await call.service.in_turn(lambda: call.service.engine.status().policy)
-    document = await asyncio.to_thread(call.service.reader.policy_document, digest or "")
+    digest, document = await _binding(call)
+    if not digest:
+        return await asyncio.to_thread(kernel_only)
     return await asyncio.to_thread(from_document, document, generated=True)
+
+
+async def _binding(call: Call) -> tuple[str, bytes]:
+    """Return the digest and the document of the binding set; both empty while there is none but the kernel."""
+    digest = await call.service.in_turn(lambda: call.service.engine.status().policy)
+    if not digest:
+        return "", b""
+    return digest, await asyncio.to_thread(call.service.reader.policy_document, digest)
+
+
+async def _document(call: Call) -> Answer:
+    digest, document = await _binding(call)
+    if not digest:
+        raise NotFoundError(
+            "no policy set is binding but the kernel",
+            code="policy.not_found",
+            hint="activate a folder of policies: pfgov policy activate DIR",
+        )
+    return Answer(raw=document)
 
 
 async def _activate(call: Call) -> Answer:
@@ -196,10 +207,16 @@ def _member(action: c.RegisterMember) -> Member:
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("show_policies", "GET", "/api/policies", READERS, "The binding policy set.", _show, "PolicySet",
-    tag="policies"), Operation(
+    tag="policies"),
+    Operation(
+        "policy_document", "GET", "/api/policies/document", AUDITORS,
+        "The binding set's canonical document, whose SHA-256 is its digest.", _document, "Object", tag="policies",
+        raises=(404,),
+    ),
+    Operation(
         "activate_policies", "POST", "/api/policies/activate", frozenset({"admin"}),
         "Make a policy set binding; one that does not load is refused and recorded, and the last good one stays.",
-        _activate, "Recorded", body=Activation, parameters=(RECEIPT,), tag="policies", writes=True,
+        _activate, "Recorded", body=Activation, parameters=WRITE, tag="policies", writes=True,
     ),
     Operation(
         "evaluate_policies", "POST", "/api/policies/evaluate", READERS,

@@ -12,6 +12,7 @@ from pfgov.cli.frame import Screen, Verb
     cls=Verb,
     examples=("pfgov demo", "pfgov demo --keep ./demo", "pfgov demo --churn"),
     then="make your own: pfgov init",
+    files="it makes a ledger of its own for as long as it runs",
 )
 @click.option(
     "--keep",

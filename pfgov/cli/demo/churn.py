@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pfgov.cli.ledger.export import Wanted, write
+from pfgov.cli.desk import ExportWanted
+from pfgov.cli.folder import FolderReading
 from pfgov.cli.ledger.verify import examine
 from pfgov.cli.screen import Screen, facts, table
 from pfgov.engine import Engine, LedgerReader, Options
@@ -152,7 +153,7 @@ def _account(screen: Screen, directory: Path, folder: Path, fleet: Fleet) -> int
         packets = Counter(reader.packet_counts())
         path = folder / "churn.lineage.jsonl"
         with path.open("wb") as file:
-            write(reader, Wanted(), file)
+            FolderReading(reader).export(ExportWanted(), file)
         size = reader.head().size
     anchor = parse_anchor((directory / "anchor.txt").read_text())
     report = examine(path, anchor=anchor, question=Question("full"), replay=True)

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from pfgov.cli.demo.stage import Stage, Voice
 from pfgov.cli.demo.story import ACTS, FAR, FIRST, PACKET
-from pfgov.cli.ledger.export import Wanted, write
+from pfgov.cli.desk import ExportWanted
+from pfgov.cli.folder import FolderReading
 from pfgov.cli.ledger.verify import examine
 from pfgov.cli.screen import Screen, facts, indented, styled
 from pfgov.clock import ManualClock
@@ -84,14 +85,14 @@ def _opened(folder: Path, voice: Voice) -> Generator[Stage]:
     voice.command("pfgov init")
     with Engine.create(folder, ORIGIN, clock=clock) as engine:
         stage = Stage(engine, clock, voice)
-        voice.entries(stage.desk.entries(0))
+        voice.entries(stage.since(0))
         yield stage
 
 
 def _export(reader: LedgerReader, folder: Path, voice: Voice) -> Path:
     path = folder / EXPORT
     with path.open("wb") as file:
-        written = write(reader, Wanted(), file)
+        written = FolderReading(reader).export(ExportWanted(), file)
     voice.chapter(
         "Export, and verify offline",
         f"{written.entries} entries, {written.attachments} payloads and the policies in force go into one file.",

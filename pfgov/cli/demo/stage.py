@@ -10,7 +10,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from pfgov.cli import render
-from pfgov.cli.desk import Desk, Done
+from pfgov.cli.desk import Done, EntriesWanted
+from pfgov.cli.folder import FolderDesk
 from pfgov.cli.screen import Screen, indented, styled
 from pfgov.clock import ManualClock
 from pfgov.commands import Action
@@ -70,11 +71,11 @@ class Stage:
         self.engine = engine
         self.clock = clock
         self.voice = voice
-        self.desk = Desk(engine)
+        self.desk = FolderDesk(engine)
 
     def do(self, action: Action, attachments: Sequence[Any] = ()) -> Done:
         """Carry out *action* with everything that follows, and show what was recorded."""
-        done = self.desk.do(action, attachments)
+        done = self.desk.do(action, attachments=attachments)
         self.voice.entries([*done.recorded, *done.followed])
         return done
 
@@ -85,24 +86,21 @@ class Stage:
             self.desk.do(action)
         except PfgovError as error:
             self.voice.show(indented(f"error: {error.message} [{error.code}]", "red"))
-            self.voice.entries(self.desk.entries(before))
+            self.voice.entries(self.since(before))
             return error
         raise AssertionError(f"{type(action).__name__} was not refused")
 
     def register(self, tree: dict[str, Any]) -> Done:
         """Register a member."""
-        return self.desk.do(parse(MemberRegistration, check_tree(tree)).to_action())
+        return self.desk.do(parse(MemberRegistration, check_tree(tree)))
 
     def submit(self, tree: dict[str, Any]) -> Done:
         """Submit a packet, with its context attached."""
-        flight = parse(FlightPacket, check_tree(tree))
-        packet_id = flight.packet_id or ""
-        payload = flight.context_payload()
-        if payload is None:
-            return self.desk.do(flight.to_action(packet_id=packet_id))
-        attached = self.engine.attach(f"packet/{packet_id}", "context", payload)
-        action = flight.to_action(packet_id=packet_id, context=attached.commitment)
-        return self.desk.do(action, [attached])
+        return self.desk.do(parse(FlightPacket, check_tree(tree)))
+
+    def since(self, before: int) -> "list[EntryView]":
+        """Return what was recorded from position *before* on."""
+        return self.desk.entries(EntriesWanted(after=before - 1))
 
     def opens(self, digest: str) -> bool:
         """Whether the payload and the salt behind a commitment (hex) still open it."""
@@ -130,7 +128,7 @@ class Stage:
             for member_id, incarnation in beating:
                 self.engine.heartbeat(member_id, incarnation)
             self.engine.settle()
-        return self.desk.entries(before)
+        return self.since(before)
 
 
 def shipped(name: str) -> bytes:

@@ -21,6 +21,7 @@ MARKS: Final = {"ok": "ok", "warning": "warning", "failed": "FAILED", "not_check
     "doctor",
     examples=("pfgov ledger doctor", "pfgov ledger doctor --strict"),
     then="check every signature and decision, too: pfgov ledger verify --replay",
+    folder="it looks at files; a server answers for its own at /api/health/ready",
 )
 @click.option("--strict", is_flag=True, help="A warning fails, too.")
 def doctor(screen: Screen, strict: bool) -> int:

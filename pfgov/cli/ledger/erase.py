@@ -5,7 +5,7 @@ were made of it, each named by an entry of its own, so that a verifier calls all
 before the old pages are out of the write-ahead log, too.
 """
 
-from typing import Any, Final, cast
+from typing import Final
 
 import click
 
@@ -53,14 +53,11 @@ def erase(screen: Screen, commitment: str | None, packet_id: str | None, why: st
 
 def _list(screen: Screen, commitment: str | None, packet_id: str | None) -> int:
     from pfgov.cli.desk import reading
-    from pfgov.engine.erasing import Target, payload_object, reasons
 
-    with reading(screen) as book, book.reader.snapshot() as queries:
-        found = Target(packet_id, commitment).payloads(queries)
-        whys = reasons(queries, found)
-    payloads = [payload_object(one, whys) for one in found]
+    with reading(screen) as book:
+        payloads = book.payloads(packet_id=packet_id, commitment=commitment)
     result = {"payloads": payloads, "erased": [], "state": "listed"}
-    if not found:
+    if not payloads:
         screen.show(result, "no payloads were ever stored for it")
         return 0
     columns = ("commitment", "field", "#entry", "#bytes", "state", "why")
@@ -71,27 +68,27 @@ def _list(screen: Screen, commitment: str | None, packet_id: str | None) -> int:
 
 def _erase(screen: Screen, commitment: str | None, packet_id: str | None, why: str) -> int:
     from pfgov.cli.desk import acting
-    from pfgov.engine.erasing import Target, erase_all
+    from pfgov.model import Erasure, parse
 
+    tree = {"packet_id": packet_id, "commitment": commitment, "why": why}
     what = commitment if packet_id is None else f"--packet {packet_id}"
     step = f"pfgov ledger erase {what} --why {why} --url {{url}}"
+    asked = parse(Erasure, {name: value for name, value in tree.items() if value is not None})
     with unless_served(step), acting(screen) as desk:
-        # click.Choice has checked the reason against the same closed list
-        done = erase_all(desk.engine, Target(packet_id, commitment), cast("Any", why))
+        done = desk.erase(asked)
     state = "done" if done.is_done else "pending"
-    entries = [receipt.position for receipt in done.receipts]
     result = {
         "state": state,
         "why": why,
-        "erased": list(done.erased),
-        "already_erased": list(done.already),
-        "entries": entries,
+        "erased": done.erased,
+        "already_erased": done.already,
+        "entries": done.entries,
     }
     count = len(done.erased)
     screen.show(
         result,
         f"{count} payloads erased: {state}" if count else f"nothing was left to erase: {state}",
-        facts((("why", why), ("recorded by entries", entries))),
+        facts((("why", why), ("recorded by entries", done.entries))),
         "what copies and backups hold is erased when they are next opened for writing"
         if done.is_done
         else "somebody still reads old pages; run the same command again when that has ended",

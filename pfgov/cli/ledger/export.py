@@ -7,7 +7,6 @@ index.  The file appears under its name when it is complete, never before.
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -17,28 +16,19 @@ from pfgov.cli.frame import Screen, verb
 from pfgov.cli.ledger.group import ledger
 
 if TYPE_CHECKING:
-    from pfgov.engine import LedgerReader
-    from pfgov_ledger.export import Progress, Writable, Written
+    from pfgov.cli.desk import ExportWanted
+    from pfgov_ledger.export import Written
 
 SUFFIX: Final = ".lineage.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to export; the whole log if nothing is said."""
-
-    subject: str | None = None
-    span: tuple[int, int] | None = None
-    since: int | None = None
-
-    @property
-    def file_name(self) -> str:
-        """The file's name where none was given."""
-        if self.subject is not None:
-            return self.subject.replace("/", "-") + SUFFIX
-        return (
-            "ledger" if self.span is None else f"entries-{self.span[0]}-{self.span[1]}"
-        ) + SUFFIX
+def file_name(wanted: "ExportWanted") -> str:
+    """Return the file's name where none was given."""
+    if wanted.subject is not None:
+        return wanted.subject.replace("/", "-") + SUFFIX
+    return (
+        "ledger" if wanted.span is None else f"entries-{wanted.span[0]}-{wanted.span[1]}"
+    ) + SUFFIX
 
 
 def _span(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -94,28 +84,28 @@ def export(
     force: bool,
 ) -> int:
     """Write the history to one file that can be verified offline."""
-    from pfgov.cli.desk import acting, reading
+    from pfgov.cli.desk import ExportWanted, reading
 
     if subject is not None and span is not None:
         raise click.UsageError(
             "--subject and --range exclude each other", click.get_current_context()
         )
-    wanted = Wanted(_checked(subject), span, since)
-    path = out or Path(wanted.file_name)
+    wanted = ExportWanted(checked(subject), span, since, fresh)
+    path = out or Path(file_name(wanted))
     if str(path) != "-" and path.exists() and not force:
         raise click.BadParameter(f"{path} exists; --force replaces it", param_hint="--out")
-    if fresh:
-        with acting(screen) as desk:
-            commit_index(desk.engine)
     with reading(screen) as book, screen.progress("exporting") as step, target(path) as file:
-        written = write(book.reader, wanted, file, step, compress=path.suffix == ".gz")
+        written = book.export(wanted, file, step, compress=path.suffix == ".gz")
+        anchor = book.anchor_path
     if str(path) == "-":
         return 0
-    _report(screen, path, wanted, written)
+    _report(screen, path, wanted, written, anchor)
     return 0
 
 
-def _report(screen: Screen, path: Path, wanted: Wanted, written: "Written") -> None:
+def _report(
+    screen: Screen, path: Path, wanted: "ExportWanted", written: "Written", anchor: str
+) -> None:
     question = (
         f"--subject {wanted.subject}"
         if wanted.subject
@@ -123,7 +113,6 @@ def _report(screen: Screen, path: Path, wanted: Wanted, written: "Written") -> N
         if written.kind == "full"
         else "--range"
     )
-    anchor = screen.directory / "anchor.txt"
     command = f"pfgov-verify {path} --key {anchor} {question}"
     covered = (
         "" if written.kind == "full" else f"; entries from {written.size - 1} on are not covered"
@@ -152,85 +141,22 @@ def _report(screen: Screen, path: Path, wanted: Wanted, written: "Written") -> N
     )
 
 
-def _checked(subject: str | None) -> str | None:
-    """Refuse what is not a subject.
+def checked(subject: str | None) -> str | None:
+    """Return what ``--subject`` says.
 
     Raises:
-        InvalidError: it is none.
+        InvalidError: it is no subject.
     """
     from pfgov.errors import InvalidError
     from pfgov_ledger import vocabulary
 
     if subject is not None and not vocabulary.is_subject(subject):
         raise InvalidError(
-            f"{subject!r} is not a subject",
+            f"--subject: {subject!r} is not a subject",
             hint="write packet/ID, member/ID, policy, keys or ledger",
             pointer="/subject",
         )
     return subject
-
-
-def commit_index(engine: object) -> None:
-    """Ask the writer to commit the subject map over everything there is."""
-    from pfgov.commands import ENGINE, CommitIndex
-    from pfgov.engine import Engine
-
-    if isinstance(engine, Engine):
-        engine.submit(CommitIndex(), principal=ENGINE)
-
-
-def write(
-    reader: "LedgerReader",
-    wanted: Wanted,
-    file: "Writable",
-    progress: "Progress | None" = None,
-    *,
-    compress: bool = False,
-) -> "Written":
-    """Write the export that *wanted* describes.
-
-    Raises:
-        InvalidError: the range reaches beyond the last entry.
-        PfgovError: ``store.*``, or ``export.index_needed``: no index covers what is asked for.
-    """
-    from pfgov.engine.exporting import stored_log
-    from pfgov.errors import StateConflictError
-    from pfgov_ledger.errors import IndexNeededError
-    from pfgov_ledger.export import GzipWriter, write_full, write_range, write_subject
-
-    target = GzipWriter(file) if compress else file
-    with stored_log(reader) as source:
-        _check_span(wanted.span, source.size())
-        try:
-            if wanted.subject is not None:
-                made = write_subject(
-                    source, wanted.subject, target, progress=progress, since=wanted.since
-                )
-            elif wanted.span is not None:
-                made = write_range(
-                    source, *wanted.span, target, progress=progress, since=wanted.since
-                )
-            else:
-                made = write_full(source, target, progress=progress, since=wanted.since)
-        except IndexNeededError as error:
-            raise StateConflictError(
-                str(error), code="export.index_needed", hint="commit one and export: add --fresh"
-            ) from error
-    if isinstance(target, GzipWriter):
-        target.close()
-    return made
-
-
-def _check_span(span: tuple[int, int] | None, size: int) -> None:
-    """Refuse a range of what is not there yet, which no index could ever cover."""
-    from pfgov.errors import InvalidError
-
-    if span is not None and span[1] > size:
-        raise InvalidError(
-            f"there are {size} entries, and the range ends at {span[1]}",
-            hint=f"write a range that ends at {size} or before: --range {min(span[0], size - 1)}:{size}",
-            pointer="/range",
-        )
 
 
 @contextmanager

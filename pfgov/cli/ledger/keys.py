@@ -15,8 +15,18 @@ from pfgov.cli.ledger.group import ledger, unless_served
 from pfgov.cli.screen import facts, table
 
 if TYPE_CHECKING:
-    from pfgov.engine.ceremony import Changed
+    from pfgov.cli.desk import KeyChange
     from pfgov.model import KeyList, Revocation
+
+NOT_THERE: Final = (
+    "no server has the recovery key: --recovery FILE says where on this machine it is"
+)
+"""Why a revocation is not signed by a server."""
+
+STAYS: Final = (
+    "the recovery key does not travel; without --recovery the server lets another key take over"
+)
+"""Why a server's key is not added under the recovery key."""
 
 _FILE: Final = click.Path(path_type=Path, allow_dash=True)
 
@@ -30,6 +40,7 @@ _FILE: Final = click.Path(path_type=Path, allow_dash=True)
         "pfgov ledger keys rotate issuer",
         "pfgov ledger keys rotate log --recovery /media/usb/recovery.key",
         "pfgov ledger keys revoke 9f2c81 --recovery /media/usb/recovery.key --suspect-from 4711",
+        "pfgov ledger keys revoke 9f2c81 --recovery /media/usb/recovery.key --url https://ledger.example",
         "pfgov ledger keys revoke 9f2c81 --sign-only --keys keys.json --recovery /media/usb/recovery.key",
         "pfgov ledger keys revoke --statement statement.json",
     ),
@@ -81,7 +92,7 @@ def keys(
 
     `rotate issuer` and `rotate log` draw a new key and let it take over, signed by the old and the new one. If the old
     one may be stolen, name the recovery key: then `revoke` it, by the first digits of its public key. A server goes on
-    while its keys change: sign the revocation where the recovery key is, and send it the statement.
+    while its keys change (--url): a revocation is signed here, with the recovery key, and only the statement is sent.
     """
     if action != "revoke" and (sign_only or statement is not None or suspect_from is not None):
         _refuse("--suspect-from, --sign-only and --statement belong to revoke")
@@ -111,13 +122,12 @@ def _refuse(why: str) -> NoReturn:
 
 
 def _show(screen: Screen) -> int:
-    from pfgov.engine import Layout
+    from pfgov.cli.desk import reading
 
-    layout = Layout(screen.directory)
-    layout.require()
-    text = layout.anchor.read_text()
+    with reading(screen) as book:
+        text, path = book.anchor(), book.anchor_path
     if screen.json:
-        screen.emit({"anchor": text, "path": str(layout.anchor)})
+        screen.emit({"anchor": text, "path": path})
     else:
         screen.write(text)
     return 0
@@ -135,27 +145,32 @@ def _list(screen: Screen) -> int:
 
 
 def _known(screen: Screen) -> "KeyList":
-    """Return the ledger's keys; this reads beside a running server."""
+    """Return the ledger's keys; a folder is read beside a running server."""
     from pfgov.cli.desk import reading
-    from pfgov.engine.ceremony import keys_object
-    from pfgov.model import KeyList, check_tree, parse
 
-    with reading(screen) as book, book.reader.snapshot() as queries:
-        origin = book.reader.state().origin
-        return parse(KeyList, check_tree(keys_object(queries, origin)))
+    with reading(screen) as book:
+        return book.keys()
 
 
 def _rotate(screen: Screen, role: str, recovery: Path | None) -> int:
     from pfgov.cli.desk import acting
-    from pfgov.engine import ceremony
+    from pfgov.cli.folder import acting_on_folder
+    from pfgov.model import Rotation
 
     step = f"pfgov ledger keys rotate {role} --url {{url}}"
     if recovery is not None:
         step += ", and revoke the old one, for which the recovery key signs elsewhere: keys revoke KEY --sign-only"
-    with unless_served(step), acting(screen) as desk:
-        done = ceremony.rotate(desk.engine, cast("Any", role), recovery=recovery)
+    asked = Rotation(role=cast("Any", role))
+    with unless_served(step):
+        if recovery is None:
+            with acting(screen) as desk:
+                done = desk.rotate(asked)
+        else:
+            with acting_on_folder(screen.folder(STAYS)) as folder:
+                done = folder.rotate(asked, recovery=recovery)
+    where = "" if screen.url is None else "on the server "
     hints = [
-        f"what was signed before stays good; the old private key is kept as {role}.*.retired: destroy it"
+        f"what was signed before stays good; the old private key is kept {where}as {role}.*.retired: destroy it"
     ]
     if recovery is not None:
         hints = ["the old one is still in force: pfgov ledger keys revoke KEY; see: keys list"]
@@ -164,15 +179,22 @@ def _rotate(screen: Screen, role: str, recovery: Path | None) -> int:
     return _say(screen, done, f"another {role} key signs from here on", *hints)
 
 
+def _guard(screen: Screen, recovery: Path | None) -> Path:
+    """Return where the recovery key is: where it is said to be, or in the ledger's folder."""
+    if recovery is not None:
+        return recovery
+    from pfgov.engine import Layout
+
+    return Layout(screen.folder(NOT_THERE)).key("recovery")
+
+
 def _guarded(
-    screen: Screen,
     found: "KeyList",
     key: str,
-    recovery: Path | None,
+    recovery: Path,
     suspect_from: int | None,
 ) -> "Revocation":
     """Return the revocation of *key*, signed by the recovery key."""
-    from pfgov.engine import Layout
     from pfgov.engine.ceremony import Place, find_key, recovery_key, sign_revocation
     from pfgov.model import Revocation
     from pfgov.records import Key
@@ -182,7 +204,7 @@ def _guarded(
         for one in found.keys
     }
     place = Place(found.origin, found.next.seq, bytes.fromhex(found.next.prev))
-    guard = recovery_key(known, recovery or Layout(screen.directory).key("recovery"))
+    guard = recovery_key(known, recovery)
     action = sign_revocation(place, find_key(known, key), guard, suspect_from=suspect_from)
     return Revocation.of(action, origin=place.origin, seq=place.seq, prev=place.prev)
 
@@ -192,14 +214,16 @@ def _sign(
 ) -> int:
     from pfgov.model import KeyList, parse
 
+    guard = _guard(screen, recovery)
     found = _known(screen) if listed is None else parse(KeyList, read_tree(listed))
-    signed = _guarded(screen, found, key, recovery, suspect_from)
+    signed = _guarded(found, key, guard, suspect_from)
     screen.emit(signed.model_dump(mode="json"))
     return 0
 
 
 def _revoke(screen: Screen, key: str, recovery: Path | None, suspect_from: int | None) -> int:
-    signed = _guarded(screen, _known(screen), key, recovery, suspect_from)
+    guard = _guard(screen, recovery)
+    signed = _guarded(_known(screen), key, guard, suspect_from)
     return _record(
         screen, signed, f"pfgov ledger keys revoke {key} --sign-only > statement.json; then"
     )
@@ -213,21 +237,19 @@ def _send(screen: Screen, statement: Path) -> int:
 
 def _record(screen: Screen, signed: "Revocation", first: str) -> int:
     from pfgov.cli.desk import acting
-    from pfgov.engine import ceremony
 
     step = f"{first} pfgov ledger keys revoke --statement statement.json --url {{url}}".strip()
-    place = ceremony.Place(signed.origin, signed.seq, bytes.fromhex(signed.prev))
     with unless_served(step), acting(screen) as desk:
-        done = ceremony.revoke(desk.engine, signed.to_action(), place)
+        done = desk.revoke(signed)
     return _say(screen, done, f"that {done.role} key counts for nothing from here on")
 
 
-def _say(screen: Screen, done: "Changed", says: str, *hints: str) -> int:
-    result = {"role": done.role, "entry": done.position, "old": done.old, "new": done.new}
+def _say(screen: Screen, done: "KeyChange", says: str, *hints: str) -> int:
+    result = {"role": done.role, "entry": done.entry, "old": done.old, "new": done.new}
     screen.show(
         result,
         says,
-        facts((("recorded by entry", done.position), ("old", done.old), ("new", done.new))),
+        facts((("recorded by entry", done.entry), ("old", done.old), ("new", done.new))),
         *hints,
     )
     return 0

@@ -1,10 +1,15 @@
 """Reading the ledger: its head, its entries, what verifiers pin."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pfgov.cli.frame import Screen, verb
 from pfgov.cli.ledger.group import ledger
 from pfgov.cli.screen import facts
+
+if TYPE_CHECKING:
+    from pfgov.cli.desk import Reading
 
 LIMIT: int = 50
 
@@ -25,9 +30,9 @@ def head(screen: Screen, note: bool) -> int:
     from pfgov_ledger import note as notes
 
     with reading(screen) as book:
-        found = book.reader.head()
-    stated = checkpoint.parse_text(notes.split(found.note)[0])
-    text = found.note.decode()
+        signed = book.head()
+    stated = checkpoint.parse_text(notes.split(signed)[0])
+    text = signed.decode()
     result = {
         "origin": stated.origin,
         "size": stated.size,
@@ -88,42 +93,52 @@ def log(
 ) -> int:
     """List entries: the newest, or those after a position."""
     from pfgov.cli import render
-    from pfgov.cli.desk import reading
-    from pfgov.engine import EntryFilter
+    from pfgov.cli.desk import EntriesWanted, reading
+    from pfgov.cli.ledger.export import checked
     from pfgov.errors import InvalidError
     from pfgov.events import EVENTS
-    from pfgov.views import entry_view
 
     for name in types:
         if name not in EVENTS:
             raise InvalidError(
-                f"there is no event {name!r}", hint=_near(name, list(EVENTS)), pointer="/type"
+                f"--type: there is no event {name!r}",
+                hint=_near(name, list(EVENTS)),
+                pointer="/type",
             )
-    wanted = EntryFilter(
-        start=0 if after is None else after + 1,
-        subject=subject,
-        types=types,
-        limit=limit,
-        newest_first=after is None,
-    )
+    wanted = EntriesWanted(checked(subject), types, after, limit, full=screen.json)
     with reading(screen) as book:
-        found = [book.reader.entry(seq)] if seq is not None else book.reader.entries(wanted)
-        entries = [
-            entry_view(
-                seq=one.row.seq,
-                time=one.row.time,
-                event=one.event,
-                leaf=one.row.leaf,
-                with_body=screen.json,
-            )
-            for one in sorted(found, key=lambda one: one.row.seq)
-        ]
+        if seq is not None:
+            entries = [book.entry(seq, full=screen.json)]
+        else:
+            entries = book.entries(wanted)
+            if not entries and subject is not None:
+                _is_known(book, subject)
     result = {"entries": entries, "count": len(entries)}
     if not entries:
         screen.show(result, "no such entries; all of them: pfgov ledger log")
         return 0
     screen.show(result, render.entries_table(entries, width=screen.width))
     return 0
+
+
+def _is_known(book: "Reading", subject: str) -> None:
+    """Refuse a member or a packet of which nothing was ever recorded.
+
+    Raises:
+        NotFoundError: ``subject.not_found``.
+    """
+    from pfgov.cli.desk import EntriesWanted
+    from pfgov.errors import NotFoundError
+
+    kind, found, _ = subject.partition("/")
+    if found and not book.entries(EntriesWanted(subject, limit=1)):
+        listed = {"member": "pfgov member list --all", "packet": "pfgov packet list --all"}
+        raise NotFoundError(
+            f"nothing was ever recorded about {subject}",
+            code="subject.not_found",
+            hint=f"see what there is: {listed[kind]}",
+            pointer="/subject",
+        )
 
 
 def _near(name: str, known: list[str]) -> str:

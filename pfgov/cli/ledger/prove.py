@@ -34,14 +34,13 @@ def prove(screen: Screen, seq: int, out: Path | None, force: bool) -> int:
     """Prove that the entry at position SEQ is in the signed log."""
     from pfgov.cli.desk import reading
     from pfgov.cli.ledger.export import target
-    from pfgov.engine import proofs
     from pfgov_ledger import checkpoint, note, proof
 
     is_file = out is not None and str(out) != "-"
     if out is not None and is_file and out.exists() and not force:
         raise click.BadParameter(f"{out} exists; --force replaces it", param_hint="--out")
     with reading(screen) as book:
-        raw = proofs.prove(book.reader, seq)
+        raw, anchor = book.proof(seq), book.anchor_path
     stated = checkpoint.parse_text(note.split(proof.parse(raw).checkpoint)[0])
     if out is None or not is_file:
         if screen.json:
@@ -51,7 +50,7 @@ def prove(screen: Screen, seq: int, out: Path | None, force: bool) -> int:
         return 0
     with target(out) as file:
         file.write(raw)
-    command = f"pfgov-verify {out} --key {screen.directory / 'anchor.txt'}"
+    command = f"pfgov-verify {out} --key {anchor}"
     screen.show(
         {"seq": seq, "size": stated.size, "file": str(out), "verify": command},
         f"{out}: entry {seq} in the log of {stated.size}",

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import click
 
 from pfgov.cli.frame import Screen, verb
-from pfgov.cli.ledger.export import Wanted, write
 from pfgov.cli.ledger.group import ledger
 from pfgov.cli.screen import facts
 
@@ -77,6 +76,8 @@ def verify(
 ) -> int:
     """Verify an export, or this ledger: seven verdicts, each for itself.
 
+    With --url the server's whole log is fetched and verified here; name the anchor with --key, from another channel.
+
     Exits 0 if everything required holds, 1 if something failed, 4 if it could not be checked, 5 if the file is cut
     short.
     """
@@ -84,6 +85,10 @@ def verify(
 
     if init and remember is None:
         raise click.UsageError("--init belongs to --remember", click.get_current_context())
+    if file is not None:
+        screen.files_only(
+            "the file is verified on this machine; without it the server's own log is"
+        )
     question = _question(subject, full=full or file is None, range_=range_)
     with _file(screen, file) as path, screen.progress("verifying") as step:
         report = examine(
@@ -121,7 +126,6 @@ def replay(screen: Screen, allow_plugin: bool) -> int:
     Exits 0 if it does, 1 if something differs, 4 if it cannot be told.
     """
     from pfgov.cli.desk import reading
-    from pfgov.replay import replay_store
     from pfgov_ledger.errors import LedgerError
     from pfgov_ledger.replaying import ReplayUnavailableError
 
@@ -129,14 +133,14 @@ def replay(screen: Screen, allow_plugin: bool) -> int:
         with (
             reading(screen) as book,
             screen.progress("replaying") as step,
-            book.reader.snapshot() as queries,
         ):
-            found = replay_store(queries, allow_plug_ins=allow_plugin, progress=step)
+            found = book.replay(step, allow_plug_ins=allow_plugin)
     except ReplayUnavailableError as error:
         screen.show({"replayed": False, "why": error.why}, f"cannot be told: {error.why}: {error}")
         return COULD_NOT
     except LedgerError as error:
         return _differs(screen, error)
+    compared = "" if found.rows is None else f", and so did the {found.rows} rows of the tables"
     screen.show(
         {
             "replayed": True,
@@ -144,8 +148,7 @@ def replay(screen: Screen, allow_plugin: bool) -> int:
             "commands": found.commands,
             "rows": found.rows,
         },
-        f"{found.commands} commands were run again: all {found.entries} entries came out byte for byte, "
-        f"and so did the {found.rows} rows of the tables",
+        f"{found.commands} commands were run again: all {found.entries} entries came out byte for byte{compared}",
     )
     return 0
 
@@ -241,6 +244,8 @@ def _anchor(screen: Screen, key: Path | None) -> "Anchor | None":
     """Return what the reader pins: the file named, or this ledger's own, or nothing."""
     from pfgov_ledger.keys import parse_anchor
 
+    if key is None and screen.url is not None:
+        return None  # what a server hands over proves nothing about that server
     path = key or screen.directory / "anchor.txt"
     if key is None and not path.exists():
         return None
@@ -264,10 +269,10 @@ def _file(screen: Screen, file: Path | None) -> Generator[Path]:
     if file is not None:
         yield file
         return
-    from pfgov.cli.desk import reading
+    from pfgov.cli.desk import ExportWanted, reading
 
     with tempfile.TemporaryDirectory(prefix="pfgov-") as folder:
         path = Path(folder) / "ledger.lineage.jsonl"
         with reading(screen) as book, path.open("wb") as out:
-            write(book.reader, Wanted(), out)
+            book.export(ExportWanted(), out)
         yield path

@@ -14,18 +14,19 @@ from pfgov.cli.member.group import member
 
 if TYPE_CHECKING:
     from pfgov.commands import Action
+    from pfgov.model import Wire
 
 member_argument = click.argument("member_id", metavar="ID")
 reason_option = click.option("--reason", help="Why; it is recorded.")
 
 
-def _run(screen: Screen, action: "Action", member_id: str, headline: str) -> int:
-    """Carry out *action* and say what became of the member and its work."""
+def _run(screen: Screen, asked: "Wire | Action", member_id: str, headline: str) -> int:
+    """Carry out what was *asked* and say what became of the member and its work."""
     from pfgov.cli import render
     from pfgov.cli.desk import acting
 
     with acting(screen) as desk:
-        done = desk.do(action)
+        done = desk.do(asked, member_id=member_id)
         view = desk.member(member_id)
     left = f", and owns {len(view.owns)} packets" if view.owns else ""
     said = headline.format(id=member_id, status=view.status) + left
@@ -64,16 +65,12 @@ def heartbeat(
     from pfgov.model.times import to_moment
 
     believed = [_believed(text) for text in owns]
+    report = None if pressure is None else parse(PressureReport, {"pressure": pressure})
     with acting(screen) as desk:
-        life = incarnation or desk.reader.member(member_id).incarnation
+        life = desk.member(member_id).incarnation if incarnation is None else incarnation
         beat = parse(Heartbeat, given(incarnation=life, owns=believed or None))
-        held = [(one.packet_id, one.epoch) for one in beat.owns]
-        before = desk.size()
-        heard = desk.engine.heartbeat(member_id, beat.incarnation, held)
-        if pressure is not None:
-            report = parse(PressureReport, {"pressure": pressure})
-            desk.do(report.to_action(member_id=member_id))
-        done = desk.settled(before)
+        heard = desk.heartbeat(member_id, beat, report)
+    done = heard.done
     lost = [{"packet_id": packet_id, "epoch": epoch} for packet_id, epoch in heard.lost]
     until = to_moment(heard.lease_until)
     parts = render.done(done, f"{member_id} was heard; its lease runs until {until}")
@@ -121,8 +118,8 @@ def drain(
             screen, CancelDrain(member_id=member_id), member_id, "{id} stays and is {status}"
         )
     tree = given(deadline=moment_of(deadline, SystemClock().now()), mode=mode)
-    action = parse(Drain, tree).to_action(member_id=member_id)
-    return _run(screen, action, member_id, "{id} is {status}")
+    asked = parse(Drain, tree)
+    return _run(screen, asked, member_id, "{id} is {status}")
 
 
 @verb(member, "retire", examples=("pfgov member retire agent-1",), then="pfgov member list --all")
@@ -146,8 +143,8 @@ def fail(screen: Screen, member_id: str, reason: str | None) -> int:
     """Report a member dead: everything it owns is taken away and placed again."""
     from pfgov.model import Failure, parse
 
-    action = parse(Failure, given(reason=reason)).to_action(member_id=member_id)
-    return _run(screen, action, member_id, "{id} is {status}")
+    asked = parse(Failure, given(reason=reason))
+    return _run(screen, asked, member_id, "{id} is {status}")
 
 
 @verb(
@@ -176,8 +173,8 @@ def quarantine(screen: Screen, member_id: str, reason: str | None, until: str | 
     from pfgov.model import Quarantine, parse
 
     tree = given(reason=reason, until=moment_of(until, SystemClock().now()))
-    action = parse(Quarantine, tree).to_action(member_id=member_id)
-    return _run(screen, action, member_id, "{id} is {status}")
+    asked = parse(Quarantine, tree)
+    return _run(screen, asked, member_id, "{id} is {status}")
 
 
 @verb(

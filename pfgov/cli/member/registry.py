@@ -123,10 +123,10 @@ def _register(screen: Screen, tree: dict[str, Any]) -> int:
     from pfgov.cli.desk import acting
     from pfgov.model import MemberRegistration, parse
 
-    action = parse(MemberRegistration, tree).to_action()
+    asked = parse(MemberRegistration, tree)
     with acting(screen) as desk:
-        done = desk.do(action)
-        view = desk.member(action.member_id)
+        done = desk.do(asked)
+        view = desk.member(asked.id)
     headline = f"{view.id} is registered and {view.status}"
     screen.show(done.result(member=view), *render.done(done, headline))
     return 0
@@ -157,20 +157,12 @@ def list_(
 ) -> int:
     """List the members."""
     from pfgov.cli import render
-    from pfgov.cli.desk import reading
+    from pfgov.cli.desk import MembersWanted, reading
 
+    here = tuple(one for one in STATUSES if all_ or one != "RETIRED")
+    wanted = MembersWanted(statuses or here, capability, region)
     with reading(screen) as book:
-        members = [
-            view
-            for view in book.members()
-            if (view.status in statuses if statuses else all_ or view.status != "RETIRED")
-            and (capability is None or any(one["name"] == capability for one in view.capabilities))
-            and (
-                region is None
-                or (view.region or "").split("/")[0] == region
-                or view.region == region
-            )
-        ]
+        members = book.members(wanted)
     result = {"members": members, "count": len(members)}
     if members:
         screen.show(result, render.members_table(members))
@@ -185,15 +177,11 @@ def list_(
 def show(screen: Screen, member_id: str, history: bool) -> int:
     """Show everything about one member."""
     from pfgov.cli import render
-    from pfgov.cli.desk import reading
-    from pfgov.views import entry_view
+    from pfgov.cli.desk import EntriesWanted, reading
 
     with reading(screen) as book:
         view = book.member(member_id)
-        entries = [
-            entry_view(seq=found.row.seq, time=found.row.time, event=found.event)
-            for found in (book.reader.lineage(f"member/{member_id}") if history else ())
-        ]
+        entries = book.entries(EntriesWanted(subject=f"member/{member_id}")) if history else []
     result: dict[str, Any] = {"member": view}
     parts = [render.member_facts(view)]
     if history:
@@ -275,9 +263,9 @@ def update(
         weight=weight,
         labels=dict(labels) or None,
     )
-    action = parse(MemberUpdate, merged(read_tree(file), options)).to_action(member_id=member_id)
+    asked = parse(MemberUpdate, merged(read_tree(file), options))
     with acting(screen) as desk:
-        done = desk.do(action)
+        done = desk.do(asked, member_id=member_id)
         view = desk.member(member_id)
     headline = f"{member_id} is changed" if done.recorded else f"{member_id} was like that already"
     screen.show(done.result(member=view), *render.done(done, headline))
@@ -301,9 +289,9 @@ def trust(screen: Screen, member_id: str, score: Decimal, expires: str | None) -
     from pfgov.model import TrustAssessment, parse
 
     tree = given(score=score, expires_at=moment_of(expires, SystemClock().now()))
-    action = parse(TrustAssessment, tree).to_action(member_id=member_id)
+    asked = parse(TrustAssessment, tree)
     with acting(screen) as desk:
-        done = desk.do(action)
+        done = desk.do(asked, member_id=member_id)
         view = desk.member(member_id)
     screen.show(done.result(member=view), *render.done(done, f"{member_id} is trusted {score}"))
     return 0

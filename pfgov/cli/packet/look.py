@@ -1,21 +1,16 @@
 """Looking at packets: which there are, and everything about one."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from pfgov.cli.frame import Screen, verb
 from pfgov.cli.packet.group import packet
 
-if TYPE_CHECKING:
-    from pfgov.cli.desk import Reading
-    from pfgov.views import PacketView
-
 STATUSES: Final = (
     "PENDING", "AWAITING_REVIEW", "ASSIGNED", "HANDOFF_PENDING", "COMPLETED", "FAILED", "CANCELLED",
 )  # fmt: skip
 LIVE: Final = STATUSES[:4]
-AT_WORK: Final = ("ACTIVE", "QUARANTINED")
 LIST_MAX: Final = 1_000
 
 
@@ -60,11 +55,13 @@ def list_(
 ) -> int:
     """List the packets that have not ended."""
     from pfgov.cli import render
-    from pfgov.cli.desk import reading
+    from pfgov.cli.desk import PacketsWanted, reading
 
     wanted = statuses or (STATUSES if all_ else LIVE)
     with reading(screen) as book:
-        packets, more = _page(book, wanted, owner, after, limit, stuck=stuck)
+        packets, more = book.packets(
+            PacketsWanted(wanted, owner, stuck=stuck, after=after, limit=limit)
+        )
     result = {"packets": packets, "count": len(packets), "more": more}
     if not packets:
         screen.show(
@@ -77,43 +74,6 @@ def list_(
         parts.append(f"there are more: pfgov packet list --after {packets[-1].packet_id}")
     screen.show(result, *parts)
     return 0
-
-
-def _page(
-    book: "Reading",
-    statuses: tuple[str, ...],
-    owner: str | None,
-    after: str,
-    limit: int,
-    *,
-    stuck: bool,
-) -> tuple[list["PacketView"], bool]:
-    """Return at most *limit* packets that are wanted, and whether there are more."""
-    from pfgov.engine import PacketFilter
-    from pfgov.views import packet_view
-
-    away = {m.member_id for m in book.reader.members() if m.status not in AT_WORK}
-    found: list[PacketView] = []
-    while True:
-        page = book.reader.packets(
-            PacketFilter(statuses=statuses, owner=owner, after=after, limit=LIST_MAX)
-        )
-        for record in page:
-            view = packet_view(record)
-            if not stuck or is_stuck(view, away):
-                if len(found) == limit:
-                    return found, True
-                found.append(view)
-        if len(page) < LIST_MAX:
-            return found, False
-        after = page[-1].packet_id
-
-
-def is_stuck(view: "PacketView", unavailable: set[str]) -> bool:
-    """Whether a live packet waits for somebody: a reviewer, a capable member, an owner that is not at work."""
-    if view.status in {"PENDING", "AWAITING_REVIEW"}:
-        return True
-    return view.status in LIVE and (view.waiting is not None or view.current_owner in unavailable)
 
 
 @verb(
@@ -130,34 +90,21 @@ def is_stuck(view: "PacketView", unavailable: set[str]) -> bool:
 def show(screen: Screen, packet_id: str, history: bool, context: bool) -> int:
     """Show everything about one packet."""
     from pfgov.cli import render
-    from pfgov.cli.desk import reading
-    from pfgov.views import entry_view
+    from pfgov.cli.desk import EntriesWanted, reading
 
     with reading(screen) as book:
         view = book.packet(packet_id)
         result: dict[str, Any] = {"packet": view}
         parts = [render.packet_facts(view)]
         if context:
-            body = _context(book, view)
+            body = book.context(view)
             result["context"] = body
             parts.append(
                 f"\ncontext: {render.shown(body) if body is not None else 'not here: erased, or never sent'}"
             )
         if history:
-            entries = [
-                entry_view(seq=found.row.seq, time=found.row.time, event=found.event)
-                for found in book.reader.lineage(f"packet/{packet_id}")
-            ]
+            entries = book.entries(EntriesWanted(subject=f"packet/{packet_id}"))
             result["history"] = entries
             parts.append(render.entries_table(entries, width=screen.width))
     screen.show(result, *parts)
     return 0
-
-
-def _context(book: "Reading", view: "PacketView") -> object:
-    """Return the body of the context, or None where there is none."""
-    import json
-
-    commitment = view.context_checkpoint.commitment
-    payload = book.reader.payload(commitment) if commitment else None
-    return None if payload is None else json.loads(payload)

@@ -14,18 +14,18 @@ from pfgov.cli.packet.submit import advice, headline
 
 if TYPE_CHECKING:
     from pfgov.cli.desk import Desk, Done
-    from pfgov.commands import Action
+    from pfgov.model import Acceptance, Wire
     from pfgov.views import PacketView
 
 packet_argument = click.argument("packet_id", metavar="ID")
 
 
-def run(screen: Screen, action: "Action", packet_id: str) -> tuple["PacketView", "Done"]:
-    """Carry out *action* and return where the packet stands then, with what was recorded."""
+def run(screen: Screen, asked: "Wire", packet_id: str) -> tuple["PacketView", "Done"]:
+    """Carry out what was *asked* and return where the packet stands then, with what was recorded."""
     from pfgov.cli.desk import acting
 
     with acting(screen) as desk:
-        done = desk.do(action)
+        done = desk.do(asked, packet_id=packet_id)
         return desk.packet(packet_id), done
 
 
@@ -53,8 +53,7 @@ def assign(screen: Screen, packet_id: str, target: str | None) -> int:
     """Find an owner for a packet that has none; naming one bypasses nothing."""
     from pfgov.model import Placement, parse
 
-    action = parse(Placement, given(target=target)).to_action(packet_id=packet_id)
-    view, done = run(screen, action, packet_id)
+    view, done = run(screen, parse(Placement, given(target=target)), packet_id)
     return report(screen, view, done, succeeded=view.current_owner is not None)
 
 
@@ -74,8 +73,7 @@ def handoff(screen: Screen, packet_id: str, target: str | None, reason: str | No
     """Move a packet away from its owner, to a target or to whoever is best."""
     from pfgov.model import Handoff, parse
 
-    action = parse(Handoff, given(target=target, reason=reason)).to_action(packet_id=packet_id)
-    view, done = run(screen, action, packet_id)
+    view, done = run(screen, parse(Handoff, given(target=target, reason=reason)), packet_id)
     began = "handoff_started" in done.types and "handoff_aborted" not in done.types
     return report(screen, view, done, succeeded=began)
 
@@ -102,8 +100,8 @@ def accept(
     from pfgov.cli.desk import acting
 
     with acting(screen) as desk:
-        action = _acceptance(desk, packet_id, member_id, incarnation, position, view)
-        done = desk.do(action)
+        asked = _acceptance(desk, packet_id, member_id, incarnation, position, view)
+        done = desk.do(asked, packet_id=packet_id)
         now = desk.packet(packet_id)
     return report(screen, now, done, succeeded="handoff_completed" in done.types)
 
@@ -115,25 +113,24 @@ def _acceptance(
     incarnation: int | None,
     position: int | None,
     view: str | None,
-) -> "Action":
+) -> "Acceptance":
     from pfgov.errors import StateConflictError
     from pfgov.model import Acceptance, parse
 
-    pending = desk.record(packet_id).pending
+    pending = desk.packet(packet_id).handoff.pending
     if pending is None:
         raise StateConflictError(
             f"packet {packet_id} is not being handed off",
             code="handoff.none",
             hint=f"start one: pfgov packet handoff {packet_id}",
         )
-    pinned = pending.view or pending.context
     tree = given(
-        member_id=member_id or pending.target,
-        incarnation=incarnation if incarnation is not None else pending.incarnation,
-        handoff=position if position is not None else pending.position,
-        view=view or (pinned.digest if pinned else None),
+        member_id=member_id or pending["target"],
+        incarnation=pending["incarnation"] if incarnation is None else incarnation,
+        handoff=pending["position"] if position is None else position,
+        view=view or pending["view"],
     )
-    return parse(Acceptance, tree).to_action(packet_id=packet_id)
+    return parse(Acceptance, tree)
 
 
 @verb(
@@ -148,8 +145,7 @@ def abort(screen: Screen, packet_id: str, member_id: str | None) -> int:
     """Call a pending handoff off, or refuse it as its target; the owner keeps the packet."""
     from pfgov.model import Abort, parse
 
-    action = parse(Abort, given(member_id=member_id)).to_action(packet_id=packet_id)
-    view, done = run(screen, action, packet_id)
+    view, done = run(screen, parse(Abort, given(member_id=member_id)), packet_id)
     return report(screen, view, done)
 
 
@@ -184,7 +180,7 @@ def review(
         expires_at=moment_of(expires, SystemClock().now()),
         note=note,
     )
-    view, done = run(screen, parse(Review, tree).to_action(packet_id=packet_id), packet_id)
+    view, done = run(screen, parse(Review, tree), packet_id)
     return report(screen, view, done)
 
 
@@ -200,8 +196,7 @@ def requeue(screen: Screen, packet_id: str, reason: str | None) -> int:
     """Take a packet from its owner and place it again."""
     from pfgov.model import Requeue, parse
 
-    action = parse(Requeue, given(reason=reason)).to_action(packet_id=packet_id)
-    view, done = run(screen, action, packet_id)
+    view, done = run(screen, parse(Requeue, given(reason=reason)), packet_id)
     return report(screen, view, done)
 
 
@@ -217,6 +212,5 @@ def cancel(screen: Screen, packet_id: str, reason: str | None) -> int:
     """Call the work off, wherever it stands."""
     from pfgov.model import Cancellation, parse
 
-    action = parse(Cancellation, given(reason=reason)).to_action(packet_id=packet_id)
-    view, done = run(screen, action, packet_id)
+    view, done = run(screen, parse(Cancellation, given(reason=reason)), packet_id)
     return report(screen, view, done)

@@ -45,22 +45,21 @@ def claim(
     """
     from pfgov.errors import NotOwnerError
 
-    record = desk.record(packet_id)
-    last = record.holder or record.last_owner
+    view = desk.packet(packet_id)
+    last = view.last_owner
     if member_id is None and last is None:
         raise NotOwnerError(
-            f"nobody owns {packet_id}, which is {record.status}",
+            f"nobody owns {packet_id}, which is {view.status}",
             hint=f"see what it waits for: pfgov packet explain {packet_id}",
         )
     if incarnation is None and last is not None and member_id in {None, last.member_id}:
         incarnation = last.incarnation
     elif incarnation is None and member_id is not None:
-        incarnation = desk.reader.member(member_id).incarnation
-    who = member_id or (last.member_id if last else "")
+        incarnation = desk.member(member_id).incarnation
     return {
-        "member_id": who,
+        "member_id": member_id or (last.member_id if last else ""),
         "incarnation": incarnation,
-        "epoch": record.epoch if epoch is None else epoch,
+        "epoch": view.epoch if epoch is None else epoch,
     }
 
 
@@ -97,10 +96,8 @@ def checkpoint(
     body = {**read_tree(file), **given(step=step)}
     with acting(screen) as desk:
         owner = claim(desk, packet_id, member_id, incarnation, epoch)
-        wire = parse(Checkpoint, {**owner, "context_checkpoint": body})
-        attached = desk.engine.attach(f"packet/{packet_id}", "context", wire.context_payload())
-        action = wire.to_action(packet_id=packet_id, context=attached.commitment)
-        done = desk.do(action, [attached])
+        asked = parse(Checkpoint, {**owner, "context_checkpoint": body})
+        done = desk.do(asked, packet_id=packet_id)
         view = desk.packet(packet_id)
     return report(screen, view, done)
 
@@ -129,7 +126,7 @@ def complete(
 
     with acting(screen) as desk:
         owner = claim(desk, packet_id, member_id, incarnation, epoch)
-        done = desk.do(parse(Completion, owner).to_action(packet_id=packet_id))
+        done = desk.do(parse(Completion, owner), packet_id=packet_id)
         view = desk.packet(packet_id)
     return report(screen, view, done)
 
@@ -157,6 +154,6 @@ def fail(
 
     with acting(screen) as desk:
         owner = claim(desk, packet_id, member_id, incarnation, epoch)
-        done = desk.do(parse(GivingUp, {**owner, "reason": reason}).to_action(packet_id=packet_id))
+        done = desk.do(parse(GivingUp, {**owner, "reason": reason}), packet_id=packet_id)
         view = desk.packet(packet_id)
     return report(screen, view, done)

@@ -131,33 +131,15 @@ def submit(
 def _submit(screen: Screen, tree: dict[str, Any]) -> int:
     from pfgov.cli import render
     from pfgov.cli.desk import acting
-    from pfgov.clock import SystemClock
-    from pfgov.ids import fresh_ulid
     from pfgov.model import FlightPacket, parse
 
-    flight = parse(FlightPacket, tree)
-    packet_id = flight.packet_id or fresh_ulid(SystemClock())
-    payload = flight.context_payload()
-    flight.to_action(
-        packet_id=packet_id, context=_nothing_yet(payload)
-    )  # every refusal before the lock
+    asked = parse(FlightPacket, tree)
     with acting(screen) as desk:
-        attached = []
-        if payload is not None:
-            attached = [desk.engine.attach(f"packet/{packet_id}", "context", payload)]
-        context = attached[0].commitment if attached else None
-        action = flight.to_action(packet_id=packet_id, context=context)
-        done = desk.do(action, attached)
-        view = desk.packet(packet_id)
+        done = desk.do(asked)
+        view = desk.packet(done.packet_id)
     parts = [*render.done(done, headline(view)), *advice(view)]
     screen.show(done.result(packet=view), *parts)
     return 0
-
-
-def _nothing_yet(payload: bytes | None) -> Any:
-    from pfgov.commands import Commitment
-
-    return None if payload is None else Commitment(digest="0" * 64, size=0)
 
 
 def headline(view: "PacketView") -> str:
@@ -266,8 +248,7 @@ def update(
             present = desk.packet(packet_id).policy_constraints
             stated = tree.get("policy_constraints", present)
             tree["policy_constraints"] = {**stated, **narrower}
-        action = parse(PacketUpdate, tree).to_action(packet_id=packet_id)
-        done = desk.do(action)
+        done = desk.do(parse(PacketUpdate, tree), packet_id=packet_id)
         view = desk.packet(packet_id)
     screen.show(done.result(packet=view), *render.done(done, headline(view)), *advice(view))
     return 0

@@ -16,12 +16,8 @@ from pfgov.cli.packet.move import packet_argument
 
 if TYPE_CHECKING:
     from pfgov import events as e
-    from pfgov.cli.desk import Reading
-    from pfgov.engine import Recorded
+    from pfgov.cli.desk import DecisionEntry, Reading
     from pfgov.views import PacketView, VerdictRow
-
-DECIDING: Final = ("assignment_decision", "handoff_started", "handoff_denied", "handoff_escalated")
-"""The events that chose among members, or found nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +106,9 @@ def tell(book: "Reading", view: "PacketView", seq: int | None) -> Told | None:
     """
     from pfgov.errors import NotFoundError
 
-    decisions = [
-        found
-        for found in book.reader.lineage(f"packet/{view.packet_id}")
-        if found.event.type in DECIDING and (seq is None or found.row.seq == seq)
-    ]
-    if decisions:
-        return told_of(book, decisions[-1])
+    found = book.decision(view.packet_id, seq)
+    if found is not None:
+        return told_of(book, found)
     if seq is not None:
         raise NotFoundError(
             f"entry {seq} is not a decision about {view.packet_id}",
@@ -126,9 +118,9 @@ def tell(book: "Reading", view: "PacketView", seq: int | None) -> Told | None:
     return None
 
 
-def told_of(book: "Reading", found: "Recorded") -> Told:
+def told_of(book: "Reading", found: "DecisionEntry") -> Told:
     """Return the decision that an entry records, told."""
-    from pfgov.views import nearest_miss, read_table
+    from pfgov.views import nearest_miss
 
     event: Any = found.event
     decision: e.Decision = event.decision
@@ -136,33 +128,21 @@ def told_of(book: "Reading", found: "Recorded") -> Told:
         event.target if found.event.type == "handoff_started" else getattr(event, "owner", None)
     )
     name = chosen.member_id if chosen is not None else None
-    raw = book.reader.verdict_table(decision.table) or _regenerated(book, found, decision)
-    rows = read_table(raw, digest=decision.table) if raw is not None else kept_rows(decision, name)
+    judged = book.verdicts(found)
+    rows = kept_rows(decision, name) if judged is None else judged
     why = [*because(event, decision, name)]
-    if raw is None:
+    if judged is None:
         why.append(
             "Its whole verdict table cannot be had; these are the nearest that the entry names."
         )
     return Told(
-        seq=found.row.seq,
+        seq=found.seq,
         why=why,
         rows=rows,
         chosen=name,
         nearest=nearest_miss([row for row in rows if row.member_id != name]),
         result=_result(found, event, decision, name),
     )
-
-
-def _regenerated(book: "Reading", found: "Recorded", decision: "e.Decision") -> bytes | None:
-    """Return a verdict table that was not kept, by running the ledger up to its decision again."""
-    from pfgov.replay import verdict_table
-    from pfgov_ledger.errors import LedgerError
-
-    try:
-        with book.reader.snapshot() as queries:
-            return verdict_table(queries, found.row.seq, decision.table)
-    except LedgerError:
-        return None
 
 
 def kept_rows(decision: "e.Decision", chosen: str | None) -> list["VerdictRow"]:
@@ -218,14 +198,14 @@ def because(event: Any, decision: "e.Decision", chosen: str | None) -> Sequence[
 
 
 def _result(
-    found: "Recorded", event: Any, decision: "e.Decision", chosen: str | None
+    found: "DecisionEntry", event: Any, decision: "e.Decision", chosen: str | None
 ) -> dict[str, Any]:
     from pfgov.model.times import to_moment
 
     scheduler = decision.scheduler
     return {
-        "seq": found.row.seq,
-        "time": to_moment(found.row.time),
+        "seq": found.seq,
+        "time": to_moment(found.time),
         "type": event.type,
         "outcome": getattr(event, "outcome", "allowed"),
         "chosen": chosen,

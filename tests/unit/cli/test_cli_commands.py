@@ -37,7 +37,12 @@ def test_ledger_log_and_head(pfgov: CommandLine) -> None:
         "did you mean packet_created?"
         in pfgov.refused("ledger", "log", "--type", "packet_create")["hint"]
     )
-    assert "no such entries" in pfgov("ledger", "log", "--subject", "packet/none").out
+    nothing = pfgov.refused("ledger", "log", "--subject", "packet/none")
+    assert (nothing["code"], nothing["status"]) == ("subject.not_found", 1)
+    assert "no such entries" in pfgov("ledger", "log", "--subject", "keys").out
+    typed = ("--subject", "packet/fp-001", "--type", "packet_failed")
+    assert "no such entries" in pfgov("ledger", "log", *typed).out
+    assert "--subject" in pfgov.refused("ledger", "log", "--subject", "fp-001")["message"]
     assert "the ledger pfgov.test/cli begins" in pfgov("ledger", "log").out
 
 
@@ -295,3 +300,57 @@ def test_discover_from_standard_input(pfgov: CommandLine, monkeypatch: pytest.Mo
         raw = io.TextIOWrapper(io.BytesIO(json.dumps(tree).encode()))
         monkeypatch.setattr(sys, "stdin", raw)
         assert pfgov("discover", "--packet", "-", *extra, "--json").json["eligible"] == eligible
+
+
+@pytest.mark.parametrize(
+    ("words", "begins"),
+    [
+        (("member", "register", "--id", "x", "--type", "agent", "--lease", "0"), "--lease: 0 is"),
+        (("member", "register", "--id", "x", "--type", "agent", "--trust", "2"), "--trust: 2 is"),
+        (("member", "register", "--id", "a b", "--type", "agent"), "--id: "),
+        (("member", "register", "--id", "x", "--type", "agent", "--capacity", "cpu=x"), "--capacity: "),
+        (("packet", "submit", "--workload", "w", "--min-trust", "2"), "--min-trust: 2 is"),
+        (("packet", "submit", "--workload", "w", "--deadline", "2020-01-01T00:00:00Z"), "--deadline: "),
+        (("packet", "submit", "--workload", "w", "--again", "ghost"), "--again: there is no packet ghost"),
+        (("packet", "submit", "--workload", "w", "--file", "FILE"), "lease_seconds: no such field"),
+        (("ledger", "export", "--since", "99", "--out", "OUT"), "--since: "),
+        (("ledger", "export", "--range", "1:99", "--out", "OUT"), "--range: "),
+        (("ledger", "export", "--subject", "nothing", "--out", "OUT"), "--subject: "),
+        (("ledger", "log", "--type", "nothing"), "--type: "),
+    ],
+)  # fmt: skip
+def test_an_error_names_the_option_that_it_is_about(
+    pfgov: CommandLine, words: tuple[str, ...], begins: str, tmp_path: Path
+) -> None:
+    """Whoever typed an option is told about that option, not about the field that it fills; a file's keeps its name."""
+    file = tmp_path / "packet.json"
+    file.write_text('{"lease_seconds": 0}')
+    pfgov.ok("init")
+    places = {"FILE": file, "OUT": tmp_path / "out"}
+    refused = pfgov.refused(*(places.get(word, word) for word in words))
+    assert refused["message"].startswith(begins), refused["message"]
+
+
+def test_a_packet_repeats_only_one_that_was(pfgov: CommandLine) -> None:
+    """``--again`` names a packet that was submitted, and a misspelt one is guessed."""
+    pfgov.ok("init")
+    pfgov.ok("packet", "submit", "--id", "case-17", "--workload", "w")
+    refused = pfgov.refused("packet", "submit", "--workload", "w", "--again", "case-71")
+    assert (refused["code"], refused["hint"]) == ("packet.not_found", "did you mean case-17?")
+    unlike = pfgov.refused("packet", "submit", "--workload", "w", "--again", "zzz")
+    assert "pfgov packet list" in unlike["hint"]
+    pfgov.ok("packet", "cancel", "case-17")
+    again = pfgov.ok("packet", "submit", "--workload", "w", "--again", "case-17")["packet"]
+    assert again["again"] == "case-17"
+
+
+def test_the_version_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--json --version`` prints an object, in whichever order, and ``--version`` alone a line."""
+    from pfgov import __version__
+    from pfgov.cli import run
+
+    for words in (["--json", "--version"], ["--version", "--json"]):
+        assert run(words) == 0
+        assert json.loads(capsys.readouterr().out) == {"version": __version__}
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"pfgov {__version__}\n"

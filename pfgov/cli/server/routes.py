@@ -1,0 +1,61 @@
+"""Which route does what a command does: a table from what is asked to a method and a path.
+
+A body as it can be sent goes to its route as it is; an action that needs none goes with an empty one.  What is not in
+the table cannot be done over HTTP.
+"""
+
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from pfgov import commands as c
+from pfgov import model
+from pfgov.commands import Action
+from pfgov.model import Wire
+
+MEMBER: Final = "/api/members/{member_id}"
+PACKET: Final = "/api/packets/{packet_id}"
+
+
+class Route(NamedTuple):
+    """A method and a path, with the ids in braces."""
+
+    method: str
+    path: str
+
+    def about(self, member_id: str | None = None, packet_id: str | None = None) -> str:
+        """Return the path of one member or packet."""
+        return self.path.format(
+            member_id=quote(member_id or "", safe=""), packet_id=quote(packet_id or "", safe="")
+        )
+
+
+ROUTES: Final[dict[type[Wire] | type[Action], Route]] = {
+    model.MemberRegistration: Route("POST", "/api/members/register"),
+    model.MemberUpdate: Route("PATCH", MEMBER),
+    model.TrustAssessment: Route("POST", f"{MEMBER}/trust"),
+    model.PressureReport: Route("POST", f"{MEMBER}/pressure"),
+    model.Drain: Route("POST", f"{MEMBER}/drain"),
+    c.CancelDrain: Route("POST", f"{MEMBER}/cancel-drain"),
+    c.RetireMember: Route("POST", f"{MEMBER}/retire"),
+    model.Failure: Route("POST", f"{MEMBER}/fail"),
+    c.RecoverMember: Route("POST", f"{MEMBER}/recover"),
+    model.Quarantine: Route("POST", f"{MEMBER}/quarantine"),
+    c.ReleaseMember: Route("POST", f"{MEMBER}/release"),
+    model.FlightPacket: Route("POST", "/api/packets"),
+    model.PacketUpdate: Route("PATCH", PACKET),
+    model.Placement: Route("POST", f"{PACKET}/assign"),
+    model.Handoff: Route("POST", f"{PACKET}/handoff"),
+    model.Acceptance: Route("POST", f"{PACKET}/accept"),
+    model.Abort: Route("POST", f"{PACKET}/abort"),
+    model.Checkpoint: Route("POST", f"{PACKET}/checkpoint"),
+    model.Completion: Route("POST", f"{PACKET}/complete"),
+    model.GivingUp: Route("POST", f"{PACKET}/fail"),
+    model.Requeue: Route("POST", f"{PACKET}/requeue"),
+    model.Cancellation: Route("POST", f"{PACKET}/cancel"),
+    model.Review: Route("POST", f"{PACKET}/reviews"),
+    model.Settings: Route("PATCH", "/api/configuration"),
+    model.Rotation: Route("POST", "/api/ledger/keys/rotations"),
+    model.Revocation: Route("POST", "/api/ledger/keys/revocations"),
+    model.Erasure: Route("POST", "/api/ledger/erasures"),
+}
+"""What is asked -> the route that does it."""
