@@ -4,7 +4,7 @@ Every owner's write names ``(packet, member, incarnation, epoch)`` and is checke
 is refused, and the first refusal of each (member, epoch) is recorded.  Moving is in :mod:`pfgov.decide.moves`.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from pfgov import commands as c
 from pfgov import events as e
@@ -28,6 +28,9 @@ from pfgov.limits import LIVE_PACKETS_MAX
 from pfgov.quantity import from_text
 from pfgov.records import Packet, Terms
 
+AGAIN_IS_KNOWN: Final = 2
+"""The rules since which a packet runs again only one that was submitted."""
+
 
 def submit(ctx: Context, do: c.SubmitPacket) -> Decided:
     """Take a new packet in, and place it at once unless it is held."""
@@ -39,7 +42,8 @@ def submit(ctx: Context, do: c.SubmitPacket) -> Decided:
             hint=f"see it with: pfgov packet show {do.packet_id}; running it again is a new packet with `again`",
             pointer="/packet_id",
         )
-    if do.again is not None and ctx.find_packet(do.again) is None:
+    is_asked = ctx.state.semantics >= AGAIN_IS_KNOWN
+    if is_asked and do.again is not None and ctx.find_packet(do.again) is None:
         raise NotFoundError(
             f"there is no packet {do.again} to run again",
             code="packet.not_found",

@@ -7,7 +7,7 @@ from pfgov import commands as c
 from pfgov.apply import APPLY
 from pfgov.decide import RULES
 from pfgov.decide.due import LeaseView
-from pfgov.errors import ConflictError
+from pfgov.errors import ConflictError, NotFoundError
 from pfgov.events import EVENTS
 from pfgov.lifecycle import MEMBER_TRANSITIONS, PACKET_TRANSITIONS, MemberStatus, PacketStatus
 
@@ -192,3 +192,17 @@ def test_decide_nothing_follows_the_end_of_a_packet(end: str) -> None:
             world.do(action)
         assert status.value in caught.value.message
         assert world.state.size == before
+
+
+@pytest.mark.parametrize("semantics", [1, 2])
+def test_decide_a_packet_runs_again_only_one_that_was_submitted(semantics: int) -> None:
+    """A ledger under older rules took any id, and its history has to run again as it was."""
+    world = World()
+    world.state.semantics = semantics
+    if semantics == 1:
+        assert world.packet("p2", again="ghost").again == "ghost"
+        return
+    with pytest.raises(NotFoundError):
+        world.packet("p2", again="ghost")
+    world.packet("p1")
+    assert world.packet("p2", again="p1").again == "p1"
