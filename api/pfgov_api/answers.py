@@ -93,7 +93,8 @@ async def recorded(
     if wanted == "proof" and receipt.entries:
         from pfgov_api.proofs import proof_of
 
-        body["receipt"]["proof"] = proof_of(call.service, receipt.position, alone=False).decode()
+        made = await asyncio.to_thread(proof_of, call.service.reader, receipt.position, alone=False)
+        body["receipt"]["proof"] = made.decode()
     if call.flag("follow"):
         body["recorded"] = [
             entry_view(seq=row.seq, time=row.time, event=event)

@@ -3,13 +3,13 @@
 import base64
 
 from pfgov.engine.proofs import prove
+from pfgov.engine.reading import LedgerReader
 from pfgov.engine.writer import StoredNodes
 from pfgov.errors import InvalidError
-from pfgov_api.service import Service
 from pfgov_ledger import merkle
 
 
-def proof_of(service: Service, position: int, *, alone: bool = True) -> bytes:
+def proof_of(reader: LedgerReader, position: int, *, alone: bool = True) -> bytes:
     """Return the C2SP tlog-proof of the entry at *position* against the newest checkpoint.
 
     One that stands *alone* carries the entry, too; inside a receipt it is there already.
@@ -17,16 +17,16 @@ def proof_of(service: Service, position: int, *, alone: bool = True) -> bytes:
     Raises:
         NotFoundError: there is no such entry yet.
     """
-    return prove(service.reader, position, alone=alone)
+    return prove(reader, position, alone=alone)
 
 
-def consistency(service: Service, old: int) -> dict[str, object]:
+def consistency(reader: LedgerReader, old: int) -> dict[str, object]:
     """Return the RFC 6962 consistency proof from *old* entries to the newest checkpoint.
 
     Raises:
         InvalidError: *old* is larger than the ledger.
     """
-    with service.reader.snapshot() as queries:
+    with reader.snapshot() as queries:
         latest = queries.checkpoint()
         if latest is None or old > latest[0]:
             raise InvalidError(f"the ledger has fewer than {old} entries", pointer="/query/from")

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Final
 
 from pfgov.engine import Engine, Receipt, Request
+from pfgov.engine.committers import Reports
 from pfgov.engine.front import Started, is_light
-from pfgov.engine.sequencer import Reports
 from pfgov.errors import EngineStoppedError
 from pfgov.limits import BATCH_MAX
 

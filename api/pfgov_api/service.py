@@ -111,12 +111,27 @@ class Service:
         self._ticker: asyncio.Task[None] | None = None
         self._relay = Relay(engine)
         self._keeping = asyncio.Lock()
+        self._glance: LedgerReader | None = None
         self._drawn = b""
 
     @property
     def reader(self) -> LedgerReader:
-        """What is committed."""
+        """What is committed, for a thread: it may have to wait a moment until a commit is published."""
         return self.engine.reader
+
+    @property
+    def glance(self) -> LedgerReader:
+        """What is committed, for the event loop: it never waits, and raises ``UnpublishedError`` instead.
+
+        Operations that change nothing are then tried again (:mod:`pfgov_api.shell`).
+        """
+        if self._glance is None:
+            self._glance = LedgerReader(self.engine.layout.directory, patience_seconds=0)
+        return self._glance
+
+    def size(self) -> int:
+        """Return the number of entries; for a thread."""
+        return self.reader.head().size
 
     @property
     def anchor(self) -> str:
@@ -155,6 +170,11 @@ class Service:
                 await self._ticker
             self._ticker = None
         self._relay.close()
+        if (
+            self._glance is not None
+        ):  # the engine is the last to close, and empties the write-ahead log
+            self._glance.close()
+            self._glance = None
 
     async def _tick_for_ever(self) -> None:
         due = time.monotonic() + self._tick_seconds
@@ -195,15 +215,15 @@ class Service:
         A tick that fails is the ticker's business: what was asked for is recorded already.
         """
         due = time.monotonic() + PATIENCE_SECONDS
-        before = self.reader.head().size
-        is_settled = False
+        is_settled, effective = False, 0
         while not is_settled and time.monotonic() < due:
             try:
                 report = await asyncio.to_thread(self.engine.tick)
             except PfgovError:
                 break
+            effective += report.effective
             is_settled = not report.effective and report.tried < FOLLOW_UPS_PER_TICK_MAX
-        if self.reader.head().size != before:
+        if effective:
             self.news.publish()
         return is_settled
 

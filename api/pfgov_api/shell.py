@@ -30,6 +30,7 @@ from pfgov.errors import (
 )
 from pfgov.limits import ID_LENGTH_MAX
 from pfgov.model import Wire, parse, read_json
+from pfgov.storage.reading import UnpublishedError
 from pfgov_api.answers import receipt_object
 from pfgov_api.grants import NOBODY, Grant
 from pfgov_api.limits import BODY_BYTES_MAX, HEADERS_MAX, LARGE_BYTES, RETRY_AFTER_SECONDS
@@ -47,7 +48,7 @@ from pfgov_api.problems import (
 )
 from pfgov_api.queries import read_query
 from pfgov_api.replies import Reply
-from pfgov_api.service import Service
+from pfgov_api.service import PATIENCE_SECONDS, Service
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}", re.ASCII)
 IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
@@ -67,6 +68,9 @@ _SINGLE: Final = frozenset(
     }
 )
 """Headers that two readers could understand differently when they come twice."""
+
+PAUSE_SECONDS: Final = 0.002
+"""Between two looks whether a commit is published."""
 
 log = logging.getLogger("pfgov.api")
 _encode = msgspec.json.Encoder().encode  # in the order in which answers are written down
@@ -109,7 +113,7 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
         try:
             grant = _grant(operation, service, request, headers, twice)
             call = await _call(operation, service, request, headers, request_id, grant)
-            answer = await operation.handler(call)
+            answer = await _answered(operation, call)
         finally:
             service.dismiss(grant.share)
         reply = _reply(answer, request.scope["method"], headers)
@@ -133,6 +137,21 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
             seconds=seconds,
         )
     return reply
+
+
+async def _answered(operation: Operation, call: Call) -> Answer:
+    """Run *operation*; one that changes nothing again while a commit is being published.
+
+    It is the loop that waits for that moment, and others are answered meanwhile.
+    """
+    patience = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await operation.handler(call)
+        except UnpublishedError:
+            if operation.writes or time.monotonic() > patience:
+                raise
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 def read_headers(request: Asgi) -> tuple[dict[str, str], str | None]:

@@ -158,7 +158,7 @@ def _start(call: Call) -> int:
     """Return the first position to send: after ``Last-Event-ID``, else after ``after``, else what comes next."""
     last = call.headers.get("last-event-id", call.query.get("after", ""))
     if not last:
-        return call.service.reader.head().size
+        return call.service.glance.head().size
     if not last.isascii() or not last.isdigit() or len(last) > 15:
         raise InvalidError(
             f"Last-Event-ID is {last[:32]!r}, not a position", pointer="/header/Last-Event-ID"

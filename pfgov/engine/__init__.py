@@ -9,9 +9,8 @@ from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receip
 from pfgov.engine.engine import Engine
 from pfgov.engine.heartbeats import Heard
 from pfgov.engine.layout import Layout
-from pfgov.engine.options import Options, Status
+from pfgov.engine.options import Options, Status, TickReport
 from pfgov.engine.reading import HeadView, LedgerReader, Recorded
-from pfgov.engine.sequencer import TickReport
 from pfgov.storage.queries import EntryFilter, PacketFilter
 
 __all__ = [

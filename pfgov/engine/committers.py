@@ -6,11 +6,18 @@ batch over, ``finish`` returns what the oldest started one became.
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pfgov.engine.batch import Batch, Committed
 from pfgov.engine.writer import Writer
 from pfgov.storage.queries import Queries
+
+
+class Reports(NamedTuple):
+    """A descriptor that can be read when a batch is finished, and for how many reloads it has been there."""
+
+    reloads: int
+    descriptor: int
 
 
 class Committer(Protocol):

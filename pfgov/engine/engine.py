@@ -26,9 +26,9 @@ from pfgov.engine.opening import (
     refuse_existing,
     refuse_other_rules,
 )
-from pfgov.engine.options import Options, Status
+from pfgov.engine.options import Options, Status, TickReport
 from pfgov.engine.reading import LedgerReader
-from pfgov.engine.sequencer import Sequencer, TickReport
+from pfgov.engine.sequencer import Sequencer
 from pfgov.engine.signing import KeySources, write_anchor
 from pfgov.engine.views import attach
 from pfgov.errors import InvalidError

@@ -19,7 +19,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from pfgov import commands as c
 from pfgov.engine.answers import Attachment, Request
-from pfgov.engine.sequencer import Reports, Sequencer
+from pfgov.engine.committers import Reports
+from pfgov.engine.sequencer import Sequencer
 from pfgov.errors import BusyError, EngineStoppedError, PfgovError
 from pfgov.limits import BATCH_MAX, QUEUE_MAX
 

@@ -71,3 +71,12 @@ class Status:
     halted: str | None
     reloads: int
     erasure_pending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TickReport:
+    """What one tick came to: follow-ups tried, those with an effect, and why leases stand still, if they do."""
+
+    tried: int
+    effective: int
+    halted: str | None

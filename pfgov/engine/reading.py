@@ -26,7 +26,7 @@ from pfgov.lifecycle import OWNED, TERMINAL, MemberStatus, PacketStatus
 from pfgov.records import Member, Packet
 from pfgov.state import State
 from pfgov.storage.queries import PAGE, EntryFilter, PacketFilter, Queries
-from pfgov.storage.reading import ReadStore
+from pfgov.storage.reading import PATIENCE_SECONDS, ReadStore
 from pfgov.storage.writing import EntryRow
 
 AGAIN: Final = "/again"
@@ -62,19 +62,30 @@ class Recorded:
 class LedgerReader:
     """A ledger, read-only.  Safe to share among threads: one question at a time."""
 
-    def __init__(self, directory: Path, *, heed_head_lock: bool = True) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        heed_head_lock: bool = True,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         """Open the ledger in *directory*.
 
         Args:
             directory: The ledger's folder.
             heed_head_lock: Whether to serve only what was published; a disaster's evidence is read without.
+            patience_seconds: How long to wait for a commit to be published; 0 for whoever must not wait.
 
         Raises:
             PfgovError: ``store.*``, it is missing, damaged, altered, newer or not ours.
         """
         self.layout = Layout(directory)
         self.layout.require()
-        self._store = ReadStore(self.layout.database, self.layout.head if heed_head_lock else None)
+        self._store = ReadStore(
+            self.layout.database,
+            self.layout.head if heed_head_lock else None,
+            patience_seconds=patience_seconds,
+        )
         self._turn = threading.RLock()
         self._held: Queries | None = None
 

@@ -12,17 +12,18 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from pfgov import commands as c
 from pfgov.decide import due
 from pfgov.engine import stored
 from pfgov.engine.answers import Receipt, Request, decode_refusal
-from pfgov.engine.committers import Committer
+from pfgov.engine.committers import Committer, Reports
 from pfgov.engine.deciding import Decider, Draft, StateSpoiledError
 from pfgov.engine.failing import UnknownOutcomeError, mismatch, not_recorded
 from pfgov.engine.leases import Leases
 from pfgov.engine.loading import load_state
+from pfgov.engine.options import TickReport
 from pfgov.engine.timekeeping import Timekeeper
 from pfgov.engine.views import Entropy
 from pfgov.errors import PfgovError, StoreError
@@ -63,22 +64,6 @@ class Ports:
 
 ROUNDS_PER_TICK: Final = 4
 """How often one tick looks again after its follow-ups had an effect: so many steps of a cascade cost no waiting."""
-
-
-class Reports(NamedTuple):
-    """A descriptor that can be read when a batch is finished, and for how many reloads it has been there."""
-
-    reloads: int
-    descriptor: int
-
-
-@dataclass(frozen=True, slots=True)
-class TickReport:
-    """What one tick came to: follow-ups tried, those with an effect, and why leases stand still, if they do."""
-
-    tried: int
-    effective: int
-    halted: str | None
 
 
 class Sequencer:
@@ -271,8 +256,7 @@ class Sequencer:
     def _look(self, decider: Decider) -> bool:
         """Answer an older batch that was finished meanwhile; False if the memory was lost with it."""
         try:
-            if self._lost is not None:
-                raise self._lost
+            self._say_lost()
             if self.committer.is_done():
                 self._finish_one(self.committer, decider)
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody knows what is on disk
@@ -336,11 +320,14 @@ class Sequencer:
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody knows what is on disk
             self._recover(error)
 
+    def _say_lost(self) -> None:
+        if self._lost is not None:
+            raise self._lost
+
     def drain(self) -> None:
         """Finish and answer everything that was started."""
         try:
-            if self._lost is not None:
-                raise self._lost
+            self._say_lost()
             while self._under_way:
                 self._finish_one(self.committer, self.decider)
             if self._committer is not None and self._committer.is_done():

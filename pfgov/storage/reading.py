@@ -25,20 +25,30 @@ PATIENCE_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.002
 
 
+class UnpublishedError(StoreUnavailableError):
+    """What was committed is not published: in a moment it is, or the writer died in between."""
+
+    code = "store.unpublished"
+
+
 class ReadStore:
     """A ledger's database, read-only.  Open one per thread."""
 
-    def __init__(self, path: Path, head_path: Path | None) -> None:
+    def __init__(
+        self, path: Path, head_path: Path | None, *, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         """Open the database.
 
         Args:
             path: The database.
             head_path: The head lock; None reads whatever is committed (for a disaster's evidence).
+            patience_seconds: How long a snapshot waits for a commit to be published.
 
         Raises:
             PfgovError: ``store.*``, it is missing, damaged, altered, newer or not ours.
         """
         self._path = path
+        self._patience = int(patience_seconds / _PAUSE_SECONDS)
         self._connection = open_reader(path)
         self._head: sqlite3.Connection | None = None
         try:
@@ -56,7 +66,7 @@ class ReadStore:
         """Give a consistent view of everything published, for as long as the block runs.
 
         Raises:
-            StoreUnavailableError: ``store.unpublished``, the writer died between committing and publishing.
+            UnpublishedError: the writer died between committing and publishing, or there was no patience.
         """
         queries = Queries(self._connection, self._path)
         with translating(self._path):
@@ -67,7 +77,7 @@ class ReadStore:
             self._connection.execute("ROLLBACK")
 
     def _begin(self, queries: Queries) -> None:
-        patience = int(PATIENCE_SECONDS / _PAUSE_SECONDS)
+        patience = self._patience
         while True:
             self._connection.execute("BEGIN")
             size = queries.size()
@@ -75,9 +85,8 @@ class ReadStore:
                 return
             self._connection.execute("ROLLBACK")
             if not patience:
-                raise StoreUnavailableError(
+                raise UnpublishedError(
                     f"{self._path} holds entries that were never published: the writer died",
-                    code="store.unpublished",
                     hint="let a writer open the ledger once: pfgov tick",
                 )
             patience -= 1

@@ -1,7 +1,10 @@
 """What can be read: conditional requests, pages, proofs, exports, and the pages of the API itself."""
 
+import asyncio
 import base64
+import contextlib
 import json
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -371,3 +374,26 @@ def test_discovery_says_who_would_get_it(api: Api) -> None:
     api.packet("p1")
     taken = api.post("/api/discover", {"packet": {**asked, "packet_id": "p1"}}).json()
     assert taken["would_go_to"] == "m1"
+
+
+def test_api_reads_wait_for_a_commit_to_be_published_and_the_loop_goes_on(api: Api) -> None:
+    """While a commit is not published yet a read waits, others are answered, and nobody is refused."""
+    api.member("m1")
+    api.packet("p1")
+    head = sqlite3.connect(api.engine.layout.head, check_same_thread=False)
+
+    def publish(by: int) -> None:
+        head.execute("UPDATE head SET size = size + ?", (by,))
+        head.commit()
+
+    async def story() -> tuple[int, int, bool]:
+        publish(-1)
+        read = asyncio.create_task(api.client.get("/api/packets/p1"))
+        await asyncio.sleep(0.05)
+        was_waiting = not read.done()
+        live = await api.client.get("/api/health/live")
+        publish(+1)
+        return (await read).status_code, live.status_code, was_waiting
+
+    with contextlib.closing(head):
+        assert asyncio.run_coroutine_threadsafe(story(), api.loop).result(30) == (200, 200, True)

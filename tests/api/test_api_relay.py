@@ -1,17 +1,21 @@
 """The event loop and the engine: nothing waits for a thread, nobody is forgotten when the writer dies."""
 
 import asyncio
+import os
+import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from support.ledgers import OPERATOR, fresh, opened, packet, register, verified
 
 from pfgov import commands as c
-from pfgov.engine import Engine, Receipt, Request
-from pfgov.engine.front import LIGHT, Job, is_light
+from pfgov.engine import Engine, Idempotency, Receipt, Request
+from pfgov.engine.deciding import Decider
+from pfgov.engine.front import LIGHT, Job, Started, is_light
 from pfgov.errors import EngineStoppedError, PfgovError, StoreError
 from pfgov_api.relay import Relay
 
@@ -199,3 +203,98 @@ def test_api_relay_light_commands_are_about_one_packet() -> None:
     """Only commands that name one packet are decided in the event loop."""
     for action in LIGHT:
         assert "packet_id" in action.__struct_fields__, action
+
+
+def test_api_relay_notices_a_lost_writer_while_nobody_asks(engine: Engine) -> None:
+    """A writer that dies while the server is idle is replaced at once, without a busy loop and without a refusal."""
+
+    async def story() -> tuple[Receipt, int]:
+        relay = Relay(engine)
+        rings = 0
+        answer = relay._bell._answer
+
+        def counted() -> bool:
+            nonlocal rings
+            rings += 1
+            return answer()
+
+        relay._bell._answer = counted  # type: ignore[method-assign]
+        try:
+            await ask(relay, "p")
+            engine._sequencer.committer._child.kill()  # type: ignore[attr-defined]
+            for _ in range(PATIENCE_SECONDS * 100):
+                await asyncio.sleep(0.01)
+                if engine._sequencer.reloads and engine._sequencer.reports is not None:
+                    break
+            await asyncio.sleep(0.1)
+            before = rings
+            await asyncio.sleep(0.3)
+            idle = rings - before
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await ask(relay, "q"), idle
+        finally:
+            relay.close()
+
+    receipt, idle = asyncio.run(story())
+    assert receipt.entries
+    assert idle < 10
+
+
+def test_api_relay_a_key_is_unlisted_by_its_own_request_only(engine: Engine) -> None:
+    """A refused request does not let a later one with the same key run twice, nor break anybody else's commit."""
+    front, pid = engine.front, engine._sequencer.committer._child.pid  # type: ignore[attr-defined]
+    key = Idempotency("k" * 64, b"d" * 32)
+
+    def change() -> Request:
+        action = c.UpdatePacket(packet_id="p", data_classes=("pii.customer",))
+        return Request(action, OPERATOR, idempotency=key, outcome=Future())
+
+    def new(name: str) -> Request:
+        return Request(packet(name), OPERATOR, outcome=Future())
+
+    os.kill(pid, signal.SIGSTOP)  # so that two batches are under way
+    refused, accepted = change(), change()
+    assert front.start([new("z"), refused]) is Started.UNDER_WAY
+    assert front.start([new("p"), accepted]) is Started.UNDER_WAY
+    os.kill(pid, signal.SIGCONT)
+    while not refused.outcome.done():
+        front.collect()
+    repeated, other = change(), new("other")
+    assert front.start([repeated, other]) is Started.UNDER_WAY
+    engine.tick()
+    first, again = _result(accepted), _result(repeated)
+    assert (again.position, again.replayed) == (first.position, True)
+    assert _result(other).entries
+    assert engine.status().reloads == 0
+
+
+def _result(request: Request) -> Receipt:
+    assert isinstance(request.outcome, Future)
+    receipt: Receipt = request.outcome.result(PATIENCE_SECONDS)
+    return receipt
+
+
+def test_api_relay_a_batch_that_cannot_be_finished_is_refused_whole(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a decided batch cannot be put together, its callers are told at once, and the next is decided anew."""
+
+    async def story() -> tuple[list[Receipt | BaseException], Receipt]:
+        relay = Relay(engine)
+
+        def fail(*_: object) -> None:
+            raise MemoryError
+
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                with monkeypatch.context() as patch:
+                    patch.setattr(Decider, "finish", fail)
+                    asked = [ask(relay, "p"), ask(relay, "q")]
+                    found = await asyncio.gather(*asked, return_exceptions=True)
+                return found, await ask(relay, "p")
+        finally:
+            relay.close()
+
+    found, after = asyncio.run(story())
+    assert all(isinstance(one, PfgovError) for one in found), found
+    assert after.entries

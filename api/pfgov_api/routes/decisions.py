@@ -150,7 +150,7 @@ async def search(call: Call, body: Discovery) -> tuple[views.Discovery, dict[str
     if body.packet is not None:
         # As if it were not held; one whose id is taken is judged as a new one.
         packet_id = body.packet.packet_id
-        if packet_id is None or call.service.reader.has_packet(packet_id):
+        if packet_id is None or call.service.glance.has_packet(packet_id):
             packet_id = call.service.draw_id()
         packet = body.packet.model_copy(update={"packet_id": packet_id, "hold": False})
         payload = packet.context_payload()
@@ -159,7 +159,7 @@ async def search(call: Call, body: Discovery) -> tuple[views.Discovery, dict[str
         context = attached[0].commitment if attached else None
         action = packet.to_action(packet_id=packet_id, context=context)
     else:
-        known = call.service.reader.packet(body.packet_id or "")
+        known = call.service.glance.packet(body.packet_id or "")
         require_packet(call, known)
         action = (
             c.HandOff(packet_id=known.packet_id)
@@ -175,7 +175,7 @@ async def _show(call: Call) -> Answer:
     text = call.path["seq"]
     if not text.isascii() or not text.isdigit() or len(text) > 15:
         raise InvalidError(f"{text[:32]!r} is not a position", pointer="/path/seq")
-    found = call.service.reader.entry(int(text))
+    found = call.service.glance.entry(int(text))
     told = _told((found.event,), _tables(call, (found.event,)))
     return Answer({**told, "entry": show_entry(found)})
 

@@ -5,6 +5,7 @@ neither come nor go over HTTP: a new one is made, or opened, by this process, an
 a statement that was made elsewhere.
 """
 
+import asyncio
 from typing import Any
 
 from pfgov import model
@@ -26,7 +27,7 @@ def _caller(call: Call) -> Caller:
 
 async def _payloads(call: Call) -> Answer:
     target = erasing.Target(call.path.get("packet_id"), call.path.get("commitment"))
-    with call.service.reader.snapshot() as queries:
+    with call.service.glance.snapshot() as queries:
         return Answer({"payloads": erasing.payload_objects(queries, target)})
 
 
@@ -51,9 +52,10 @@ async def _erase(call: Call) -> Answer:
         if call.query.get("receipt") == "proof":
             from pfgov_api.proofs import proof_of
 
-            answer["receipt"]["proof"] = proof_of(
-                call.service, first.position, alone=False
-            ).decode()
+            proof = await asyncio.to_thread(
+                proof_of, call.service.reader, first.position, alone=False
+            )
+            answer["receipt"]["proof"] = proof.decode()
         if first.replayed:
             headers["Idempotent-Replayed"] = "true"
     return Answer(answer, headers=headers)
@@ -63,7 +65,7 @@ async def _erase(call: Call) -> Answer:
 
 
 async def _keys(call: Call) -> Answer:
-    with call.service.reader.snapshot() as queries:
+    with call.service.glance.snapshot() as queries:
         return Answer(ceremony.keys_object(queries, call.service.origin))
 
 

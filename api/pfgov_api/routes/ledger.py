@@ -93,7 +93,7 @@ class Tick(Wire):
 
 async def _tick(call: Call) -> Answer:
     engine = call.service.engine
-    before = call.service.reader.head().size
+    before = await asyncio.to_thread(call.service.size)
     if call.body.resume:
         await call.service.in_turn(engine.resume)
     told = await followed(call, before)
@@ -102,7 +102,7 @@ async def _tick(call: Call) -> Answer:
 
 
 async def _entry(call: Call) -> Answer:
-    found = call.service.reader.entry(_seq(call))
+    found = call.service.glance.entry(_seq(call))
     require_entry(call, found.event)
     return Answer(
         {
@@ -115,17 +115,19 @@ async def _entry(call: Call) -> Answer:
 
 
 async def _checkpoint(call: Call) -> Answer:
-    return Answer(raw=call.service.reader.head().note, media_type="text/plain; charset=utf-8")
+    return Answer(raw=call.service.glance.head().note, media_type="text/plain; charset=utf-8")
 
 
 async def _proof(call: Call) -> Answer:
     if members_of(call.principal) is not None:  # the proof holds the entry
-        require_entry(call, call.service.reader.entry(_seq(call)).event)
-    return Answer(raw=proof_of(call.service, _seq(call)), media_type="text/plain; charset=utf-8")
+        require_entry(call, call.service.glance.entry(_seq(call)).event)
+    return Answer(
+        raw=proof_of(call.service.glance, _seq(call)), media_type="text/plain; charset=utf-8"
+    )
 
 
 async def _consistency(call: Call) -> Answer:
-    return Answer(consistency(call.service, call.number("from", 0)))
+    return Answer(consistency(call.service.glance, call.number("from", 0)))
 
 
 async def _export(call: Call) -> Answer:

@@ -58,7 +58,7 @@ async def _list(call: Call) -> Answer:
 
 
 async def _show(call: Call) -> Answer:
-    reader, member_id = call.service.reader, call.path["member_id"]
+    reader, member_id = call.service.glance, call.path["member_id"]
     require_member(call, member_id)
     with reader.snapshot():
         member = reader.member(member_id)
@@ -83,11 +83,12 @@ async def _heartbeat(call: Call) -> Answer:
         )
     held = tuple((belief.packet_id, belief.epoch) for belief in body.owns)
     engine = call.service.engine
-    before = call.service.reader.head().size
+    follows = call.flag("follow")
+    before = await asyncio.to_thread(call.service.size) if follows else 0
     heard = await call.service.in_turn(lambda: engine.heartbeat(member_id, body.incarnation, held))
     lost = [{"packet_id": packet_id, "epoch": epoch} for packet_id, epoch in heard.lost]
     told = {"lost": lost, "lease_until": heard.lease_until, "was_suspect": heard.was_suspect}
-    return Answer({**told, **(await followed(call, before) if call.flag("follow") else {})})
+    return Answer({**told, **(await followed(call, before) if follows else {})})
 
 
 async def _drain(call: Call) -> Answer:

@@ -78,7 +78,7 @@ async def _list(call: Call) -> Answer:
 
 def _packet(call: Call) -> Packet:
     """Return the packet of the path, if the caller may read it."""
-    packet = call.service.reader.packet(call.path["packet_id"])
+    packet = call.service.glance.packet(call.path["packet_id"])
     require_packet(call, packet)
     return packet
 
@@ -108,7 +108,7 @@ async def _lineage(call: Call) -> Answer:
     limit = limit_of(call)
     start = call.number("after", -1) + 1
     wanted = EntryFilter(subject=f"packet/{call.path['packet_id']}", start=start, limit=limit + 1)
-    found = call.service.reader.entries(wanted)
+    found = call.service.glance.entries(wanted)
     if members_of(call.principal) is not None or (not found and not start):
         _packet(call)
     return page(call, found, show_entry, lambda r: str(r.row.seq), limit)
@@ -121,7 +121,7 @@ async def _export(call: Call) -> Answer:
 
 async def _context(call: Call) -> Answer:
     """Give the owner, or the target of a pending handoff, its view of the context."""
-    packet = call.service.reader.packet(call.path["packet_id"])
+    packet = call.service.glance.packet(call.path["packet_id"])
     pending = packet.pending
     rights = call.principal.rights
     if call.flag("whole"):
@@ -144,7 +144,7 @@ async def _context(call: Call) -> Answer:
         )
     if named is None:
         raise NotFoundError(f"{packet.packet_id} has no context", code="context.not_found")
-    payload = call.service.reader.payload(named.digest)
+    payload = call.service.glance.payload(named.digest)
     if payload is None:
         raise NotFoundError(
             f"the context of {packet.packet_id} was erased",

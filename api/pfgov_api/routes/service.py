@@ -30,7 +30,7 @@ async def _ready(call: Call) -> Answer:
 async def _status(call: Call) -> Answer:
     status = await call.service.in_turn(call.service.engine.status)
     shown = {name: getattr(status, name) for name in status.__slots__}
-    return Answer({**shown, "packets": call.service.reader.packet_counts()})
+    return Answer({**shown, "packets": call.service.glance.packet_counts()})
 
 
 async def _metrics(call: Call) -> Answer:
