@@ -4,13 +4,15 @@ A body as it can be sent goes to its route as it is; an action that needs none g
 the table cannot be done over HTTP.
 """
 
+import re
 from typing import Final, NamedTuple
-from urllib.parse import quote
 
 from pfgov import commands as c
 from pfgov import model
 from pfgov.commands import Action
+from pfgov.errors import NotFoundError
 from pfgov.model import Wire
+from pfgov.model.fields import ID_PATTERN
 
 MEMBER: Final = "/api/members/{member_id}"
 PACKET: Final = "/api/packets/{packet_id}"
@@ -23,10 +25,19 @@ class Route(NamedTuple):
     path: str
 
     def about(self, member_id: str | None = None, packet_id: str | None = None) -> str:
-        """Return the path of one member or packet."""
-        return self.path.format(
-            member_id=quote(member_id or "", safe=""), packet_id=quote(packet_id or "", safe="")
-        )
+        """Return the path of one member or packet.
+
+        Raises:
+            NotFoundError: what is named cannot be an id, so nothing has it; a server would not know the path.
+        """
+        for kind, name in (("member", member_id), ("packet", packet_id)):
+            if name is not None and not re.fullmatch(ID_PATTERN, name):
+                raise NotFoundError(
+                    f"there is no {kind} {name}",
+                    code=f"{kind}.not_found",
+                    hint=f"see those there are: pfgov {kind} list",
+                )
+        return self.path.format(member_id=member_id or "", packet_id=packet_id or "")
 
 
 ROUTES: Final[dict[type[Wire] | type[Action], Route]] = {
