@@ -18,6 +18,13 @@ MEMBER: Final = "/api/members/{member_id}"
 PACKET: Final = "/api/packets/{packet_id}"
 
 
+_WHERE: Final = {
+    "member": "see who is registered: pfgov member list",
+    "packet": "see what was submitted: pfgov packet list --all",
+}
+"""The next step after a name that nothing has, as over a folder."""
+
+
 class Route(NamedTuple):
     """A method and a path, with the ids in braces."""
 
@@ -35,7 +42,7 @@ class Route(NamedTuple):
                 raise NotFoundError(
                     f"there is no {kind} {name}",
                     code=f"{kind}.not_found",
-                    hint=f"see those there are: pfgov {kind} list",
+                    hint=_WHERE[kind],
                 )
         return self.path.format(member_id=member_id or "", packet_id=packet_id or "")
 
