@@ -1,7 +1,8 @@
 """The records that the state is made of: a member in its present life, a packet as it stands.
 
 They are plain mutable structs because one thread owns them and a failed commit throws them all away and reloads;
-nobody else ever sees them.  Their canonical JSON is a row of a folded table.  Quantities are integers in millionths,
+nobody else ever sees them.  They form trees, never cycles, so that the collector need not walk a hundred thousand of
+them (``gc=False``).  Their canonical JSON is a row of a folded table.  Quantities are integers in millionths,
 times are microseconds since the epoch.  This module knows neither events' effects nor rules.
 """
 
@@ -14,7 +15,7 @@ from pfgov.commands import Capability, Commitment, Constraints, HandoffTerms, Ob
 from pfgov.lifecycle import MemberStatus, PacketStatus
 
 
-class TrustScore(msgspec.Struct, frozen=True, omit_defaults=True):
+class TrustScore(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An attested score in millionths."""
 
     score: int
@@ -23,7 +24,7 @@ class TrustScore(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_at: int | None = None
 
 
-class Drain(msgspec.Struct, frozen=True, omit_defaults=True):
+class Drain(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """How a member leaves."""
 
     mode: str
@@ -31,7 +32,7 @@ class Drain(msgspec.Struct, frozen=True, omit_defaults=True):
     deadline: int | None = None
 
 
-class Member(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Member(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A member in its present life.  Quantities in millionths; satisfies ``scheduling.base.Candidate``."""
 
     member_id: str
@@ -68,7 +69,7 @@ class Member(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.attested.score if self.attested else None
 
 
-class Terms(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Terms(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """What a packet demands; replaced as a whole when it is updated.  Hashable."""
 
     workload_type: str
@@ -85,7 +86,7 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     hold: bool = False
 
 
-class Pending(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Pending(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """A handoff that waits for its target."""
 
     position: int
@@ -98,7 +99,7 @@ class Pending(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     obligations: tuple[Obligation, ...] = ()
 
 
-class Review(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Review(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """A review on record, granted."""
 
     position: int
@@ -111,7 +112,7 @@ class Review(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     expires_at: int | None = None
 
 
-class ReviewRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class ReviewRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """What a packet waits for."""
 
     point: str
@@ -122,7 +123,7 @@ class ReviewRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     member_id: str | None = None
 
 
-class Waiting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Waiting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """Why a packet has no owner, as last recorded."""
 
     outcome: str
@@ -130,7 +131,7 @@ class Waiting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     since: int
 
 
-class Packet(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Packet(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A packet as it stands."""
 
     packet_id: str
@@ -172,7 +173,7 @@ class Packet(msgspec.Struct, kw_only=True, omit_defaults=True):
         return e.Owner(member_id=self.owner, incarnation=self.incarnation)
 
 
-class Key(msgspec.Struct, frozen=True, omit_defaults=True):
+class Key(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A key of the ledger: active until replaced or revoked."""
 
     role: str
@@ -182,7 +183,7 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True):
     revoked: bool = False
 
 
-class Stamp(msgspec.Struct, frozen=True):
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """Where and when an event was appended."""
 
     seq: int

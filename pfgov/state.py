@@ -5,7 +5,6 @@ listed in :data:`FOLDED_TABLES`.  What is derived (who owns what, who waits) is 
 This module knows no rules: leases, salts and payloads live outside, in the engine and the store.
 """
 
-from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import Final
 
@@ -43,9 +42,9 @@ class State:
         self.policies: tuple[e.PolicyRef, ...] = ()
         self.members: dict[str, Member] = {}
         self.packets: dict[str, Packet] = {}
-        # Derived, never stored: who owns what, who waits (in id order), and a counter of changes to the fleet.
+        # Derived, never stored: who owns what, who waits, and a counter of changes to the fleet.
         self.owned: dict[str, set[str]] = {}
-        self.unowned: list[str] = []
+        self.unowned: set[str] = set()
         self.watched: set[str] = set()
         self.expiring = 0
         self.fleet = 0
@@ -156,7 +155,7 @@ class State:
 
     def take(self, packet: Packet, owner: e.Owner) -> None:
         """Make *owner* the owner of *packet*."""
-        self._leave_queue(packet.packet_id)
+        self.unowned.discard(packet.packet_id)
         packet.owner, packet.incarnation = owner.member_id, owner.incarnation
         self.owned.setdefault(owner.member_id, set()).add(packet.packet_id)
         self.load(owner.member_id, packet.terms, 1)
@@ -193,14 +192,7 @@ class State:
 
     def queue(self, packet_id: str) -> None:
         """Note that *packet_id* waits for an owner."""
-        index = bisect_left(self.unowned, packet_id)
-        if index == len(self.unowned) or self.unowned[index] != packet_id:
-            insort(self.unowned, packet_id)
-
-    def _leave_queue(self, packet_id: str) -> None:
-        index = bisect_left(self.unowned, packet_id)
-        if index < len(self.unowned) and self.unowned[index] == packet_id:
-            del self.unowned[index]
+        self.unowned.add(packet_id)
 
     def watch(self, packet: Packet) -> None:
         """Note whether time alone can make something due for *packet*, or a change of its terms did."""
@@ -216,7 +208,7 @@ class State:
 
     def leave_queue(self, packet: Packet) -> None:
         """Note that *packet* no longer waits."""
-        self._leave_queue(packet.packet_id)
+        self.unowned.discard(packet.packet_id)
 
     def _put_member(self, member: Member) -> None:
         self.members[member.member_id] = member

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from pfgov_api.corked import Corked
 from pfgov_api.limits import BODY_SECONDS, HEAD_SECONDS, STALLED_BYTES, STALLED_SECONDS
 from pfgov_api.problems import MEDIA_TYPE, HttpError, TooSlowError, problem
 
@@ -33,7 +34,7 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
-        super().connection_made(transport)
+        super().connection_made(Corked(transport, self.loop))
         self._expect("headers", self.head_seconds)
 
     def data_received(self, data: bytes) -> None:

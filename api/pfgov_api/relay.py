@@ -42,24 +42,24 @@ class Relay:
         self._front = engine.front
         self._leaving: list[Request] = []
         self._is_sending = False
-        self._arrived: deque[_Answer] = deque()
+        self._arrived: deque[Expected] = deque()
         self._is_awake = False
         self._bell = _Bell(self._ring)
         self._cost = 0.0
         self._resting_until = 0.0
         self._taken = 0
 
-    def submit(self, request: Request) -> "asyncio.Future[Receipt]":
-        """Send *request*, and return the future of its receipt, or of what it was refused with.
+    def expect(self) -> "Expected":
+        """Return the outcome for a request that :meth:`submit` is given next."""
+        return Expected(self, asyncio.get_running_loop())
+
+    def submit(self, request: Request) -> None:
+        """Send *request*, whose outcome is one of :meth:`expect`: its future gets the receipt, or the refusal.
 
         A caller that goes away does not take its command back: it is under way.
         """
-        loop = asyncio.get_running_loop()
-        answer = _Answer(self, loop)
-        request.outcome = answer
         self._leaving.append(request)
-        self._send_soon(loop)
-        return answer.future
+        self._send_soon(asyncio.get_running_loop())
 
     def close(self) -> None:
         """Stop listening."""
@@ -131,7 +131,7 @@ class Relay:
             self._bell.listen(asyncio.get_running_loop(), self._front.reports)
         return has_collected
 
-    def take(self, answer: "_Answer", loop: asyncio.AbstractEventLoop) -> None:
+    def take(self, answer: "Expected", loop: asyncio.AbstractEventLoop) -> None:
         """Keep *answer* for the loop, and wake it unless it was woken already.  Called in any thread."""
         self._arrived.append(answer)
         if not self._is_awake:
@@ -191,8 +191,8 @@ class _Bell:
         self._heard = self._copy = self._loop = None
 
 
-class _Answer:
-    """One request's outcome: set in the engine's thread or in the loop's, read in the loop's."""
+class Expected:
+    """One request's outcome: set in the engine's thread or in the loop's, awaited in the loop's."""
 
     __slots__ = ("_error", "_loop", "_receipt", "_relay", "future")
 

@@ -5,6 +5,7 @@ connection that hangs is cut after a few seconds.
 """
 
 import contextlib
+import gc
 import ipaddress
 import resource
 import signal
@@ -40,6 +41,13 @@ KEYS_EVERY_SECONDS: Final = 0.25
 """How soon a running server notices that a key was made or revoked."""
 
 FILES_WANTED: Final = 8_192
+
+COLLECTED_EVERY: Final = (10_000, 20, 20)
+"""Allocations, and collections of the younger generation, after which Python looks for garbage in cycles.
+
+A request makes next to none, and what lives for long is walked each time: Python's own 700 cost a tenth of the server's
+time, in pauses of 0.2 s with 30,000 packets in memory.
+"""
 
 
 def is_loopback(host: str) -> bool:
@@ -111,6 +119,7 @@ def serve(
     signal.signal(signal.SIGTERM, _leave)
     address = f"http://{'[' + host + ']' if ':' in host else host}:{port}"
     engine, is_new = open_or_create(directory, address, signers)
+    _collect_seldom()
     with engine:
         tokens = None if issuer is None else Tokens(*issuer, engine.clock)
         service = Service(engine, keyring, tokens=tokens)
@@ -174,6 +183,13 @@ def _raise_limits() -> None:
     if soft < FILES_WANTED:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES_WANTED, hard), hard))
+
+
+def _collect_seldom() -> None:
+    """Leave what is loaded by now out of every later collection, and collect less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_EVERY)
 
 
 class Stopping(uvicorn.Server):

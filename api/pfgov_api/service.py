@@ -301,9 +301,11 @@ class Service:
             PfgovError: as :meth:`pfgov.engine.Engine.submit`.
         """
         try:
-            receipt = await self._relay.submit(
-                Request(action, principal, request_id, idempotency, attachments)
+            expected = self._relay.expect()
+            self._relay.submit(
+                Request(action, principal, request_id, idempotency, attachments, outcome=expected)
             )
+            receipt = await expected.future
         except PfgovError as error:
             if getattr(error, "receipt", None) is not None:
                 self.news.publish()

@@ -12,6 +12,7 @@ class Action(
     omit_defaults=True,
     forbid_unknown_fields=True,
     tag_field="kind",
+    gc=False,
 ):
     """One thing to do.  Its tag is its name in the ledger."""
 

@@ -12,7 +12,12 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 class Part(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """A piece of a command or an event."""
 

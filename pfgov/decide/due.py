@@ -9,6 +9,7 @@ which is not state: losing it costs a second look, never a decision.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from operator import itemgetter
 
 from pfgov import commands as c
 from pfgov import events as e
@@ -246,18 +247,25 @@ def _for_pending(state: State, packet: Packet, now: int) -> c.Action | None:
 
 
 def _waiting(state: State, memory: Memory, now: int) -> Iterator[c.Action]:
-    waiting = sorted(state.unowned, key=lambda packet_id: -state.packets[packet_id].terms.priority)
-    for packet_id in waiting:
+    """Look at every packet that waits, and put in order only those for which something is due: most wait for long."""
+    found: list[tuple[int, str, c.Action]] = []
+    attempts_max = state.settings.attempts_max
+    for packet_id in state.unowned:
         packet = state.packets[packet_id]
-        deadline = packet.terms.deadline
+        terms = packet.terms
         if (
-            deadline is not None and now >= deadline
-        ) or packet.attempts >= state.settings.attempts_max:
-            yield c.ExpirePacket(packet_id=packet_id)
+            terms.deadline is not None and now >= terms.deadline
+        ) or packet.attempts >= attempts_max:
+            action: c.Action = c.ExpirePacket(packet_id=packet_id)
         elif packet.request is not None and now >= packet.request.expires_at:
-            yield c.ExpireReview(packet_id=packet_id)
-        elif not packet.terms.hold and _may_try(state, memory, packet, now):
-            yield c.PlacePacket(packet_id=packet_id)
+            action = c.ExpireReview(packet_id=packet_id)
+        elif not terms.hold and _may_try(state, memory, packet, now):
+            action = c.PlacePacket(packet_id=packet_id)
+        else:
+            continue
+        found.append((-terms.priority, packet_id, action))
+    found.sort(key=itemgetter(0, 1))
+    yield from (action for _, _, action in found)
 
 
 def _may_try(state: State, memory: Memory, packet: Packet, now: int) -> bool:

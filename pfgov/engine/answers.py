@@ -56,7 +56,7 @@ class Caller:
     idempotency: Idempotency | None = None
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """Proof that a command was recorded: its entries, as stored, and the checkpoint that covers them.
 
     ``entries`` is empty when the command changed nothing.  ``replayed`` says that this is the answer to an earlier

@@ -8,7 +8,12 @@ from pfgov.commands import Command, Pairs, Part
 
 
 class Event(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """A body.  The first entry of a command carries the command itself."""
 

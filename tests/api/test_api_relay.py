@@ -34,7 +34,14 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 def ask(relay: Relay, name: str) -> "asyncio.Future[Receipt]":
     """Submit a packet over the relay."""
-    return relay.submit(Request(packet(name), OPERATOR))
+    return send(relay, packet(name))
+
+
+def send(relay: Relay, action: c.Action) -> "asyncio.Future[Receipt]":
+    """Submit a command over the relay."""
+    expected = relay.expect()
+    relay.submit(Request(action, OPERATOR, outcome=expected))
+    return expected.future
 
 
 def _checkpoints(engine: Engine) -> int:
@@ -130,16 +137,13 @@ def test_api_relay_mixes_light_and_heavy(engine: Engine) -> None:
 
     async def story() -> list[Receipt]:
         relay = Relay(engine)
-        heavy = Request(
-            c.RegisterMember(
-                member_id="n", type="agent", region="us-east", capabilities=(), trust_score="0.9"
-            ),
-            OPERATOR,
+        heavy = c.RegisterMember(
+            member_id="n", type="agent", region="us-east", capabilities=(), trust_score="0.9"
         )
-        assert not is_light(heavy)
+        assert not is_light(Request(heavy, OPERATOR))
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                return await asyncio.gather(ask(relay, "p1"), relay.submit(heavy), ask(relay, "p2"))
+                return await asyncio.gather(ask(relay, "p1"), send(relay, heavy), ask(relay, "p2"))
         finally:
             relay.close()
 

@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,12 @@ def assigning(prefix: str, names: Iterator[str]) -> Draw:
     return draw
 
 
+def taken_from(held: deque[str]) -> Iterator[str]:
+    """Take one name after the other, until none is left."""
+    while held:
+        yield held.popleft()
+
+
 async def hold(url: str, names: Sequence[str]) -> None:
     """Submit packets that wait to be assigned."""
     from pfgov.client import AsyncClient
@@ -203,7 +210,8 @@ async def hold(url: str, names: Sequence[str]) -> None:
 
 def compare(server: Server, echo_port: int, rounds: int, seconds: float) -> None:
     """Print the rows: clients, requests a second of each, their ratio, p50 and p99 of each."""
-    held = (f"held-{number:07}" for number in itertools.count())
+    drawn = (f"held-{number:07}" for number in itertools.count())
+    held: deque[str] = deque()  # what a round leaves waits for the next
     print(
         f"{'':8} {'clients':>7} {'echo/s':>8} {'governed/s':>10} {'ratio':>6}  echo p50/p99 ms   governed p50/p99 ms"
     )
@@ -211,16 +219,18 @@ def compare(server: Server, echo_port: int, rounds: int, seconds: float) -> None
         rates: list[tuple[float, float]] = []
         taken: tuple[list[float], list[float]] = ([], [])
         for _ in range(rounds):
-            ready = (
-                list(itertools.islice(held, round(seconds * ASSIGNED_PER_SECOND_MAX)))
-                if name == "assign"
-                else []
-            )
-            asyncio.run(hold(server.url, ready))
+            if name == "assign":
+                missing = round(seconds * ASSIGNED_PER_SECOND_MAX) - len(held)
+                more = list(itertools.islice(drawn, missing))
+                asyncio.run(hold(server.url, more))
+                held += more
             draws = (
                 (submitting("/echo"), submitting("/api"))
                 if name == "submit"
-                else (assigning("/echo", itertools.cycle(ready)), assigning("/api", iter(ready)))
+                else (
+                    assigning("/echo", itertools.cycle([*held])),
+                    assigning("/api", taken_from(held)),
+                )
             )
             sides = zip((echo_port, server.port), draws, taken, strict=True)
             rate: list[float] = []
