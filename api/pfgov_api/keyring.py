@@ -6,11 +6,13 @@ the local operator.  The file is read again when it changes, so that a revocatio
 """
 
 import base64
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -126,15 +128,16 @@ class KeyRing:
             InvalidError: an unknown scope, or none.
         """
         check_scopes(scopes)
-        if len(self.records()) >= KEYS_MAX:
-            raise InvalidError(f"there are {KEYS_MAX} keys already")
         identity = _text(draw(_ID_BYTES))
         secret = _text(draw(_SECRET_BYTES))
         key = f"pfgov_{identity}_{secret}"
         record = KeyRecord(
             identity, hashlib.sha256(key.encode()).hexdigest(), tuple(sorted(scopes)), now, name
         )
-        self._write([*self.records(), record])
+        with self._alone() as records:
+            if len(records) >= KEYS_MAX:
+                raise InvalidError(f"there are {KEYS_MAX} keys already")
+            self._write([*records, record])
         return record, key
 
     def revoke(self, identity: str, *, now: int) -> KeyRecord:
@@ -143,18 +146,37 @@ class KeyRing:
         Raises:
             NotFoundError: there is none of that id.
         """
-        records = list(self.records())
-        for index, record in enumerate(records):
-            if record.id == identity:
-                if record.revoked_at is None:
-                    records[index] = msgspec.structs.replace(record, revoked_at=now)
-                    self._write(records)
-                return records[index]
+        with self._alone() as records:
+            for index, record in enumerate(records):
+                if record.id == identity:
+                    if record.revoked_at is None:
+                        records[index] = msgspec.structs.replace(record, revoked_at=now)
+                        self._write(records)
+                    return records[index]
         raise NotFoundError(
             f"there is no key {identity}", code="key.not_found", hint="see them: pfgov key list"
         )
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[list[KeyRecord]]:
+        """Give the keys as they are now, to be changed while nobody else does: not another thread, nor another process.
+
+        Otherwise a key that is made beside a revocation would undo it.
+        """
+        lock = self.path.with_suffix(".lock")
+        try:
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unreadable(lock, error) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            self._checked = float("-inf")
+            yield list(self.records())
+        finally:
+            os.close(handle)  # which gives the lock back
+
     def _write(self, records: list[KeyRecord]) -> None:
+        """Replace the file.  For the holder of the lock: the draft has one name."""
         draft = self.path.with_suffix(".tmp")
         try:
             handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -163,6 +185,11 @@ class KeyRing:
                 out.flush()
                 os.fsync(out.fileno())
             draft.replace(self.path)
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
         except OSError as error:
             raise _unreadable(self.path, error) from error
         self._stamp, self._checked = None, float("-inf")

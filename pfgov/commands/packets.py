@@ -85,12 +85,15 @@ class AcceptHandoff(Action, frozen=True, kw_only=True, tag="accept_handoff"):
 
 
 class AbortHandoff(Action, frozen=True, kw_only=True, tag="abort_handoff"):
-    """Call a pending handoff off (source, operator), or refuse it (target)."""
+    """Call a pending handoff off (source, operator), or refuse it (target).
+
+    With the cause ``policy``, which only the engine gives, nothing happens if the target would still be accepted.
+    """
 
     right: ClassVar[str] = "member"
     packet_id: str
     member_id: str | None = None
-    cause: Literal["requested", "timeout", "refused", "target_failed"] = "requested"
+    cause: Literal["requested", "timeout", "refused", "target_failed", "policy"] = "requested"
 
 
 class CommitCheckpoint(Action, frozen=True, kw_only=True, tag="commit_checkpoint"):

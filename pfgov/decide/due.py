@@ -53,15 +53,16 @@ class LeaseView:
 
 @dataclass(slots=True)
 class Memory:
-    """What was tried: packet -> last attempt; packet -> what its owner was last judged against."""
+    """What was tried: packet -> last attempt; packet -> what its owner (or pending target) was last judged against."""
 
     attempts: dict[str, Attempt] = field(default_factory=dict[str, Attempt])
     judged: dict[str, int] = field(default_factory=dict[str, int])
+    offered: dict[str, int] = field(default_factory=dict[str, int])
     scanned: dict[str, int] = field(default_factory=dict[str, int])
 
     def prune(self, state: State) -> None:
         """Forget packets that ended, once they are the larger part."""
-        for remembered in (self.attempts, self.judged):
+        for remembered in (self.attempts, self.judged, self.offered):
             if len(remembered) > 2 * len(state.packets) + PRUNE_FROM:
                 for packet_id in [known for known in remembered if known not in state.packets]:
                     del remembered[packet_id]
@@ -208,14 +209,16 @@ def _for_owned(
         return c.RevokeOwner(packet_id=packet_id, epoch=epoch)
     if packet.terms.deadline is not None and now >= packet.terms.deadline:
         return c.ExpirePacket(packet_id=packet_id)
-    if packet.pending is not None:
-        return _for_pending(state, packet, now)
-    if packet.request is not None and now >= packet.request.expires_at:
-        return c.ExpireReview(packet_id=packet_id)
     against = max(owner.changed, state.policy_since, packet.terms_since)
     if against > packet.judged and memory.judged.get(packet_id) != against:
         memory.judged[packet_id] = against
         return c.RejudgeOwner(packet_id=packet_id, epoch=epoch)
+    if (
+        packet.pending is not None
+    ):  # only after the owner: whoever keeps starting handoffs is judged, too
+        return _for_pending(state, memory, packet, now)
+    if packet.request is not None and now >= packet.request.expires_at:
+        return c.ExpireReview(packet_id=packet_id)
     if owner.status is MemberStatus.DRAINING and _may_try(state, memory, packet, now):
         return c.HandOff(packet_id=packet_id, reason="drain")
     reviewed = packet.waiting is not None and packet.waiting.outcome == "escalated"
@@ -231,7 +234,7 @@ def _past_drain(owner: Member, now: int) -> bool:
     return drain.mode == "stop_first" or (drain.deadline is not None and now >= drain.deadline)
 
 
-def _for_pending(state: State, packet: Packet, now: int) -> c.Action | None:
+def _for_pending(state: State, memory: Memory, packet: Packet, now: int) -> c.Action | None:
     pending = packet.pending
     if pending is None:
         return None
@@ -240,6 +243,10 @@ def _for_pending(state: State, packet: Packet, now: int) -> c.Action | None:
         return c.AbortHandoff(packet_id=packet.packet_id, cause="target_failed")
     if now >= pending.deadline:
         return c.AbortHandoff(packet_id=packet.packet_id, cause="timeout")
+    against = max(target.changed, state.policy_since, packet.terms_since)
+    if against > pending.position and memory.offered.get(packet.packet_id) != against:
+        memory.offered[packet.packet_id] = against
+        return c.AbortHandoff(packet_id=packet.packet_id, cause="policy")
     return None
 
 

@@ -14,7 +14,7 @@ from pfgov.decide.judging import review_point
 from pfgov.decide.placement import Placement, decide_placement, view_for, withheld
 from pfgov.errors import ConflictError, ForbiddenError, StateConflictError
 from pfgov.lifecycle import MemberStatus, PacketStatus, packet_after
-from pfgov.records import Member, Packet
+from pfgov.records import Member, Packet, Pending
 from pfgov.verdicts import Point, Reason
 
 # --- packets without an owner -------------------------------------------------------------
@@ -385,6 +385,8 @@ def abort(ctx: Context, do: c.AbortHandoff) -> Decided:
     if pending is None or source is None:
         raise AssertionError(do.packet_id)
     cause = do.cause
+    if cause == "policy":
+        return _judged_again(ctx, packet, source, pending)
     if do.member_id == pending.target and cause == "requested":
         cause = "refused"
     if ctx.is_follow_up and cause == "timeout" and ctx.now < pending.deadline:
@@ -401,6 +403,15 @@ def abort(ctx: Context, do: c.AbortHandoff) -> Decided:
             )
         ]
     )
+
+
+def _judged_again(ctx: Context, packet: Packet, source: e.Owner, pending: Pending) -> Decided:
+    """End a pending handoff whose target policy would not accept any more: it may read the context while it waits."""
+    if not ctx.is_follow_up:
+        raise ForbiddenError("only the engine ends a handoff for a policy")
+    target = ctx.state.members[pending.target]
+    event, tables = _accept(ctx, packet, source, target, pending.reason, pending.obligations)
+    return Decided([event], tables=tables) if isinstance(event, e.HandoffAborted) else Decided([])
 
 
 # --- asking -------------------------------------------------------------------------------

@@ -66,6 +66,7 @@ class Engine:
         self.sources = KeySources(layout, options.issuer, options.log)
         self.ceremonies = threading.Lock()
         """Held through a key ceremony: one at a time."""
+        self._origin = ""
         self._reader: LedgerReader | None = None
         self._opening_reader = threading.Lock()
         self._is_closed = False
@@ -172,6 +173,7 @@ class Engine:
         """Refuse a ledger without a genesis or with other rules; then set the leases."""
         state = self._sequencer.state
         refuse_other_rules(state, self.layout)
+        self._origin = state.origin
         leases = self._sequencer.leases
         leases.load(self._sequencer.queries.leases())
         if self.options.fresh_leases:
@@ -188,8 +190,10 @@ class Engine:
 
     @property
     def origin(self) -> str:
-        """The ledger's name."""
-        return self._front.do(lambda sequencer: sequencer.state.origin)
+        """The ledger's name: asked for once, for it never changes and the turn may be long in coming."""
+        if not self._origin:
+            self._origin = self._front.do(lambda sequencer: sequencer.state.origin)
+        return self._origin
 
     def submit(
         self,

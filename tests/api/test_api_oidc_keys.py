@@ -140,6 +140,24 @@ def test_a_discovery_that_leads_astray_is_not_followed(api: Api, document: Any) 
     api.run(story())
 
 
+def test_the_issuer_is_asked_again_whatever_went_wrong(api: Api) -> None:
+    """A host that cannot be a name, or a bug of ours, ends one attempt and not the task that keeps the keys."""
+    told = Told()
+    good, place = told.answers["https://keys.example/set"], "https://keys.example/set"
+    told.answers[place] = UnicodeError("label empty or too long")  # type: ignore[assignment]
+
+    async def story() -> None:
+        source = told.source()
+        await source.refresh()
+        with pytest.raises(StoreUnavailableError):
+            source.find("ES256")
+        told.answers[place] = good
+        await source.refresh()
+        assert source.find("ES256") is not None
+
+    api.run(story())
+
+
 def test_strange_key_ids_do_not_hammer_the_issuer(api: Api) -> None:
     """A thousand unknown ids make it be asked once in the gap; a request never waits for it."""
     told = Told()

@@ -163,8 +163,9 @@ class IssuerSource:
             address = self._settings.keys or await self._discovered()
             self._keys = read_key_set(await self._get(address), self._settings.algorithms)
             self._confirmed = self._monotonic()
-        except PfgovError as error:
-            log.warning("the issuer's keys could not be had: %s", error.message)
+        except Exception as error:  # noqa: BLE001 - whatever the issuer sent, it is asked again
+            told = error.message if isinstance(error, PfgovError) else type(error).__name__
+            log.warning("the issuer's keys could not be had: %s", told)
         finally:
             self._asked = self._monotonic()
             self._wanted.clear()

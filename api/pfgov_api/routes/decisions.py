@@ -55,7 +55,7 @@ async def _decide(call: Call) -> Answer:
         return Answer(_told(decided.events, decided.tables))
     receipt = await run(call, body.to_action())
     answer = await recorded(call, receipt)
-    told = _told(receipt.events, _tables(call, receipt.events))
+    told = _told(receipt.events, await asyncio.to_thread(_tables, call, receipt.events))
     shown = {"receipt": answer.body["receipt"], "events": answer.body["events"], **told}
     return Answer(shown, headers=answer.headers)
 
@@ -176,7 +176,7 @@ async def _show(call: Call) -> Answer:
     if not text.isascii() or not text.isdigit() or len(text) > 15:
         raise InvalidError(f"{text[:32]!r} is not a position", pointer="/path/seq")
     found = call.service.glance.entry(int(text))
-    told = _told((found.event,), _tables(call, (found.event,)))
+    told = _told((found.event,), await asyncio.to_thread(_tables, call, (found.event,)))
     return Answer({**told, "entry": show_entry(found)})
 
 

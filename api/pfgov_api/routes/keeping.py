@@ -87,11 +87,15 @@ async def _revoke(call: Call) -> Answer:
     )
 
 
+def _checkpoint(call: Call, size: int) -> tuple[int, bytes] | None:
+    with call.service.reader.snapshot() as queries:
+        return queries.checkpoint(at_most=size)
+
+
 async def _changed(call: Call, done: ceremony.Changed) -> Answer:
     """Return the answer to a ceremony, with the checkpoint over it: both log keys signed that of a log rotation."""
     answer = await recorded(call, done.receipt)
-    with call.service.reader.snapshot() as queries:
-        note = queries.checkpoint(at_most=done.receipt.position + done.receipt.count)
+    note = await asyncio.to_thread(_checkpoint, call, done.receipt.position + done.receipt.count)
     answer.body["result"] = {"role": done.role, "old": done.old, "new": done.new}
     answer.body["checkpoint"] = None if note is None else note[1].decode()
     return answer

@@ -255,3 +255,72 @@ def test_decide_narrowing_is_allowed() -> None:
         )
     )
     assert world.state.packets["p"].terms.constraints.allowed_regions == ()
+
+
+def _closed_to(*closed: str) -> FakePolicy:
+    def rule(point: str, _: object, member: Mapping[str, Any]) -> Verdict:
+        is_open = point == "register" or member["id"] not in closed
+        return ALLOW if is_open else combine((Reason("t", "closed"),))
+
+    return FakePolicy(rule)
+
+
+def _offered() -> World:
+    """Return a world in which m has offered p to n, who has not answered."""
+    world = World(policy=_closed_to())
+    world.member("m")
+    world.packet("p", context=COMMITMENT)
+    world.member("n", handoff_mode="accept")
+    world.do(c.HandOff(packet_id="p", target="n"))
+    assert world.state.packets["p"].pending is not None
+    return world
+
+
+def _changed(world: World, policy: FakePolicy) -> None:
+    world.policy.rule = policy.rule
+    world.state.policy_since = world.state.size
+
+
+def test_decide_a_pending_handoff_shields_nobody_from_a_retain_denial() -> None:
+    """An owner that policy would no longer have loses the packet, however often it offers it to somebody else."""
+    world = _offered()
+    _changed(world, _closed_to("m"))
+    for _ in range(5):
+        packet = world.state.packets["p"]
+        if packet.owner == "m" and packet.pending is None:
+            world.do(c.HandOff(packet_id="p", target="n"), SCOPED)
+        elif packet.owner == "m":
+            world.do(c.AbortHandoff(packet_id="p"), SCOPED)
+            world.do(c.HandOff(packet_id="p", target="n"), SCOPED)
+        world.settle()
+    assert "ownership_revoked" in world.types()
+    assert world.state.packets["p"].owner != "m"
+
+
+def test_decide_a_target_that_policy_refuses_meanwhile_loses_the_offer() -> None:
+    """While it waits a target may read the context: once policy would not let it accept, the handoff ends."""
+    world = _offered()
+    _changed(world, _closed_to("n"))
+    world.settle()
+    packet = world.state.packets["p"]
+    assert (packet.owner, packet.pending) == ("m", None)
+    ended = [event for _, event in world.entries if isinstance(event, e.HandoffAborted)]
+    assert [event.cause for event in ended] == ["policy"]
+
+
+def test_decide_a_change_that_leaves_the_target_acceptable_leaves_the_offer() -> None:
+    """A pending handoff is judged once against a change, recorded nowhere if it stands, and not judged for ever."""
+    world = _offered()
+    _changed(world, _closed_to("x"))
+    size = world.state.size
+    world.settle()
+    assert world.state.packets["p"].pending is not None
+    assert world.state.size == size
+    assert world.memory.offered == {"p": world.state.policy_since}
+
+
+def test_decide_nobody_but_the_engine_ends_a_handoff_for_a_policy() -> None:
+    """The cause says that policy was asked; a member cannot make the ledger say so."""
+    world = _offered()
+    with pytest.raises(ForbiddenError):
+        world.do(c.AbortHandoff(packet_id="p", cause="policy"), SCOPED)

@@ -188,3 +188,19 @@ def test_engine_a_job_gives_its_error_to_its_caller(tmp_path: Path) -> None:
         thread.join(30)
         assert [type(error).__name__ for error in results] == ["NotFoundError"]
         assert submit(engine, packet("p")).count == 2
+
+
+def test_engine_a_payload_is_committed_to_while_somebody_has_the_turn(tmp_path: Path) -> None:
+    """An event loop attaches payloads: it must not wait for a slow disk or a long tick."""
+    with opened(fresh(tmp_path)) as engine:
+        origin = engine.origin
+        hold = Hold(engine)
+        found: list[Attachment] = []
+        asking = threading.Thread(
+            target=lambda: found.append(engine.attach("packet/p", "context", b"{}")), daemon=True
+        )
+        asking.start()
+        asking.join(10)
+        hold.release.set()
+        assert len(found) == 1
+        assert engine.origin == origin == ORIGIN
