@@ -19,7 +19,7 @@ from pfgov.decide.context import (
     NeedsViewError,
     Tools,
 )
-from pfgov.decide.due import LeaseView, Memory, due
+from pfgov.decide.due import LeaseView, Memory, due, takings
 from pfgov.state import State
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Tools",
     "decide",
     "due",
+    "takings",
 ]
 
 Rule = Callable[[Context, Any], Decided]

@@ -191,9 +191,7 @@ def _owned(state: State, memory: Memory, now: int) -> Iterator[c.Action]:
         packet = state.packets[packet_id]
         if packet.owner is None or packet.status not in OWNED:
             continue
-        action = _for_owned(state, memory, packet, state.members[packet.owner], now)
-        if action is not None:
-            yield action
+        yield from _for_owned(state, memory, packet, state.members[packet.owner], now)
     memory.scanned.update(looked_at)  # not reached when the tick's limit cut the look short
 
 
@@ -202,29 +200,54 @@ _SETTLED = frozenset({MemberStatus.ACTIVE, MemberStatus.SUSPECT, MemberStatus.QU
 
 def _for_owned(
     state: State, memory: Memory, packet: Packet, owner: Member, now: int
-) -> c.Action | None:
+) -> Iterator[c.Action]:
     packet_id, epoch = packet.packet_id, packet.epoch
     dead = owner.status in {MemberStatus.FAILED, MemberStatus.RETIRED}
     if dead or owner.incarnation != packet.incarnation or _past_drain(owner, now):
-        return c.RevokeOwner(packet_id=packet_id, epoch=epoch)
+        yield c.RevokeOwner(packet_id=packet_id, epoch=epoch)
+        return
     if packet.terms.deadline is not None and now >= packet.terms.deadline:
-        return c.ExpirePacket(packet_id=packet_id)
+        yield c.ExpirePacket(packet_id=packet_id)
+        return
     against = max(owner.changed, state.policy_since, packet.terms_since)
-    if against > packet.judged and memory.judged.get(packet_id) != against:
+    is_changed = against > packet.judged and memory.judged.get(packet_id) != against
+    if is_changed:
         memory.judged[packet_id] = against
-        return c.RejudgeOwner(packet_id=packet_id, epoch=epoch)
+        yield c.RejudgeOwner(packet_id=packet_id, epoch=epoch)
     if (
         packet.pending is not None
-    ):  # only after the owner: whoever keeps starting handoffs is judged, too
-        return _for_pending(state, memory, packet, now)
-    if packet.request is not None and now >= packet.request.expires_at:
-        return c.ExpireReview(packet_id=packet_id)
-    if owner.status is MemberStatus.DRAINING and _may_try(state, memory, packet, now):
-        return c.HandOff(packet_id=packet_id, reason="drain")
+    ):  # after the owner: whoever keeps starting handoffs is judged, too
+        yield from _for_pending(state, memory, packet, now)
+    elif not is_changed:
+        yield from _for_settled(state, memory, packet, owner, now)
+
+
+def _for_settled(
+    state: State, memory: Memory, packet: Packet, owner: Member, now: int
+) -> Iterator[c.Action]:
+    packet_id = packet.packet_id
     reviewed = packet.waiting is not None and packet.waiting.outcome == "escalated"
-    if reviewed and packet.request is None and _may_try(state, memory, packet, now):
-        return c.HandOff(packet_id=packet_id, reason="reviewed")
-    return None
+    if packet.request is not None and now >= packet.request.expires_at:
+        yield c.ExpireReview(packet_id=packet_id)
+    elif owner.status is MemberStatus.DRAINING and _may_try(state, memory, packet, now):
+        yield c.HandOff(packet_id=packet_id, reason="drain")
+    elif reviewed and packet.request is None and _may_try(state, memory, packet, now):
+        yield c.HandOff(packet_id=packet_id, reason="reviewed")
+
+
+def takings(state: State, packet: Packet, now: int) -> list[c.Action]:
+    """Return the follow-ups that may take something from *packet*'s owner or its pending target at *now*.
+
+    Whatever was looked at before counts for nothing here.  Each has an effect only if ``decide`` says so.
+    """
+    if packet.owner is None or packet.status not in OWNED:
+        return []
+    owner = state.members[packet.owner]
+    every = _for_owned(state, Memory(), packet, owner, now)
+    return [action for action in every if isinstance(action, _TAKINGS)]
+
+
+_TAKINGS = (c.RevokeOwner, c.ExpirePacket, c.RejudgeOwner, c.AbortHandoff)
 
 
 def _past_drain(owner: Member, now: int) -> bool:
@@ -234,20 +257,19 @@ def _past_drain(owner: Member, now: int) -> bool:
     return drain.mode == "stop_first" or (drain.deadline is not None and now >= drain.deadline)
 
 
-def _for_pending(state: State, memory: Memory, packet: Packet, now: int) -> c.Action | None:
-    pending = packet.pending
+def _for_pending(state: State, memory: Memory, packet: Packet, now: int) -> Iterator[c.Action]:
+    pending, packet_id = packet.pending, packet.packet_id
     if pending is None:
-        return None
+        return
     target = state.members[pending.target]
-    if target.status is not MemberStatus.ACTIVE or target.incarnation != pending.incarnation:
-        return c.AbortHandoff(packet_id=packet.packet_id, cause="target_failed")
-    if now >= pending.deadline:
-        return c.AbortHandoff(packet_id=packet.packet_id, cause="timeout")
     against = max(target.changed, state.policy_since, packet.terms_since)
-    if against > pending.position and memory.offered.get(packet.packet_id) != against:
-        memory.offered[packet.packet_id] = against
-        return c.AbortHandoff(packet_id=packet.packet_id, cause="policy")
-    return None
+    if target.status is not MemberStatus.ACTIVE or target.incarnation != pending.incarnation:
+        yield c.AbortHandoff(packet_id=packet_id, cause="target_failed")
+    elif now >= pending.deadline:
+        yield c.AbortHandoff(packet_id=packet_id, cause="timeout")
+    elif against > pending.position and memory.offered.get(packet_id) != against:
+        memory.offered[packet_id] = against
+        yield c.AbortHandoff(packet_id=packet_id, cause="policy")
 
 
 # --- packets that wait --------------------------------------------------------------------

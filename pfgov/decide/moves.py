@@ -381,6 +381,8 @@ def abort(ctx: Context, do: c.AbortHandoff) -> Decided:
     packet = ctx.packet(do.packet_id)
     pending, source = packet.pending, packet.holder
     ctx.authorise(do, packet.owner, pending.target if pending else None)
+    if ctx.is_follow_up and pending is None:
+        return Decided([])  # it ended meanwhile
     packet_after(do.packet_id, packet.status, "handoff_aborted")
     if pending is None or source is None:
         raise AssertionError(do.packet_id)

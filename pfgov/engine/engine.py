@@ -30,6 +30,7 @@ from pfgov.engine.options import Options, Status, TickReport
 from pfgov.engine.reading import LedgerReader
 from pfgov.engine.sequencer import Sequencer
 from pfgov.engine.signing import KeySources, write_anchor
+from pfgov.engine.standing import stands
 from pfgov.engine.views import attach
 from pfgov.errors import InvalidError
 from pfgov.events import SEMANTICS
@@ -404,6 +405,14 @@ class Engine:
             return decider.rehearse(action, principal, now, attachments)
 
         return self._front.do(run)
+
+    def stands(self, packet_id: str) -> bool:
+        """Return whether nothing is due that takes a packet, or a part of what it may read, from anybody.
+
+        Raises:
+            PfgovError: as :meth:`submit`.
+        """
+        return self._front.do(lambda sequencer: stands(sequencer, self.clock, packet_id))
 
     def status(self) -> Status:
         """Return how the engine fares."""

@@ -351,6 +351,61 @@ def test_an_operator_reads_a_whole_context(api: Api) -> None:
     assert api.get("/api/packets/p1/context", scope="member:m1").status_code == 200
 
 
+DENYING = """apiVersion: pfgov/v1
+kind: Policy
+metadata: {{name: closed, version: 1.0.0}}
+on: [place, retain]
+rules:
+  - id: closed
+    deny: 'member.id == "{}"'
+    message: "closed"
+"""
+
+
+@pytest.mark.parametrize("closed", ["m1", "m2"])
+def test_between_a_change_and_the_tick_nobody_reads_what_policy_denies(
+    api: Api, closed: str
+) -> None:
+    """Owner and target are judged as they ask: those denied already are told to wait, then that it is not theirs."""
+    api.member("m1")
+    api.packet("p1", context_checkpoint={"secret": "s"})
+    api.member("m2", handoff_mode="accept")
+    api.keys()
+    assert (
+        api.post("/api/packets/p1/handoff", {"target": "m2"}, scope="operator").status_code == 200
+    )
+    path = "/api/packets/p1/context"
+    assert [api.get(path, scope=f"member:{m}").status_code for m in ("m1", "m2")] == [200, 200]
+    size = api.engine.status().size
+    files = {"closed.yaml": DENYING.format(closed)}
+    assert api.post("/api/policies/activate", {"files": files}, scope="admin").status_code == 200
+    found = problem(api.get(path, scope=f"member:{closed}"), 503)
+    assert found["code"] == "context.unsettled"
+    assert api.get(path, scope="operator").status_code == 200
+    assert api.engine.status().size == size + 1, "reading writes nothing"
+    api.post("/api/tick", {}, scope="operator")
+    assert api.get(path, scope=f"member:{closed}").status_code == 403
+
+
+def test_a_change_that_takes_nothing_lets_the_owner_read(api: Api) -> None:
+    """Another policy set, under which the owner may keep the packet, does not stand in its way."""
+    api.member("m1")
+    api.packet("p1", context_checkpoint={"secret": "s"})
+    api.keys()
+    files = {"closed.yaml": DENYING.format("m9")}
+    assert api.post("/api/policies/activate", {"files": files}, scope="admin").status_code == 200
+    assert api.get("/api/packets/p1/context", scope="member:m1").status_code == 200
+
+
+def test_the_dead_read_no_context(api: Api) -> None:
+    """A member that was declared dead reads nothing more, even before its packets are taken from it."""
+    api.member("m1")
+    api.packet("p1", context_checkpoint={"secret": "s"})
+    api.keys()
+    assert api.post("/api/members/m1/fail", {}, scope="operator").status_code == 200
+    problem(api.get("/api/packets/p1/context", scope="member:m1"), 503)
+
+
 def test_an_export_says_what_is_in_it(api: Api) -> None:
     """The header names the counts and the digest before the trailer; ``since`` adds a proof, within the log."""
     api.member()

@@ -9,7 +9,7 @@ from typing import Any
 from pfgov import model
 from pfgov.engine import Attachment
 from pfgov.engine.reading import suggesting
-from pfgov.errors import ForbiddenError, InvalidError, NotFoundError
+from pfgov.errors import BusyError, ForbiddenError, InvalidError, NotFoundError
 from pfgov.lifecycle import TERMINAL, PacketStatus
 from pfgov.limits import INTEGER_MAX
 from pfgov.model import Wire
@@ -144,6 +144,8 @@ async def _context(call: Call) -> Answer:
         )
     if named is None:
         raise NotFoundError(f"{packet.packet_id} has no context", code="context.not_found")
+    if "operator" not in rights:
+        await _stands(call, packet.packet_id)
     payload = call.service.glance.payload(named.digest)
     if payload is None:
         raise NotFoundError(
@@ -152,6 +154,17 @@ async def _context(call: Call) -> Answer:
             hint="the ledger says why: see its lineage",
         )
     return Answer({"commitment": named.digest, "context": _json_or_base64(payload)})
+
+
+async def _stands(call: Call, packet_id: str) -> None:
+    """Refuse for the moment what a change of policy, member or packet is about to take away."""
+    engine = call.service.engine
+    if not await call.service.in_turn(lambda: engine.stands(packet_id)):
+        raise BusyError(
+            f"who may read the context of {packet_id} is being judged again",
+            code="context.unsettled",
+            hint="ask again after the next tick, in a second",
+        )
 
 
 def _json_or_base64(payload: bytes) -> Any:
