@@ -17,7 +17,7 @@ from browser.mutations import mutated
 from browser.page_tables import PAGE, refreshed
 from conformance.ledger_verify.corpus.build import VECTORS
 from conformance.ledger_verify.corpus.run import run
-from support.ed25519_vectors import Case, edge_cases, wycheproof
+from support.ed25519_vectors import Case, cctv, edge_cases, wycheproof
 
 from pfgov_ledger import ed25519, keys
 from pfgov_ledger.report import dumps
@@ -212,6 +212,15 @@ def test_all_verifiers_agree_on_edge_cases_of_ed25519(page: Any, way: str) -> No
     """The page judges a key or R of low order, or a non-canonical one, otherwise than the package."""
     cases = edge_cases()
     assert len(cases) == 768
+    agree(page, way, cases)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("way", ["WebCrypto", "plain numbers"])
+def test_all_verifiers_agree_on_cctv(page: Any, way: str) -> None:
+    """The page judges one of C2SP/CCTV's 914 signatures otherwise than the package or than the strict rule."""
+    cases = cctv()
+    assert len(cases) == 914
     agree(page, way, cases)
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from support.ed25519_vectors import DATA, Case, edge_cases, wycheproof
+from support.ed25519_vectors import DATA, Case, cctv, edge_cases, wycheproof
 
 from pfgov_ledger import canonical, checkpoint, ed25519, errors, note
 
@@ -52,6 +52,13 @@ def test_edge_cases_of_ed25519() -> None:
     """Of 768 edge cases the strict rule accepts exactly 43: none of low order, none non-canonical."""
     cases = edge_cases()
     assert (len(cases), sum(case.is_valid for case in cases)) == (768, 43)
+    assert _misjudged(cases) == []
+
+
+def test_cctv_ed25519() -> None:
+    """Of the 914 of C2SP/CCTV the strict rule accepts exactly 43; what hashes a re-encoded point never holds."""
+    cases = cctv()
+    assert (len(cases), sum(case.is_valid for case in cases)) == (914, 43)
     assert _misjudged(cases) == []
 
 
