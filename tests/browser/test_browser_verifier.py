@@ -17,7 +17,7 @@ from browser.mutations import mutated
 from browser.page_tables import PAGE, refreshed
 from conformance.ledger_verify.corpus.build import VECTORS
 from conformance.ledger_verify.corpus.run import run
-from support.ed25519_vectors import Case, cctv, edge_cases, wycheproof
+from support.ed25519_vectors import Case, cctv, edge_cases, own, wycheproof
 
 from pfgov_ledger import ed25519, keys
 from pfgov_ledger.report import dumps
@@ -203,6 +203,13 @@ def test_all_verifiers_agree_on_wycheproof(page: Any, way: str) -> None:
     cases = wycheproof()
     assert len(cases) == 151
     agree(page, way, cases)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("way", ["WebCrypto", "plain numbers"])
+def test_all_verifiers_agree_on_our_edge_cases(page: Any, way: str) -> None:
+    """The page judges a signature of ledger/vectors/ed25519.json otherwise than the package or the textbook."""
+    agree(page, way, own())
 
 
 @pytest.mark.browser

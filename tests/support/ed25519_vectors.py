@@ -1,4 +1,4 @@
-"""Ed25519 signatures that other people wrote, each with the strict rule's verdict: tests/data/README.md says whose.
+"""Ed25519 signatures with the strict rule's verdict: what others wrote (tests/data/README.md says who), and ours.
 
 Knows where they are and how they are spelt; does not know any verifier.
 """
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 DATA = Path(__file__).parents[1] / "data"
+OWN = Path(__file__).parents[2] / "ledger" / "vectors" / "ed25519.json"
 WYCHEPROOF = DATA / "ed25519" / "wycheproof" / "ed25519_test.json"
 WYCHEPROOF_SHA256 = "752d2ea7d7c6cf4736381b6cbacb61f8182b126ab7cd9b058f00c50084975536"
 EDGE_CASES = "filippo.io/mostly-harmless/ed25519vectors@v0.0.0-20210322192420-30a2d7243a94"
@@ -57,6 +58,20 @@ def wycheproof() -> list[Case]:
         )
         for group in _pinned(WYCHEPROOF, WYCHEPROOF_SHA256)["testGroups"]
         for test in group["tests"]
+    ]
+
+
+def own() -> list[Case]:
+    """The cases of ``ledger/vectors/ed25519.json``, whose verdicts are computed in textbook arithmetic."""
+    return [
+        Case(
+            case["about"],
+            bytes.fromhex(case["public"]),
+            bytes.fromhex(case["message"]),
+            bytes.fromhex(case["signature"]),
+            case["valid"],
+        )
+        for case in json.loads(OWN.read_text(encoding="utf-8"))["cases"]
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from conformance.ledger_verify.corpus.build import ROOT, VECTORS
 from conformance.ledger_verify.corpus.run import run
+from support.ed25519_vectors import own
 
 from pfgov_ledger import build_pyz
 from pfgov_ledger.report import dumps
@@ -60,6 +61,14 @@ def test_the_one_file_gives_the_same_reports(pyz: Path) -> None:
     assert found["reports"] == expected(CASES)
     assert "cryptography" not in found["modules"]
     assert found["modules"]["pfgov_ledger"].startswith(str(pyz))
+
+
+@pytest.mark.process
+def test_the_one_file_judges_every_signature(pyz: Path) -> None:
+    """The one-file verifier, without any library, disagrees with the textbook about a signature at an edge."""
+    found = alone([pyz], [])
+    assert found["signatures"] == [case.is_valid for case in own()]
+    assert "cryptography" not in found["modules"]
 
 
 @pytest.mark.process
