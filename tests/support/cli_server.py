@@ -4,6 +4,7 @@ Nothing ticks by itself, so that a story over a server and over a folder can be 
 server is played by :func:`answering`, a socket that says one thing to whoever asks.
 """
 
+import json
 import re
 import socketserver
 import ssl
@@ -17,6 +18,7 @@ from typing import Any, Self
 import pytest
 import uvicorn
 
+from pfgov import __version__
 from pfgov.cli import run
 from pfgov.engine import Engine
 from pfgov.engine.options import Options
@@ -25,6 +27,8 @@ from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.service import Service
 from support.api_process import free_port
 from support.commandline import CommandLine, Said
+
+WORKS = ("--workload", "w")
 
 
 class Served:
@@ -138,6 +142,11 @@ def reply(status: int, body: bytes, media: str = "application/json", headers: st
     )
     return head.encode() + body
 
+
+GREETS = b"/api/health/live"
+"""What the command line asks first."""
+LIVE = reply(200, json.dumps({"status": "live", "version": __version__}).encode())
+"""What a pfgov of this version answers to it."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{16}\.\.\.")

@@ -1,0 +1,19 @@
+"""Two ledgers with one history, one in a folder and one behind a server, for a module of tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.cli_server import Served
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Served]]:
+    """Two new ledgers of the same name: one in a folder, one behind a server."""
+    from pfgov.engine import Engine
+
+    folder = tmp_path_factory.mktemp("twins")
+    for name in ("here", "there"):
+        Engine.create(folder / name, "pfgov.test/twins").close()
+    with Served(folder / "there") as served:
+        yield folder / "here", served
