@@ -1,23 +1,11 @@
-"""Proofs from the committed tree: C2SP tlog-proofs of entries, and consistency between two sizes."""
+"""Proofs from the committed tree: consistency between two sizes."""
 
 import base64
 
-from pfgov.engine.proofs import prove
 from pfgov.engine.reading import LedgerReader
 from pfgov.engine.writer import StoredNodes
 from pfgov.errors import InvalidError
 from pfgov_ledger import merkle
-
-
-def proof_of(reader: LedgerReader, position: int, *, alone: bool = True) -> bytes:
-    """Return the C2SP tlog-proof of the entry at *position* against the newest checkpoint.
-
-    One that stands *alone* carries the entry, too; inside a receipt it is there already.
-
-    Raises:
-        NotFoundError: there is no such entry yet.
-    """
-    return prove(reader, position, alone=alone)
 
 
 def consistency(reader: LedgerReader, old: int) -> dict[str, object]:

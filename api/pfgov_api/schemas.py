@@ -25,7 +25,7 @@ def _page(of: str) -> dict[str, Any]:
 
 _RECEIPT: Final = _object(
     {"position": {"type": ["integer", "null"], "minimum": 0}, "count": _COUNT, "size": _COUNT},
-    {"entry": _TEXT, "signature": _TEXT, "proof": _TEXT},
+    {"entry": _TEXT, "signature": _TEXT, "issuer": _TEXT, "proof": _TEXT},
     more=False,
 )
 _ENTRIES: Final = {"type": "array", "items": {"$ref": "#/components/schemas/EntryShown"}}

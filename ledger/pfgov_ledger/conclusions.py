@@ -2,7 +2,8 @@
 
 ``FORMAT.md`` section "Verification procedure", checks 13 to 20.  Everything here works on what
 :class:`~pfgov_ledger.examine.Examination` noted; nothing reads the file again.  Times come in as
-arguments.
+arguments.  What the reader asks, remembers and whom they trust is held against a receipt by the same
+two functions, :func:`check_question` and :func:`check_elsewhere`.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Final
 from pfgov_ledger import checkpoint, errors, keys, merkle, note
 from pfgov_ledger.checkpoint import Checkpoint, Opened
 from pfgov_ledger.examine import Examination
+from pfgov_ledger.export_format import ConsistencyLine
 from pfgov_ledger.note import Vkey
 from pfgov_ledger.verdicts import (
     AUTHENTICITY,
@@ -20,6 +22,7 @@ from pfgov_ledger.verdicts import (
     FRESHNESS,
     INTEGRITY,
     NON_EQUIVOCATION,
+    Findings,
 )
 
 
@@ -51,15 +54,32 @@ FILE_QUESTION: Final = Question()
 NO_WITNESSES: Final = Witnessing()
 
 
-def conclude(
-    seen: Examination,
-    *,
-    anchor: keys.Anchor | None,
-    question: Question,
-    remembered: Checkpoint | None,
-    is_remembering: bool,
-    witnessing: Witnessing,
-) -> tuple[Checkpoint | None, Opened | None]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the reader pins, asks, remembers and trusts; nothing of it comes from the file.
+
+    ``is_remembering`` says that the reader wants a checkpoint kept, so that having none must be said.
+    """
+
+    anchor: keys.Anchor | None = None
+    question: Question = FILE_QUESTION
+    remembered: Checkpoint | None = None
+    is_remembering: bool = False
+    witnessing: Witnessing = NO_WITNESSES
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What a file shows of the log since the remembered size: its root then, or a consistency proof."""
+
+    past_root: bytes | None = None
+    consistency: ConsistencyLine | None = None
+
+
+NO_GROWTH: Final = Growth()
+
+
+def conclude(seen: Examination, asked: Asked) -> tuple[Checkpoint | None, Opened | None]:
     """Draw every conclusion into the findings.
 
     Returns:
@@ -67,40 +87,35 @@ def conclude(
         could not be done.
     """
     findings, shown = seen.findings, seen.shown
-    _check_question(seen, question)
+    header = shown.header
+    if header is not None:
+        check_question(findings, asked.question, header.kind, header.subject)
     _leave_what_has_no_meaning(seen)
     if shown.is_stopped or not shown.has_trailer:
         why = "stopped" if shown.is_stopped else "truncated"
         for name in (AUTHENTICITY, INTEGRITY, COMPLETENESS, CUSTODY, FRESHNESS, NON_EQUIVOCATION):
             findings.leave(name, why)
         return None, None
-    signed, opened = _checkpoint(seen, anchor, witnessing)
+    signed, opened = _checkpoint(seen, asked.anchor, asked.witnessing)
     if signed is None:
-        for name in (COMPLETENESS, FRESHNESS, NON_EQUIVOCATION):
-            findings.leave(name, "no_checkpoint")
-        return None, None
-    _check_tree(seen, signed)
-    if shown.header is not None and shown.header.kind != "range":
-        _check_completeness(seen, signed)
-    _check_keys_whole(seen)
-    _check_remembered(seen, signed, remembered, is_remembering=is_remembering)
-    _check_witnesses(seen, signed, opened, witnessing)
-    if remembered is None and not is_remembering:
-        if witnessing.max_age is None:
-            findings.leave(FRESHNESS, "not_asked")
-        if witnessing.quorum == 0:
-            findings.leave(NON_EQUIVOCATION, "not_asked")
+        findings.leave(COMPLETENESS, "no_checkpoint")
+    else:
+        _check_tree(seen, signed)
+        if header is not None and header.kind != "range":
+            _check_completeness(seen, signed)
+        _check_keys_whole(seen)
+    check_elsewhere(findings, signed, opened, asked, Growth(shown.past_root, shown.consistency))
     return signed, opened
 
 
-def _check_question(seen: Examination, question: Question) -> None:
-    header = seen.shown.header
-    if header is None or question.kind == "file":
+def check_question(findings: Findings, question: Question, kind: str, subject: str | None) -> None:
+    """Refuse a file of another *kind*, or about another *subject*, than the reader asked for."""
+    if question.kind == "file" or kind == "full":
         return
     asked = question.subject if question.kind == "subject" else question.kind
-    answered = header.subject if header.kind == "subject" else header.kind
-    if header.kind != "full" and asked != answered:
-        seen.findings.fail(
+    answered = subject if kind == "subject" else kind
+    if asked != answered:
+        findings.fail(
             COMPLETENESS,
             errors.QuestionError(position=0, expected=str(asked), found=str(answered)),
         )
@@ -277,18 +292,46 @@ def _check_keys_whole(seen: Examination) -> None:
         findings.fail(AUTHENTICITY, error)
 
 
-# --- against what was seen before ------------------------------------------------------------
+# --- against what was seen elsewhere -----------------------------------------------------------
+
+
+def check_elsewhere(
+    findings: Findings,
+    signed: Checkpoint | None,
+    opened: Opened | None,
+    asked: Asked,
+    growth: Growth,
+) -> None:
+    """Hold a file's checkpoint against the remembered one and the witnesses: fresh, and no split view.
+
+    Args:
+        findings: Where it is written down.
+        signed: The checkpoint as the file has it; None if it has none.
+        opened: The same under trusted keys; None if that could not be done.
+        asked: What the reader remembers and whom the reader trusts.
+        growth: What the file shows of how the log grew.
+    """
+    if signed is None:
+        for name in (FRESHNESS, NON_EQUIVOCATION):
+            findings.leave(name, "no_checkpoint")
+        return
+    witnessing = asked.witnessing
+    if asked.remembered is not None:
+        _check_remembered(findings, signed, asked.remembered, growth)
+    elif asked.is_remembering:
+        for name in (FRESHNESS, NON_EQUIVOCATION):
+            findings.leave(name, "no_remembered_checkpoint")
+    _check_witnesses(findings, signed, opened, witnessing)
+    if asked.remembered is None and not asked.is_remembering:
+        if witnessing.max_age is None:
+            findings.leave(FRESHNESS, "not_asked")
+        if witnessing.quorum == 0:
+            findings.leave(NON_EQUIVOCATION, "not_asked")
 
 
 def _check_remembered(
-    seen: Examination, signed: Checkpoint, remembered: Checkpoint | None, *, is_remembering: bool
+    findings: Findings, signed: Checkpoint, remembered: Checkpoint, growth: Growth
 ) -> None:
-    findings = seen.findings
-    if remembered is None:
-        if is_remembering:
-            for name in (FRESHNESS, NON_EQUIVOCATION):
-                findings.leave(name, "no_remembered_checkpoint")
-        return
     if remembered.origin != signed.origin:
         error = errors.OriginMismatchError(
             position=signed.size, expected=remembered.origin, found=signed.origin
@@ -306,28 +349,29 @@ def _check_remembered(
         )
         findings.leave(NON_EQUIVOCATION, "older_than_remembered")
     else:
-        _check_consistent(seen, signed, remembered)
+        _check_consistent(findings, signed, remembered, growth)
 
 
-def _check_consistent(seen: Examination, signed: Checkpoint, remembered: Checkpoint) -> None:
-    findings, shown = seen.findings, seen.shown
+def _check_consistent(
+    findings: Findings, signed: Checkpoint, remembered: Checkpoint, growth: Growth
+) -> None:
     try:
         if signed.size == remembered.size:
             merkle.check_consistency(remembered.size, signed.size, remembered.root, signed.root, ())
-        elif shown.past_root is not None:
-            if shown.past_root != remembered.root:
+        elif growth.past_root is not None:
+            if growth.past_root != remembered.root:
                 raise errors.ConsistencyError(
                     position=remembered.size,
                     expected=remembered.root.hex(),
-                    found=shown.past_root.hex(),
+                    found=growth.past_root.hex(),
                 )
-        elif shown.consistency is not None and shown.consistency.since == remembered.size:
+        elif growth.consistency is not None and growth.consistency.since == remembered.size:
             merkle.check_consistency(
                 remembered.size,
                 signed.size,
                 remembered.root,
                 signed.root,
-                shown.consistency.path,
+                growth.consistency.path,
             )
         else:
             findings.leave(NON_EQUIVOCATION, "no_consistency_proof")
@@ -336,9 +380,8 @@ def _check_consistent(seen: Examination, signed: Checkpoint, remembered: Checkpo
 
 
 def _check_witnesses(
-    seen: Examination, signed: Checkpoint, opened: Opened | None, witnessing: Witnessing
+    findings: Findings, signed: Checkpoint, opened: Opened | None, witnessing: Witnessing
 ) -> None:
-    findings = seen.findings
     cosigned = [] if opened is None else list(opened.witnesses)
     if witnessing.quorum > 0 and len({v.vkey.public for v in cosigned}) < witnessing.quorum:
         findings.leave(NON_EQUIVOCATION, "no_witness")

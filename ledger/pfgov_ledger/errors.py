@@ -254,7 +254,7 @@ class EntryUnexpectedError(ChainError, code="ledger.entry_unexpected"):
 
 
 class HeaderError(ChainError, code="ledger.header_mismatch"):
-    """The header says something else than the entries."""
+    """The header, or a receipt's position, says something else than the entries."""
 
 
 # --- authenticity ------------------------------------------------------------------------------
@@ -360,7 +360,7 @@ class IndexMismatchError(TreeError, code="ledger.index_mismatch"):
 
 
 class QuestionError(TreeError, code="ledger.other_question"):
-    """The export answers another question than the one asked."""
+    """The export or receipt answers another question than the one asked."""
 
 
 class CheckpointMissingError(TreeError, code="ledger.checkpoint_missing"):

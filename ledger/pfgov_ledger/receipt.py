@@ -1,17 +1,20 @@
 """One entry alone: a receipt that a server gave, or a C2SP tlog-proof.
 
-A receipt is a JSON object ``{entry, signature, position, issuer?, proof?}`` (``FORMAT.md`` section
-"Receipts"): the entry's bytes and issuer signature in base64, optionally the issuer's public key
-and a tlog-proof.  Without a proof nothing anchors the issuer's key, so authenticity stays open;
-with one, the log's key vouches for the entry and thereby for the issuer that it names.
+A receipt is a JSON object ``{entry, signature, position?, issuer?, proof?}`` (``FORMAT.md`` section
+"Receipts"): the entry's bytes and issuer signature in base64, the entry's place, the issuer's public
+key and a tlog-proof.  Without a proof nothing anchors the issuer's key, so authenticity stays open;
+with one, the log's key vouches for the entry and thereby for the issuer that it names, whose
+signature must then hold.  What the reader asks and remembers is held against it as against an export
+(:mod:`pfgov_ledger.conclusions`).
 """
 
 import json
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
 
 from pfgov_ledger import (
+    canonical,
     checkpoint,
     dsse,
     ed25519,
@@ -25,11 +28,10 @@ from pfgov_ledger import (
 )
 from pfgov_ledger.chain import check_body
 from pfgov_ledger.checkpoint import Checkpoint, Opened
-from pfgov_ledger.conclusions import Witnessing
+from pfgov_ledger.conclusions import NO_GROWTH, Asked, check_elsewhere, check_question
 from pfgov_ledger.entry import Entry
-from pfgov_ledger.keys import Anchor
 from pfgov_ledger.reader import Readable
-from pfgov_ledger.report import Report, Shape, Signed
+from pfgov_ledger.report import Report, Shape, signed_of
 from pfgov_ledger.verdicts import (
     AUTHENTICITY,
     COMPLETENESS,
@@ -37,34 +39,55 @@ from pfgov_ledger.verdicts import (
     FRESHNESS,
     INTEGRITY,
     NON_EQUIVOCATION,
-    REPLAY,
-    REQUIRED,
-    VERDICTS,
     Findings,
 )
 
 RECEIPT_BYTES_MAX: Final = proof.PROOF_BYTES_MAX + 256 * 1024
+DEPTH_MAX: Final = 64
+"""How deep the JSON around a receipt may nest: an answer holds bodies, and those nest 16 deep."""
+
 _PROOF_START: Final = b"c2sp.org/tlog-proof@"
+_EXPORT_START: Final = re.compile(rb'\{"kind":"[a-z]+","lineage":')
+_RECEIPT_START: Final = re.compile(
+    rb'[ \t\n\r]*\{[ \t\n\r]*"(?:entry|issuer|position|proof|signature|receipt)"'
+)
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_SPACE: Final = b" \t\n\r"
+_NO_POSITION: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """An entry, its signature, and what comes with it."""
+    """An entry, its signature, and what comes with it; ``position`` is -1 for what is none."""
 
     raw: bytes
     signature: bytes | None
     issuer: bytes | None
+    position: int | None
     proof: proof.TlogProof | None
 
 
+def wants_all(head: bytes) -> bool:
+    """Whether only the whole of a file that begins with *head* tells if it is a receipt."""
+    text = head.lstrip(_SPACE)
+    return not text or (text.startswith(b"{") and _EXPORT_START.match(head) is None)
+
+
 def looks_like(head: bytes) -> bool:
-    """Whether a file that begins with *head* is a receipt or a proof, not an export."""
-    if head.startswith(_PROOF_START):
+    """Whether a file is a receipt or a proof, not an export.
+
+    Args:
+        head: Its beginning, and where :func:`wants_all` says so, as much of it as a receipt may have.
+    """
+    if head.startswith(_PROOF_START) or _RECEIPT_START.match(head):
         return True
-    text = head.lstrip()
-    return text.startswith(b"{") and text[1:].lstrip().startswith(
-        (b'"entry"', b'"issuer"', b'"position"', b'"proof"', b'"signature"', b'"receipt"')
-    )
+    if not wants_all(head) or len(head) > RECEIPT_BYTES_MAX:
+        return False
+    try:
+        members = _object(head)
+    except errors.LedgerError:
+        return False
+    return "entry" in members or isinstance(members.get("receipt"), dict)
 
 
 def write(
@@ -85,9 +108,9 @@ def write(
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
 
 
-def write_extra(raw: bytes, signature: bytes) -> bytes:
+def write_extra(raw: bytes, signature: bytes, issuer: bytes | None) -> bytes:
     """What the ``extra`` line of our tlog-proofs carries: a receipt without a proof."""
-    return write(raw, signature)
+    return write(raw, signature, issuer=issuer)
 
 
 def parse(raw: bytes) -> Receipt:
@@ -107,8 +130,16 @@ def parse(raw: bytes) -> Receipt:
     members = _object(raw)
     if isinstance(members.get("receipt"), dict):
         members = cast("dict[str, object]", members["receipt"])
-    text = members.get("proof")
-    return _receipt(members, proof.parse(text.encode()) if isinstance(text, str) else None)
+    return _receipt(members, _proof(members.get("proof")))
+
+
+def _proof(text: object) -> proof.TlogProof | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        return proof.parse(text.encode())
+    except UnicodeEncodeError:
+        raise errors.ProofShapeError("half of a surrogate pair") from None
 
 
 def _no_constant(text: str) -> NoReturn:
@@ -116,13 +147,26 @@ def _no_constant(text: str) -> NoReturn:
 
 
 def _object(raw: bytes) -> dict[str, object]:
+    """The members of a JSON text; numbers are what they are to every reader of JSON, 64-bit floats."""
     try:
-        value: Any = json.loads(raw.decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        text = raw.decode()
+        _check_depth(text)
+        value: Any = json.loads(text, parse_constant=_no_constant, parse_int=float)
+    except ValueError:
         raise errors.NotAnExportError("not a receipt") from None
     if not isinstance(value, dict):
         raise errors.NotAnExportError("not a receipt")
     return cast("dict[str, object]", value)
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        first = token[0][0]
+        if first != '"':
+            depth += 1 if first in "[{" else -1
+            if depth > DEPTH_MAX:
+                raise ValueError(f"more than {DEPTH_MAX} deep")
 
 
 def _receipt(members: dict[str, object], tlog: proof.TlogProof | None) -> Receipt:
@@ -130,69 +174,79 @@ def _receipt(members: dict[str, object], tlog: proof.TlogProof | None) -> Receip
     if not isinstance(raw, str):
         raise errors.NotAnExportError("a receipt carries an entry")
     public: bytes | None = None
-    if isinstance(issuer, str):
-        if entry.HEX32.fullmatch(issuer) is None:
+    if issuer is not None:
+        if not isinstance(issuer, str) or entry.HEX32.fullmatch(issuer) is None:
             raise errors.KeyTextError("issuer is 64 hexadecimal digits")
         public = bytes.fromhex(issuer)
     signed = strict64.decode(signature) if isinstance(signature, str) else None
-    return Receipt(strict64.decode(raw), signed, public, tlog)
+    return Receipt(strict64.decode(raw), signed, public, _position(members.get("position")), tlog)
 
 
-def examine(
-    stream: Readable,
-    findings: Findings,
-    anchor: Anchor | None,
-    witnessing: Witnessing,
-    require: Iterable[str] | None,
-) -> Report:
-    """Check one receipt or proof."""
-    for name in (COMPLETENESS, CUSTODY, FRESHNESS, REPLAY):
-        findings.dismiss(name)
-    findings.leave(NON_EQUIVOCATION, "not_asked")
+def _position(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, float) and 0 <= value <= canonical.INTEGER_MAX and value.is_integer():
+        return int(value)
+    return _NO_POSITION
+
+
+def examine(stream: Readable, findings: Findings, asked: Asked) -> Report:
+    """Check one receipt or proof; what of the report is ``required`` is the caller's business."""
+    findings.dismiss(COMPLETENESS)
+    findings.dismiss(CUSTODY)
     of: Entry | None = None
     signed: Checkpoint | None = None
     opened: Opened | None = None
+    note_bytes = b""
     try:
-        found = parse(_read_all(stream))
+        found = parse(read_all(stream))
         of = entry.parse(found.raw)
+        check_question(findings, asked.question, "receipt", None)
         check_body(of)
+        _check_position(of, found)
         if found.proof is not None:
-            signed = checkpoint.parse_text(note.split(found.proof.checkpoint)[0])
+            note_bytes = found.proof.checkpoint
+            signed = checkpoint.parse_text(note.split(note_bytes)[0])
             _check_included(of, found.proof, signed)
-        opened = _authenticate(findings, of, found, anchor, witnessing)
+        opened = _authenticate(findings, of, found, asked)
+        check_elsewhere(findings, signed, opened, asked, NO_GROWTH)
     except errors.LedgerError as error:
         findings.fail(INTEGRITY, error if of is None else error.at(of.seq))
-        findings.leave(AUTHENTICITY, "stopped")
-    required = set(REQUIRED["receipt"] if require is None else require)
+        for name in (AUTHENTICITY, FRESHNESS, NON_EQUIVOCATION):
+            findings.leave(name, "stopped")
+    question = asked.question
     return Report(
         verdicts=findings.verdicts(),
-        required=tuple(name for name in VERDICTS if name in required),
-        question=("receipt", None),
-        trust="none" if anchor is None else "log_key_only",
-        export=None
-        if of is None
-        else Shape(
-            "receipt",
-            of.log,
-            of.subject,
-            0 if signed is None else signed.size,
-            of.seq,
-            of.seq + 1,
-            1,
-        ),
-        checkpoint=None
-        if signed is None
-        else Signed(signed.size, signed.root.hex(), opened is not None),
+        required=(),
+        question=("receipt", None)
+        if question.kind == "file"
+        else (question.kind, question.subject),
+        trust="none" if asked.anchor is None else "log_key_only",
+        export=None if of is None else _shape(of, signed),
+        checkpoint=None if signed is None else signed_of(signed, opened),
+        note=note_bytes,
     )
 
 
-def _read_all(stream: Readable) -> bytes:
+def _shape(of: Entry, signed: Checkpoint | None) -> Shape:
+    size = 0 if signed is None else signed.size
+    return Shape("receipt", of.log, of.subject, size, of.seq, of.seq + 1, 1)
+
+
+def read_all(stream: Readable) -> bytes:
+    """As much of *stream* as a receipt may have, and a little more where there is more."""
     parts: list[bytes] = []
     size = 0
     while size <= RECEIPT_BYTES_MAX and (part := stream.read(1 << 16)):
         parts.append(part)
         size += len(part)
     return b"".join(parts)
+
+
+def _check_position(of: Entry, found: Receipt) -> None:
+    if found.position not in {None, of.seq}:
+        given = "no position" if found.position == _NO_POSITION else str(found.position)
+        raise errors.HeaderError(position=of.seq, expected=str(of.seq), found=given)
 
 
 def _check_included(of: Entry, tlog: proof.TlogProof, signed: Checkpoint) -> None:
@@ -203,14 +257,10 @@ def _check_included(of: Entry, tlog: proof.TlogProof, signed: Checkpoint) -> Non
     merkle.check_inclusion(of.leaf, tlog.index, signed.size, tlog.hashes, signed.root)
 
 
-def _authenticate(
-    findings: Findings,
-    of: Entry,
-    found: Receipt,
-    anchor: Anchor | None,
-    witnessing: Witnessing,
-) -> Opened | None:
+def _authenticate(findings: Findings, of: Entry, found: Receipt, asked: Asked) -> Opened | None:
+    """Check the checkpoint's signature, then the issuer's own; say what of it could not be checked."""
     opened: Opened | None = None
+    anchor = asked.anchor
     try:
         if anchor is not None and anchor.log_vkey.name != of.log:
             raise errors.OriginMismatchError(
@@ -218,18 +268,27 @@ def _authenticate(
             )
         if anchor is not None and found.proof is not None:
             opened = checkpoint.open_checkpoint(
-                found.proof.checkpoint, [anchor.log_vkey], witnessing.vkeys
+                found.proof.checkpoint, [anchor.log_vkey], asked.witnessing.vkeys
             )
-        if found.issuer is not None and found.signature is not None:
-            if keys.key_id(found.issuer) != of.issuer.hex():
-                raise errors.KeyUnknownError(
-                    position=of.seq, expected=of.issuer.hex(), found=keys.key_id(found.issuer)
-                )
-            ed25519.check(found.issuer, dsse.entry_pae(of.raw), found.signature)
+        _check_signature(of, found)
     except errors.LedgerError as error:
         findings.fail(AUTHENTICITY, error.at(of.seq))
     if anchor is None:
         findings.leave(AUTHENTICITY, "no_key")
     elif found.proof is None:
         findings.leave(AUTHENTICITY, "issuer_unknown")
+    elif found.issuer is None:
+        findings.leave(AUTHENTICITY, "no_issuer")
     return opened
+
+
+def _check_signature(of: Entry, found: Receipt) -> None:
+    if found.signature is None:
+        raise errors.SignatureMissingError(position=of.seq)
+    if found.issuer is None:
+        return
+    if keys.key_id(found.issuer) != of.issuer.hex():
+        raise errors.KeyUnknownError(
+            position=of.seq, expected=of.issuer.hex(), found=keys.key_id(found.issuer)
+        )
+    ed25519.check(found.issuer, dsse.entry_pae(of.raw), found.signature)

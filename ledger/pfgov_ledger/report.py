@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pfgov_ledger import errors
+from pfgov_ledger.checkpoint import Checkpoint, Opened
 from pfgov_ledger.verdicts import (
     AUTHENTICITY,
     VERDICTS,
@@ -41,6 +42,17 @@ class Signed:
     root: str
     is_trusted: bool
     cosigned_by: tuple[tuple[str, int], ...] = ()
+
+
+def signed_of(signed: Checkpoint, opened: Opened | None) -> Signed:
+    """The checkpoint for a report; *opened* is the same under trusted keys, if it could be opened."""
+    witnesses = () if opened is None else opened.witnesses
+    return Signed(
+        signed.size,
+        signed.root.hex(),
+        opened is not None,
+        tuple((v.vkey.name, v.time or 0) for v in witnesses),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ WHY: Final[dict[str, str]] = {
     "no_witness": "no trusted witness's cosignature says when",
     "no_index": "no subject map proof covers the keys",
     "issuer_unknown": "a receipt without a proof is vouched for by a key that nothing anchors",
+    "no_issuer": "the receipt does not carry its issuer's key, so that its signature cannot be checked",
 }
 """Reason codes of *not checked*, and what they mean."""
 

@@ -20,6 +20,7 @@ from pfgov_ledger.checkpoint import Checkpoint, Opened
 from pfgov_ledger.conclusions import (
     FILE_QUESTION,
     NO_WITNESSES,
+    Asked,
     Question,
     Witnessing,
     conclude,
@@ -28,7 +29,7 @@ from pfgov_ledger.examine import Examination, Progress
 from pfgov_ledger.keys import Anchor
 from pfgov_ledger.reader import LineReader, Readable
 from pfgov_ledger.replaying import Replayer, ReplayUnavailableError
-from pfgov_ledger.report import Report, Shape, Signed
+from pfgov_ledger.report import Report, Shape, signed_of
 from pfgov_ledger.subjects import IN_MEMORY_MAX
 from pfgov_ledger.verdicts import (
     AUTHENTICITY,
@@ -86,49 +87,43 @@ def verify(  # noqa: PLR0913 (each is one thing that the reader pins, asks or al
         subjects_in_memory: Subjects held in memory before a temporary file is used.
     """
     findings = Findings()
+    asked = Asked(anchor, question, remembered, is_remembering, witnessing)
+    is_quick = False
     with ExitStack() as stack:
         try:
             head, stream = _begin(source, stack)
         except OSError as error:
-            return _unread(findings, error, anchor, question, require)
+            return _unread(findings, error, asked, require)
         if receipt.looks_like(head):
-            return receipt.examine(stream, findings, anchor, witnessing, require)
-        seen = Examination(
-            findings,
-            anchor=anchor,
-            is_quick=quick,
-            remembered_size=None if remembered is None else remembered.size,
-            processes=processes,
-            subjects_in_memory=subjects_in_memory,
-            progress=progress,
-        )
-        stack.callback(seen.close)
-        seen.read(LineReader(stream))
-        signed, opened = conclude(
-            seen,
-            anchor=anchor,
-            question=question,
-            remembered=remembered,
-            is_remembering=is_remembering,
-            witnessing=witnessing,
-        )
-        if quick and not findings.is_left(AUTHENTICITY):
-            findings.leave(AUTHENTICITY, "quick")
-        _replay(seen, source, replayer, signed)
-        report = _report(seen, anchor, question, signed, opened)
-    chosen = _required(
-        report,
-        quick=quick and opened is not None,
-        is_remembering=is_remembering or remembered is not None,
-        witnessing=witnessing,
-        is_replaying=replayer is not None,
-    )
+            _leave_replay(findings, replayer)
+            report = receipt.examine(stream, findings, asked)
+        else:
+            seen = Examination(
+                findings,
+                anchor=anchor,
+                is_quick=quick,
+                remembered_size=None if remembered is None else remembered.size,
+                processes=processes,
+                subjects_in_memory=subjects_in_memory,
+                progress=progress,
+            )
+            stack.callback(seen.close)
+            seen.read(LineReader(stream))
+            signed, opened = conclude(seen, asked)
+            if quick and not findings.is_left(AUTHENTICITY):
+                findings.leave(AUTHENTICITY, "quick")
+            _replay(seen, source, replayer, signed)
+            report = _report(seen, asked, signed, opened)
+            is_quick = quick and opened is not None
+    chosen = _required(report, asked, is_quick=is_quick, is_replaying=replayer is not None)
     return replace(report, required=chosen if require is None else _ordered(require))
 
 
 def _begin(source: Source, stack: ExitStack) -> tuple[bytes, Readable]:
     stream = _open(source, stack)
     head = stream.read(_SNIFF_BYTES)
+    if receipt.wants_all(head):
+        head += receipt.read_all(stream)
     return head, _Pushback(head, stream)
 
 
@@ -149,6 +144,14 @@ class _Pushback:
             head, self._head = self._head, b""
             return head + self._rest.read(max(size - len(head), 0) if size >= 0 else size)
         return self._rest.read(size)
+
+
+def _leave_replay(findings: Findings, replayer: Replayer | None) -> None:
+    """One entry cannot be run again: that is said to whoever asked for it."""
+    if replayer is None:
+        findings.dismiss(REPLAY)
+    else:
+        findings.leave(REPLAY, "partial")
 
 
 def _replay(
@@ -176,13 +179,9 @@ def _replay(
 
 
 def _report(
-    seen: Examination,
-    anchor: Anchor | None,
-    question: Question,
-    signed: Checkpoint | None,
-    opened: Opened | None,
+    seen: Examination, asked: Asked, signed: Checkpoint | None, opened: Opened | None
 ) -> Report:
-    shown, header = seen.shown, seen.shown.header
+    shown, header, question = seen.shown, seen.shown.header, asked.question
     is_truncated = not shown.has_trailer and not shown.is_stopped
     subject = question.subject or (None if header is None else header.subject)
     row = None if subject is None else seen.table.get(subject)
@@ -195,7 +194,7 @@ def _report(
         verdicts=seen.findings.verdicts(),
         required=(),
         question=(question.kind, question.subject),
-        trust=trust_of(anchor),
+        trust=trust_of(asked.anchor),
         export=None
         if header is None
         else Shape(
@@ -218,17 +217,6 @@ def _report(
     )
 
 
-def signed_of(signed: Checkpoint, opened: Opened | None) -> Signed:
-    """The checkpoint for a report."""
-    witnesses = () if opened is None else opened.witnesses
-    return Signed(
-        signed.size,
-        signed.root.hex(),
-        opened is not None,
-        tuple((v.vkey.name, v.time or 0) for v in witnesses),
-    )
-
-
 def trust_of(anchor: Anchor | None) -> str:
     """Where trust comes from, as the report names it."""
     if anchor is None:
@@ -237,12 +225,7 @@ def trust_of(anchor: Anchor | None) -> str:
 
 
 def _required(
-    report: Report,
-    *,
-    quick: bool,
-    is_remembering: bool,
-    witnessing: Witnessing,
-    is_replaying: bool,
+    report: Report, asked: Asked, *, is_quick: bool, is_replaying: bool
 ) -> tuple[str, ...]:
     """The default of what must pass: by question, and each option adds its own."""
     kind = "full" if report.export is None else report.export.kind
@@ -252,13 +235,13 @@ def _required(
     if kind == "subject" and str(subject).startswith("packet/"):
         kind = "packet"
     required = set(REQUIRED[kind])
-    if quick:
+    if is_quick:
         required.discard(AUTHENTICITY)
-    if is_remembering:
+    if asked.is_remembering or asked.remembered is not None:
         required |= {FRESHNESS, NON_EQUIVOCATION}
-    if witnessing.quorum > 0:
+    if asked.witnessing.quorum > 0:
         required.add(NON_EQUIVOCATION)
-    if witnessing.max_age is not None:
+    if asked.witnessing.max_age is not None:
         required.add(FRESHNESS)
     if is_replaying:
         required.add(REPLAY)
@@ -271,18 +254,15 @@ def _ordered(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _unread(
-    findings: Findings,
-    error: OSError,
-    anchor: Anchor | None,
-    question: Question,
-    require: Iterable[str] | None,
+    findings: Findings, error: OSError, asked: Asked, require: Iterable[str] | None
 ) -> Report:
     for name in VERDICTS:
         findings.leave(name, "unreadable", error.strerror)
+    question = asked.question
     kind = question.kind if question.kind in REQUIRED else "full"
     return Report(
         verdicts=findings.verdicts(),
         required=_ordered(REQUIRED[kind] if require is None else require),
         question=(question.kind, question.subject),
-        trust=trust_of(anchor),
+        trust=trust_of(asked.anchor),
     )

@@ -1,5 +1,6 @@
 """What goes into the ledger: receipts, idempotency, request ids."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -59,8 +60,21 @@ def test_a_receipt_that_was_altered_is_not_accepted(api: Api, tmp_path: Path) ->
     one = api.post("/api/members/register?receipt=proof", {"id": "a", "type": "agent"}).json()
     two = api.post("/api/members/register?receipt=proof", {"id": "b", "type": "agent"}).json()
     one["receipt"]["entry"] = two["receipt"]["entry"]
-    import json
+    assert _verify(api, json.dumps(one), tmp_path)[0] == 1
 
+
+@pytest.mark.parametrize("damage", ["zeros", "removed"])
+def test_a_receipt_without_its_issuers_signature_is_not_accepted(
+    api: Api, tmp_path: Path, damage: str
+) -> None:
+    """The issuer's key comes with the proof, after a rotation, too, and its signature is held against it."""
+    api("POST", "/api/ledger/keys/rotations", {"role": "issuer"}, scope="admin")
+    one = api.post("/api/members/register?receipt=proof", {"id": "a", "type": "agent"}).json()
+    assert _verify(api, json.dumps(one, sort_keys=True, indent=2), tmp_path)[0] == 0
+    if damage == "zeros":
+        one["receipt"]["signature"] = "A" * 86 + "=="
+    else:
+        del one["receipt"]["signature"]
     assert _verify(api, json.dumps(one), tmp_path)[0] == 1
 
 

@@ -5,6 +5,7 @@ import base64
 from typing import Any
 
 from pfgov import model
+from pfgov.engine.proofs import prove
 from pfgov.errors import InvalidError
 from pfgov.events import EVENTS
 from pfgov.glance import ledger_view, settings_view
@@ -24,7 +25,7 @@ from pfgov_api.operations import (
     Operation,
     Parameter,
 )
-from pfgov_api.proofs import consistency, proof_of
+from pfgov_api.proofs import consistency
 from pfgov_api.routes.running import LIMIT, SINCE, WRITE, Nothing, run, several
 from pfgov_api.streams import events, export_stream
 
@@ -122,7 +123,7 @@ async def _proof(call: Call) -> Answer:
     if members_of(call.principal) is not None:  # the proof holds the entry
         require_entry(call, call.service.glance.entry(_seq(call)).event)
     return Answer(
-        raw=proof_of(call.service.glance, _seq(call)), media_type="text/plain; charset=utf-8"
+        raw=prove(call.service.glance, _seq(call)), media_type="text/plain; charset=utf-8"
     )
 
 

@@ -109,7 +109,9 @@ def build() -> dict[str, Any]:
         ],
         "checkpoint": signed.decode(),
         "tlog_proof": proof.write(
-            proof.make(tree, 4, signed, extra=receipt.write_extra(staged[4].raw, staged[4].signature or b""))
+            proof.make(tree, 4, signed, extra=receipt.write_extra(
+                staged[4].raw, staged[4].signature or b"", issuer.public
+            ))
         ).decode(),
         "subject_map": {
             "root": whole.root().hex(),

@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 from conformance.ledger_verify.corpus.build import VECTORS
 
-from pfgov_ledger import cli
+from pfgov_ledger import cli, keys, receipt
+from pfgov_ledger.verify import Replayer, verify
 
 ANCHOR = str(VECTORS / "anchor.txt")
 GOLDEN = VECTORS / "golden" / "v1"
@@ -198,14 +200,97 @@ def test_a_receipt_and_a_proof(tmp_path: Path, capsys: pytest.CaptureFixture[str
         bent = tmp_path / name
         bent.write_bytes(raw.replace(b"index 13", b"index 12"))
         assert cli.main([str(bent), "--key", ANCHOR]) == 1
-    receipt = json.loads((GOLDEN / "entry-13.receipt.json").read_bytes())
+    members = json.loads((GOLDEN / "entry-13.receipt.json").read_bytes())
     alone = tmp_path / "alone.json"
-    alone.write_text(json.dumps({k: v for k, v in receipt.items() if k != "proof"}))
+    alone.write_text(json.dumps({k: v for k, v in members.items() if k != "proof"}))
     assert cli.main([str(alone), "--key", ANCHOR]) == 4
-    alone.write_text(json.dumps(receipt | {"issuer": "00" * 32}))
+    alone.write_text(json.dumps(members | {"issuer": "00" * 32}))
     assert cli.main([str(alone), "--key", ANCHOR]) == 1
-    alone.write_text(json.dumps({"receipt": receipt, "status": "ok"}, indent=1))
+    alone.write_text(json.dumps({"receipt": members, "status": "ok"}, indent=1))
     assert cli.main([str(alone), "--key", ANCHOR]) == 4 - 4
+
+
+@pytest.mark.parametrize("name", ["entry-13.tlog-proof", "entry-13.receipt.json"])
+def test_a_receipt_is_no_answer_about_a_history(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A receipt passes as the whole log, as a range, or as the history that its entry belongs to."""
+    for asked in (["--full"], ["--range"], ["--subject", "keys"], ["--subject", "packet/fp-001"]):
+        assert cli.main([str(GOLDEN / name), "--key", ANCHOR, *asked]) == 1
+        assert "FAILED: ledger.other_question at 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["entry-13.tlog-proof", "entry-13.receipt.json"])
+def test_a_receipts_checkpoint_is_remembered(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A receipt passes without the checkpoint to compare with, or its own is not kept after it passed."""
+    note = tmp_path / "seen.note"
+    asked = [str(GOLDEN / name), "--key", ANCHOR, "--remember", str(note)]
+    assert cli.main(asked) == 4
+    assert not note.exists()
+    assert cli.main([*asked, "--full", "--init"]) == 1
+    assert not note.exists()
+    assert cli.main([*asked, "--init"]) == 0
+    assert note.read_bytes() == (VECTORS / "remembered-26.note").read_bytes()
+    assert cli.main(asked) == 0
+    assert "non-equivocation  pass" in capsys.readouterr().out
+    assert cli.main([FULL, *asked[1:]]) == 0
+
+
+def test_a_receipt_does_not_raise_what_is_remembered(tmp_path: Path) -> None:
+    """Without a proof that the log only grew, a receipt's larger checkpoint replaces the remembered one."""
+    note = tmp_path / "seen.note"
+    older = (VECTORS / "remembered-20.note").read_bytes()
+    note.write_bytes(older)
+    path = str(GOLDEN / "entry-13.receipt.json")
+    assert cli.main([path, "--key", ANCHOR, "--remember", str(note)]) == 4
+    assert note.read_bytes() == older
+
+
+def test_an_older_receipt_does_not_lower_what_is_remembered(tmp_path: Path) -> None:
+    """A receipt under an older checkpoint than the remembered one passes, or replaces it."""
+    note = tmp_path / "seen.note"
+    newer = (VECTORS / "remembered-26.note").read_bytes()
+    note.write_bytes(newer)
+    path = str(TAMPERED / "rollback" / "receipt.receipt.json")
+    assert cli.main([path, "--key", ANCHOR]) == 0
+    assert cli.main([path, "--key", ANCHOR, "--remember", str(note)]) == 1
+    assert note.read_bytes() == newer
+
+
+def test_a_receipt_cannot_be_replayed() -> None:
+    """Whoever asks for a replay of one entry is told that everything was checked."""
+
+    class Never:
+        """Runs nothing."""
+
+        def feed(self, *_: object) -> None:
+            """Take nothing."""
+            raise AssertionError
+
+    path = GOLDEN / "entry-13.receipt.json"
+    anchor = keys.parse_anchor(Path(ANCHOR).read_text())
+    report = verify(path, anchor=anchor, replayer=cast("Replayer", Never()))
+    assert report.exit_status == 4
+    assert report.verdicts["replay"].why == "partial"
+
+
+def test_a_receipt_is_recognised_however_it_is_written(tmp_path: Path) -> None:
+    """The order of a receipt's members or its indentation decides whether it verifies, or its size does not."""
+    members = json.loads((GOLDEN / "entry-13.receipt.json").read_bytes())
+    answer = {"as_a_result": [], "receipt": members, "events": [{"says": '\\"{['}]}
+    path = tmp_path / "answer.json"
+    for indent, is_sorted in ((None, False), (None, True), (2, True), (40, False)):
+        path.write_text("\n " * 50 + json.dumps(answer, indent=indent, sort_keys=is_sorted))
+        assert cli.main([str(path), "--key", ANCHOR]) == 0
+    room = receipt.RECEIPT_BYTES_MAX - len(json.dumps(answer))
+    path.write_text(json.dumps(answer) + " " * room)
+    assert cli.main([str(path), "--key", ANCHOR]) == 0
+    path.write_text(json.dumps(answer) + " " * (room + 1))
+    assert cli.main([str(path), "--key", ANCHOR]) == 1
+    path.write_text(json.dumps(members) + " " * receipt.RECEIPT_BYTES_MAX)
+    assert cli.main([str(path), "--key", ANCHOR]) == 1
 
 
 def test_quick_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ from conformance.ledger_verify.corpus import (  # noqa: E402 (a script sets its 
     insiders,
     key_events,
     outsiders,
+    receipts,
 )
 from conformance.ledger_verify.corpus.case import Case  # noqa: E402
 from conformance.ledger_verify.corpus.memory_log import MemoryLog  # noqa: E402
@@ -61,7 +62,7 @@ def reports(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def tampered() -> Iterator[Case]:
     """Every attack."""
-    for module in (outsiders, damage, key_events, byte_level, insiders, impossible):
+    for module in (outsiders, damage, key_events, byte_level, insiders, impossible, receipts):
         yield from module.cases()
 
 

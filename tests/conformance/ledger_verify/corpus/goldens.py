@@ -8,6 +8,7 @@ from conformance.ledger_verify.corpus.insiders import witness
 from conformance.ledger_verify.corpus.key_events import rotated
 from conformance.ledger_verify.corpus.memory_log import MemoryLog
 from conformance.ledger_verify.corpus.outsiders import PACKET, older_of
+from conformance.ledger_verify.corpus.receipts import dumped, receipt_of
 from conformance.ledger_verify.corpus.story import tell
 from conformance.ledger_verify.corpus.tools import Export
 
@@ -78,8 +79,41 @@ def _case(name: str, about: str, data: bytes, **more: object) -> Case:
 
 def _receipts(log: MemoryLog) -> Iterator[Case]:
     row = log.rows[13]
-    extra = receipt.write_extra(row.raw, row.signature or b"")
+    extra = receipt.write_extra(row.raw, row.signature or b"", log.issuer.public)
     text = proof.write(proof.make(log.tree(), 13, log.latest_checkpoint(), extra=extra))
     yield _case("entry-13", "A proof of one entry.", text, suffix="tlog-proof")
-    whole = receipt.write(row.raw, row.signature or b"", issuer=log.issuer.public, proof=text)
+    inner = proof.write(
+        proof.make(
+            log.tree(),
+            13,
+            log.latest_checkpoint(),
+            extra=receipt.write_extra(row.raw, row.signature or b"", None),
+        )
+    )
+    whole = receipt.write(row.raw, row.signature or b"", issuer=log.issuer.public, proof=inner)
     yield _case("entry-13", "A receipt with a proof.", whole, suffix="receipt.json")
+    answer = dumped({"events": [], "receipt": receipt_of(log), "result": {"kind": 1.5}})
+    yield _case(
+        "answer-13",
+        "A server's answer, its members in another order, indented.",
+        b"\r\n" + b"\t" * 70 + answer,
+        suffix="receipt.json",
+    )
+    yield _case(
+        "unchanged-13",
+        "A receipt under the remembered checkpoint.",
+        answer,
+        remember="remembered-26.note",
+        suffix="receipt.json",
+    )
+    cosigned = checkpoint.cosign(log.latest_checkpoint(), witness(), time=1_782_331_200)
+    yield _case(
+        "witnessed-13",
+        "A receipt under a cosigned checkpoint.",
+        dumped(receipt_of(log, cosigned)),
+        witnesses=(str(keys.vkey_of(witness())),),
+        quorum=1,
+        max_age=86_400,
+        now=1_782_331_260,
+        suffix="receipt.json",
+    )
