@@ -251,7 +251,7 @@ def _owner(body: dict[str, Json], name: str) -> Owner:
     found = body.get(name)
     if isinstance(found, dict):
         member_id, incarnation = found.get("member_id"), found.get("incarnation")
-        if isinstance(member_id, str) and isinstance(incarnation, int):
+        if isinstance(member_id, str) and type(incarnation) is int:
             return member_id, incarnation
     raise errors.EntryShapeError(f"{name} is {{member_id, incarnation}}")
 

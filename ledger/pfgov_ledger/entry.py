@@ -142,14 +142,14 @@ def _refusal(raw: bytes) -> errors.LedgerError:
         return error
     if not isinstance(found, dict):
         return errors.EntryShapeError("an entry is an object")
-    if found.get("v") != VERSION or found["v"] is True:
+    if type(found.get("v")) is not int or found["v"] != VERSION:
         return errors.VersionError(expected=str(VERSION), found=repr(found.get("v"))[:40])
     if found.keys() != _KEY_SET:
         odd = sorted(found.keys() ^ _KEY_SET)
         return errors.EntryShapeError("members missing or unknown", found=", ".join(odd)[:200])
     for name, value in found.items():
         wanted = _SHAPES.get(name)
-        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        text = str(value) if type(value) is int else value
         if wanted is not None and not (isinstance(text, str) and re.fullmatch(wanted, text)):
             return errors.EntryShapeError(f"{name} is not as it must be", found=repr(value)[:80])
     return errors.EntryShapeError("body or command is not as it must be")

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from pfgov_ledger import custody, entry, errors, keys, merkle, subject_map
+from pfgov_ledger import canonical, custody, entry, errors, keys, merkle, subject_map
 from pfgov_ledger.attachments import Attachments
+from pfgov_ledger.canonical import Json
 from pfgov_ledger.chain import Chain
 from pfgov_ledger.commitments import Named, named_in
 from pfgov_ledger.entry import Entry
@@ -348,9 +349,9 @@ class Examination:
 
     def _check_index(self, of: Entry) -> None:
         """A full export gives the map itself: a committed one must be equal."""
-        claimed = (of.body.get("size"), of.body.get("subjects"), of.body.get("root"))
-        found = (of.seq, self.table.count, self.table.root().hex())
-        if claimed != found:
+        claimed = [of.body.get(name) for name in ("size", "subjects", "root")]
+        found: list[Json] = [of.seq, self.table.count, self.table.root().hex()]
+        if canonical.encode(claimed) != canonical.encode(found):  # where true is not 1
             self.findings.fail(
                 COMPLETENESS,
                 errors.IndexMismatchError(
@@ -359,9 +360,10 @@ class Examination:
             )
 
     def _take_index(self, of: Entry) -> None:
-        root = of.body.get("root")
+        size, root = of.body.get("size"), of.body.get("root")
         if (
-            of.body.get("size") == of.seq
+            type(size) is int
+            and size == of.seq
             and isinstance(root, str)
             and entry.HEX32.fullmatch(root) is not None
         ):
@@ -416,6 +418,6 @@ def _begins_header(tail: bytes) -> bool:
     return tail.startswith(_HEADER_START) or _HEADER_START.startswith(tail)
 
 
-def _index_text(values: tuple[object, ...]) -> str:
+def _index_text(values: list[Json]) -> str:
     size, subjects, root = values
     return f"{size} entries, {subjects} subjects, {root}"[:200]

@@ -136,8 +136,8 @@ def read_strictly(text: bytes) -> Line:
         raise errors.LineError("a line is an object")
     reader: Callable[[dict[str, Json]], Line] | None = _READERS.get(frozenset(members))
     if reader is None:
-        if "lineage" in members and members["lineage"] != VERSION:
-            raise errors.VersionError(expected=str(VERSION), found=repr(members["lineage"])[:40])
+        if "lineage" in members:
+            _check_version(members["lineage"])
         raise errors.LineError("no line has these members", found=", ".join(sorted(members))[:200])
     return reader(members)
 
@@ -169,9 +169,13 @@ def _payload_at_once(text: bytes) -> ChunkLine | None:
     return ChunkLine(digest.decode(), 0, 1, data, salt, field.decode())
 
 
+def _check_version(version: Json) -> None:
+    if type(version) is not int or version != VERSION:
+        raise errors.VersionError(expected=str(VERSION), found=repr(version)[:40])
+
+
 def _header(members: dict[str, Json]) -> Header:
-    if members["lineage"] != VERSION or members["lineage"] is True:
-        raise errors.VersionError(expected=str(VERSION), found=repr(members["lineage"])[:40])
+    _check_version(members["lineage"])
     kind, origin, writer = (_text(members, name) for name in ("kind", "origin", "writer"))
     subject = members["subject"]
     if kind not in KINDS or not entry.is_origin(origin):
@@ -262,7 +266,7 @@ def _text(members: dict[str, Json], name: str) -> str:
 
 def _count(members: dict[str, Json], name: str) -> int:
     value = members[name]
-    if not isinstance(value, int) or value is True or value is False or value < 0:
+    if type(value) is not int or value < 0:
         raise errors.LineError(f"{name} is an integer, zero or more")
     return value
 

@@ -91,7 +91,7 @@ def _step(step: object) -> tuple[int, bytes]:
 
 
 def _count(value: object, bound: int) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < bound:
+    if type(value) is int and 0 <= value < bound:
         return value
     raise errors.ProofShapeError(f"a number from 0 to {bound - 1}", found=repr(value)[:40])
 

@@ -276,6 +276,21 @@ def _files(log: MemoryLog) -> Iterator[Case]:
         {},
         exit_status=4,
     )
+    yield Case(
+        "version_unknown",
+        "lineage_true",
+        "A version that is true, which some languages take for 1.",
+        full.replace(b'"lineage":1', b'"lineage":true'),
+        {},
+        exit_status=4,
+    )
+    yield Case(
+        "version_unknown",
+        "line_with_a_version",
+        "A line that says that it is of another version.",
+        b"".join([*lines[:5], b'{"lineage":true}\n', *lines[5:]]),
+        {"integrity": ("version_unknown", 3)},
+    )
 
 
 def _with_trailer(full: bytes, old: bytes, new: bytes) -> bytes:
