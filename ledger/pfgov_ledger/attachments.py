@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from pfgov_ledger import commitment, errors
+from pfgov_ledger import canonical, commitment, errors
 from pfgov_ledger.commitments import Named
 from pfgov_ledger.entry import Entry
 from pfgov_ledger.export_format import ChunkLine
@@ -82,7 +82,9 @@ class Attachments:
             and self._entry is not None
         ):
             self.missing = self.missing or errors.PolicyMissingError(
-                position=self._entry.seq, expected=self._policy[:64], found="no policy line"
+                position=self._entry.seq,
+                expected=canonical.text_of(self._policy, 64),
+                found="no policy line",
             )
         self._policy = None
 
@@ -117,7 +119,9 @@ class Attachments:
 
     def _take_policy(self, digest: str, content: bytes) -> None:
         if digest != self._policy:
-            raise errors.AttachmentUnnamedError(expected=str(self._policy)[:64], found=digest)
+            raise errors.AttachmentUnnamedError(
+                expected=canonical.text_of(self._policy, 64), found=digest
+            )
         found = hashlib.sha256(content).hexdigest()
         if found != digest:
             raise errors.PolicyBytesError(expected=digest, found=found)
@@ -126,7 +130,7 @@ class Attachments:
     def _take_payload(self, of: Entry, line: ChunkLine, salt: bytes, payload: bytes) -> None:
         fields, field = {f for d, f in self._named if d == line.digest}, line.field or ""
         if field not in fields:
-            expected = ", ".join(sorted(fields)) or "no commitment"
+            expected = canonical.text_of(", ".join(sorted(fields)) or "no commitment", 200)
             raise errors.AttachmentUnnamedError(expected=expected, found=field)
         commitment.check(
             bytes.fromhex(line.digest),
@@ -160,7 +164,7 @@ class Attachments:
                 self.counts["withheld"] -= 1
         if flags & _DISCLOSED:
             raise errors.ErasedPayloadError(
-                position=of.seq, expected="no payload", found=digest[:64]
+                position=of.seq, expected="no payload", found=canonical.text_of(digest, 64)
             )
 
 

@@ -66,6 +66,14 @@ def encode(value: object) -> bytes:
     return _dumps(value).encode()
 
 
+def text_of(value: object, most: int) -> str:
+    """*value* for a reader, cut to *most* characters: a string as it is, anything else as canonical JSON.
+
+    All verifiers write what an entry says into their reports in this one way.
+    """
+    return (value if isinstance(value, str) else _dumps(value))[:most]
+
+
 def decode(raw: bytes, *, depth_max: int = DEPTH_MAX) -> Json:
     """Parse *raw*, which must be the canonical encoding of what it says.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from pfgov_ledger import errors
+from pfgov_ledger import canonical, errors
 from pfgov_ledger.canonical import Json
 from pfgov_ledger.entry import Entry
 
@@ -264,7 +264,7 @@ def _count(body: dict[str, Json], name: str) -> int:
 
 
 def _name(owner: Owner | None) -> str:
-    return "nobody" if owner is None else f"{owner[0]}#{owner[1]}"
+    return "nobody" if owner is None else f"{canonical.text_of(owner[0], 128)}#{owner[1]}"
 
 
 # --- for a table on disk ---------------------------------------------------------------------

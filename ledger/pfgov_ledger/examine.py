@@ -419,5 +419,5 @@ def _begins_header(tail: bytes) -> bool:
 
 
 def _index_text(values: list[Json]) -> str:
-    size, subjects, root = values
-    return f"{size} entries, {subjects} subjects, {root}"[:200]
+    size, subjects, root = (canonical.text_of(value, 64) for value in values)
+    return f"{size} entries, {subjects} subjects, {root}"

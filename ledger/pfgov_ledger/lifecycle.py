@@ -91,7 +91,9 @@ class KeyRing:
         self._origin, self._prev = genesis.log, genesis.leaf
         if genesis.body.get("origin") != genesis.log:
             raise errors.OriginMismatchError(
-                position=0, expected=genesis.log, found=str(genesis.body.get("origin"))[:80]
+                position=0,
+                expected=genesis.log,
+                found=canonical.text_of(genesis.body.get("origin"), 80),
             )
         listed = genesis.body.get("keys")
         if not isinstance(listed, list):
@@ -192,7 +194,9 @@ class KeyRing:
         )
         signers = signers_of(of.body.get("signatures"), message, of.seq)
         if old is not None and (old not in self.active(role) or old not in signers):
-            raise errors.RotationError(expected=f"the active {role} key", found="no such signature")
+            raise errors.RotationError(
+                expected=f"the active {role[:40]} key", found="no such signature"
+            )
         if old is None and not signers.intersection(self.active("recovery")):
             raise errors.RotationError(expected="the recovery key", found="no such signature")
         if new not in signers:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from pfgov_ledger import errors
+from pfgov_ledger import canonical, errors
 
 VERSION: Final = 1
 ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}"
@@ -81,5 +81,7 @@ def subject_of(event_type: str, body: Mapping[str, object]) -> str:
     else:
         return rule
     raise errors.SubjectMismatchError(
-        f"the body of {event_type} names no subject", expected=f"{rule} id", found=repr(found)[:80]
+        f"the body of {event_type} names no subject",
+        expected=f"{rule} id",
+        found=canonical.text_of(found, 80),
     )

@@ -130,3 +130,20 @@ def test_maps_in_byte_order() -> None:
     """Names are ordered as UTF-8 bytes, not as UTF-16."""
     canonical.check_pairs([])
     canonical.check_pairs([["a", 1], ["b", [1]], ["\ufb33", 1], ["\U0001f600", 2]])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ('it\'s "so"', 'it\'s "so"'),
+        (None, "null"),
+        (True, "true"),
+        (1, "1"),
+        ([None, {"b": "\u00fc\n", "a": False}], '[null,{"a":false,"b":"\u00fc\\n"}]'),
+        ("\U0001d4ab" * 99, "\U0001d4ab" * 50),
+        (["x" * 99], '["' + "x" * 48),
+    ],
+)
+def test_a_value_is_shown_in_one_way(value: object, text: str) -> None:
+    """A report shows a value as one language prints it, or at any length."""
+    assert canonical.text_of(value, 50) == text

@@ -20,6 +20,7 @@ from conformance.ledger_verify.corpus import (  # noqa: E402 (a script sets its 
     impossible,
     insiders,
     key_events,
+    odd_values,
     outsiders,
     receipts,
 )
@@ -62,7 +63,17 @@ def reports(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def tampered() -> Iterator[Case]:
     """Every attack."""
-    for module in (outsiders, damage, key_events, byte_level, insiders, impossible, receipts):
+    every = (
+        outsiders,
+        damage,
+        key_events,
+        byte_level,
+        insiders,
+        impossible,
+        odd_values,
+        receipts,
+    )
+    for module in every:
         yield from module.cases()
 
 

@@ -120,7 +120,7 @@ def _thieves() -> Iterator[Case]:
 # --- meaning ---------------------------------------------------------------------------------
 
 
-def _resigned(
+def resigned(
     log: MemoryLog, seq: int, change: Callable[[Line], None], *, is_indexed: bool = False
 ) -> bytes:
     """The full export with entry *seq* changed and everything after it signed anew."""
@@ -154,35 +154,35 @@ def _meaning() -> Iterator[Case]:
         "time_decreased",
         "time_going_back",
         "Entry 13 says that it is earlier than entry 12.",
-        _resigned(log, 13, lambda m: m.update(time=m["time"] - 10_000), is_indexed=True),
+        resigned(log, 13, lambda m: m.update(time=m["time"] - 10_000), is_indexed=True),
         {"integrity": ("time_decreased", 13)},
     )
     yield Case(
         "subject_mismatch",
         "wrong_subject",
         "An event of fp-002 is filed under fp-001.",
-        _resigned(log, 15, lambda m: m.update(subject=PACKET), is_indexed=True),
+        resigned(log, 15, lambda m: m.update(subject=PACKET), is_indexed=True),
         {"integrity": ("subject_mismatch", 15)},
     )
     yield Case(
         "event_unknown",
         "unknown_event",
         "An event that is not in the vocabulary.",
-        _resigned(log, 15, lambda m: m.update(type="packet_stolen"), is_indexed=True),
+        resigned(log, 15, lambda m: m.update(type="packet_stolen"), is_indexed=True),
         {"integrity": ("event_unknown", 15)},
     )
     yield Case(
         "command_reference",
         "foreign_command",
         "An entry says that it belongs to a command that is not the one before it.",
-        _resigned(log, 21, lambda m: m.update(command={"index": 2, "seq": 19}), is_indexed=True),
+        resigned(log, 21, lambda m: m.update(command={"index": 2, "seq": 19}), is_indexed=True),
         {"integrity": ("command_reference", 21)},
     )
     yield Case(
         "term_decreased",
         "term_going_back",
         "Entry 13 has a higher term than the one after it.",
-        _resigned(log, 13, lambda m: m.update(term=1), is_indexed=True),
+        resigned(log, 13, lambda m: m.update(term=1), is_indexed=True),
         {"integrity": ("term_decreased", 14)},
     )
     export = Export(log.full())
