@@ -250,7 +250,7 @@ def _check_completeness(seen: Examination, signed: Checkpoint) -> None:
         if seen.attachments.missing is not None:
             findings.fail(COMPLETENESS, seen.attachments.missing)
         return
-    for subject in sorted(seen.must_be_whole):
+    for subject in seen.histories.needed():
         try:
             _check_placed(seen, subject)
         except errors.LedgerError as error:
@@ -261,11 +261,12 @@ def _check_placed(seen: Examination, subject: str) -> None:
     """The subject's last entry in the file is its last in the map."""
     index = 0 if seen.shown.header is None else seen.shown.header.size - 1
     row = seen.table.get(subject)
-    if subject not in seen.shown.placed:
+    claim = seen.histories.claim(subject)
+    if not claim.is_placed:
         raise errors.SubjectMapError(
             position=index, expected=f"a map proof of {subject}", found="none"
         )
-    placed = seen.shown.placed[subject]
+    placed = claim.place
     expected = "no entry" if placed is None else f"subject_seq {placed[0]}"
     found = "no entry" if row is None else f"subject_seq {row.next_seq - 1}"
     if placed is None and row is None:
@@ -283,7 +284,7 @@ def _check_keys_whole(seen: Examination) -> None:
     shown, findings = seen.shown, seen.findings
     if shown.header is None or shown.header.kind != "range" or shown.is_chain_broken:
         return
-    if "keys" not in shown.placed:
+    if not seen.histories.claim("keys").is_placed:
         findings.leave(AUTHENTICITY, "no_index")
         return
     try:

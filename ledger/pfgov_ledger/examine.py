@@ -27,6 +27,7 @@ from pfgov_ledger.export_format import (
     parse_line,
 )
 from pfgov_ledger.forms import Forms
+from pfgov_ledger.histories import Histories
 from pfgov_ledger.lifecycle import KeyRing
 from pfgov_ledger.reader import LineReader
 from pfgov_ledger.signatures import SignatureChecker
@@ -65,17 +66,13 @@ class Shown:
     """What the lines showed, for the conclusions.
 
     ``path_root`` is where the inclusion proofs lead, ``index_root`` the subject map's root in the
-    index entry, ``placed`` what map proofs said of each subject (None: absent), ``past_root`` the
-    root at the size that the reader remembers.
+    index entry, ``past_root`` the root at the size that the reader remembers.
     """
 
     header: Header | None = None
     frontier: merkle.Frontier = field(default_factory=merkle.Frontier)
     path_root: bytes | None = None
     index_root: bytes | None = None
-    placed: dict[str, tuple[int, bytes] | None] = field(
-        default_factory=dict[str, "tuple[int, bytes] | None"]
-    )
     consistency: ConsistencyLine | None = None
     note: bytes | None = None
     past_root: bytes | None = None
@@ -104,6 +101,7 @@ class Examination:
         self.shown = Shown()
         self.ring = KeyRing()
         self.table = SubjectTable(subjects_in_memory)
+        self.histories = Histories(subjects_in_memory)
         self.attachments = Attachments(subjects_in_memory)
         self._forms = Forms()
         self._signatures = SignatureChecker(processes)
@@ -115,7 +113,6 @@ class Examination:
         self._rank = 0
         self._is_custody_judged = True
         self._is_full = False
-        self.carried: set[str] = set()
 
     @property
     def entries(self) -> int:
@@ -131,6 +128,7 @@ class Examination:
         """Stop processes and remove files."""
         self._signatures.close()
         self.table.close()
+        self.histories.close()
         self.attachments.close()
 
     def read(self, reader: LineReader) -> None:
@@ -211,6 +209,10 @@ class Examination:
         self._is_full = header.kind == "full"
         self._chain = Chain(header, self.table)
         self._is_custody_judged = header.kind == "full" or str(header.subject).startswith("packet/")
+        if not self._is_full:
+            for subject in ("keys", header.subject):
+                if subject is not None:
+                    self.histories.need(subject)
 
     def _trailer(self, line: Trailer, reader: LineReader) -> None:
         found = Trailer(self.entries, reader.lines - 1, reader.digest_before_last())
@@ -340,8 +342,8 @@ class Examination:
                 self.findings.fail(CUSTODY, error)
                 self._is_custody_judged = False
         self.table.put(of.subject, row)
-        if not self._is_full and chain.is_whole(of.subject):
-            self.carried.add(of.subject)
+        if not self._is_full and row.next_seq == 1 and chain.is_whole(of.subject):
+            self.histories.need(of.subject)
 
     def _member(self, member_id: str) -> custody.Member | None:
         row = self.table.get(f"member/{member_id}")
@@ -384,6 +386,7 @@ class Examination:
 
     def _map(self, line: MapLine) -> None:
         shown = self.shown
+        self.histories.begin_proof(line.subject)
         if shown.is_chain_broken:
             return
         position = self.position - 1
@@ -398,16 +401,9 @@ class Examination:
                 place = subject_map.check_present(line.proof, shown.index_root, line.subject)
             else:
                 subject_map.check_absent(line.proof, shown.index_root, line.subject)
-            if line.subject in self.must_be_whole:
-                shown.placed[line.subject] = place
+            self.histories.place(line.subject, place)
         except errors.LedgerError as error:
             self.findings.fail(verdict, error.at(position))
-
-    @property
-    def must_be_whole(self) -> set[str]:
-        """The subjects whose histories a partial export must show to be whole."""
-        subject = None if self.shown.header is None else self.shown.header.subject
-        return {"keys", *self.carried} | (set() if subject is None else {subject})
 
     @property
     def _is_subject_export(self) -> bool:

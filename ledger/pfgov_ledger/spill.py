@@ -76,9 +76,14 @@ class SpillDict(Generic[V]):
         self._rows.clear()
 
     def in_file_order(self) -> Iterator[tuple[bytes, V]]:
-        """Every row, by its key in the file; flushes first."""
-        self.flush()
-        if self._store is not None:
+        """Every row, by its key in the file, whether there is one or not."""
+        if self._store is None:
+            yield from sorted(
+                ((self._key(key), value) for key, value in self._rows.items()),
+                key=lambda row: row[0],
+            )
+        else:
+            self.flush()
             for key, value in self._store.execute("SELECT key, value FROM row ORDER BY key"):
                 yield key, self._unpack(value)
 

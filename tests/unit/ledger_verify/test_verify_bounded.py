@@ -1,18 +1,27 @@
 """Verifying in little memory, or in several processes, gives the same report."""
 
+import io
 import os
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conformance.ledger_verify.corpus.build import VECTORS
+from conformance.ledger_verify.corpus.memory_log import MemoryLog
 from conformance.ledger_verify.corpus.run import run
+from conformance.ledger_verify.corpus.story import create, genesis, register
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfgov_ledger import custody, ed25519, signatures, subject_map
+from pfgov_ledger import canonical, custody, ed25519, errors, reader, signatures, subject_map
+from pfgov_ledger.examine import Examination
+from pfgov_ledger.histories import Claim, Histories
 from pfgov_ledger.report import dumps
 from pfgov_ledger.spill import SpillDict
 from pfgov_ledger.subjects import SubjectTable, root_of_sorted
+from pfgov_ledger.verdicts import Findings
 
 CASES = sorted(
     path
@@ -151,3 +160,72 @@ def test_a_killed_worker_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         _, expected = run(VECTORS / f"{name}.case.json", VECTORS)
         _, found = run(VECTORS / f"{name}.case.json", VECTORS, processes=2)
         assert dumps(found) == dumps(expected)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_claims_survive_the_file(limit: int) -> None:
+    """What is asked and proven of a history is forgotten once it lies in the file."""
+    histories = Histories(limit)
+    for name in ("packet/p", "keys", "member/m", "keys"):
+        histories.need(name)
+    for name in ("keys", "member/m", "member/z", "policy"):
+        histories.begin_proof(name)
+    histories.place("keys", (7, b"\x01" * 32))
+    histories.place("member/m", None)
+    assert list(histories.needed()) == ["keys", "member/m", "packet/p"]
+    assert histories.claim("keys") == Claim(True, True, True, (7, b"\x01" * 32))
+    assert histories.claim("member/m") == Claim(True, True, True, None)
+    assert histories.claim("packet/p") == Claim(is_needed=True)
+    assert histories.claim("member/other") == Claim()
+    with pytest.raises(errors.LineError):
+        histories.begin_proof("member/z")
+    histories.close()
+
+
+class Weighed(reader.LineReader):
+    """Lines, and for each map proof the most memory that it took for a moment."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data))
+        self.taken: list[int] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        for text in super().__iter__():
+            is_proof = text.startswith(b'{"index":')
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            yield text
+            if is_proof:
+                self.taken.append(tracemalloc.get_traced_memory()[1] - before)
+
+
+def test_a_map_proof_costs_the_same_however_many_histories_there_are() -> None:
+    """Each map proof copies what the lines before it showed: quadratic time for a hostile file."""
+    log = MemoryLog()
+    genesis(log)
+    create(log, "fp-001")
+    for number in range(1_500):
+        register(log, f"m{number}", "00" * 32)
+    log.commit_index()
+    whole = [canonical.decode(line) for line in log.full().splitlines()]
+    entries: list[Any] = [line for line in whole if isinstance(line, dict) and "e" in line]
+    header = {"kind": "subject", "lineage": 1, "origin": log.origin, "size": log.size()}
+    header |= {"start": 0, "stop": log.size(), "subject": "packet/fp-001", "writer": "x"}
+    proof = {"key": None, "leaf": "00" * 32, "path": [], "seq": 0}
+    lines: list[Any] = [header, *(line | {"p": []} for line in entries)]
+    lines += [
+        {"index": log.size() - 1, "map": proof, "subject": f"member/m{number}"}
+        for number in range(100)
+    ]
+    weighed = Weighed(b"".join(canonical.encode(line) + b"\n" for line in lines))
+    seen = Examination(
+        Findings(), anchor=None, is_quick=True, remembered_size=None, processes=1,
+        subjects_in_memory=10_000, progress=None,
+    )  # fmt: skip
+    tracemalloc.start()
+    seen.read(weighed)
+    tracemalloc.stop()
+    assert len(list(seen.histories.needed())) == 1_502
+    assert len(weighed.taken) == 100
+    assert max(weighed.taken) < 20_000
+    seen.close()

@@ -212,6 +212,16 @@ def _files(log: MemoryLog) -> Iterator[Case]:
         b"".join([*lines[:5], b'{"remark":"trust me"}\n', *lines[5:]]),
         {"integrity": ("line_malformed", 3)},
     )
+    export = Export(log.of("packet/fp-001"))
+    proof = next(line for line in export.lines if "map" in line)
+    export.lines.insert(export.lines.index(proof), proof)
+    yield Case(
+        "line_malformed",
+        "second_map_proof",
+        "A map proof stands twice.",
+        export.build(),
+        {"integrity": ("line_malformed", 26)},
+    )
     yield Case(
         "non_canonical",
         "space_in_line",
