@@ -8,11 +8,11 @@ happens after the end.  Why a member was chosen is for replay.
 Bodies are read defensively: they are authentic, but nobody has checked their shape.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from pfgov_ledger import canonical, errors
+from pfgov_ledger import canonical, errors, vocabulary
 from pfgov_ledger.canonical import Json
 from pfgov_ledger.entry import Entry
 
@@ -67,6 +67,16 @@ def judge(state: State | None, of: Entry, member: Callable[[str], Member | None]
     except errors.LedgerError as error:
         raise error.at(of.seq) from None
     return state
+
+
+def members_named(body: dict[str, Json]) -> Iterator[str]:
+    """The subjects of the members that an event of a packet names as its owner, source or target."""
+    for name in ("owner", "source", "target"):
+        match body.get(name):
+            case {"member_id": str(member_id)} if vocabulary.is_subject(f"member/{member_id}"):
+                yield f"member/{member_id}"
+            case _:
+                pass
 
 
 # --- members ---------------------------------------------------------------------------------

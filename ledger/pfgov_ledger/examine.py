@@ -113,6 +113,7 @@ class Examination:
         self._rank = 0
         self._is_custody_judged = True
         self._is_full = False
+        self._packet: str | None = None
 
     @property
     def entries(self) -> int:
@@ -210,9 +211,16 @@ class Examination:
         self._chain = Chain(header, self.table)
         self._is_custody_judged = header.kind == "full" or str(header.subject).startswith("packet/")
         if not self._is_full:
-            for subject in ("keys", header.subject):
-                if subject is not None:
-                    self.histories.need(subject)
+            self._need_whole(header)
+
+    def _need_whole(self, header: Header) -> None:
+        """Ask for the histories that an export of this kind carries; its entries name others."""
+        self.histories.need("keys")
+        if header.subject is not None:
+            self.histories.need(header.subject)
+            self._packet = header.subject if header.subject.startswith("packet/") else None
+        if self._packet is not None:
+            self.histories.need("policy")
 
     def _trailer(self, line: Trailer, reader: LineReader) -> None:
         found = Trailer(self.entries, reader.lines - 1, reader.digest_before_last())
@@ -344,6 +352,9 @@ class Examination:
         self.table.put(of.subject, row)
         if not self._is_full and row.next_seq == 1 and chain.is_whole(of.subject):
             self.histories.need(of.subject)
+        if of.subject == self._packet:
+            for subject in custody.members_named(of.body):
+                self.histories.need(subject)
 
     def _member(self, member_id: str) -> custody.Member | None:
         row = self.table.get(f"member/{member_id}")

@@ -15,6 +15,7 @@ from pfgov_ledger import (
     checkpoint,
     commitment,
     commitments,
+    custody,
     entry,
     errors,
     export_lines,
@@ -218,8 +219,8 @@ def write_subject(
 ) -> Written:
     """Write one subject's whole history up to the newest index, with the proof that it is whole.
 
-    A packet's export also carries the histories of its owners and of the active policy.  A subject
-    that has no entry gets a proof of that.
+    A packet's export also carries the histories of the members that it names and of the policy.  A
+    subject that has no entry gets a proof of that.
 
     Raises:
         errors.IndexNeededError: No subject map was committed yet.
@@ -228,8 +229,9 @@ def write_subject(
     chosen = dict(_whole(source, subject, index))
     carried = {"keys", subject}
     if subject.startswith("packet/"):
-        owners = {f"member/{name}" for raw, _ in chosen.values() for name in _owners(raw)}
-        for other in [*sorted(owners), "policy"]:
+        bodies = [entry.parse(raw).body for raw, _ in chosen.values()]
+        members = {name for body in bodies for name in custody.members_named(body)}
+        for other in [*sorted(members), "policy"]:
             chosen.update(_whole(source, other, index))
             carried.add(other)
     header = Header("subject", source.origin, index + 1, 0, index + 1, subject, writer)
@@ -282,16 +284,6 @@ def _whole(
         if seq >= index:
             return
         yield seq, (raw, signature)
-
-
-def _owners(raw: bytes) -> Iterator[str]:
-    body = entry.parse(raw).body
-    for name in ("owner", "source", "target"):
-        match body.get(name):
-            case {"member_id": str(member_id)}:
-                yield member_id
-            case _:
-                pass
 
 
 def _write_partial(

@@ -225,7 +225,7 @@ def test_a_map_proof_costs_the_same_however_many_histories_there_are() -> None:
     tracemalloc.start()
     seen.read(weighed)
     tracemalloc.stop()
-    assert len(list(seen.histories.needed())) == 1_502
+    assert len(list(seen.histories.needed())) == 1_503
     assert len(weighed.taken) == 100
     assert max(weighed.taken) < 20_000
     seen.close()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from conformance.ledger_verify.corpus.case import Case
 from conformance.ledger_verify.corpus.memory_log import MemoryLog
-from conformance.ledger_verify.corpus.story import begin, tell
+from conformance.ledger_verify.corpus.story import assign, begin, create, owner, packet, tell
 from conformance.ledger_verify.corpus.tools import Export, Line, members_of, stolen
 
 from pfgov_ledger import canonical, keys, strict64
@@ -370,6 +370,7 @@ def _subjects(log: MemoryLog) -> Iterator[Case]:
         export.build(),
         {"completeness": ("subject_map_proof", 25)},
     )
+    yield from _histories_beside(log)
     yield Case(
         "other_question",
         "another_packet",
@@ -435,3 +436,43 @@ def _subjects(log: MemoryLog) -> Iterator[Case]:
         export.build(),
         {"integrity": ("sequence", 7)},
     )
+
+
+def _without(data: bytes, subject: str, *, is_proof_kept: bool = False) -> bytes:
+    """The export without the history of *subject* and, as a rule, without its map proof."""
+    export = Export(data)
+    for members in [members_of(line) for line in export.entries()]:
+        if members["subject"] == subject:
+            export.drop(members["seq"])
+    if not is_proof_kept:
+        export.lines = [
+            line for line in export.lines if "map" not in line or line["subject"] != subject
+        ]
+    return export.build()
+
+
+def _histories_beside(log: MemoryLog) -> Iterator[Case]:
+    """What a packet's history names is left out beside it."""
+    for code, name, about, data in (
+        ("subject_map_proof", "no_policy_history", "The history of the policy is left out, with its proof.",
+         _without(log.of(PACKET), "policy")),
+        ("subject_tail_missing", "hidden_policy_history", "The history of the policy is left out; its proof stays.",
+         _without(log.of(PACKET), "policy", is_proof_kept=True)),
+        ("subject_map_proof", "absent_without_policy", "A packet that is absent, without the proof of the policy.",
+         _without(log.of("packet/fp-009"), "policy")),
+    ):  # fmt: skip
+        yield Case(code, name, about, data, {"completeness": (code, 25)})
+    moving, policy = begin()
+    create(moving, "fp-001")
+    assign(moving, "fp-001", owner("agent-a"), 1, policy)
+    both = {"source": owner("agent-a"), "target": owner("agent-b")}
+    packet(moving, "fp-001", "handoff_started", **both, epoch=1, reason="", deadline=0, decision={})
+    at = moving.commit_index()
+    for kept, code in ((False, "subject_map_proof"), (True, "subject_tail_missing")):
+        yield Case(
+            code,
+            "hidden_target" if kept else "no_target",
+            "The history of the member that a packet is being handed to is left out.",
+            _without(moving.of(PACKET), "member/agent-b", is_proof_kept=kept),
+            {"completeness": (code, at)},
+        )
