@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -158,7 +158,7 @@ class KeyRing:
         )
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[list[KeyRecord]]:
+    def _alone(self) -> Generator[list[KeyRecord]]:
         """Give the keys as they are now, to be changed while nobody else does: not another thread, nor another process.
 
         Otherwise a key that is made beside a revocation would undo it.
