@@ -13,7 +13,7 @@ from pfgov.decide.context import Context, Decided
 from pfgov.decide.judging import review_point
 from pfgov.decide.placement import Placement, decide_placement, view_for, withheld
 from pfgov.errors import ConflictError, ForbiddenError, StateConflictError
-from pfgov.lifecycle import MemberStatus, PacketStatus, packet_after
+from pfgov.lifecycle import TERMINAL, MemberStatus, PacketStatus, packet_after
 from pfgov.records import Member, Packet, Pending
 from pfgov.verdicts import Point, Reason
 
@@ -207,6 +207,9 @@ def expire_review(ctx: Context, do: c.ExpireReview) -> Decided:
 
 # --- handoff ------------------------------------------------------------------------------
 
+OVERDUE_AT_ONCE: Final = 3
+"""The rules since which a handoff is accepted in time or not at all, whether or not a tick has noticed."""
+
 
 def hand_off(ctx: Context, do: c.HandOff) -> Decided:
     """Find a target for an owned packet and start to hand it over; members in ``auto`` mode accept at once."""
@@ -365,6 +368,13 @@ def accept(ctx: Context, do: c.AcceptHandoff) -> Decided:
             f"the handoff of {do.packet_id} is for {pending.target}, not {do.member_id}",
             code="handoff.not_target",
         )
+    if ctx.now >= pending.deadline and ctx.state.semantics >= OVERDUE_AT_ONCE:
+        refusal = StateConflictError(
+            f"the handoff of {do.packet_id} to {do.member_id} was not accepted in time",
+            code="handoff.expired",
+            hint=f"its owner keeps it; start another: pfgov packet handoff {do.packet_id}",
+        )
+        return Decided([aborted(packet, "timeout")], refusal)
     pinned = pending.view or pending.context
     if pinned is not None and do.view != pinned.digest:
         raise StateConflictError(
@@ -379,55 +389,77 @@ def accept(ctx: Context, do: c.AcceptHandoff) -> Decided:
 def abort(ctx: Context, do: c.AbortHandoff) -> Decided:
     """Call a pending handoff off; the source keeps the packet."""
     packet = ctx.packet(do.packet_id)
-    pending, source = packet.pending, packet.holder
+    pending = packet.pending
     ctx.authorise(do, packet.owner, pending.target if pending else None)
     if ctx.is_follow_up and pending is None:
         return Decided([])  # it ended meanwhile
     packet_after(do.packet_id, packet.status, "handoff_aborted")
-    if pending is None or source is None:
+    if pending is None:
         raise AssertionError(do.packet_id)
     cause = do.cause
     if cause == "policy":
-        return _judged_again(ctx, packet, source, pending)
+        return _judged_again(ctx, packet, pending)
     if do.member_id == pending.target and cause == "requested":
         cause = "refused"
     if ctx.is_follow_up and cause == "timeout" and ctx.now < pending.deadline:
         return Decided([])
-    target = e.Owner(member_id=pending.target, incarnation=pending.incarnation)
-    return Decided(
-        [
-            e.HandoffAborted(
-                packet_id=do.packet_id,
-                epoch=packet.epoch,
-                source=source,
-                target=target,
-                cause=cause,
-            )
-        ]
+    return Decided([aborted(packet, cause)])
+
+
+def aborted(packet: Packet, cause: str, reasons: tuple[str, ...] = ()) -> e.HandoffAborted:
+    """Return the end of *packet*'s pending handoff."""
+    pending, source = packet.pending, packet.holder
+    if pending is None or source is None:
+        raise AssertionError(packet.packet_id)
+    return e.HandoffAborted(
+        packet_id=packet.packet_id,
+        epoch=packet.epoch,
+        source=source,
+        target=e.Owner(member_id=pending.target, incarnation=pending.incarnation),
+        cause=cause,  # type: ignore[arg-type]  # the literals are checked by the schema test
+        reasons=reasons,
     )
 
 
-def _judged_again(ctx: Context, packet: Packet, source: e.Owner, pending: Pending) -> Decided:
+def _judged_again(ctx: Context, packet: Packet, pending: Pending) -> Decided:
     """End a pending handoff whose target policy would not accept any more: it may read the context while it waits."""
     if not ctx.is_follow_up:
         raise ForbiddenError("only the engine ends a handoff for a policy")
-    target = ctx.state.members[pending.target]
+    source, target = packet.holder, ctx.state.members[pending.target]
+    if source is None:
+        raise AssertionError(packet.packet_id)
     event, tables = _accept(ctx, packet, source, target, pending.reason, pending.obligations)
     return Decided([event], tables=tables) if isinstance(event, e.HandoffAborted) else Decided([])
 
 
 # --- asking -------------------------------------------------------------------------------
 
+ASKED_AS_IT_STANDS: Final = 3
+"""The rules since which nobody is told that it may own a packet that has ended, or may get one that it owns."""
+
 
 def evaluate(ctx: Context, do: c.EvaluateDecision) -> Decided:
-    """Answer whether a member may own a packet, on record, and move nothing."""
+    """Answer whether a member may own a packet, on record, and move nothing.
+
+    Raises:
+        IllegalTransitionError: the packet has ended, so that nobody will own it; nothing is recorded.
+    """
     ctx.authorise(do)
     packet, member = ctx.packet(do.packet_id), ctx.member(do.member_id)
+    as_it_stands = ctx.state.semantics >= ASKED_AS_IT_STANDS
+    if as_it_stands and packet.status in TERMINAL:
+        packet_after(do.packet_id, packet.status, "assignment_allowed")
     last = packet.holder or packet.last_owner
     point = Point(do.point) if do.point else (Point.ASSIGN if last is None else Point.HANDOFF)
     source = ctx.state.members.get(last.member_id) if last and point is not Point.ASSIGN else None
     placement = decide_placement(
-        ctx, packet, point, source=source, target=member, reason="evaluated"
+        ctx,
+        packet,
+        point,
+        source=source,
+        target=member,
+        reason="evaluated",
+        exclude=packet.owner if as_it_stands else None,
     )
     outcome = {"allowed": "allowed", "escalated": "escalated"}.get(placement.outcome, "denied")
     event = e.DecisionEvaluated(

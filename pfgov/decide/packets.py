@@ -10,7 +10,7 @@ from pfgov import commands as c
 from pfgov import events as e
 from pfgov.apply import new_packet, updated_terms
 from pfgov.decide.context import Context, Decided, NeedsOverlayError
-from pfgov.decide.moves import first_placement
+from pfgov.decide.moves import aborted, first_placement
 from pfgov.decide.placement import withheld
 from pfgov.errors import (
     ConflictError,
@@ -179,21 +179,6 @@ def _ended(packet: Packet, event: str) -> PfgovError:
 
 
 _TABLED = frozenset({"packet_completed", "packet_failed", "packet_cancelled"})
-
-
-def aborted(packet: Packet, cause: str, reasons: tuple[str, ...] = ()) -> e.HandoffAborted:
-    """Return the end of *packet*'s pending handoff."""
-    pending, source = packet.pending, packet.holder
-    if pending is None or source is None:
-        raise AssertionError(packet.packet_id)
-    return e.HandoffAborted(
-        packet_id=packet.packet_id,
-        epoch=packet.epoch,
-        source=source,
-        target=e.Owner(member_id=pending.target, incarnation=pending.incarnation),
-        cause=cause,  # type: ignore[arg-type]  # the literals are checked by the schema test
-        reasons=reasons,
-    )
 
 
 # --- what the owner writes ----------------------------------------------------------------

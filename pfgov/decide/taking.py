@@ -10,7 +10,7 @@ from pfgov import commands as c
 from pfgov import events as e
 from pfgov.decide.context import Context, Decided
 from pfgov.decide.judging import judge
-from pfgov.decide.packets import aborted
+from pfgov.decide.moves import aborted
 from pfgov.decide.placement import view_for, withheld
 from pfgov.lifecycle import OWNED, MemberStatus
 from pfgov.limits import REASONS_MAX

@@ -157,13 +157,15 @@ __all__ = [
     "encode_body",
 ]
 
-SEMANTICS: Final = 2
+SEMANTICS: Final = 3
 """The number of the rules that ``decide`` follows; genesis and ``engine_upgraded`` record it for replay.
 
-Since 2 a review that comes after its request expired counts for nothing, even before a tick has noticed.
+Since 2 a review that comes after its request expired counts for nothing, even before a tick has noticed.  Since 3 the
+same holds for the acceptance of a handoff after its deadline, and a recorded decision answers for the packet as it
+stands: not at all once it has ended, and no to its owner, who cannot be given what it has.
 """
 
-SEMANTICS_KNOWN: Final = frozenset({1, SEMANTICS})
+SEMANTICS_KNOWN: Final = frozenset({1, 2, SEMANTICS})
 """The rules that this version can follow: a ledger goes on under those that it began with."""
 
 AnyEvent = (

@@ -57,6 +57,7 @@ class History:
         status = before.status if before else None
         self._check_transition(event, status)
         self._check_judged(event, stamp)
+        self._check_offer(event, before, stamp)
         self._check_writer(event, before)
         apply(self.shadow, event, stamp)
         self._check_epoch(event, status)
@@ -86,7 +87,6 @@ class History:
             raise ViolationError(3, f"{event.member_id} retired while it owned packets")
         if status in TERMINAL and event.type not in {
             "write_refused",
-            "decision_evaluated",
             "attachment_erased",
         }:
             raise ViolationError(3, f"{event.type} after the end of a packet")
@@ -118,6 +118,21 @@ class History:
             )
         if packet.last_owner is not None and not packet.terms.handoff.allowed:
             raise ViolationError(1, f"{event.packet_id} moved at {stamp.seq} and may not")
+
+    def _check_offer(self, event: e.Event, before: Packet | None, stamp: Stamp) -> None:
+        """Check that a handoff is taken in time, and that nobody is told that it may get what it owns."""
+        if before is None:
+            return
+        pending = before.pending
+        if isinstance(event, e.HandoffCompleted) and pending and stamp.time >= pending.deadline:
+            raise ViolationError(1, f"{event.packet_id} was taken over at {stamp.seq}, too late")
+        if (
+            isinstance(event, e.DecisionEvaluated)
+            and event.outcome == "allowed"
+            and event.decision.point in {"assign", "handoff"}
+            and event.member_id == before.owner
+        ):
+            raise ViolationError(1, f"{event.member_id} may get what it owns, says {stamp.seq}")
 
     # --- promise 2 -------------------------------------------------------------------------
 

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.world import World
 
+from pfgov import commands as c
+from pfgov.apply import apply
 from pfgov.decide import packets
 from pfgov.engine import Engine
 from pfgov.engine.deciding import Decider
-from pfgov.sim.history import ViolationError
+from pfgov.sim.history import History, ViolationError
 from pfgov.sim.shrink import shrink
 from pfgov.sim.simulation import run_plan
 from pfgov.sim.steps import draw_plan
@@ -128,3 +131,35 @@ def test_sim_shrinks_a_failing_history(
     assert len(smaller.steps) < len(plan.steps) // 4
     with pytest.raises(ViolationError):
         run_plan(smaller, template, workspace)
+
+
+def test_sim_catches_what_older_rules_let_through() -> None:
+    """The checker misses an acceptance that came too late, or an owner that is told it may get what it owns."""
+    world = World()
+    world.state.semantics = 2
+    world.member("m")
+    world.packet("p")
+    world.do(c.EvaluateDecision(packet_id="p", member_id="m", point="retain"))
+    world.member("n", handoff_mode="accept")
+    world.do(c.HandOff(packet_id="p", target="n"))
+    pending = world.state.packets["p"].pending
+    assert pending is not None
+    told = world.state.size
+    world.do(c.EvaluateDecision(packet_id="p", member_id="m"))
+    world.now = pending.deadline
+    late = c.AcceptHandoff(packet_id="p", member_id="n", incarnation=1, handoff=pending.position)
+    world.do(late)
+    world.do(c.CancelPacket(packet_id="p"))
+    world.do(c.EvaluateDecision(packet_id="p", member_id="m"))
+    history = History()
+    for stamp, event in world.entries[:told]:
+        history.add(event, stamp)
+    caught: list[str] = []
+    for stamp, event in world.entries[told:]:
+        try:
+            history.add(event, stamp)
+        except ViolationError as violation:
+            caught.append(f"{event.type} {violation.promise}")
+            apply(history.shadow, event, stamp)
+            history.epochs["p"] = history.shadow.packets["p"].epoch
+    assert caught == ["decision_evaluated 1", "handoff_completed 1", "decision_evaluated 3"]

@@ -4,9 +4,8 @@ import pytest
 from support.world import SECOND, World
 
 from pfgov import commands as c
-from pfgov.errors import (
-    ConflictError,
-)
+from pfgov import events as e
+from pfgov.errors import ConflictError, StateConflictError
 from pfgov.lifecycle import MemberStatus, PacketStatus
 
 COMMITMENT = c.Commitment(digest="ab" * 32, size=64)
@@ -64,6 +63,31 @@ def test_decide_a_handoff_nobody_accepts_times_out() -> None:
     world.settle()
     packet = world.state.packets["p"]
     assert (packet.owner, packet.epoch, packet.status) == ("m", 1, PacketStatus.ASSIGNED)
+
+
+@pytest.mark.parametrize(("late", "semantics"), [(-1, 3), (0, 3), (5, 3), (5, 2)])
+def test_decide_a_handoff_is_accepted_in_time_or_not_at_all(late: int, semantics: int) -> None:
+    """The deadline binds when the acceptance comes, not when a tick notices; older rules keep theirs."""
+    world = World()
+    world.state.semantics = semantics
+    world.member("m")
+    world.packet("p")
+    world.member("n", handoff_mode="accept")
+    world.do(c.HandOff(packet_id="p", target="n"))
+    pending = world.state.packets["p"].pending
+    assert pending is not None
+    world.now = pending.deadline + late
+    accept = c.AcceptHandoff(packet_id="p", member_id="n", incarnation=1, handoff=pending.position)
+    if late < 0 or semantics == 2:
+        assert [event.type for event in world.do(accept)] == ["handoff_completed"]
+        return
+    with pytest.raises(StateConflictError) as caught:
+        world.do(accept)
+    assert caught.value.code == "handoff.expired"
+    end = world.entries[-1][1]
+    assert isinstance(end, e.HandoffAborted)
+    assert (end.cause, world.state.packets["p"].owner) == ("timeout", "m")
+    assert world.state.members["n"].active == 0
 
 
 def test_decide_a_target_that_dies_ends_the_handoff() -> None:

@@ -1,9 +1,12 @@
 """The two lifecycle tables, walked: each row is reachable by a command, and everything else is refused."""
 
+from typing import Any
+
 import pytest
 from support.world import SECOND, World
 
 from pfgov import commands as c
+from pfgov import events as e
 from pfgov.apply import APPLY
 from pfgov.decide import RULES
 from pfgov.decide.due import LeaseView
@@ -206,3 +209,41 @@ def test_decide_a_packet_runs_again_only_one_that_was_submitted(semantics: int) 
         world.packet("p2", again="ghost")
     world.packet("p1")
     assert world.packet("p2", again="p1").again == "p1"
+
+
+@pytest.mark.parametrize("semantics", [2, 3])
+@pytest.mark.parametrize("point", [None, "assign", "handoff", "accept", "retain"])
+def test_decide_nobody_is_told_that_it_may_own_what_has_ended(point: Any, semantics: int) -> None:
+    """A recorded decision must not sign what cannot happen; a ledger under older rules keeps its own."""
+    world = World()
+    world.state.semantics = semantics
+    world.member("m")
+    world.member("n")
+    world.packet("p")
+    world.do(c.CancelPacket(packet_id="p"))
+    asked = c.EvaluateDecision(packet_id="p", member_id="n", point=point)
+    if semantics == 2:
+        assert [event.type for event in world.do(asked)] == ["decision_evaluated"]
+        return
+    before = world.state.size
+    with pytest.raises(ConflictError) as caught:
+        world.do(asked)
+    assert (caught.value.code, world.state.size) == ("lifecycle.illegal", before)
+
+
+@pytest.mark.parametrize("semantics", [2, 3])
+def test_decide_an_owner_is_told_that_it_has_the_packet(semantics: int) -> None:
+    """What it owns a member cannot get, by any name; it can only keep it."""
+    world = World()
+    world.state.semantics = semantics
+    world.member("m")
+    world.packet("p")
+    told: dict[str | None, tuple[str, tuple[str, ...]]] = {}
+    points: tuple[Any, ...] = (None, "assign", "handoff", "accept", "retain")
+    for point in points:
+        event = world.do(c.EvaluateDecision(packet_id="p", member_id="m", point=point))[0]
+        assert isinstance(event, e.DecisionEvaluated)
+        told[point] = (event.outcome, event.reasons)
+    no = ("denied", ("pfgov:lifecycle",)) if semantics == 3 else ("allowed", ())
+    yes = ("allowed", ())
+    assert told == {None: no, "assign": no, "handoff": no, "accept": yes, "retain": yes}

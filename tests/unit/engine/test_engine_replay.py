@@ -194,7 +194,7 @@ def test_replay_says_what_it_cannot_tell(told: Path) -> None:
     with pytest.raises(ReplayUnavailableError, match="policy:"):
         replay.finish()
     with pytest.raises(ReplayUnavailableError, match="semantics:7"):
-        _replay([(rows[0][0].replace(b'"semantics":2', b'"semantics":7'), b"")], told)
+        _replay([(rows[0][0].replace(b'"semantics":3', b'"semantics":7'), b"")], told)
     mine = [(raw.replace(b'"ring"', b'"mine"'), leaf) for raw, leaf in rows]
     with pytest.raises(ReplayUnavailableError) as caught:
         _replay(mine, told)
@@ -248,4 +248,35 @@ def test_replay_a_ledger_goes_on_under_the_rules_that_it_began_with(
             assert [event.type for event in late.events][:1] == ["review_recorded"]
             engine.reader.replay()
             assert engine.look(lambda state: state.semantics) == 1
+    assert verified(tmp_path / "old", tmp_path, replayer=Replay()).exit_status == 0
+
+
+def test_replay_decisions_of_older_rules_run_again_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under rules 2 an ended packet was judged and a late acceptance counted: such a history still replays."""
+    clock = ManualClock(START)
+    with monkeypatch.context() as patch:
+        patch.setattr("pfgov.engine.engine.SEMANTICS", 2)
+        with Engine.create(tmp_path / "old", "pfgov.test/old", clock=clock):
+            pass
+    with Engine.open(tmp_path / "old", clock=clock) as engine:
+        register(engine, "m")
+        submit(engine, packet("p"))
+        submit(engine, c.EvaluateDecision(packet_id="p", member_id="m"))
+        register(engine, "n", handoff_mode="accept")
+        started = submit(engine, c.HandOff(packet_id="p", target="n"))
+        pending = engine.reader.packet("p").pending
+        assert pending is not None
+        clock.advance(pending.deadline - clock.now() + SECOND)
+        late = c.AcceptHandoff(
+            packet_id="p", member_id="n", incarnation=1, handoff=started.position
+        )
+        assert submit(engine, late).events[0].type == "handoff_completed"
+        submit(engine, c.CancelPacket(packet_id="p"))
+        submit(engine, c.EvaluateDecision(packet_id="p", member_id="m"))
+        engine.reader.replay()
+        told = [one.event for one in engine.reader.entries()]
+    outcomes = [event.outcome for event in told if isinstance(event, e.DecisionEvaluated)]
+    assert outcomes == ["allowed", "allowed"]
     assert verified(tmp_path / "old", tmp_path, replayer=Replay()).exit_status == 0
