@@ -206,7 +206,8 @@ def refuse_stale(ctx: Context, packet: Packet, claim: c.OwnerClaim, action: str)
         refusal = StaleEpochError(
             f"{claim.member_id} wrote to {packet.packet_id} under epoch {claim.epoch}; it is at epoch {packet.epoch}"
             + (f" and owned by {packet.owner}" if packet.owner else ""),
-            hint="stop the work: somebody else has the packet now",
+            hint="stop the work: "
+            + ("somebody else has the packet now" if packet.owner else "nobody has the packet now"),
         )
     else:
         refusal = NotOwnerError(

@@ -10,7 +10,7 @@ from pfgov import events as e
 from pfgov.apply import APPLY
 from pfgov.decide import RULES
 from pfgov.decide.due import LeaseView
-from pfgov.errors import ConflictError, NotFoundError
+from pfgov.errors import ConflictError, NotFoundError, StaleEpochError
 from pfgov.events import EVENTS
 from pfgov.lifecycle import MEMBER_TRANSITIONS, PACKET_TRANSITIONS, MemberStatus, PacketStatus
 
@@ -247,3 +247,19 @@ def test_decide_an_owner_is_told_that_it_has_the_packet(semantics: int) -> None:
     no = ("denied", ("pfgov:lifecycle",)) if semantics == 3 else ("allowed", ())
     yes = ("allowed", ())
     assert told == {None: no, "assign": no, "handoff": no, "accept": yes, "retain": yes}
+
+
+@pytest.mark.parametrize("is_owned", [True, False])
+def test_decide_a_late_write_is_told_who_has_the_packet(is_owned: bool) -> None:
+    """A writer whose packet nobody has must not be told that somebody has it."""
+    world = World()
+    if is_owned:
+        world.member("m")
+    world.packet("p")
+    world.member("n")
+    assert (world.state.packets["p"].owner is not None) is is_owned
+    claim = c.OwnerClaim(member_id="n", incarnation=1, epoch=7)
+    with pytest.raises(StaleEpochError) as caught:
+        world.do(c.CompletePacket(packet_id="p", owner=claim))
+    who = "somebody else" if is_owned else "nobody"
+    assert caught.value.hint == f"stop the work: {who} has the packet now"
