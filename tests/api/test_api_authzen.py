@@ -1,5 +1,6 @@
 """AuthZEN 1.0: the same questions, answered by the same evaluator."""
 
+import pytest
 from support.api_server import Api, problem
 
 PACKET = {"type": "packet", "id": "p1"}
@@ -65,19 +66,75 @@ def test_several_evaluations_share_what_they_leave_out(api: Api) -> None:
     problem(api.post("/access/v1/evaluations", {}), 400)
 
 
-def test_search_and_evaluation_cannot_disagree(api: Api) -> None:
-    """The search finds exactly those whom an evaluation permits, and is not recorded."""
-    _prepared(api)
-    size = api.engine.status().size
-    question = {"subject": {"type": "member"}, "action": {"name": "assign"}, "resource": PACKET}
-    found = api.post("/access/v1/search/subject", question).json()["results"]
-    assert api.engine.status().size == size
-    permitted = [
-        {"type": "member", "id": member}
-        for member in ("m1", "m2")
-        if api.post("/access/v1/evaluation", _ask(member)).json()["decision"]
-    ]
-    assert found == permitted == [{"type": "member", "id": "m1"}]
+def _search(api: Api, action: str, packet: str = "p1") -> list[str]:
+    question = {
+        "subject": {"type": "member"},
+        "action": {"name": action},
+        "resource": {"type": "packet", "id": packet},
+    }
+    answer = api.post("/access/v1/search/subject", question)
+    assert answer.status_code == 200, answer.text
+    return [one["id"] for one in answer.json()["results"]]
+
+
+def _reach(api: Api, state: str) -> None:
+    """Bring the packet p1 into a state; m1 owns it where anybody does."""
+    if state in {"pending", "held", "none"}:
+        needs = {"hold": True} if state == "held" else {"required_capabilities": ["flying"]}
+        api.packet("other" if state == "none" else "p1", **needs)
+        return
+    api.packet("p1", required_capabilities=["ocr"], hold=True)
+    api.post("/api/packets/p1/assign", {"target": "m1"})
+    if state == "offered":
+        answer = api.post("/api/packets/p1/handoff", {"target": "m3"})
+        assert answer.json()["events"][0]["type"] == "handoff_started", answer.text
+    elif state == "completed":
+        answer = api.post("/api/packets/p1/complete", api.claim())
+        assert answer.status_code == 200, answer.text
+    elif state == "cancelled":
+        api.post("/api/packets/p1/cancel", {})
+
+
+STATES = ("none", "pending", "held", "owned", "offered", "completed", "cancelled")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_search_and_evaluation_cannot_disagree(api: Api, state: str) -> None:
+    """Whatever is asked of a packet in whatever state, a search finds exactly those whom an evaluation permits."""
+    api.member("m1", handoff_mode="accept")
+    api.member("m2", capabilities=["other"])
+    api.member("m3", handoff_mode="accept")
+    api.member("m4", capacity={"tasks": 0})
+    api.post("/api/members/m4/drain", {})
+    _reach(api, state)
+    members = ("m1", "m2", "m3", "m4", "nobody")
+    for action in ("own", "assign", "handoff", "accept", "retain", "fly"):
+        size = api.engine.status().size
+        found = _search(api, action)
+        assert api.engine.status().size == size, "a search is not recorded"
+        answers = {m: api.post("/access/v1/evaluation", _ask(m, action)) for m in members}
+        assert {one.status_code for one in answers.values()} == {200}
+        permitted = [m for m in members if answers[m].json()["decision"]]
+        assert found == permitted, (state, action)
+        if state in {"none", "completed", "cancelled"} or action == "fly":
+            assert found == []
+            assert api.engine.status().size == size, "nothing is recorded of what nobody can own"
+            assert all(one.json()["context"]["reasons"] for one in answers.values())
+        if state == "owned" and action != "fly":
+            assert ("m1" in found) is (action in {"accept", "retain"})
+            assert "m3" in found
+
+
+def test_a_search_over_a_fleet_asks_about_everybody(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fleet that takes several turns is searched to its end."""
+    monkeypatch.setattr("pfgov_api.routes.authzen.SEARCHED_AT_ONCE", 2)
+    names = [f"m{number}" for number in range(5)]
+    for name in names:
+        api.member(name)
+    api.packet("p1", hold=True)
+    assert _search(api, "assign") == names
 
 
 def test_the_configuration_says_where(api: Api) -> None:

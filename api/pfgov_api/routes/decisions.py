@@ -120,7 +120,7 @@ async def _discover(call: Call) -> Answer:
         require_member(call, None)  # a packet of one's own making would ask about everybody
     if (body.packet_id is None) == (body.packet is None):
         raise InvalidError("give packet_id or packet, one of them", pointer="")
-    found, told = await search(call, body)
+    found, told = await _search(call, body)
     if members_of(call.principal) is not None:  # who can take the packet; not how the others stand
         able = [row for row in found.members if row.outcome == "allow"]
         found = msgspec.structs.replace(found, members=able, nearest_miss=None)
@@ -139,7 +139,7 @@ async def _rehearsed(
     )
 
 
-async def search(call: Call, body: Discovery) -> tuple[views.Discovery, dict[str, Any]]:
+async def _search(call: Call, body: Discovery) -> tuple[views.Discovery, dict[str, Any]]:
     """Return who could own a packet, and what the decision would say; nothing is recorded.
 
     Raises:
