@@ -21,7 +21,14 @@ from pfgov.policy.compile import compile_set
 from pfgov.policy.files import read_definitions, read_policy
 from pfgov.policy.model import KERNEL, Bundle, Definitions, Policy
 from pfgov.policy.policyset import PolicySet
-from pfgov.policy.problems import PolicyErrors, PolicyFolderError, Problem, did_you_mean
+from pfgov.policy.problems import (
+    NoPolicyError,
+    PolicyErrors,
+    PolicyFolderError,
+    Problem,
+    UnknownPackError,
+    did_you_mean,
+)
 from pfgov.policy.reader import Reader
 from pfgov.policy.source import Entries, Node, Scalar, SourceError, read
 from pfgov_ledger import canonical
@@ -54,9 +61,8 @@ def load_directory(path: str | os.PathLike[str], *, generated: bool = True) -> P
     if files.problems:
         raise PolicyErrors([*files.problems, *_further(files)])
     if not files.policies:
-        raise PolicyError(
+        raise NoPolicyError(
             f"there is no policy in {os.fspath(path)}",
-            code="policy.no_files",
             hint="policy files are named NAME.policy.yaml; start with: pfgov policy init DIR",
         )
     return compile_set([kernel_policy(), *files.policies], files.definitions, generated=generated)
@@ -115,16 +121,15 @@ def shipped_directory(name: str) -> Path:
     """Return the folder of shipped policies *name* (``kernel``, ``starter`` or a pack).
 
     Raises:
-        PolicyError: The installation has no such folder.
+        UnknownPackError: The installation has no such folder.
     """
     installed = resources.files("pfgov").joinpath("_policies", name)
     checkout = Path(__file__).resolve().parents[2] / "policies" / name
     for candidate in (Path(str(installed)), checkout):
         if candidate.is_dir():
             return candidate
-    raise PolicyError(
+    raise UnknownPackError(
         f"this installation has no policies named {name}",
-        code="policy.not_shipped",
         hint=did_you_mean(name, shipped_names()) or f"there are {', '.join(shipped_names())}",
     )
 

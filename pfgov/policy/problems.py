@@ -72,6 +72,27 @@ class PolicyFolderError(PolicyError):
     exit_status = 4
 
 
+class NoPolicyError(PolicyError):
+    """There is no policy in the folder: another one was meant."""
+
+    code = "policy.no_files"
+    exit_status = 2
+
+
+class PolicyTargetError(PolicyError):
+    """The folder that policies are to be copied to holds something already."""
+
+    code = "policy.exists"
+    exit_status = 2
+
+
+class UnknownPackError(PolicyError):
+    """There are no shipped policies of that name to copy."""
+
+    code = "policy.not_shipped"
+    exit_status = 2
+
+
 class PolicyErrors(PolicyError):  # noqa: N818 - several at once, by design
     """A policy set was refused; ``problems`` holds every reason, in the order of files and lines."""
 

@@ -6,30 +6,28 @@ Files are copied, never linked: they are the author's from then on.  Nothing is 
 import shutil
 from pathlib import Path
 
-from pfgov.errors import PolicyError
 from pfgov.policy.load import shipped_directory, shipped_names
 from pfgov.policy.model import KERNEL
+from pfgov.policy.problems import PolicyTargetError, UnknownPackError
 
 
 def make(target: Path, pack: str = "starter") -> list[Path]:
     """Copy *pack* to *target* and return the files.
 
     Raises:
-        PolicyError: There is no such pack (``policy.not_shipped``), or *target* holds something
-            already (``policy.exists``).
+        UnknownPackError: There is no such pack.
+        PolicyTargetError: *target* holds something already.
         OSError: *target* cannot be written.
     """
     if pack == KERNEL:
-        raise PolicyError(
+        raise UnknownPackError(
             "the kernel policy is in force everywhere: there is nothing to copy",
-            code="policy.not_shipped",
             hint=f"copy one of: {', '.join(shipped_names())}",
         )
     origin = shipped_directory(pack)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise PolicyError(
+        raise PolicyTargetError(
             f"{target} exists and is not empty",
-            code="policy.exists",
             hint="name a folder that does not exist yet",
         )
     copied: list[Path] = []

@@ -141,3 +141,22 @@ def test_policy_activation(pfgov: CommandLine, tmp_path: Path) -> None:
     assert pfgov.ok("policy", "show")["policy"]["digest"] == made["policy"]["digest"]
     assert "was binding already" in pfgov("policy", "activate", folder).out
     assert "mine" in pfgov("policy", "show").out
+
+
+def test_a_folder_without_policies_does_not_fail_to_compile(
+    pfgov: CommandLine, tmp_path: Path
+) -> None:
+    """Status 3 is for policies that do not compile; a wrong folder or pack is a mistake of the command line."""
+    pfgov.ok("init", "--origin", "pfgov.test/cli")
+    empty, full = tmp_path / "empty", tmp_path / "full"
+    empty.mkdir()
+    full.mkdir()
+    (full / "x").write_text("mine")
+    for arguments, code in (
+        (("activate", empty), "policy.no_files"),
+        (("init", full), "policy.exists"),
+        (("init", tmp_path / "new", "--pack", "nope"), "policy.not_shipped"),
+        (("init", tmp_path / "new", "--pack", "kernel"), "policy.not_shipped"),
+    ):
+        error = pfgov.refused("policy", *arguments)
+        assert (error["code"], error["status"]) == (code, 2)

@@ -146,7 +146,7 @@ def test_init_copies_a_pack_that_passes(cli, tmp_path: Path) -> None:  # noqa: A
     assert (status, len(found["files"]) > 5) == (0, True)
     assert cli("test", str(target), "--min", "100")[0] == 0
     status, found = as_json(cli, "init", str(target))
-    assert (status, found["error"]["code"]) == (3, "policy.exists")
+    assert (status, found["error"]["code"]) == (2, "policy.exists")
     status, found = as_json(cli, "init", str(tmp_path / "b"), "--pack", "startr")
     assert found["error"]["hint"] == "did you mean `starter`?"
 
