@@ -94,6 +94,15 @@ SETTINGS: Final[dict[str, Callable[[str], Any]]] = {
 """Setting -> how its text is read.  Besides these: ``scheduler`` and ``scheduler.WORKLOAD_TYPE``."""
 
 
+def _setting(name: str, text: str) -> Any:
+    try:
+        return SETTINGS[name](text)
+    except InvalidError as error:
+        raise InvalidError(
+            f"{name}: {error.message}", hint=error.hint, pointer=f"/settings/{name}"
+        ) from None
+
+
 def configure(ctx: Context, do: c.Configure) -> Decided:
     """Replace settings; the entry holds the whole new configuration."""
     ctx.authorise(do)
@@ -105,7 +114,7 @@ def configure(ctx: Context, do: c.Configure) -> Decided:
         elif name.startswith("scheduler."):
             by_workload[name.removeprefix("scheduler.")] = _scheduler(ctx, text)
         elif name in SETTINGS:
-            changes[name] = SETTINGS[name](text)
+            changes[name] = _setting(name, text)
         else:
             raise InvalidError(
                 f"there is no setting {name!r}", hint=f"settings: {', '.join(sorted(SETTINGS))}"

@@ -160,3 +160,14 @@ def test_a_folder_without_policies_does_not_fail_to_compile(
     ):
         error = pfgov.refused("policy", *arguments)
         assert (error["code"], error["status"]) == (code, 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["lease_seconds=0", "half_life=-1", "pressure_high=2", "flap_limit=x"]
+)
+def test_a_setting_that_cannot_be_is_named(pfgov: CommandLine, text: str) -> None:
+    """Among several settings the error says which one it is about."""
+    pfgov.ok("init", "--origin", "pfgov.test/cli")
+    error = pfgov.refused("config", "set", "max_handoffs=3", text)
+    assert error["code"] == "input.invalid"
+    assert error["message"].startswith(f"{text.partition('=')[0]}: ")
