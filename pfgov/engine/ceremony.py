@@ -239,7 +239,7 @@ def recovery_key(known: Mapping[str, Key], path: Path) -> Signer:
         SigningKeyError: the file is missing, damaged, or readable by others.
         InvalidError: it holds another key.
     """
-    with key_errors():
+    with key_errors(hint=f"is {path} the file of the recovery key, and yours alone?"):
         signer = keys.file_signer(path)
     found = known.get(signer.public.hex())
     if found is None or found.role != "recovery" or found.until is not None:

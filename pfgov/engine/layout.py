@@ -131,12 +131,13 @@ def make_keys(layout: Layout, origin: str) -> tuple[tuple[str, str], ...]:
     return tuple(made)
 
 
+KEYS_HINT: Final = "check the files in the ledger's keys folder; they belong to you alone"
+
+
 @contextmanager
-def key_errors() -> Generator[None]:
+def key_errors(*, hint: str = KEYS_HINT) -> Generator[None]:
     """Turn the ledger package's errors about keys inside the block into :class:`SigningKeyError`."""
     try:
         yield
     except LedgerError as error:
-        raise SigningKeyError(
-            str(error), hint="check the files in the ledger's keys folder; they belong to you alone"
-        ) from error
+        raise SigningKeyError(str(error), hint=hint) from error

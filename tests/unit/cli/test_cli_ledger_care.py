@@ -315,6 +315,20 @@ def test_a_revocation_is_signed_in_one_place_and_recorded_in_another(
     assert pfgov.ok("ledger", "keys", "list")["next"]["seq"] == 2
 
 
+def test_a_recovery_key_that_is_not_there_is_looked_for_where_it_was_said_to_be(
+    pfgov: CommandLine, tmp_path: Path
+) -> None:
+    """The next step names the file of ``--recovery``, not a folder that has no part in it."""
+    for action in (("--sign-only",), ()):
+        error = pfgov.refused(
+            "ledger", "keys", "revoke", "zz", "--recovery", tmp_path / "nope", *action
+        )
+        assert error["code"] == "key.unusable"
+        assert str(tmp_path / "nope") in error["hint"]
+        assert "keys folder" not in error["hint"]
+
+
+
 def test_a_statement_that_was_changed_is_refused(pfgov: CommandLine, tmp_path: Path) -> None:
     """Whoever edits a statement, or signs for a key that still signs, gets a refusal and no entry."""
     issuer = next(k for k in pfgov.ok("ledger", "keys", "list")["keys"] if k["role"] == "issuer")
