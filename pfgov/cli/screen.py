@@ -148,12 +148,16 @@ class Screen:
             self.tell(*parts)
 
     def tell(self, *parts: "RenderableType") -> None:
-        """Print *parts* for people; with ``--json`` nothing.  No line ends in blanks."""
+        """Print *parts* for people; with ``--json`` nothing.  No line ends in blanks.
+
+        Off a terminal lines stay whole: what is pasted from there, such as a command, has to work.
+        """
         if self.json:
             return
+        is_watched = sys.stdout.isatty()
         for part in parts:
             with self.out.capture() as captured:
-                self.out.print(part)
+                self.out.print(part, soft_wrap=isinstance(part, str) and not is_watched)
             lines = captured.get().split("\n")
             self.write("\n".join(line.rstrip() for line in lines))
 
@@ -292,6 +296,11 @@ STATUS_STYLES: Final[Mapping[str, str]] = {
 def status(word: str) -> "RenderableType":
     """Return a status in its colour."""
     return styled(word, STATUS_STYLES.get(word, ""))
+
+
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """Return how many there are of what: ``1 entry``, ``2 entries``; without *several* an s is added."""
+    return f"{count} {one}" if count == 1 else f"{count} {several or f'{one}s'}"
 
 
 def shown(value: Any) -> str:

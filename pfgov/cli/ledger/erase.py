@@ -11,7 +11,7 @@ import click
 
 from pfgov.cli.frame import Screen, verb
 from pfgov.cli.ledger.group import ledger, unless_served
-from pfgov.cli.screen import facts, table
+from pfgov.cli.screen import counted, facts, table
 
 REASONS: Final = ("data_subject_request", "retention", "operator_error", "legal_order")
 """The closed list of reasons; an entry holds no free text about a person."""
@@ -87,7 +87,9 @@ def _erase(screen: Screen, commitment: str | None, packet_id: str | None, why: s
     count = len(done.erased)
     screen.show(
         result,
-        f"{count} payloads erased: {state}" if count else f"nothing was left to erase: {state}",
+        f"{counted(count, 'payload')} erased: {state}"
+        if count
+        else f"nothing was left to erase: {state}",
         facts((("why", why), ("recorded by entries", done.entries))),
         "what copies and backups hold is erased when they are next opened for writing"
         if done.is_done

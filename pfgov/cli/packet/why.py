@@ -13,6 +13,7 @@ import click
 from pfgov.cli.frame import Screen, verb
 from pfgov.cli.packet.group import packet
 from pfgov.cli.packet.move import packet_argument
+from pfgov.cli.screen import counted
 
 if TYPE_CHECKING:
     from pfgov import events as e
@@ -180,7 +181,8 @@ _NOBODY: Final[Mapping[str, str]] = {
 
 def because(event: Any, decision: "e.Decision", chosen: str | None) -> Sequence[str]:
     """Return why it came out as it did, in sentences."""
-    judged = f"{decision.considered} members were judged, and {decision.eligible} could own it."
+    considered = counted(decision.considered, "member was", "members were")
+    judged = f"{considered} judged, and {decision.eligible} could own it."
     policy = f"Policy set {decision.policy[:12]}, point {decision.point}."
     if chosen is None:
         return [f"{_NOBODY[event.outcome]}: {judged}", policy]

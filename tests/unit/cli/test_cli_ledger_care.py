@@ -328,6 +328,12 @@ def test_a_recovery_key_that_is_not_there_is_looked_for_where_it_was_said_to_be(
         assert "keys folder" not in error["hint"]
 
 
+def test_one_erased_payload_is_one(pfgov: CommandLine) -> None:
+    """One is no plural, neither of payloads nor of members that were judged."""
+    assert "1 member was judged" in " ".join(pfgov("packet", "explain", "fp-001").out.split())
+    out = pfgov("ledger", "erase", "--packet", "fp-001", "--why", "retention").out
+    assert out.startswith("1 payload erased: done\n")
+
 
 def test_a_statement_that_was_changed_is_refused(pfgov: CommandLine, tmp_path: Path) -> None:
     """Whoever edits a statement, or signs for a key that still signs, gets a refusal and no entry."""

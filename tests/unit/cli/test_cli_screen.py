@@ -7,7 +7,18 @@ from decimal import Decimal
 import pytest
 
 from pfgov.cli import screen as screens
-from pfgov.cli.screen import Screen, Step, console, facts, indented, shown, status, styled, table
+from pfgov.cli.screen import (
+    Screen,
+    Step,
+    console,
+    counted,
+    facts,
+    indented,
+    shown,
+    status,
+    styled,
+    table,
+)
 
 
 def test_text_from_outside_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,6 +41,25 @@ def test_no_line_ends_in_blanks(
     assert lines
     assert [line for line in lines if line != line.rstrip()] == []
     assert max(map(len, lines)) <= 40
+
+
+def test_a_command_stays_in_one_line_off_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next step, copied from a log or a pipe, must not break in its middle."""
+    monkeypatch.setenv("COLUMNS", "40")
+    step = f"next:  pfgov-verify {'long-name-' * 8}.jsonl --key .pfgov/anchor.txt --full"
+    Screen().tell(step)
+    assert capsys.readouterr().out == f"{step}\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "0 entries"), (1, "1 entry"), (2, "2 entries"), (1000, "1000 entries")]
+)
+def test_what_is_counted_is_in_the_right_number(count: int, words: str) -> None:
+    """One is singular, all else plural; an s is enough for most words."""
+    assert counted(count, "entry", "entries") == words
+    assert counted(count, "payload") == f"{count} payload{'' if count == 1 else 's'}"
 
 
 def test_tables_lose_no_letter(
