@@ -4,9 +4,10 @@ Exporting writes nothing to the ledger and works beside a running writer; only `
 index.  The file appears under its name when it is complete, never before.
 """
 
+import errno
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -14,6 +15,8 @@ import click
 
 from pfgov.cli.frame import Screen, verb
 from pfgov.cli.ledger.group import ledger
+from pfgov.cli.screen import counted
+from pfgov.errors import PfgovError
 
 if TYPE_CHECKING:
     from pfgov.cli.desk import ExportWanted
@@ -84,7 +87,7 @@ def export(
     force: bool,
 ) -> int:
     """Write the history to one file that can be verified offline."""
-    from pfgov.cli.desk import ExportWanted, reading
+    from pfgov.cli.desk import EntriesWanted, ExportWanted, reading
 
     if subject is not None and span is not None:
         raise click.UsageError(
@@ -96,7 +99,10 @@ def export(
         raise click.BadParameter(f"{path} exists; --force replaces it", param_hint="--out")
     with reading(screen) as book, screen.progress("exporting") as step, target(path) as file:
         written = book.export(wanted, file, step, compress=path.suffix == ".gz")
+        is_absent = subject is not None and not book.entries(EntriesWanted(subject, limit=1))
         anchor = book.anchor_path
+    if is_absent and (not screen.json or str(path) == "-"):
+        click.echo(f"there is no entry of {subject}: the export proves that", err=True)
     if str(path) == "-":
         return 0
     _report(screen, path, wanted, written, anchor)
@@ -130,10 +136,17 @@ def _report(
             "sha256": written.sha256,
             "verify": command,
         },
-        f"{path}: {written.entries} entries of {written.size}, {written.attachments} payloads, "
-        f"{written.policies} policy sets{covered}",
+        f"{path}: {counted(written.entries, 'entry', 'entries')} of {written.size}, "
+        f"{counted(written.attachments, 'payload')}, {counted(written.policies, 'policy set')}{covered}",
         *(
-            [f"warning: {written.unreadable} payloads do not open their commitments"]
+            [
+                "warning: "
+                + counted(
+                    written.unreadable,
+                    "payload does not open its commitment",
+                    "payloads do not open their commitments",
+                )
+            ]
             if written.unreadable
             else []
         ),
@@ -161,13 +174,21 @@ def checked(subject: str | None) -> str | None:
 
 @contextmanager
 def target(path: Path) -> Generator[BinaryIO]:
-    """Give a file that takes its name when the block has ended well."""
+    """Give a file that takes its name when the block has ended well.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     if str(path) == "-":
         import sys
 
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    if path.exists() and not path.is_file():
+        raise OutputError(
+            f"{path} is no file and is not replaced", hint="name a file; - is standard output"
+        )
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with unfinished.open("xb") as file:
@@ -175,6 +196,29 @@ def target(path: Path) -> Generator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in {None, str(unfinished)}:
+            raise _unwritable(path, error) from error
         raise
+
+
+class OutputError(PfgovError):
+    """A file that was asked for cannot be written; nothing is left of it."""
+
+    code = "output.unwritable"
+    exit_status = 4
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    hints = {
+        errno.ENOENT: f"make the folder first: {path.parent}",
+        errno.ENOTDIR: f"{path.parent} is no folder; name another place with --out",
+        errno.ENOSPC: "make room, or name a place on another disk with --out",
+        errno.EDQUOT: "make room, or name a place on another disk with --out",
+    }
+    hint = hints.get(
+        error.errno or 0, f"name a place where you may write, other than {path.parent}"
+    )
+    return OutputError(f"{path} cannot be written: {error.strerror or error}", hint=hint)

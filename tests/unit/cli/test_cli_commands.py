@@ -285,7 +285,7 @@ def test_a_payload_that_does_not_open_is_said(pfgov: CommandLine, tmp_path: Path
         store.execute("UPDATE attachment SET payload = x'00'")
     store.close()
     out = pfgov("ledger", "export", "--out", tmp_path / "a.jsonl").out
-    assert "warning: 1 payloads do not open their commitments" in out
+    assert "warning: 1 payload does not open its commitment" in out
 
 
 def test_discover_from_standard_input(pfgov: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
