@@ -154,3 +154,14 @@ def test_https_is_believed_only_with_a_certificate(
         "hint": "make room",
     }
     assert (told["message"], told["status"]) == ("the disk is full", 4)
+
+
+def test_a_server_without_tls_is_not_called_down(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who writes https where plain http is spoken is told that there is no TLS, not that nothing answers."""
+    CommandLine(tmp_path / "ledger", capsys).ok("init")
+    with Served(tmp_path / "ledger") as served:
+        refused = RemoteLine(served.url.replace("http:", "https:"), capsys).refused("status")
+    assert (refused["code"], refused["status"]) == ("server.tls", 4)
+    assert "https" in refused["hint"]

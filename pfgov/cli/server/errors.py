@@ -41,7 +41,7 @@ class NoAnswerError(ServerError):
 
 
 class UntrustedServerError(ServerError):
-    """The server's certificate does not show that it is who its URL says."""
+    """What answers does not show, over TLS and with a certificate, that it is who its URL says."""
 
     code = "server.tls"
 

@@ -193,6 +193,11 @@ class Line:
                 f"{self.to.url} does not prove who it is: {said}",
                 hint="name the authority that signed its certificate: SSL_CERT_FILE=ca.pem",
             )
+        if "SSL" in said.upper():
+            return UntrustedServerError(
+                f"{self.to.url} does not speak TLS: {said}",
+                hint="is that the port for https, and is a certificate set up there?",
+            )
         if isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout):
             return UnreachableServerError(
                 f"nothing answers at {self.to.url}: {said}",
