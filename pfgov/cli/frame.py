@@ -189,6 +189,7 @@ class Verb(_Teaching, RichCommand):
             screen.folder(self.folder)
         if self.files is not None:
             screen.files_only(self.files)
+        screen.check_key_file()
         try:
             return super().invoke(ctx)
         except PfgovError as error:

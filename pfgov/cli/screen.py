@@ -119,6 +119,18 @@ class Screen:
         if self.named_url is not None:
             raise usage(f"this cannot be done with --url: {why}", "leave --url out")
 
+    def check_key_file(self) -> None:
+        """Refuse a key that nobody would be shown.
+
+        Raises:
+            UsageError: a key's file was named, and no server.
+        """
+        if self.key_file is not None and self.url is None:
+            raise usage(
+                "--key-file is for a server, and none was named",
+                f"name it, too, with --url or {URL_VARIABLE}; or leave --key-file out",
+            )
+
     @property
     def out(self) -> "Console":
         """The console on standard output."""

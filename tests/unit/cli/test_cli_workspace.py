@@ -171,3 +171,13 @@ def test_a_setting_that_cannot_be_is_named(pfgov: CommandLine, text: str) -> Non
     error = pfgov.refused("config", "set", "max_handoffs=3", text)
     assert error["code"] == "input.invalid"
     assert error["message"].startswith(f"{text.partition('=')[0]}: ")
+
+
+def test_a_key_file_without_a_server_is_refused(pfgov: CommandLine, tmp_path: Path) -> None:
+    """A key that nobody would be shown was meant for a server that is not named; it is not ignored."""
+    pfgov.ok("init", "--origin", "pfgov.test/cli")
+    for command in (("status",), ("packet", "list"), ("policy", "init", tmp_path / "new")):
+        error = pfgov.refused(*command, "--key-file", tmp_path / "nope")
+        assert (error["code"], error["status"]) == ("usage", 2)
+        assert "--url" in error["hint"]
+    assert not (tmp_path / "new").exists()
