@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pfgov.cli.screen import Screen
+from pfgov.cli.screen import Screen, counted
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -157,6 +157,10 @@ class Reading(Protocol):
         """The file that pins this ledger, to be named to ``pfgov-verify``."""
         ...
 
+    def lost(self) -> int:
+        """Return how many entries are missing that were published: an older copy was put back."""
+        ...
+
     def overview(self) -> "LedgerView":
         """Return what the ledger holds."""
         ...
@@ -276,6 +280,16 @@ class Reading(Protocol):
             ReplayUnavailableError: it cannot be told.
         """
         ...
+
+
+def warn_of_loss(book: Reading) -> None:
+    """Say on standard error that a ledger is an older copy of itself, where it is; reading it goes on."""
+    import click
+
+    if lost := book.lost():
+        words = counted(lost, "published entry is", "published entries are")
+        click.echo(f"warning: {words} not here: an older copy was put back", err=True)
+        click.echo("next:  pfgov ledger doctor", err=True)
 
 
 class Desk(Reading, Protocol):

@@ -66,6 +66,10 @@ class FolderReading:
         """The file that pins it."""
         return str(self.reader.layout.anchor)
 
+    def lost(self) -> int:
+        """Return how many published entries are missing."""
+        return self.reader.lost()
+
     def overview(self) -> LedgerView:
         """Return what the ledger holds."""
         with self.reader.snapshot():

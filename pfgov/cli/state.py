@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from pfgov.cli.frame import Screen, Verb
-from pfgov.cli.screen import facts
+from pfgov.cli.screen import counted, facts
 
 
 @click.command(
@@ -19,9 +19,10 @@ def status(screen: Screen) -> int:
     """Say what the ledger holds and what needs a look."""
     import msgspec
 
-    from pfgov.cli.desk import reading
+    from pfgov.cli.desk import reading, warn_of_loss
 
     with reading(screen) as book:
+        warn_of_loss(book)
         found, place = book.overview(), book.place
     result: dict[str, Any] = {"origin": found.origin, **place, **msgspec.structs.asdict(found)}
     screen.show(
@@ -66,7 +67,7 @@ def tick(screen: Screen, resume: bool) -> int:
         done, halted = desk.tick(resume=resume)
     result = {"entries": done.followed, "count": len(done.followed), "halted": halted}
     parts: list[Any] = [
-        f"{len(done.followed)} things happened" if done.followed else "nothing is due"
+        f"{counted(len(done.followed), 'thing')} happened" if done.followed else "nothing is due"
     ]
     if done.followed:
         parts.append(render.entries_list(done.followed))

@@ -109,6 +109,16 @@ class LedgerReader:
 
     # --- ledger --------------------------------------------------------------------------
 
+    def lost(self) -> int:
+        """Return how many published entries are not here: more than none if an older copy was put back.
+
+        Not to be asked inside a snapshot, which may be older than what was published meanwhile.
+        """
+        with self._turn:
+            published = self._store.published()
+            with self.snapshot() as queries:
+                return max(published - queries.size(), 0)
+
     def head(self) -> HeadView:
         """Return where the ledger ends.
 

@@ -81,7 +81,7 @@ class ReadStore:
         while True:
             self._connection.execute("BEGIN")
             size = queries.size()
-            if self._head is None or size <= self._published():
+            if self._head is None or size <= self.published():
                 return
             self._connection.execute("ROLLBACK")
             if not patience:
@@ -92,7 +92,8 @@ class ReadStore:
             patience -= 1
             time.sleep(_PAUSE_SECONDS)
 
-    def _published(self) -> int:
+    def published(self) -> int:
+        """Return how many entries were published, which may be more than are here; 0 without a head lock."""
         if self._head is None:
             return 0
         with translating(self._head_path):

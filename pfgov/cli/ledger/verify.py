@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -185,7 +186,7 @@ def examine(
     """Return what the verifier says of the file at *path*."""
     from pfgov_ledger.verify import verify as check
 
-    return check(
+    report = check(
         path,
         anchor=anchor,
         question=question,
@@ -197,6 +198,17 @@ def examine(
         progress=progress,
         replayer=_replayer() if replay else None,
     )
+    return report if replay else _unasked(report)
+
+
+def _unasked(report: "Report") -> "Report":
+    """Return *report* without the claim that there is nothing here that could replay; nobody asked for it."""
+    from pfgov_ledger.verdicts import REPLAY
+
+    left = report.verdicts[REPLAY]
+    if left.why != "no_replayer":
+        return report
+    return replace(report, verdicts={**report.verdicts, REPLAY: replace(left, why="not_asked")})
 
 
 def _replayer() -> "Replayer":
@@ -269,10 +281,11 @@ def _file(screen: Screen, file: Path | None) -> Generator[Path]:
     if file is not None:
         yield file
         return
-    from pfgov.cli.desk import ExportWanted, reading
+    from pfgov.cli.desk import ExportWanted, reading, warn_of_loss
 
     with tempfile.TemporaryDirectory(prefix="pfgov-") as folder:
         path = Path(folder) / "ledger.lineage.jsonl"
         with reading(screen) as book, path.open("wb") as out:
+            warn_of_loss(book)
             book.export(ExportWanted(), out)
         yield path

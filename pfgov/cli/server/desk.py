@@ -180,6 +180,10 @@ class ServerReading:
             query[cursor] = told["next"]
             left -= len(items)
 
+    def lost(self) -> int:
+        """Return nothing: a server does not start on an older copy."""
+        return 0
+
     def overview(self) -> LedgerView:
         """Return what the ledger holds."""
         return self._view(LedgerView, self._get("/api/ledger"))
