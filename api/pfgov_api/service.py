@@ -1,8 +1,9 @@
 """What the server runs behind its routes: the engine, the clock tick, the subject index, and who waits for news.
 
 One tick a second lets leases end, deadlines pass and waiting packets move; after each commit the streams of events are
-woken; when entries were appended, an index is committed now and then, so that exports are complete.  When the ledger
-cannot be written the service says why and is not ready.  This module does not know HTTP.
+woken; when entries were appended, an index is committed now and then, so that exports are complete.  A commit that
+fails makes the service unready, with the reason, and only one that succeeds makes it ready again: where nobody writes,
+because a balancer sends nobody here any more, the ticker tries one.  This module does not know HTTP.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from pfgov import commands as c
 from pfgov.engine import Attachment, Engine, Idempotency, Receipt, Request
 from pfgov.engine.answers import PolicyDocument
 from pfgov.engine.reading import LedgerReader
-from pfgov.errors import BusyError, PfgovError, StoreUnavailableError
+from pfgov.errors import BusyError, PfgovError, StoreError, StoreUnavailableError
 from pfgov.ids import RANDOM_BYTES, ulid
 from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
 from pfgov_api.access import Access
@@ -41,6 +42,9 @@ T = TypeVar("T")
 
 TICK_SECONDS: Final = 1.0
 INDEX_SECONDS: Final = 30.0
+TRIAL_SECONDS: Final = 5.0
+"""How often a ledger that could not be written is tried: each failure costs a reload."""
+
 POLL_SECONDS: Final = 0.5
 PATIENCE_SECONDS: Final = 2.0
 """How long a question about the engine's health may wait for the engine's turn."""
@@ -178,14 +182,15 @@ class Service:
 
     async def _tick_for_ever(self) -> None:
         due = time.monotonic() + self._tick_seconds
-        index_due = time.monotonic() + self._index_seconds
+        indexed = time.monotonic()
         while True:
             await asyncio.sleep(max(due - time.monotonic(), 0))
             lag = max(time.monotonic() - due, 0.0)
             due = max(due + self._tick_seconds, time.monotonic())
-            is_index_due = time.monotonic() >= index_due
+            pause = self._index_seconds if self.fault is None else TRIAL_SECONDS
+            is_index_due = time.monotonic() >= indexed + pause
             if is_index_due:
-                index_due = time.monotonic() + self._index_seconds
+                indexed = time.monotonic()
             await self.tick(lag=lag, index=is_index_due)
 
     async def tick(self, *, lag: float = 0.0, index: bool = False) -> None:
@@ -193,21 +198,46 @@ class Service:
 
         Args:
             lag: By how many seconds this tick is late.
-            index: Whether to commit an index too, if anything was appended since the last.
+            index: Whether to commit an index too, if anything was appended since the last; after a failure in any
+                case, for only a commit tells whether the ledger can be written again.
         """
+        commit = self.engine.commit_index if self.fault is None else self._try_commit
         try:
             report = await asyncio.to_thread(self.engine.tick, lag=round(lag * 1_000_000))
             if index:
-                await asyncio.to_thread(self.engine.commit_index)
-        except Exception as error:  # the ticker must outlive whatever goes wrong
-            self.fault = error if isinstance(error, PfgovError) else PfgovError("the tick failed")
+                await asyncio.to_thread(commit)
+        except Exception as error:  # noqa: BLE001 - the ticker must outlive whatever goes wrong
             self.metrics.tick_failures += 1
-            log.exception("tick failed")
+            self._fails(error)
             return
-        self.fault = None
+        if report.effective or index:
+            self._works()
         self.metrics.ticks += 1
         if report.tried or index:
             self.news.publish()
+
+    def _try_commit(self) -> int:
+        """Commit an index whether there is news or not."""
+        return self.engine.submit(c.CommitIndex(), principal=c.ENGINE).position
+
+    def _fails(self, error: Exception) -> None:
+        """Remember why the ledger cannot be written; said once, until the reason is another."""
+        known = self.fault
+        self.fault = error if isinstance(error, PfgovError) else PfgovError("the tick failed")
+        if known is None or known.code != self.fault.code:
+            trace = None if isinstance(error, PfgovError) else error
+            log.error(
+                "the ledger cannot be written: %s (%s)",
+                self.fault.message,
+                self.fault.code,
+                exc_info=trace,
+            )
+
+    def _works(self) -> None:
+        """A commit has succeeded: the ledger can be written."""
+        if self.fault is not None:
+            self.fault = None
+            log.warning("the ledger can be written again")
 
     async def settle(self) -> bool:
         """Tick until nothing that is due has an effect, for a bounded time; return whether that was reached.
@@ -279,6 +309,9 @@ class Service:
             async with self._keeping:
                 try:
                     return await asyncio.to_thread(act)
+                except StoreError as error:
+                    self._fails(error)
+                    raise
                 finally:
                     self.news.publish()
 
@@ -307,10 +340,14 @@ class Service:
             )
             receipt = await expected.future
         except PfgovError as error:
+            if isinstance(error, StoreError):
+                self._fails(error)
             if getattr(error, "receipt", None) is not None:
                 self.news.publish()
             raise
         if receipt.entries and not receipt.replayed:
+            if self.fault is not None:
+                self._works()
             self.news.publish()
         return receipt
 

@@ -213,26 +213,6 @@ def test_indexes_come_by_themselves(api: Api) -> None:
     assert api.engine.status().size == size
 
 
-def test_why_not_ready_is_told(api: Api) -> None:
-    """A tick that fails makes the server unready, with the reason; the next that succeeds makes it ready again."""
-    from pfgov.errors import StoreUnavailableError
-
-    real = api.engine.tick
-
-    def failing(*, lag: int = 0) -> None:
-        raise StoreUnavailableError("the disk is full", hint="make room")
-
-    api.engine.tick = failing  # type: ignore[method-assign,assignment]
-    api.run(api.service.tick())
-    found = problem(api.get("/api/health/ready"), 503, "store.unavailable")
-    assert "the disk is full" in found["detail"]
-    assert api.get("/api/health/live").status_code == 200
-    assert "pfgov_ready 0" in api.get("/metrics").text
-    api.engine.tick = real  # type: ignore[method-assign]
-    api.run(api.service.tick())
-    assert api.get("/api/health/ready").status_code == 200
-
-
 def test_metrics_are_in_prometheus_text(api: Api) -> None:
     """Each request is counted by operation and status; nobody's id is a label."""
     api.member("secret-name")
