@@ -13,7 +13,7 @@ from pfgov_api.operations import Operation
 from pfgov_api.problems import HttpError
 from pfgov_api.routes import OPERATIONS
 from pfgov_api.service import Service
-from pfgov_api.shell import handler_of, read_headers, refusal, request_id_of
+from pfgov_api.shell import framing_error, handler_of, read_headers, refusal, request_id_of
 
 METHODS: Final[dict[str, list[str]]] = {}
 """The methods of each path, HEAD beside GET."""
@@ -42,6 +42,21 @@ def methods_at(path: str) -> list[str]:
     return []
 
 
+def _refused(request: Request[Any, Any, Any], error: Exception) -> PfgovError:
+    path = str(request.url.path)[:200]
+    if isinstance(error, NotFoundException):
+        return NotFoundError(
+            f"there is nothing at {path}", code="http.not_found", hint="see /api/docs"
+        )
+    if isinstance(error, MethodNotAllowedException):
+        return HttpError(
+            f"{request.method} is not possible at {path}",
+            code="http.method_not_allowed",
+            hint="see /api/docs",
+        )
+    return HttpError("the request cannot be understood")
+
+
 def create_app(service: Service) -> Litestar:
     """Return the application over *service*, which starts and stops with it."""
 
@@ -55,25 +70,13 @@ def create_app(service: Service) -> Litestar:
 
     def outside(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         """Turn what Litestar itself refuses into a problem."""
-        found: PfgovError
-        path = str(request.url.path)[:200]
-        if isinstance(error, NotFoundException):
-            found = NotFoundError(
-                f"there is nothing at {path}", code="http.not_found", hint="see /api/docs"
-            )
-        elif isinstance(error, MethodNotAllowedException):
-            found = HttpError(
-                f"{request.method} is not possible at {path}",
-                code="http.method_not_allowed",
-                hint="see /api/docs",
-            )
-        else:
-            found = HttpError("the request cannot be understood")
-        request_id = request_id_of(service, read_headers(request)[0])
+        headers, twice = read_headers(request)
+        found = framing_error(headers, twice) or _refused(request, error)
+        request_id = request_id_of(service, headers)
         reply = refusal(found, request_id)
         reply.headers["x-request-id"] = request_id
         if isinstance(error, MethodNotAllowedException):
-            reply.headers["allow"] = _allow(methods_at(path))
+            reply.headers["allow"] = _allow(methods_at(str(request.url.path)[:200]))
         return reply.response()
 
     return Litestar(

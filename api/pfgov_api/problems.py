@@ -68,6 +68,10 @@ class HttpError(PfgovError):
     code = "http.bad_request"
 
 
+class FramingError(HttpError):
+    """Where this request ends, or for whom it is, can be understood in two ways: nothing after it is read."""
+
+
 class UnauthenticatedError(HttpError):
     """No key, or not one of ours."""
 

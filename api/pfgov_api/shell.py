@@ -39,6 +39,7 @@ from pfgov_api.operations import ANYONE, MEMBER, Answer, Call, Operation
 from pfgov_api.problems import (
     MEDIA_TYPE,
     CrossSiteError,
+    FramingError,
     HttpError,
     IdempotencyKeyError,
     MediaTypeError,
@@ -85,7 +86,7 @@ def handler_of(
 
     async def handle(request: Asgi) -> ASGIApp:
         if request.scope["method"] == "OPTIONS":
-            return Reply(204, headers={"Allow": allow or ""})
+            return _options(service, request, allow or "")
         return await respond(operation, service, request)
 
     handle.__name__ = operation.name
@@ -100,6 +101,17 @@ def handler_of(
         opt={"operation": operation},
         status_code=operation.status,
     )(handle)
+
+
+def _options(service: Service, request: Asgi, allow: str) -> Reply:
+    headers, twice = read_headers(request)
+    ambiguous = framing_error(headers, twice)
+    if ambiguous is None:
+        return Reply(204, headers={"Allow": allow})
+    request_id = request_id_of(service, headers)
+    reply = refusal(ambiguous, request_id)
+    reply.headers["x-request-id"] = request_id
+    return reply
 
 
 async def respond(operation: Operation, service: Service, request: Asgi) -> Reply:
@@ -166,6 +178,21 @@ def read_headers(request: Asgi) -> tuple[dict[str, str], str | None]:
     return headers, twice
 
 
+def framing_error(headers: Mapping[str, str], twice: str | None) -> FramingError | None:
+    """Return why somebody before us may have read another request than we do, or None.
+
+    The connection is closed upon it (RFC 9112, 6.1): what we take for the next request may be part of this one.
+    """
+    if twice is not None:
+        return FramingError(f"the header {twice} came twice", code="input.invalid")
+    if "transfer-encoding" in headers and "content-length" in headers:
+        return FramingError(
+            "Content-Length and Transfer-Encoding both say how long the body is",
+            hint="send one of them",
+        )
+    return None
+
+
 def request_id_of(service: Service, headers: Mapping[str, str]) -> str:
     """Return the caller's request id, else its trace id (W3C Trace Context), else a new one."""
     given = headers.get("x-request-id")
@@ -183,15 +210,14 @@ def _grant(
     twice: str | None,
 ) -> Grant:
     """Return who asks, after everything that can be refused without reading a body."""
-    if twice is not None or len(cast("list[Any]", request.scope["headers"])) > HEADERS_MAX:
-        raise InvalidError(f"the header {twice} came twice" if twice else "too many headers")
-    length = headers.get("content-length", "0")
-    if (
-        "transfer-encoding" in headers
-    ):  # RFC 9112, 6.1: with both, somebody before us may have read another body
-        if operation.body is None or "content-length" in headers:
-            raise HttpError("a body is not expected here, or its length is said twice")
-    elif operation.body is None and length != "0":
+    ambiguous = framing_error(headers, twice)
+    if ambiguous is not None:
+        raise ambiguous
+    if len(cast("list[Any]", request.scope["headers"])) > HEADERS_MAX:
+        raise InvalidError("too many headers", hint=f"send at most {HEADERS_MAX}")
+    if operation.body is None and (
+        "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+    ):
         raise HttpError("there is no body here", hint="send the request without one")
     from_another_site(request.scope["method"], headers)
     if operation.access == ANYONE:
@@ -394,7 +420,7 @@ def refusal(error: PfgovError, request_id: str) -> Reply:
         headers["WWW-Authenticate"] = 'Bearer realm="pfgov"'
     if receipt is not None and getattr(receipt, "replayed", False):
         headers["Idempotent-Replayed"] = "true"
-    if isinstance(error, BusyError | TooLargeError):
+    if isinstance(error, BusyError | TooLargeError | FramingError):
         headers["Connection"] = "close"
     return _problem(body, headers)
 

@@ -140,6 +140,32 @@ def test_a_body_of_two_lengths_or_where_none_belongs_is_refused(hasty: int, raw:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "POST /api/packets",
+        "POST /api/nowhere",
+        "POST /api/status",
+        "OPTIONS /api/packets",
+        "GET /api/health/live",
+    ],
+)
+@pytest.mark.parametrize(
+    "framing",
+    ["Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+     "Authorization: a\r\nAuthorization: b\r\n\r\n", "Content-Type: a/b\r\nContent-Type: c/d\r\n\r\n"],
+    ids=["two lengths", "two credentials", "two types"],
+)  # fmt: skip
+def test_after_a_request_of_two_meanings_nothing_is_read(
+    hasty: int, line: str, framing: str
+) -> None:
+    """The connection ends with the refusal, whatever the path: what follows may be a part of it (RFC 9112, 6.1)."""
+    found = asked(hasty, f"{line} HTTP/1.1\r\nHost: localhost\r\n{framing}".encode() + SMUGGLED)
+    assert found.startswith(b"HTTP/1.1 400 "), found
+    assert b"\r\nconnection: close\r\n" in found.lower()
+    assert found.count(b"HTTP/1.1 ") == 1, found
+
+
+@pytest.mark.parametrize(
     "path",
     ["//api/status", "/api//status", "/api/status/", "/api%2fstatus", "/api%2Fpackets%2Fp1", "/api/packets/p1/",
      "/api/packets//p1", "/api/./status", "/api/x/../status", "/api/status;x", "/api/status%00",
