@@ -1,8 +1,10 @@
-"""Connections that take too long: every one is given so much time for its headers, its body, and for taking an answer.
+"""Connections that take too much: so many bytes of headers, so much time for them, for a body, for taking an answer.
 
 uvicorn waits for ever for the first byte, for the end of the headers, for the end of a body, and for a reader that does
 not read.  Here a connection is closed when its time is over, with a 408 where nothing was answered yet.  The clock is
 looked at only when a request is not complete with the bytes that have come, so that most requests cost nothing.
+
+h11 bounds headers only while they are incomplete; here they are measured as they are taken, whole or not.
 """
 
 import asyncio
@@ -10,19 +12,52 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, cast
 
+import h11
 import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from pfgov_api.corked import Corked
-from pfgov_api.limits import BODY_SECONDS, HEAD_SECONDS, STALLED_BYTES, STALLED_SECONDS
-from pfgov_api.problems import MEDIA_TYPE, HttpError, TooSlowError, problem
+from pfgov_api.limits import (
+    BODY_SECONDS,
+    HEAD_BYTES_MAX,
+    HEAD_SECONDS,
+    STALLED_BYTES,
+    STALLED_SECONDS,
+)
+from pfgov_api.problems import MEDIA_TYPE, HeadTooLargeError, HttpError, TooSlowError, problem
 
 _encode: Final = msgspec.json.Encoder().encode
+
+
+class BoundedReader(h11.Connection):
+    """h11's side of a connection, which takes no head of more than ``HEAD_BYTES_MAX``."""
+
+    is_head_too_large = False
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
+        """Return what h11 finds next.
+
+        Raises:
+            RemoteProtocolError: it is no HTTP, or a head is too large.
+        """
+        if self.their_state is not h11.IDLE:
+            return super().next_event()
+        before = len(self._receive_buffer)
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError:
+            self.is_head_too_large = before > HEAD_BYTES_MAX
+            raise
+        if before - len(self._receive_buffer) > HEAD_BYTES_MAX:
+            self.is_head_too_large = True
+            raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
+        return event
 
 
 class BoundedProtocol(H11Protocol):
     """uvicorn's connection, with an end to its patience."""
 
+    conn: BoundedReader
     draw_id: Callable[[], str]
     head_seconds: float = HEAD_SECONDS
     body_seconds: float = BODY_SECONDS
@@ -34,6 +69,7 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
+        self.conn = BoundedReader(h11.SERVER, HEAD_BYTES_MAX)
         super().connection_made(Corked(transport, self.loop))
         self._expect("headers", self.head_seconds)
 
@@ -67,7 +103,10 @@ class BoundedProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, as a problem; in the middle of an answer there is nothing to say."""
-        self._end(HttpError(msg.removesuffix(".").lower()))
+        if self.conn.is_head_too_large:
+            self._end(_too_large())
+        else:
+            self._end(HttpError(msg.removesuffix(".").lower()))
 
     def _should_upgrade(self) -> bool:
         """Speak HTTP/1.1 and nothing else, without a word about it: an upgrade may be ignored (RFC 9110, 7.8)."""
@@ -132,6 +171,13 @@ class BoundedProtocol(H11Protocol):
         if self._stalled is not None:
             self._stalled.cancel()
         self._stalled = self.loop.call_later(self.stalled_seconds, look)
+
+
+def _too_large() -> HeadTooLargeError:
+    return HeadTooLargeError(
+        f"the request line and the headers are more than {HEAD_BYTES_MAX} bytes",
+        hint="ask for less at once, or send less with each request",
+    )
 
 
 def _refusal(error: HttpError, request_id: str) -> bytes:

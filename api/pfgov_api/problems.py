@@ -33,6 +33,7 @@ STATUSES: Final[tuple[tuple[str, int], ...]] = (
     ("http.cross_site", 403),
     ("http.too_large", 413),
     ("http.timeout", 408),
+    ("http.head_too_large", 431),
     ("http.too_many", 429),
     ("idempotency.mismatch", 422),
     ("idempotency.key", 400),
@@ -56,6 +57,7 @@ TITLES: Final = {
     415: "Not JSON",
     422: "That key belongs to another request",
     429: "Too much at once",
+    431: "Too much before the body",
     500: "pfgov failed",
     503: "Not now",
 }
@@ -94,6 +96,12 @@ class TooSlowError(HttpError):
     """The headers or the body of the request did not arrive in time."""
 
     code = "http.timeout"
+
+
+class HeadTooLargeError(HttpError):
+    """The request line and the headers are larger than the server reads."""
+
+    code = "http.head_too_large"
 
 
 class IdempotencyKeyError(HttpError):

@@ -8,7 +8,7 @@ import pytest
 from support.api_server import Api, problem
 from support.wire import Wire, asked, listening
 
-from pfgov_api.limits import LARGE_BYTES
+from pfgov_api.limits import HEAD_BYTES_MAX, LARGE_BYTES
 
 LIVE = b"GET /api/health/live HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/packets HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -111,7 +111,7 @@ def test_a_reader_that_does_not_read_is_cut_off(hasty: int) -> None:
      POST + b"Content-Length: 0x1\r\n\r\n",
      POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
      POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", POST + b"Transfer-Encoding : chunked\r\n\r\n",
-     b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 70_000],
+     b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n"],
     ids=lambda raw: str(raw[-30:]),
 )  # fmt: skip
 def test_what_is_no_http_is_a_problem(hasty: int, raw: bytes) -> None:
@@ -120,6 +120,54 @@ def test_what_is_no_http_is_a_problem(hasty: int, raw: bytes) -> None:
     assert found.count(b"HTTP/1.1 ") == 1, found
     assert found.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 403 ")), found
     assert b"application/problem+json" in found
+
+
+def _head(size: int, *, query: bool = False) -> bytes:
+    """A whole head of exactly *size* bytes, most of it in a header or in the query string."""
+    begin, middle = (b"GET /api/status?x=", b" HTTP/1.1\r\n") if query else (LIVE + b"X: ", b"\r\n")
+    end = b"Host: localhost\r\nConnection: close\r\n\r\n" if query else b"Connection: close\r\n\r\n"
+    return begin + b"y" * (size - len(begin + middle + end)) + middle + end
+
+
+@pytest.mark.parametrize("query", [False, True], ids=["header", "query"])
+def test_a_head_has_a_size_at_which_it_is_refused(hasty: int, query: bool) -> None:
+    """At the limit it is read; a byte more is 431, in one piece, in many, or behind another request."""
+    assert _head(HEAD_BYTES_MAX, query=query).endswith(b"\r\n\r\n")
+    found = asked(hasty, _head(HEAD_BYTES_MAX, query=query))
+    assert found.startswith(b"HTTP/1.1 400 " if query else b"HTTP/1.1 200 "), found
+    one_more = _head(HEAD_BYTES_MAX + 1, query=query)
+    for raw in (one_more, _head(HEAD_BYTES_MAX + 5, query=query)[:-4], _head(100_000, query=query)):
+        found = asked(hasty, raw)
+        assert found.startswith(b"HTTP/1.1 431 "), found
+        assert b'"code":"http.head_too_large"' in found
+        assert b"connection: close" in found
+    found = asked(hasty, LIVE + b"\r\n" + _head(100_000, query=query))
+    assert found.startswith(b"HTTP/1.1 200 ")
+    assert found.count(b"HTTP/1.1 431 ") == found.count(b"HTTP/1.1 ") - 1 == 1
+    with Wire(hasty) as wire:
+        for start in range(0, len(one_more), 10_000):
+            wire.say(one_more[start : start + 10_000])
+        assert wire.rest().startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_body_is_no_head(hasty: int) -> None:
+    """What is larger than a head may be, and belongs to a body, is read, next to the next request."""
+    body = (
+        b'{"packet_id":"bulk","workload_type":"x","context_checkpoint":{"a":"'
+        + b"y" * 200_000
+        + b'"}}'
+    )
+    with Wire(hasty) as wire:
+        wire.say(
+            POST
+            + b"Content-Length: %d\r\n\r\n" % len(body)
+            + body
+            + LIVE
+            + b"Connection: close\r\n\r\n"
+        )
+        found = wire.rest()
+    assert found.startswith(b"HTTP/1.1 201 "), found[:200]
+    assert b'"live"' in found
 
 
 SMUGGLED = b"GET /api/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

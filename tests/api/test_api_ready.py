@@ -102,7 +102,7 @@ def test_a_ceremony_that_cannot_be_committed_makes_unready(failing: Api, disk: F
 def test_a_tick_that_fails_is_told(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever it was, the ticker lives and the reason is in the answer; our own mistake has its traceback in the log."""
+    """Whatever it was, the ticker lives and the reason is answered; our own mistake has its traceback in the log."""
 
     def failing_with(error: Exception) -> None:
         def failing(*, lag: int = 0) -> None:
