@@ -344,6 +344,7 @@ def _may(operation: Operation, rights: tuple[str, ...]) -> None:
 async def _body(operation: Operation, request: Asgi, headers: Mapping[str, str]) -> bytes:
     if operation.body is None:
         return b""
+    _is_plain(headers.get("content-encoding", ""))
     declared = headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
         raise TooLargeError(f"a body of {declared[:20]} bytes is larger than {BODY_BYTES_MAX}")
@@ -364,6 +365,14 @@ async def _body(operation: Operation, request: Asgi, headers: Mapping[str, str])
     if raw or not operation.body_optional:
         _is_json(headers.get("content-type", ""))
     return raw
+
+
+def _is_plain(encodings: str) -> None:
+    if encodings.strip().lower() not in {"", "identity"}:
+        raise MediaTypeError(
+            f"the body is encoded as {encodings[:64]!r}, which is not undone here",
+            hint="send it as it is, without Content-Encoding",
+        )
 
 
 def _is_json(content_type: str) -> None:

@@ -66,6 +66,20 @@ def test_only_json_that_says_so(shared: Api, media: str) -> None:
     problem(answer, 415, "http.media_type")
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "identity, gzip", "aes128gcm"])
+def test_an_encoded_body_is_not_taken_for_what_it_encodes(shared: Api, encoding: str) -> None:
+    """Nothing is undone here: 415 and a hint, even where the bytes would be JSON; identity is no encoding."""
+    body, headers = b'{"member_id":"m1"}', {"Content-Encoding": encoding}
+    path = "/api/members/register"
+    found = problem(
+        shared.post(path, content=body, headers=headers, scope="operator"), 415, "http.media_type"
+    )
+    assert encoding in found["detail"]
+    assert "Content-Encoding" in found["hint"]
+    plain = {"Content-Encoding": "identity"}
+    assert shared.post(path, content=body, headers=plain, scope="operator").status_code == 400
+
+
 @pytest.mark.parametrize(
     "media",
     ["application/json", "Application/JSON", "application/json;charset=UTF-8",
