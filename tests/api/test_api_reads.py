@@ -201,6 +201,9 @@ def test_exports_verify(api: Api, tmp_path: Path) -> None:
     assert api.engine.status().size == before, "nothing was appended, so no new index"
     problem(api.get("/api/packets/none/export"), 404, "packet.not_found")
     problem(api.get("/api/ledger/export?start=5&stop=2"), 400)
+    for subject in ("foo", "packet/", "packets/p1", "member/a/b", "Ledger"):
+        found = problem(api.get(f"/api/ledger/export?subject={subject}"), 400, "input.invalid")
+        assert "packet/ID" in found["hint"]
 
 
 def test_indexes_come_by_themselves(api: Api) -> None:

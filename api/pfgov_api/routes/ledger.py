@@ -28,6 +28,7 @@ from pfgov_api.operations import (
 from pfgov_api.proofs import consistency
 from pfgov_api.routes.running import LIMIT, SINCE, WRITE, Nothing, run, several
 from pfgov_api.streams import events, export_stream
+from pfgov_ledger import vocabulary
 
 _TEXT = {"type": "string", "maxLength": 200, "pattern": "^[!-~]+$"}
 _MOMENT = {
@@ -132,9 +133,16 @@ async def _consistency(call: Call) -> Answer:
 
 
 async def _export(call: Call) -> Answer:
+    subject = call.query.get("subject")
+    if subject is not None and not vocabulary.is_subject(subject):
+        raise InvalidError(
+            f"{subject!r} is not a subject",
+            hint="write packet/ID, member/ID, policy, keys or ledger",
+            pointer="/query/subject",
+        )
     start = call.number("start", 0)
     stop = call.number("stop", 0) if "stop" in call.query else None
-    return await export_stream(call, subject=call.query.get("subject"), start=start, stop=stop)
+    return await export_stream(call, subject=subject, start=start, stop=stop)
 
 
 async def _index(call: Call) -> Answer:
