@@ -20,6 +20,7 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from pfgov.engine.failing import MismatchError, mismatch
 from pfgov.errors import (
     BusyError,
     ForbiddenError,
@@ -69,6 +70,11 @@ _SINGLE: Final = frozenset(
     }
 )
 """Headers that two readers could understand differently when they come twice."""
+
+POSITION: Final = "seq"
+"""The parameter of a path that is a position in the ledger; the others are ids."""
+
+POSITION_DIGITS_MAX: Final = 15
 
 PAUSE_SECONDS: Final = 0.002
 """Between two looks whether a commit is published."""
@@ -130,7 +136,7 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
             service.dismiss(grant.share)
         reply = _reply(answer, request.scope["method"], headers)
     except PfgovError as error:
-        reply = refusal(error, request_id)
+        reply = refusal(_as_sent(error, headers), request_id)
     except Exception:  # the last resort: our mistake must not show its inside to the caller
         log.exception(
             "unexpected error", extra={"request_id": request_id, "operation": operation.name}
@@ -149,6 +155,13 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
             seconds=seconds,
         )
     return reply
+
+
+def _as_sent(error: PfgovError, headers: Mapping[str, str]) -> PfgovError:
+    """Return *error*, naming the key that the caller sent: the engine knows only what was made of it."""
+    if not isinstance(error, MismatchError):
+        return error
+    return mismatch(headers.get("idempotency-key", "")[:64])
 
 
 async def _answered(operation: Operation, call: Call) -> Answer:
@@ -272,7 +285,9 @@ def _parsed(model: type[Wire], raw: bytes, *, optional: bool) -> Any:
 def _path(parameters: Mapping[str, Any]) -> dict[str, str]:
     path: dict[str, str] = {}
     for name, value in parameters.items():
-        if len(value) > ID_LENGTH_MAX or not _ID.fullmatch(value):
+        if name == POSITION:
+            _is_position(value)
+        elif len(value) > ID_LENGTH_MAX or not _ID.fullmatch(value):
             raise InvalidError(
                 f"{value[:64]!r} cannot be an id",
                 hint="ids are letters, digits and ._:@~- , at most 128",
@@ -280,6 +295,15 @@ def _path(parameters: Mapping[str, Any]) -> dict[str, str]:
             )
         path[name] = value
     return path
+
+
+def _is_position(text: str) -> None:
+    if not text.isascii() or not text.isdigit() or len(text) > POSITION_DIGITS_MAX:
+        raise InvalidError(
+            f"{text[:32]!r} is not a position",
+            hint="entries are counted from 0",
+            pointer=f"/path/{POSITION}",
+        )
 
 
 def _is_canonical(raw_path: bytes, url: str) -> None:
@@ -380,7 +404,12 @@ def _is_json(content_type: str) -> None:
         return
     media, _, rest = content_type.partition(";")
     charset = rest.strip().lower().replace('"', "")
-    if media.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
+    if media.strip().lower() == "application/json" and charset not in {"", "charset=utf-8"}:
+        raise MediaTypeError(
+            f"the body is {rest.strip()[:64]!r}, and JSON is in UTF-8",
+            hint="send: Content-Type: application/json",
+        )
+    if media.strip().lower() != "application/json":
         raise MediaTypeError(
             f"the body is {media.strip()[:64] or 'of no type'!r}, not application/json",
             hint="send: Content-Type: application/json",

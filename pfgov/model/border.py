@@ -134,9 +134,17 @@ def _problem(model: type[Wire], found: ErrorDetails) -> Problem:
     value = shown(found["input"])
     if kind == "literal_error":
         return Problem(pointer, f"{value} is not one of {context['expected']}")
+    if kind in _TOO:
+        return Problem(pointer, f"{value} is {_TOO[kind].format_map(context)}")
     return Problem(pointer, f"{value} is not {_WANTED.get(kind, 'acceptable')}")
 
 
+_TOO: Final = {
+    "too_short": "too little: {min_length} or more are needed",
+    "too_long": "too much: {max_length} are allowed",
+    "string_too_short": "too short: {min_length} or more characters are needed",
+    "string_too_long": "too long: {max_length} characters are allowed",
+}
 _WANTED: Final = {
     "string_type": "a text",
     "bool_type": "true or false",
@@ -153,7 +161,8 @@ def _unknown(model: type[Wire], path: tuple[str | int, ...]) -> Problem:
     names = _names(owner)
     name = str(path[-1])
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
+    there_are = f"there are: {', '.join(names)}" if names else "there are no fields here"
+    hint = f"did you mean {near[0]}?" if near else there_are
     return Problem(pointer_of(path), "no such field", "input.unknown_field", hint)
 
 

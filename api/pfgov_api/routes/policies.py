@@ -1,8 +1,10 @@
 """Policies: what is binding, making a set binding, and trying one out on facts of one's own."""
 
 import asyncio
+import os
 import re
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -13,7 +15,7 @@ from pfgov import commands as c
 from pfgov import model
 from pfgov.apply import new_packet
 from pfgov.decide.judging import of_verdicts
-from pfgov.errors import InvalidError, NotFoundError
+from pfgov.errors import InvalidError, NotFoundError, PolicyError
 from pfgov.events import Imported, PacketCreated
 from pfgov.facts import member_facts, packet_facts, terms_facts
 from pfgov.lifecycle import MemberStatus
@@ -27,6 +29,7 @@ from pfgov.policy import (
     kernel_only,
     load_directory,
 )
+from pfgov.policy.problems import Problem
 from pfgov.policy.showing import set_view
 from pfgov.quantity import from_text
 from pfgov.records import Member, TrustScore
@@ -86,7 +89,23 @@ def compiled(files: dict[str, str]) -> PolicySet:
     with tempfile.TemporaryDirectory(prefix="pfgov-policies-") as folder:
         for name, text in files.items():
             (Path(folder) / name).write_text(text)
-        return load_directory(folder)
+        try:
+            return load_directory(folder)
+        except PolicyErrors as error:
+            raise PolicyErrors(_as_sent(one, folder) for one in error.problems) from None
+        except PolicyError as error:
+            message = error.message.replace(folder, "what was sent")
+            raise PolicyError(message, code=error.code, hint=error.hint, pointer="/files") from None
+
+
+def _as_sent(problem: Problem, folder: str) -> Problem:
+    """Return *problem* with the names that the files were sent under: where they lie here is nobody's business."""
+
+    def told(text: str) -> str:
+        return text.replace(f"{folder}{os.sep}", "").replace(folder, "/files")
+
+    hint = None if problem.hint is None else told(problem.hint)
+    return replace(problem, file=told(problem.file), message=told(problem.message), hint=hint)
 
 
 async def _show(call: Call) -> Answer:
