@@ -33,6 +33,20 @@ def receipt_object(receipt: Receipt) -> dict[str, Any]:
     }
 
 
+async def receipt_wanted(call: Call, receipt: Receipt, *, proof: bool = False) -> dict[str, Any]:
+    """Return a receipt, with what lets it verify alone if the caller asked for it or, where it did not say, *proof* does.
+
+    That costs a few reads, off the event loop.
+    """
+    shown = receipt_object(receipt)
+    wanted = call.query.get("receipt", "proof" if proof else "entry")
+    if wanted == "proof" and receipt.entries:
+        from pfgov.engine.proofs import vouchers
+
+        shown.update(await asyncio.to_thread(vouchers, call.service.reader, receipt.position))
+    return shown
+
+
 def happened(receipt: Receipt) -> list[dict[str, Any]]:
     """Return what the command led to, one line an entry."""
     return [
@@ -85,13 +99,10 @@ async def recorded(
     The receipt verifies alone when it carries a proof, which costs a few reads: *proof* where the caller does not say.
     """
     body: dict[str, Any] = {
-        "receipt": receipt_object(receipt),
+        "receipt": await receipt_wanted(call, receipt, proof=proof),
         "events": happened(receipt),
         "result": result(receipt),
     }
-    wanted = call.query.get("receipt", "proof" if proof else "entry")
-    if wanted == "proof" and receipt.entries:
-        body["receipt"].update(await vouched(call, receipt))
     if call.flag("follow"):
         body["recorded"] = [
             entry_view(seq=row.seq, time=row.time, event=event)
@@ -101,13 +112,6 @@ async def recorded(
         body.update(await followed(call, start))
     headers = {"Idempotent-Replayed": "true"} if receipt.replayed else {}
     return Answer(body, status=status, headers=headers)
-
-
-async def vouched(call: Call, receipt: Receipt) -> dict[str, str]:
-    """Return what lets a receipt verify alone, for who asked for it: a few reads, off the event loop."""
-    from pfgov.engine.proofs import vouchers
-
-    return await asyncio.to_thread(vouchers, call.service.reader, receipt.position)
 
 
 FOLLOWED_MAX: Final = 1_000

@@ -165,7 +165,15 @@ SCHEMAS: Final[dict[str, Any]] = {
         },
         more=False,
     ),
-    "Indexed": _object({"position": _COUNT}, more=False),
+    "Indexed": _object(
+        {
+            "position": _COUNT,
+            "receipt": {"$ref": "#/components/schemas/Receipt"},
+            "events": {"type": "array", "items": _EVENT},
+            "result": {"type": "object"},
+        },
+        more=False,
+    ),
     "Heard": _object(
         {
             "lost": {

@@ -21,6 +21,7 @@ from pfgov import commands as c
 from pfgov.engine import Attachment, Engine, Idempotency, Receipt, Request
 from pfgov.engine.answers import PolicyDocument
 from pfgov.engine.reading import LedgerReader
+from pfgov.engine.stored import receipt_of
 from pfgov.errors import BusyError, PfgovError, StoreError, StoreUnavailableError
 from pfgov.ids import RANDOM_BYTES, ulid
 from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
@@ -316,6 +317,20 @@ class Service:
                     self.news.publish()
 
         return await asyncio.shield(run())
+
+    async def commit_index(self) -> Receipt:
+        """Commit an index, unless nothing was appended since the last; return its receipt.
+
+        Raises:
+            PfgovError: as :meth:`pfgov.engine.Engine.commit_index`.
+        """
+
+        def commit() -> Receipt:
+            position = self.engine.commit_index()
+            with self.reader.snapshot() as queries:
+                return receipt_of(queries, position, 1, replayed=False)
+
+        return await self.keep(commit)
 
     # --- commands --------------------------------------------------------------------------
 

@@ -55,6 +55,25 @@ def test_the_specifications_packet_is_accepted_and_its_receipt_verifies(
     assert "without a proof" in said
 
 
+def test_an_index_and_each_of_several_decisions_have_a_receipt_that_verifies(
+    api: Api, tmp_path: Path
+) -> None:
+    """With its proof, if asked for; where nothing is new the receipt is that of the index which is there."""
+    api.member("m1")
+    api.packet("p1", hold=True)
+    asked = {"packet_id": "p1", "member_id": "m1"}
+    many = api.post("/api/decisions/batch?receipt=proof", {"decisions": [asked, asked]}).json()
+    first = api.post("/api/ledger/index?receipt=proof")
+    again = api.post("/api/ledger/index?receipt=proof")
+    assert first.json()["receipt"]["entry"] == again.json()["receipt"]["entry"]
+    assert first.json()["position"] == first.json()["receipt"]["position"]
+    assert [one["type"] for one in first.json()["events"]] == ["index_committed"]
+    for answer in (*many["decisions"], first.json(), again.json()):
+        status, said = _verify(api, json.dumps(answer), tmp_path)
+        assert status == 0, said
+    assert "proof" not in api.post("/api/ledger/index").json()["receipt"]
+
+
 def test_a_receipt_that_was_altered_is_not_accepted(api: Api, tmp_path: Path) -> None:
     """Another member's receipt under this one's proof, or a changed entry, fails."""
     one = api.post("/api/members/register?receipt=proof", {"id": "a", "type": "agent"}).json()

@@ -18,7 +18,7 @@ from pfgov.model import Wire
 from pfgov.model.fields import Bounded, Id
 from pfgov.storage.queries import EntryFilter
 from pfgov.views import nearest_miss, read_table
-from pfgov_api.answers import limit_of, page, receipt_object, recorded, show_entry
+from pfgov_api.answers import limit_of, page, receipt_wanted, recorded, show_entry
 from pfgov_api.disclosure import members_of, require_member, require_packet
 from pfgov_api.operations import HOLDERS, READERS, Answer, Call, Operation, Parameter
 from pfgov_api.routes.running import LIMIT, RECEIPT, run
@@ -72,7 +72,8 @@ async def _batch(call: Call) -> Answer:
             answers.append(_told(decided.events, decided.tables))
         else:
             receipt = await run(call, asked.to_action(), part=part)
-            answers.append({"receipt": receipt_object(receipt), **_told(receipt.events, {})})
+            shown = await receipt_wanted(call, receipt)
+            answers.append({"receipt": shown, **_told(receipt.events, {})})
     return Answer({"decisions": answers})
 
 
@@ -225,7 +226,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "evaluate_decisions", "POST", "/api/decisions/batch", _ASKS, "Several such questions, answered in order.",
-        _batch, "DecisionAnswers", body=DecisionBatch, parameters=(_DRY,), tag="decisions", raises=(404,), writes=True,
+        _batch, "DecisionAnswers", body=DecisionBatch, parameters=(_DRY, RECEIPT), tag="decisions", raises=(404,), writes=True,
     ),
     Operation(
         "list_decisions", "GET", "/api/decisions", READERS, "Past decisions, oldest first.", _list, "EntryPage",

@@ -5,13 +5,12 @@ neither come nor go over HTTP: a new one is made, or opened, by this process, an
 a statement that was made elsewhere.
 """
 
-import asyncio
 from typing import Any
 
 from pfgov import model
 from pfgov.engine import ceremony, erasing
 from pfgov.engine.answers import Caller
-from pfgov_api.answers import happened, receipt_object, recorded, vouched
+from pfgov_api.answers import happened, receipt_wanted, recorded
 from pfgov_api.operations import AUDITORS, HOLDERS, Answer, Call, Operation
 from pfgov_api.routes.running import RECEIPT, once
 
@@ -48,9 +47,7 @@ async def _erase(call: Call) -> Answer:
     headers: dict[str, str] = {}
     if done.receipts:
         first = done.receipts[0]
-        answer["receipt"] = receipt_object(first)
-        if call.query.get("receipt") == "proof":
-            answer["receipt"].update(await vouched(call, first))
+        answer["receipt"] = await receipt_wanted(call, first)
         if first.replayed:
             headers["Idempotent-Replayed"] = "true"
     return Answer(answer, headers=headers)

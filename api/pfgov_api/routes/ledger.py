@@ -26,7 +26,7 @@ from pfgov_api.operations import (
     Parameter,
 )
 from pfgov_api.proofs import consistency
-from pfgov_api.routes.running import LIMIT, SINCE, WRITE, Nothing, run, several
+from pfgov_api.routes.running import LIMIT, RECEIPT, SINCE, WRITE, Nothing, run, several
 from pfgov_api.streams import events, export_stream
 from pfgov_ledger import vocabulary
 
@@ -143,11 +143,14 @@ async def _export(call: Call) -> Answer:
 
 
 async def _index(call: Call) -> Answer:
-    """Commit the subject map, so that exports cover everything up to now; without news there is nothing to do."""
-    service = call.service
-    position = await asyncio.to_thread(service.engine.commit_index)
-    service.news.publish()
-    return Answer({"position": position})
+    """Commit the subject map, so that exports cover everything up to now.
+
+    Without news there is nothing to do, and the receipt is that of the index which covers everything already.
+    """
+    receipt = await call.service.commit_index()
+    answer = await recorded(call, receipt)
+    answer.body["position"] = receipt.position
+    return answer
 
 
 async def _key(call: Call) -> Answer:
@@ -219,7 +222,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "commit_index", "POST", "/api/ledger/index", frozenset({"operator"}),
         "Commit an index, so that exports cover everything up to here; done every half minute anyway.",
-        _index, "Indexed", body=Nothing, body_optional=True, tag="ledger",
+        _index, "Indexed", body=Nothing, body_optional=True, parameters=(RECEIPT,), tag="ledger",
     ),
     Operation(
         "anchor", "GET", "/api/ledger/key", ANYONE, "The anchor that a verifier pins; compare it over another channel.",
