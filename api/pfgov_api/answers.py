@@ -34,7 +34,7 @@ def receipt_object(receipt: Receipt) -> dict[str, Any]:
 
 
 async def receipt_wanted(call: Call, receipt: Receipt, *, proof: bool = False) -> dict[str, Any]:
-    """Return a receipt, with what lets it verify alone if the caller asked for it or, where it did not say, *proof* does.
+    """Return a receipt; with what lets it verify alone, if the caller or, where it did not say, *proof* asks for that.
 
     That costs a few reads, off the event loop.
     """
@@ -153,12 +153,24 @@ def page(
     The cursor goes into the query *parameter*.
     """
     shown = items[:limit]
-    body: dict[str, Any] = {"items": [show(item) for item in shown]}
+    following = cursor(shown[-1]) if len(items) > limit else None
+    return page_until(call, shown, show, following, parameter=parameter)
+
+
+def page_until(
+    call: Call,
+    items: Sequence[T],
+    show: Callable[[T], Any],
+    following: str | int | None,
+    *,
+    parameter: str = "after",
+) -> Answer:
+    """Return the page of all *items*, with a ``Link`` to what is *following*, if anything may be."""
+    body: dict[str, Any] = {"items": [show(item) for item in items]}
     headers: dict[str, str] = {}
-    if len(items) > limit:
-        following = cursor(shown[-1])
-        body["next"] = following
-        asked = {**call.query, parameter: following}
+    if following is not None:
+        body["next"] = str(following)
+        asked = {**call.query, parameter: str(following)}
         headers["Link"] = f'<{call.url}?{urlencode(asked)}>; rel="next"'
     return Answer(body, headers=headers)
 

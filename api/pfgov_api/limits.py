@@ -41,6 +41,9 @@ STREAMS_MAX: Final = 1_000
 LONG_THREADS: Final = 2
 """Exports being written, and policies being tried out, at once; more wait for their turn, and nobody else for them."""
 
+SCANNED_MAX: Final = 10_000
+"""Entries that one question looks at where no index helps; the page that it answers then says where to go on."""
+
 # --- one principal ---------------------------------------------------------------------------
 
 REQUESTS_PER_PRINCIPAL_MAX: Final = 100

@@ -18,10 +18,11 @@ from pfgov.model import Wire
 from pfgov.model.fields import Bounded, Id
 from pfgov.storage.queries import EntryFilter
 from pfgov.views import nearest_miss, read_table
-from pfgov_api.answers import limit_of, page, receipt_wanted, recorded, show_entry
+from pfgov_api.answers import limit_of, page_until, receipt_wanted, recorded, show_entry
 from pfgov_api.disclosure import members_of, require_member, require_packet
 from pfgov_api.operations import HOLDERS, READERS, Answer, Call, Operation, Parameter
-from pfgov_api.routes.running import LIMIT, RECEIPT, run
+from pfgov_api.routes.running import LIMIT, OUTCOME, RECEIPT, SPAN, moment, run
+from pfgov_api.scanning import outcome_of, scan
 
 BATCH_MAX = 100
 _ASKS = frozenset({"operator", "submitter"})
@@ -179,18 +180,16 @@ async def _show(call: Call) -> Answer:
 
 
 async def _list(call: Call) -> Answer:
-    limit = limit_of(call)
     outcome, member, packet, rule = (
         call.query.get(n) for n in ("outcome", "member", "packet", "rule")
     )
-    after = call.number("after", -1)
 
     def wanted(found: Recorded) -> bool:
         event: Any = found.event
         owner = getattr(event, "owner", None) or getattr(event, "target", None)
         names = {name for name, _ in event.decision.rejected}
         return (
-            (outcome is None or getattr(event, "outcome", "allowed") == outcome)
+            (outcome is None or outcome_of(event) == outcome)
             and (
                 member is None
                 or member in {getattr(event, "member_id", None), getattr(owner, "member_id", None)}
@@ -198,21 +197,17 @@ async def _list(call: Call) -> Answer:
             and (rule is None or rule in names)
         )
 
-    shown: list[Recorded] = []
-    position = after + 1
-    while len(shown) <= limit:
-        asked = EntryFilter(
-            start=position,
-            types=_DECISIONS,
-            subject=f"packet/{packet}" if packet else None,
-            limit=500,
-        )
-        batch = await asyncio.to_thread(call.service.reader.entries, asked)
-        shown += filter(wanted, batch)
-        if len(batch) < 500:
-            break
-        position = batch[-1].row.seq + 1
-    return page(call, shown[: limit + 1], show_entry, lambda r: str(r.row.seq), limit)
+    asked = EntryFilter(
+        start=call.number("after", -1) + 1,
+        types=_DECISIONS,
+        subject=f"packet/{packet}" if packet else None,
+        since=moment(call, "since"),
+        until=moment(call, "until"),
+    )
+    found, cursor = await asyncio.to_thread(
+        scan, call.service.reader, asked, wanted, limit_of(call)
+    )
+    return page_until(call, found, show_entry, cursor)
 
 
 _ID = {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:@~-]*$"}
@@ -231,11 +226,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "list_decisions", "GET", "/api/decisions", READERS, "Past decisions, oldest first.", _list, "EntryPage",
         parameters=(
-            Parameter("outcome", {"type": "string", "enum": ["allowed", "denied", "escalated", "no_candidate",
-                                                             "no_capacity"]}, "only with this outcome"),
+            OUTCOME,
             Parameter("member", _ID, "only about this member"),
             Parameter("packet", _ID, "only about this packet"),
             Parameter("rule", {"type": "string", "maxLength": 300, "pattern": "^[!-~]*$"}, "only where this rule kept somebody out"),
+            *SPAN,
             Parameter("after", {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}, "the `next` of the page before"),
             LIMIT,
         ),

@@ -5,6 +5,7 @@ neither come nor go over HTTP: a new one is made, or opened, by this process, an
 a statement that was made elsewhere.
 """
 
+import asyncio
 from typing import Any
 
 from pfgov import model

@@ -6,13 +6,13 @@ from typing import Any
 
 from pfgov import model
 from pfgov.engine.proofs import prove
+from pfgov.engine.reading import LedgerReader, Recorded
 from pfgov.errors import InvalidError
 from pfgov.events import EVENTS
 from pfgov.glance import ledger_view, settings_view
 from pfgov.model import Wire
-from pfgov.model.times import to_microseconds
 from pfgov.storage.queries import EntryFilter
-from pfgov_api.answers import followed, limit_of, page, recorded, show_entry
+from pfgov_api.answers import followed, limit_of, page, page_until, recorded, show_entry
 from pfgov_api.disclosure import members_of, require_entry
 from pfgov_api.operations import (
     ANYONE,
@@ -26,27 +26,28 @@ from pfgov_api.operations import (
     Parameter,
 )
 from pfgov_api.proofs import consistency
-from pfgov_api.routes.running import LIMIT, RECEIPT, SINCE, WRITE, Nothing, run, several
+from pfgov_api.routes.running import (
+    LIMIT,
+    OUTCOME,
+    RECEIPT,
+    SINCE,
+    SPAN,
+    WRITE,
+    Nothing,
+    moment,
+    run,
+    several,
+)
+from pfgov_api.scanning import Actors, Fits, outcome_of, scan
 from pfgov_api.streams import events, export_stream
 from pfgov_ledger import vocabulary
 
 _TEXT = {"type": "string", "maxLength": 200, "pattern": "^[!-~]+$"}
-_MOMENT = {
-    "type": "string", "format": "date-time", "maxLength": 27,
-    "pattern": r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z$",
-}  # fmt: skip
-"""A stricter form than the reader's: UTC."""
+_PRINCIPAL = {"type": "string", "maxLength": 300, "pattern": "^[!-~]+$"}
 
 
 def _seq(call: Call) -> int:
     return int(call.path["seq"])
-
-
-def _moment(call: Call, name: str) -> int | None:
-    text = call.query.get(name)
-    if text is None:
-        return None
-    return to_microseconds(text)
 
 
 async def _entries(call: Call) -> Answer:
@@ -56,14 +57,30 @@ async def _entries(call: Call) -> Answer:
         stop=call.number("before", 0) if "before" in call.query else None,
         subject=call.query.get("subject"),
         types=call.several("type"),
-        since=_moment(call, "since"),
-        until=_moment(call, "until"),
+        since=moment(call, "since"),
+        until=moment(call, "until"),
         limit=limit + 1,
         newest_first=is_newest,
     )
-    found = await asyncio.to_thread(call.service.reader.entries, wanted)
     following = "before" if is_newest else "after"
+    reader = call.service.reader
+    if call.query.keys() & {"actor", "outcome"}:
+        fits = _fits(reader, call.query.get("actor"), call.query.get("outcome"))
+        scanned, cursor = await asyncio.to_thread(scan, reader, wanted, fits, limit)
+        return page_until(call, scanned, show_entry, cursor, parameter=following)
+    found = await asyncio.to_thread(reader.entries, wanted)
     return page(call, found, show_entry, lambda r: str(r.row.seq), limit, parameter=following)
+
+
+def _fits(reader: LedgerReader, actor: str | None, outcome: str | None) -> Fits:
+    actors = Actors(reader)
+
+    def fits(found: Recorded) -> bool:
+        return (outcome is None or outcome_of(found.event) == outcome) and (
+            actor is None or actors.of(found) == actor
+        )
+
+    return fits
 
 
 async def _overview(call: Call) -> Answer:
@@ -182,8 +199,9 @@ OPERATIONS: tuple[Operation, ...] = (
         _entries, "EntryPage", parameters=(
             Parameter("subject", _TEXT, "only this subject: packet/ID, member/ID, policy, keys, ledger"),
             Parameter("type", several(EVENTS), "only one of these types, separated by commas"),
-            Parameter("since", _MOMENT, "not before"),
-            Parameter("until", _MOMENT, "not after"),
+            Parameter("actor", _PRINCIPAL, "only what this principal's commands caused, such as key:ID or local"),
+            OUTCOME,
+            *SPAN,
             Parameter("after", _NUMBER, "only after this position: the `next` of the page before"),
             Parameter("before", _NUMBER, "only before this position: the `next` of the page before, newest first"),
             Parameter("newest", {"type": "string", "enum": ["true", "false"]}, "newest first"),

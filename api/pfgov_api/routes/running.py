@@ -1,13 +1,14 @@
 """What several groups of routes share: running a command, and common query parameters."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from pfgov import commands as c
 from pfgov.engine import Attachment, Idempotency, Receipt
 from pfgov.engine.answers import PolicyDocument
 from pfgov.limits import INTEGER_MAX
 from pfgov.model import Wire
+from pfgov.model.times import to_microseconds
 from pfgov_api.operations import Call, Parameter
 from pfgov_api.service import idempotency_of
 
@@ -49,9 +50,32 @@ AFTER: Final = Parameter(
     {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:@~-]*$"},
     "the `next` of the page before",
 )
+MOMENT: Final[dict[str, Any]] = {
+    "type": "string", "format": "date-time", "maxLength": 27,
+    "pattern": r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z$",
+}  # fmt: skip
+"""A stricter form than the reader's: UTC."""
+
+SPAN: Final = (
+    Parameter("since", MOMENT, "not before"),
+    Parameter("until", MOMENT, "before"),
+)
+"""A span of time."""
+
+OUTCOME: Final = Parameter(
+    "outcome",
+    {"type": "string", "enum": ["allowed", "denied", "escalated", "no_candidate", "no_capacity"]},
+    "only decisions with this outcome",
+)
 LIMIT: Final = Parameter(
     "limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "page size"
 )
+
+
+def moment(call: Call, name: str) -> int | None:
+    """Return a query parameter of the form :data:`MOMENT` in microseconds."""
+    text = call.query.get(name)
+    return None if text is None else to_microseconds(text)
 
 
 def once(call: Call, part: int | None = None) -> Idempotency | None:
