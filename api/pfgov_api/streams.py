@@ -141,6 +141,7 @@ async def events(call: Call) -> Answer:
         BusyError: too many streams are open.
         TooManyError: too many of this principal's.
         ForbiddenError: a member's key asks for more than concerns its member.
+        StateConflictError: ``entry.ahead``, it is to resume where the ledger has not come to.
     """
     service = call.service
     _room(service, call.grant)
@@ -155,13 +156,25 @@ async def events(call: Call) -> Answer:
 
 
 def _start(call: Call) -> int:
-    """Return the first position to send: after ``Last-Event-ID``, else after ``after``, else what comes next."""
+    """Return the first position to send: after ``Last-Event-ID``, else after ``after``, else what comes next.
+
+    Raises:
+        InvalidError: that is no position.
+        StateConflictError: ``entry.ahead``, the ledger has not come as far.
+    """
     last = call.headers.get("last-event-id", call.query.get("after", ""))
+    size = call.service.glance.head().size
     if not last:
-        return call.service.glance.head().size
+        return size
     if not last.isascii() or not last.isdigit() or len(last) > 15:
         raise InvalidError(
             f"Last-Event-ID is {last[:32]!r}, not a position", pointer="/header/Last-Event-ID"
+        )
+    if int(last) >= size:
+        raise StateConflictError(
+            f"there is no entry {last} to go on after; the ledger holds 0 to {size - 1}",
+            code="entry.ahead",
+            hint="the ledger was restored or is another one: look again, and start without Last-Event-ID",
         )
     return int(last) + 1
 

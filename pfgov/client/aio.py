@@ -152,7 +152,8 @@ class AsyncClient:
         """Yield every entry after position *after* (default: what comes next), for ever, through broken connections.
 
         Raises:
-            ApiError: the server refuses the stream.
+            ApiError: the server refuses the stream; ``entry.ahead``, also in the middle, when it comes back with a
+                ledger that has not come as far as this stream was: what was heard may not have happened there.
         """
         parser = EventParser(last=after)
         attempt = 0

@@ -1,7 +1,7 @@
 """The client, in this process: the whole working life of a member without sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import httpx2
@@ -164,6 +164,39 @@ def _flaky(answers: list[Any]) -> httpx2.MockTransport:
     transport = httpx2.MockTransport(handle)
     transport.seen = seen  # type: ignore[attr-defined]
     return transport
+
+
+def test_a_ledger_that_went_back_is_no_silence(api: Api) -> None:
+    """Who listens is told; a worker lets go of what it holds, and says why it ended."""
+
+    async def listen() -> None:
+        transport = httpx2.ASGITransport(app=api.app)
+        async with AsyncClient("http://localhost", transport=transport) as client:
+            async for _ in client.events(after=999_999):
+                raise AssertionError("nothing can be heard")
+
+    with pytest.raises(ApiError) as refused:
+        api.run(listen())
+    assert refused.value.code == "entry.ahead"
+    assert "start without" in (refused.value.hint or "")
+
+    async def story() -> None:
+        transport = httpx2.ASGITransport(app=api.app)
+        async with AsyncClient("http://localhost", transport=transport) as client:
+            worker = client.work(MEMBER)
+            listen = worker._listen
+            worker._listen = lambda: _after(worker, listen)  # type: ignore[method-assign]
+            async with worker, asyncio.timeout(20):
+                assert [job async for job in worker] == []
+            assert "no entry 999999" in (worker.dead or "")
+
+    api.run(story())
+
+
+async def _after(worker: Worker, listen: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Listen as a worker that had heard more than this ledger holds."""
+    worker._start = 999_999
+    await listen()
 
 
 def test_a_write_is_repeated_with_its_key() -> None:

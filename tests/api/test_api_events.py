@@ -10,9 +10,11 @@ from support.api_server import Api, problem
 
 from pfgov import commands as c
 from pfgov.client.stream import EventParser
-from pfgov_api.grants import Grant
+from pfgov_api.grants import NOBODY, Grant
 from pfgov_api.limits import STREAMS_MAX
-from pfgov_api.streams import HEARTBEAT, event_stream
+from pfgov_api.operations import Answer, Call
+from pfgov_api.routes import OPERATIONS
+from pfgov_api.streams import HEARTBEAT, event_stream, events
 
 
 async def _next_bytes(stream: object, count: int) -> bytes:
@@ -208,6 +210,34 @@ def test_a_position_that_is_none_is_refused(api: Api) -> None:
     """Neither a text nor a negative number is taken for the beginning."""
     for last in ("x", "-1", "1.5", "9" * 40, "\u0661"):
         problem(api.get("/api/events", headers={"Last-Event-ID": last.encode()}), 400)  # type: ignore[dict-item]
+
+
+def test_a_position_that_the_ledger_has_not_come_to_is_refused(api: Api) -> None:
+    """A restored ledger, or another one: silence would look like peace; the newest entry itself is no such position."""
+    size = api.engine.status().size
+    for path, headers in (
+        ("/api/events", {"Last-Event-ID": "999999"}),
+        ("/api/events", {"Last-Event-ID": str(size)}),
+        (f"/api/events?after={size}", {}),
+    ):
+        found = problem(api.get(path, headers=headers), 409, "entry.ahead")
+        assert "restored" in found["hint"]
+        assert "Last-Event-ID" in found["hint"]
+    assert "entry.ahead" in api.get("/api/problems/entry.ahead").text
+
+    async def newest() -> Answer:
+        call = _call(api, {"last-event-id": str(size - 1)})
+        return await events(call)
+
+    assert api.run(newest()).status == 200
+
+
+def _call(api: Api, headers: dict[str, str]) -> Call:
+    operation = next(one for one in OPERATIONS if one.name == "stream_events")
+    return Call(
+        operation=operation, service=api.service, principal=c.LOCAL_OPERATOR, request_id="r", path={}, query={},
+        body=None, raw=b"", headers=headers, url=operation.path, grant=NOBODY,
+    )  # fmt: skip
 
 
 def test_too_many_streams_are_told_to_come_back(api: Api) -> None:

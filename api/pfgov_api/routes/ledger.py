@@ -253,6 +253,6 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter("after", _NUMBER, "begin after this position"),
             Parameter("member", _TEXT, "only what concerns this member"),
         ),
-        tag="ledger", raises=(503,), media_type="text/event-stream",
+        tag="ledger", raises=(409, 503), media_type="text/event-stream",
     ),
 )  # fmt: skip
