@@ -16,6 +16,7 @@ from pfgov.model.times import to_moment
     examples=(
         "pfgov serve",
         "pfgov serve --host 0.0.0.0 --port 8443",
+        "pfgov serve --public-url https://pfgov.example",
         "pfgov serve --oidc oidc.toml",
     ),
     then="register a member: pfgov member register --url http://localhost:8000 ...; see /api/docs",
@@ -24,6 +25,11 @@ from pfgov.model.times import to_moment
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port."
+)
+@click.option(
+    "--public-url",
+    metavar="URL",
+    help="Where others find it behind a proxy, such as https://pfgov.example: what AuthZEN's configuration names.",
 )
 @click.option(
     "--oidc",
@@ -51,6 +57,7 @@ def serve(
     screen: Screen,
     host: str,
     port: int,
+    public_url: str | None,
     oidc: Path | None,
     log_level: str,
     signers: tuple[tuple[str, str], ...],
@@ -61,6 +68,7 @@ def serve(
     key before listening elsewhere.
     """
     from pfgov.engine.signing import ROTATING
+    from pfgov_api.addresses import public_url as checked
     from pfgov_api.serve import serve as run
 
     for role, _ in signers:
@@ -68,7 +76,16 @@ def serve(
             raise click.UsageError(
                 f"--signer {role}=...: the role is issuer or log", click.get_current_context()
             )
-    run(screen.directory, host, port, log_level=log_level, oidc=oidc, signers=signers)
+    public = None if public_url is None else checked(public_url)
+    run(
+        screen.directory,
+        host,
+        port,
+        log_level=log_level,
+        oidc=oidc,
+        signers=signers,
+        public=public,
+    )
     return 0
 
 

@@ -6,12 +6,12 @@ connection that hangs is cut after a few seconds.
 
 import contextlib
 import gc
-import ipaddress
 import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,8 @@ import uvicorn
 from pfgov import __version__
 from pfgov.engine import Engine, Options
 from pfgov.engine.layout import Layout
-from pfgov.errors import ForbiddenError, StoreError
+from pfgov.errors import ForbiddenError
+from pfgov_api.addresses import BACKLOG, is_loopback, listen, local_url
 from pfgov_api.app import create_app
 from pfgov_api.connections import bounded
 from pfgov_api.keyring import FILE, KeyRing
@@ -33,12 +34,14 @@ from pfgov_api.oidc.tokens import Tokens
 from pfgov_api.service import Service
 
 GRACE_SECONDS: Final = 3
-BACKLOG: Final = 1_024
 CONNECTIONS_MAX: Final = 4_000
 """Connections and requests that uvicorn holds; the service refuses earlier, and more politely."""
 
 KEYS_EVERY_SECONDS: Final = 0.25
 """How soon a running server notices that a key was made or revoked."""
+
+KEY_VARIABLE: Final = "PFGOV_API_KEY"
+"""Where the command line looks for its key, too."""
 
 FILES_WANTED: Final = 8_192
 
@@ -48,16 +51,6 @@ COLLECTED_EVERY: Final = (10_000, 20, 20)
 A request makes next to none, and what lives for long is walked each time: Python's own 700 cost a tenth of the server's
 time, in pauses of 0.2 s with 30,000 packets in memory.
 """
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* names this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def open_or_create(
@@ -83,6 +76,7 @@ def serve(
     log_level: str = "info",
     oidc: Path | None = None,
     signers: Sequence[tuple[str, str]] = (),
+    public: str | None = None,
 ) -> None:
     """Serve the ledger in *directory* until told to stop.
 
@@ -93,6 +87,7 @@ def serve(
         log_level: What to log.
         oidc: The file that describes an issuer of tokens, if one is believed.
         signers: (role, URI) of signing keys that are not the folder's own files, oldest first.
+        public: The URL under which others find the server, where that is not the one at which it listens.
 
     Raises:
         ForbiddenError: ``serve.open``, *host* is not this machine only and there is neither a key nor an issuer.
@@ -117,32 +112,28 @@ def serve(
     log_to(sys.stderr, log_level)
     _raise_limits()
     signal.signal(signal.SIGTERM, _leave)
-    address = f"http://{'[' + host + ']' if ':' in host else host}:{port}"
-    engine, is_new = open_or_create(directory, address, signers)
-    _collect_seldom()
-    with engine:
-        tokens = None if issuer is None else Tokens(*issuer, engine.clock)
-        service = Service(engine, keyring, tokens=tokens)
-        server = Stopping(
-            _config(service, host, port),
-            service,
-            lambda: _greet(service, directory, address, is_new=is_new),
-        )
-        with contextlib.suppress(SystemExit):  # uvicorn raises the signal again when all is done
-            server.run()
-        if server.is_refused:
-            raise StoreError(
-                f"nothing can listen at {host}, port {port}: the port is taken, or the address is not this machine's",
-                code="serve.address",
-                hint="choose another with --port or --host, or stop what listens there",
-            )
+    sockets = listen(host, port)  # before anything is made: it may not be had
+    try:
+        address = local_url(host, sockets[0].getsockname()[1])
+        engine, is_new = open_or_create(directory, address, signers)
+        _collect_seldom()
+        with engine:
+            tokens = None if issuer is None else Tokens(*issuer, engine.clock)
+            service = Service(engine, keyring, tokens=tokens, public_url=public)
+            greeting = Greeting(service, directory, address, is_new=is_new)
+            try:
+                Stopping(_config(service), service, greeting.say).run(sockets=sockets)
+            except SystemExit as left:  # uvicorn raises the signal again when all is done
+                if left.code:
+                    raise
+    finally:
+        for one in sockets:
+            one.close()
 
 
-def _config(service: Service, host: str, port: int) -> uvicorn.Config:
+def _config(service: Service) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(service),
-        host=host,
-        port=port,
         http=bounded(service.draw_id),
         ws="none",
         log_config=None,
@@ -199,15 +190,10 @@ class Stopping(uvicorn.Server):
         super().__init__(config)
         self._service = service
         self._greet = greet
-        self.is_refused = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and only then say so; uvicorn itself logs a refusal and exits."""
-        try:
-            await super().startup(sockets=sockets)
-        except SystemExit as left:
-            self.is_refused = bool(left.code)
-            raise
+        """Answer, and only then say so."""
+        await super().startup(sockets=sockets)
         if self.started:
             self._greet()
 
@@ -225,15 +211,30 @@ def _access(service: Service) -> str:
     return "API keys" if tokens is None else f"API keys, tokens of {tokens.settings.issuer}"
 
 
-def _greet(service: Service, directory: Path, address: str, *, is_new: bool) -> None:
-    anchor = service.engine.layout.anchor
-    lines = (
-        f"pfgov {__version__} {'created' if is_new else 'opened'} {service.origin} in {directory}",
-        f"  listening  {address}   documentation {address}/api/docs",
-        f"  access     {_access(service)}",
-        f"  log key    {service.log_key}",
-        f"  export     curl -s '{address}/api/ledger/export' -o all.lineage.jsonl",
-        f"  verify     pfgov-verify all.lineage.jsonl --key {anchor} --full",
-    )
-    for line in lines:
-        print(line, file=sys.stderr, flush=True)  # noqa: T201 - a server says where it listens
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a server says of itself once it answers."""
+
+    service: Service
+    directory: Path
+    address: str
+    is_new: bool
+
+    def lines(self) -> tuple[str, ...]:
+        """Return it, line by line; the commands work as they stand, with the key in a variable if one is needed."""
+        service, anchor = self.service, self.service.engine.layout.anchor
+        url = service.public_url or self.address
+        proof = "" if service.access.is_open else f'-H "Authorization: Bearer ${KEY_VARIABLE}" '
+        return (
+            f"pfgov {__version__} {'created' if self.is_new else 'opened'} {service.origin} in {self.directory}",
+            f"  listening  {self.address}   documentation {url}/api/docs",
+            f"  access     {_access(service)}",
+            f"  log key    {service.log_key}",
+            f"  export     curl -s {proof}'{url}/api/ledger/export' -o all.lineage.jsonl",
+            f"  verify     pfgov-verify all.lineage.jsonl --key {anchor} --full",
+        )
+
+    def say(self) -> None:
+        """Say it on standard error."""
+        for line in self.lines():
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - a server says where it listens

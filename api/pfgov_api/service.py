@@ -96,8 +96,10 @@ class Service:
         index_seconds: float = INDEX_SECONDS,
         in_flight_max: int = IN_FLIGHT_MAX,
         tokens: Tokens | None = None,
+        public_url: str | None = None,
     ) -> None:
         self.engine = engine
+        self.public_url = public_url
         self.keyring = keyring
         self.access = Access(keyring, tokens)
         self.requests = Shares("requests", REQUESTS_PER_PRINCIPAL_MAX)

@@ -233,7 +233,7 @@ def test_it_refuses_to_be_open_to_the_network(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_an_error_and_not_a_greeting(tmp_path: Path) -> None:
-    """A server that cannot listen says so with its code and status 4, and never claims to listen."""
+    """A server that cannot listen says so once, with its code and status 4, claims nothing, and has made nothing."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -245,7 +245,36 @@ def test_a_taken_port_is_an_error_and_not_a_greeting(tmp_path: Path) -> None:
         )  # fmt: skip
     assert done.returncode == 4, done.stderr
     assert "[serve.address]" in done.stderr
+    assert "the port is taken" in done.stderr
     assert "listening" not in done.stderr
+    assert not any(line.startswith("{") for line in done.stderr.splitlines()), "no log before it"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_names_where_others_find_it(tmp_path: Path) -> None:
+    """In its greeting and in AuthZEN's configuration; what is no such URL is refused before anything is made."""
+    server = Server(tmp_path / "ledger", "--public-url", "https://pfgov.example/")
+    server.start()
+    try:
+        told = httpx2.get(f"{server.url}/.well-known/authzen-configuration").json()
+    finally:
+        server.kill()
+    assert told["policy_decision_point"] == "https://pfgov.example"
+    assert "https://pfgov.example/api/docs" in server.errors.read_text()
+    arguments = [
+        "serve",
+        "--dir",
+        str(tmp_path / "other"),
+        "--public-url",
+        "https://pfgov.example/x",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "pfgov.cli", *arguments],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "without a path" in done.stderr
+    assert not (tmp_path / "other").exists()
 
 
 def _keyed(server: Server, *scopes: str) -> str:

@@ -214,8 +214,7 @@ async def _permitted(call: Call, asked: c.EvaluateDecision) -> list[str]:
 
 
 async def _configuration(call: Call) -> Answer:
-    host = call.headers.get("host", "localhost")
-    base = f"http://{host}"
+    base = call.service.public_url or f"http://{call.headers.get('host', 'localhost')}"
     return Answer(
         {
             "policy_decision_point": base,
