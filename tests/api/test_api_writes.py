@@ -202,6 +202,10 @@ def test_request_ids_go_into_the_entry(api: Api) -> None:
     for number, (headers, wanted) in enumerate(
         [
             ({"X-Request-Id": "call-7"}, "call-7"),
+            (
+                {"X-Request-Id": "call-8", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"},
+                "call-8",
+            ),
             ({"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}, trace),
             ({"X-Request-Id": "a b\tc"}, None),
             ({"traceparent": "00-xyz"}, None),
