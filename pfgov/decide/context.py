@@ -156,6 +156,11 @@ class Context:
         """Whether the engine itself asks."""
         return "engine" in self.command.principal.rights
 
+    @property
+    def is_overseer(self) -> bool:
+        """Whether an operator or the engine asks, and not only whoever acts for a member."""
+        return not {"operator", "engine"}.isdisjoint(self.command.principal.rights)
+
     def member(self, member_id: str, *, pointer: str = "/member_id") -> Member:
         """Return the member of that id.
 

@@ -12,8 +12,8 @@ from pfgov import events as e
 from pfgov.decide.context import Context, Decided
 from pfgov.decide.judging import review_point
 from pfgov.decide.placement import Placement, decide_placement, view_for, withheld
-from pfgov.errors import ConflictError, ForbiddenError, StateConflictError
-from pfgov.lifecycle import TERMINAL, MemberStatus, PacketStatus, packet_after
+from pfgov.errors import ConflictError, ForbiddenError, NotOwnerError, StateConflictError
+from pfgov.lifecycle import MAY_OWN, TERMINAL, MemberStatus, PacketStatus, packet_after
 from pfgov.records import Member, Packet, Pending
 from pfgov.verdicts import Point, Reason
 
@@ -27,8 +27,20 @@ def place(ctx: Context, do: c.PlacePacket) -> Decided:
     if packet.terms.hold and ctx.is_follow_up:
         return Decided([])
     packet_after(do.packet_id, packet.status, "assignment_allowed")
+    _in_time(ctx, packet)
     target = ctx.member(do.target, pointer="/target") if do.target is not None else None
     return first_placement(ctx, packet, do.views, target=target)
+
+
+def _in_time(ctx: Context, packet: Packet) -> None:
+    """Refuse to move a packet whose deadline has passed, even before a tick has ended it."""
+    deadline = packet.terms.deadline
+    if deadline is not None and ctx.now >= deadline and ctx.state.semantics >= OVERDUE_AT_ONCE:
+        raise StateConflictError(
+            f"the deadline of {packet.packet_id} has passed",
+            code="packet.overdue",
+            hint="it fails at the next tick; submit it again with another deadline",
+        )
 
 
 def first_placement(
@@ -220,6 +232,9 @@ def hand_off(ctx: Context, do: c.HandOff) -> Decided:
     if holder is None:
         raise AssertionError(do.packet_id)
     source = ctx.state.members[holder.member_id]
+    if ctx.state.semantics >= OVERDUE_AT_ONCE and not ctx.is_overseer:
+        _still_holds(holder, source, packet)
+    _in_time(ctx, packet)
     target = ctx.member(do.target, pointer="/target") if do.target is not None else None
     limit = (
         ctx.state.settings.max_handoffs
@@ -262,6 +277,16 @@ def hand_off(ctx: Context, do: c.HandOff) -> Decided:
         return Decided([started], tables=tables)
     accepted, more = _accept(ctx, packet, holder, winner, do.reason, verdict.obligations)
     return Decided([started, accepted], tables={**tables, **more})
+
+
+def _still_holds(holder: e.Owner, source: Member, packet: Packet) -> None:
+    """Refuse an owner that is dead, or in another life: what it held is about to be taken, and is not its to give."""
+    if holder.incarnation != source.incarnation or source.status not in MAY_OWN:
+        raise NotOwnerError(
+            f"{source.member_id} is {source.status} in its life number {source.incarnation} and holds"
+            f" {packet.packet_id} no more",
+            hint="it is taken at the next tick, and placed again",
+        )
 
 
 def _no_target(

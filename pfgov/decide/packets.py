@@ -28,6 +28,10 @@ from pfgov.limits import LIVE_PACKETS_MAX
 from pfgov.quantity import from_text
 from pfgov.records import Packet, Terms
 
+ONLY_THE_LATE_ARE_RECORDED: Final = 3
+"""The rules since which a write under an epoch that never was is refused without an entry: it is late for nothing, and
+there are as many of them as somebody cares to make up."""
+
 AGAIN_IS_KNOWN: Final = 2
 """The rules since which a packet runs again only one that was submitted."""
 
@@ -214,7 +218,8 @@ def refuse_stale(ctx: Context, packet: Packet, claim: c.OwnerClaim, action: str)
             f"{claim.member_id} (incarnation {claim.incarnation}) does not own {packet.packet_id}",
             hint=f"see who does: pfgov packet show {packet.packet_id}",
         )
-    if (claim.member_id, claim.epoch) in packet.refused:
+    is_made_up = claim.epoch > packet.epoch and ctx.state.semantics >= ONLY_THE_LATE_ARE_RECORDED
+    if is_made_up or (claim.member_id, claim.epoch) in packet.refused:
         return Decided([], refusal)
     recorded = e.WriteRefused(
         packet_id=packet.packet_id,

@@ -162,7 +162,8 @@ SEMANTICS: Final = 3
 
 Since 2 a review that comes after its request expired counts for nothing, even before a tick has noticed.  Since 3 the
 same holds for the acceptance of a handoff after its deadline, and a recorded decision answers for the packet as it
-stands: not at all once it has ended, and no to its owner, who cannot be given what it has.
+stands: not at all once it has ended, and no to its owner, who cannot be given what it has; a packet moves nowhere after
+its deadline, the dead hand nothing on, and a write under an epoch that never was leaves no entry.
 """
 
 SEMANTICS_KNOWN: Final = frozenset({1, 2, SEMANTICS})

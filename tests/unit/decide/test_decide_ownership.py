@@ -6,7 +6,9 @@ from support.world import SECOND, World
 from pfgov import commands as c
 from pfgov.errors import (
     ConflictError,
+    NotOwnerError,
     StaleEpochError,
+    StateConflictError,
 )
 from pfgov.lifecycle import PacketStatus
 
@@ -121,3 +123,75 @@ def test_decide_folding_gives_the_same_rows() -> None:
         again.load_row(table, key, fresh.row(table, key))
         assert again.row(table, key) == fresh.row(table, key)
     assert fresh.unowned == world.state.unowned
+
+
+SCOPED = c.Principal(id="m", rights=("member:m",))
+
+
+@pytest.mark.parametrize("semantics", [2, 3])
+def test_decide_the_dead_hand_nothing_on(semantics: int) -> None:
+    """A member that failed, or its next life, does not choose who gets what the last one held; an operator may."""
+    world = World()
+    world.state.semantics = semantics
+    world.member("m")
+    world.packet("p")
+    world.member("n")
+    world.do(c.FailMember(member_id="m"))
+    if semantics == 2:
+        world.do(c.HandOff(packet_id="p", target="n"), SCOPED)
+        assert world.state.packets["p"].owner == "n", (
+            "older ledgers keep the rule that they began with"
+        )
+        return
+    with pytest.raises(NotOwnerError):
+        world.do(c.HandOff(packet_id="p", target="n"), SCOPED)
+    world.do(c.RecoverMember(member_id="m"))
+    with pytest.raises(NotOwnerError):
+        world.do(c.HandOff(packet_id="p", target="n"), SCOPED)
+    world.do(c.HandOff(packet_id="p", target="n"))
+    assert world.state.packets["p"].owner == "n"
+
+
+@pytest.mark.parametrize("semantics", [2, 3])
+def test_decide_a_packet_moves_nowhere_after_its_deadline(semantics: int) -> None:
+    """Between the deadline and the tick that ends the packet nobody gets it, neither at first nor by a handoff."""
+    world = World()
+    world.state.semantics = semantics
+    world.packet("waits", deadline=world.now + SECOND)
+    world.member("m")
+    world.packet("owned", deadline=world.now + SECOND)
+    world.member("n")
+    world.wait(2)
+    if semantics == 2:
+        world.do(c.PlacePacket(packet_id="waits"))
+        assert world.state.packets["waits"].owner is not None
+        return
+    for action in (c.PlacePacket(packet_id="waits"), c.HandOff(packet_id="owned", target="n")):
+        with pytest.raises(StateConflictError) as overdue:
+            world.do(action)
+        assert overdue.value.code == "packet.overdue"
+    world.settle()
+    assert {p.status for p in world.state.packets.values()} == {PacketStatus.FAILED}
+
+
+@pytest.mark.parametrize("semantics", [2, 3])
+def test_decide_an_epoch_that_never_was_leaves_no_entry(semantics: int) -> None:
+    """A late write is recorded; one under a made-up epoch is refused as it is, or a member could fill any lineage."""
+    world = World()
+    world.state.semantics = semantics
+    world.member("m")
+    world.packet("p")
+    size = world.state.size
+    for epoch in range(100, 110):
+        claim = c.OwnerClaim(member_id="m", incarnation=1, epoch=epoch)
+        with pytest.raises(StaleEpochError):
+            world.do(c.CompletePacket(packet_id="p", owner=claim), SCOPED)
+    assert world.state.size == size + (10 if semantics == 2 else 0)
+    with pytest.raises(StaleEpochError):
+        world.do(
+            c.CompletePacket(
+                packet_id="p", owner=c.OwnerClaim(member_id="m", incarnation=1, epoch=0)
+            ),
+            SCOPED,
+        )
+    assert world.types()[-1] == "write_refused"
