@@ -164,7 +164,9 @@ class Report:
             "range": f"entries {shape.start} to {shape.stop - 1}",
             "receipt": f"entry {shape.start}",
         }.get(shape.kind, shape.kind)
-        return [f"{shape.origin}: {what}, {shape.entries} entries"]
+        return [
+            f"{shape.origin}: {what}, {shape.entries} {'entry' if shape.entries == 1 else 'entries'}"
+        ]
 
     def _facts(self) -> list[str]:
         lines: list[str] = []

@@ -195,7 +195,7 @@ def test_a_receipt_and_a_proof(tmp_path: Path, capsys: pytest.CaptureFixture[str
     for name in ("entry-13.tlog-proof", "entry-13.receipt.json"):
         raw = (GOLDEN / name).read_bytes()
         assert cli.main([str(GOLDEN / name), "--key", ANCHOR]) == 0
-        assert "entry 13, 1 entries" in capsys.readouterr().out
+        assert "entry 13, 1 entry" in capsys.readouterr().out
         assert cli.main([str(GOLDEN / name)]) == 4
         bent = tmp_path / name
         bent.write_bytes(raw.replace(b"index 13", b"index 12"))
