@@ -17,8 +17,9 @@ class Sink(asyncio.Transport):
         self.said: list[str] = []
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take one system call's worth."""
-        self.sent.append(bytes(data))
+        """Take one system call's worth; what comes after the end is dropped, as asyncio does."""
+        if not self.said:
+            self.sent.append(bytes(data))
 
     def close(self) -> None:
         """Note it."""
