@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs fuzz sim-check pyz bench bench-ledger bench-policy bench-scheduling bench-api load clean
+.PHONY: help demo test coverage check docs screenshots wheel fuzz mutants sim-check verifier-diff test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-api bench-console console-size load clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -27,19 +27,29 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.run
 	@echo "installing the test tools (once)"
-	@$(INSTALL) -e '.[client,oidc,test]'
+	@$(INSTALL) -e '.[client,oidc,postgres,test]'
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.test
 	@echo "installing the checkers (once)"
-	@$(INSTALL) -e '.[client,oidc,plot,test,check]'
+	@$(INSTALL) -e '.[client,oidc,plot,postgres,test,check]'
+	@touch $@
+
+$(VENV)/.mutants: $(VENV)/.test
+	@echo "installing the mutation tester (once)"
+	@$(INSTALL) -e '.[client,oidc,postgres,test,mutants]'
 	@touch $@
 
 # --- targets ------------------------------------------------------------------------------
 demo: $(VENV)/.run  ## the main job, start to finish, in a temporary workspace
 	@$(BIN)/pfgov demo
+	@echo
+	@echo 'pfgov is $(BIN)/pfgov.  To call it by its name in this shell:  export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 test: $(VENV)/.test  ## every test that fits in a few minutes
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
+
+coverage: $(VENV)/.test  ## the same with branch coverage, child processes included (about twice as long)
 	@$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(VENV)/.check  ## format, lint, types, layers
@@ -52,23 +62,57 @@ check: $(VENV)/.check  ## format, lint, types, layers
 docs: $(VENV)/.test  ## write the generated pages and schemas anew
 	@$(BIN)/python docs/generate
 
+screenshots: $(VENV)/.test  ## take the pictures of the console anew (needs Playwright and a Chromium)
+	@$(BIN)/python docs/generate/screenshots.py
+
 fuzz: $(VENV)/.test  ## search longer, from a new seed, for what breaks a property
 	@PFGOV_FUZZ=1 PFGOV_FUZZ_GROUPS=$${PFGOV_FUZZ_GROUPS:-2000} PFGOV_FUZZ_SEED=$${PFGOV_FUZZ_SEED:-$$(date +%s)} \
 	  $(BIN)/python -m pytest -q -n 2 tests/property $(ARGS)
 
-sim-check: $(VENV)/.run  ## 100,000 seeded histories, every promise checked after every step (hours; SEEDS=n for fewer)
-	@$(BIN)/pfgov sim check --seeds $${SEEDS:-100000} --from $${FROM:-0}
+mutants: $(VENV)/.mutants  ## change the code in small ways, list what no test saw (hours; MUTANTS=n samples, AREAS=decide)
+	@$(BIN)/python tests/mutation/mutants.py $(AREAS) --sample $${MUTANTS:-0} --seed $${SEED:-0}
+
+plants: $(VENV)/.test  ## put faults that were seen once back into a copy of the code, and see their tests turn red (NAMES="halt clock")
+	@$(BIN)/python tests/mutation/plants.py $(NAMES)
+
+sim-check: $(VENV)/.run  ## 100,000 seeded histories, every promise checked after every step (hours; goes on where it was stopped)
+	@$(BIN)/pfgov sim check --seeds $${SEEDS:-100000} --from $${FROM:-0} \
+	  --record $${RECORD:-tests/simulation/checked.json} --commit $$(git rev-parse HEAD 2>/dev/null || echo unknown)
+
+wheel: $(VENV)/.test  ## build dist/pfgov-VERSION-py3-none-any.whl, to be installed with pip
+	@mkdir -p dist && $(BIN)/python -m hatchling build -t wheel -d dist
+
+verifier-diff: $(VENV)/.test  ## 10,000 random logs, questions and damaged files to three verifiers (CASES=n, SEED=n; needs Node.js)
+	@$(BIN)/python tests/conformance/ledger_verify/differential.py $${CASES:-10000} $${SEED:-$$(date +%s)}
+
+peers:  ## build witnesses and a checker of tiles that are not ours, so that tests run beside them (needs Go; minutes)
+	@mkdir -p build/peers
+	GOBIN=$(CURDIR)/build/peers go install filippo.io/torchwood/cmd/litewitness@v0.6.1
+	GOBIN=$(CURDIR)/build/peers go install github.com/transparency-dev/witness/cmd/omniwitness@v0.0.0-20260720115447-2e1c6971d19e
+	GOBIN=$(CURDIR)/build/peers go install github.com/transparency-dev/tessera/cmd/fsck@v1.0.4
+
+test-kubernetes: $(VENV)/.test  ## govern a real API server, scheduler and etcd (built once with Go, a quarter of an hour; needs kubectl)
+	@$(BIN)/python tests/conformance/kubernetes/build.py $${PFGOV_KUBERNETES:-.cache/kubernetes}
+	@PFGOV_KUBERNETES=$${PFGOV_KUBERNETES:-.cache/kubernetes} $(BIN)/python -m pytest -q tests/conformance/kubernetes $(ARGS)
+
+prov-toolbox:  ## fetch ProvToolbox with Maven, so that a test has it read what we write (needs Java and Maven)
+	@mvn -q -B -f tests/conformance/prov/pom.xml dependency:build-classpath -Dmdep.outputFile=/dev/null
 
 pyz: $(VENV)/.run  ## build the verifier as one file, dist/pfgov-verify.pyz
 	@mkdir -p dist && $(BIN)/python -m pfgov_ledger.build_pyz dist/pfgov-verify.pyz
 
-bench: $(VENV)/.test  ## the write path beside its physical limits, a fleet of 1,000, a large store; as ratios
+bench: $(VENV)/.test  ## the write path beside its limits, a fleet of 1,000, a large store, personal data, dead witnesses; as ratios
 	@$(BIN)/python tests/bench/core.py
 	@$(BIN)/python tests/bench/placement.py
 	@$(BIN)/python tests/bench/store_size.py
+	@$(BIN)/python tests/bench/personal_data.py
+	@$(BIN)/python tests/bench/witnesses.py
 
 bench-ledger: $(VENV)/.test  ## the ledger beside plain SQLite and its peers, as ratios (PEERS=dir:dir of pip install --target)
 	@PFGOV_BENCH_PEERS=$(PEERS) $(BIN)/python tests/bench/ledger.py $(ARGS)
+
+bench-lineage: $(VENV)/.test  ## translate a million entries into every format, with the peak of memory (half an hour; ARGS="ENTRIES PACKETS FORMAT...")
+	@$(BIN)/python tests/bench/translate_large.py $(ARGS)
 
 bench-policy: $(VENV)/.test  ## decisions beside hand-written Python and other engines, as ratios
 	@$(BIN)/python tests/bench/policy.py
@@ -76,8 +120,17 @@ bench-policy: $(VENV)/.test  ## decisions beside hand-written Python and other e
 bench-scheduling: $(VENV)/.test  ## schedulers beside each other, as ratios
 	@$(BIN)/python tests/bench/scheduling.py
 
+bench-impact: $(VENV)/.test  ## a policy set asked about a long history, beside its replay; the peak of memory (ARGS="--entries 1000000")
+	@$(BIN)/python tests/bench/impact.py $(ARGS)
+
 bench-api: $(VENV)/.test  ## the API beside an echo, as ratios; overload
 	@$(BIN)/python tests/bench/api.py $(ARGS)
+
+bench-console: $(VENV)/.test  ## submissions a second with fifty consoles open beside none, as a ratio
+	@$(BIN)/python tests/bench/console.py
+
+console-size: $(VENV)/.test  ## bytes and time of each page of the console with 1,000 members and 100,000 packets (ARGS="MEMBERS PACKETS PLACED")
+	@$(BIN)/python tests/bench/console_size.py $(ARGS)
 
 load: $(VENV)/.test  ## kill the server ten times in a minute of writing by 32 clients, then check everything
 	@PFGOV_LOAD=1 $(BIN)/python -m pytest -q tests/process/test_api_process.py $(ARGS)

@@ -27,9 +27,11 @@ Every error carries ``code``, a stable documented string, and ``hint``, the next
 Messages are for people and may change in any release; codes never change meaning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,34 @@ class DuplicateError(ConflictError):
     code = "exists"
 
 
+_DOING: Final = {
+    "packet_created": "be submitted",
+    "assignment_allowed": "be placed",
+    "assignment_refused": "be placed",
+    "assignment_escalated": "be placed",
+    "review_refused": "be reviewed",
+    "review_expired": "be reviewed",
+    "handoff_started": "be handed off",
+    "handoff_completed": "be accepted",
+    "handoff_aborted": "have a handoff called off",
+    "ownership_revoked": "be taken from its owner",
+    "packet_requeued": "be put back into the queue",
+    "packet_completed": "be completed",
+    "packet_failed": "be given up",
+    "packet_cancelled": "be cancelled",
+    "member_registered": "register",
+    "member_suspected": "be suspected",
+    "member_recovered": "recover",
+    "member_failed": "be declared failed",
+    "member_draining": "be drained",
+    "drain_cancelled": "have a drain cancelled",
+    "member_quarantined": "be quarantined",
+    "member_released": "be released",
+    "member_retired": "retire",
+}
+"""Event of the lifecycle table -> what somebody wanted who is told that it cannot be."""
+
+
 class IllegalTransitionError(ConflictError):
     """The lifecycle table has no such row."""
 
@@ -136,7 +166,7 @@ class IllegalTransitionError(ConflictError):
         self, *, kind: str, subject: str, status: str, event: str, hint: str | None = None
     ) -> None:
         super().__init__(
-            f"{kind} {subject} is {status}, and {status} does not allow {event}", hint=hint
+            f"{kind} {subject} is {status}, and so it cannot {_DOING.get(event, event)}", hint=hint
         )
         self.status = status
         self.event = event
@@ -166,11 +196,23 @@ class ForbiddenError(PfgovError):
     code = "access.forbidden"
 
 
+class GrantEndedError(ForbiddenError):
+    """The key or token of who asks was revoked or ended before the command was decided; nothing was recorded."""
+
+    code = "principal.ended"
+
+
 class PolicyError(PfgovError):
     """A policy cannot be loaded, or cannot be used."""
 
     code = "policy.invalid"
     exit_status = 3
+
+
+class DecisionTooLongError(PolicyError):
+    """The policies took longer than one decision may; nothing was decided, and nobody may do what was asked."""
+
+    code = "policy.too_slow"
 
 
 class SchedulerError(PfgovError):
@@ -210,6 +252,12 @@ class StoreUnavailableError(StoreError):
     code = "store.unavailable"
 
 
+class LeadershipLostError(StoreUnavailableError):
+    """Another process leads this ledger now; nothing was written."""
+
+    code = "store.leadership_lost"
+
+
 class BusyError(PfgovError):
     """The queue is full; the caller may try again."""
 
@@ -220,3 +268,19 @@ class EngineStoppedError(PfgovError):
     """The engine has stopped and takes no more commands."""
 
     code = "engine.stopped"
+
+
+def file_error(error: OSError, path: Path) -> StoreUnavailableError:
+    """Return the error that the system's *error* means for the file or folder *path*."""
+    return StoreUnavailableError(
+        f"{path}: {error.strerror or error}", hint="check that the folder exists and is yours"
+    )
+
+
+@contextmanager
+def file_errors(path: Path) -> Generator[None]:
+    """Turn the system's errors about *path* inside the block into ours."""
+    try:
+        yield
+    except OSError as error:
+        raise file_error(error, path) from error

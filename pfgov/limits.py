@@ -41,6 +41,9 @@ REGIONS_MAX: Final = 64
 CLEARANCES_MAX: Final = 64
 """Clearances of a member, or data classes of a packet."""
 
+DETECTORS_MAX: Final = 8
+"""Detectors that look through a context."""
+
 PREVIOUS_OWNERS_MAX: Final = 256
 """Owners remembered on a packet; the ledger holds all of them."""
 
@@ -83,6 +86,24 @@ PRINCIPAL_RIGHTS_MAX: Final = 32
 KEYS_MAX: Final = 16
 """Keys in a genesis, or signatures under a rotation."""
 
+PROPOSALS_MAX: Final = 64
+"""Policy sets that are proposed and neither binding nor turned down."""
+
+APPROVALS_MAX: Final = 16
+"""Approvals of one proposal, and the most that an activation can demand."""
+
+POLICIES_REMEMBERED_MAX: Final = 16
+"""Sets that were binding before, and that one can go back to without a file."""
+
+PUBLISHERS_MAX: Final = 32
+"""Names of publishers that a ledger ever trusts."""
+
+PUBLISHER_KEYS_MAX: Final = 16
+"""Keys that one publisher ever has in a ledger."""
+
+PUBLISHER_VERSIONS_MAX: Final = 256
+"""Versions of one publisher's bundles that are remembered as binding once; with a new name a publisher begins anew."""
+
 POLICIES_MAX: Final = 128
 """Policies in one set, the kernel included."""
 
@@ -110,6 +131,15 @@ OWNED_MAX: Final = 10_000
 LIVE_PACKETS_MAX: Final = 1_000_000
 """Packets that are neither completed, failed nor cancelled."""
 
+REVIEW_CANDIDATES_MAX: Final = 32
+"""Candidates for whom one review holds, where its rules read facts of the member; the others need another one."""
+
+REVIEW_FACTS_MAX: Final = 48
+"""Facts of the packet and its last owner for which one review holds; rules that read more cannot be granted."""
+
+LAPSED_SHOWN_MAX: Final = 32
+"""Facts that are named when an earlier review has lapsed."""
+
 REVIEWS_PER_PACKET_MAX: Final = 16
 """Reviews remembered on a live packet."""
 
@@ -123,8 +153,27 @@ BATCH_MAX: Final = 512
 """Commands in one group commit."""
 
 LEASE_SECONDS_MIN: Final = 1
+"""The shortest lease of a member, in seconds."""
+
 LEASE_SECONDS_MAX: Final = 86_400
-"""Bounds of a member's lease."""
+"""The longest lease of a member, in seconds."""
+
+CLOCK_IDLE_MAX: Final = 366 * 86_400 * MICRO
+"""Microseconds by which the clock may be ahead of the last entry when a ledger is opened; beyond it is doubted."""
+
+CLOCK_LEAP_MAX: Final = 86_400 * MICRO
+"""Microseconds by which the clock may leap ahead and be taken at its word after a steady while; beyond, somebody has
+to say that it is right."""
+
+DENIALS_REMEMBERED_MAX: Final = 256
+"""Denials that are remembered, so that the same is not recorded again under the same policy set."""
+
+DENIALS_PER_HOUR_MAX: Final = 32
+"""Denials at guarding points, registrations that are kept out, and refusals of policy sets and their changes: so many
+of one principal are recorded in an hour; beyond, they are refused all the same."""
+
+DEAD_NAMED_MAX: Final = 64
+"""Members that one command can name as dead when it ends a halt; a share is for more."""
 
 ENTRY_BYTES_REACHABLE_MAX: Final = 60_000
 """No reachable event is larger than this; the format's own limit is 65,535."""
@@ -134,3 +183,21 @@ FOLLOW_UPS_PER_TICK_MAX: Final = 256
 
 INTEGER_MAX: Final = 2**53 - 1
 """The largest integer of the ledger's JSON profile."""
+
+LONG_THREADS: Final = 2
+"""Exports being written, and policies being tried out, at once; more wait for their turn, and nobody else for them."""
+
+LOOKING_THREADS: Final = 2
+"""Contexts being looked through for personal data at once, beside the event loop; of one principal one at a time."""
+
+CLOCK_THREADS: Final = 2
+"""For the clock, and for whoever asks how the engine fares, each of which asks once at a time."""
+
+SECTION_THREADS: Final = 16
+"""Questions that wait for the exclusive section at once; while it does not come, more are told so."""
+
+SCANNED_MAX: Final = 10_000
+"""Entries that one question looks at where no index helps; the page that it answers then says where to go on."""
+
+AUDITED_MAX: Final = 2_000
+"""Entries of a packet, and of each member that had it, that an audit of the packet reads."""

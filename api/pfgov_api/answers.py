@@ -1,36 +1,46 @@
-"""How answers are built: receipts, what happened, pages of lists."""
+"""Commands are run and answered: receipts, what happened, what follows; and pages of lists."""
 
 import asyncio
-import base64
+import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
 from urllib.parse import urlencode
 
-from pfgov import events as e
-from pfgov.commands import ENGINE
-from pfgov.engine import Receipt
-from pfgov.engine.reading import Recorded
-from pfgov.storage.queries import EntryFilter
-from pfgov.views import EntryView, entry_view, sentence
-from pfgov_api.disclosure import may_see
-from pfgov_api.operations import Answer, Call
-
-T = TypeVar("T")
+from pfgov.app.hosting import Idempotency, Receipt
+from pfgov.app.local import LocalLedger, receipt_views
+from pfgov.app.prepare import Prepared, takes_long
+from pfgov.app.views import outcome_view, sentence
+from pfgov.core import events as e
+from pfgov.core.commands import Action
+from pfgov.errors import NotFoundError, StateConflictError
+from pfgov.model import Wire
+from pfgov_api.limits import LARGE_BYTES
+from pfgov_api.operations import Answer, Call, Handler
+from pfgov_api.outgoing import receipt_object
+from pfgov_api.preconditions import HEADER, precondition
 
 PAGE_DEFAULT: Final = 100
 
 
-def receipt_object(receipt: Receipt) -> dict[str, Any]:
-    """Return a receipt as ``pfgov-verify`` reads it: the entry's bytes and signature in base64, and its position."""
-    if not receipt.entries:
-        return {"position": None, "count": 0, "size": receipt.size}
-    return {
-        "entry": base64.b64encode(receipt.entry).decode(),
-        "signature": base64.b64encode(receipt.signature).decode(),
-        "position": receipt.position,
-        "count": receipt.count,
-        "size": receipt.size,
-    }
+WITNESSED: Final = "witnessed"
+"""A receipt whose proof leads to a checkpoint that a quorum of witnesses cosigned."""
+
+
+def can_be_witnessed(call: Call) -> None:
+    """Refuse before anything is done what could not be answered as it is wanted.
+
+    Raises:
+        StateConflictError: ``witness.none``, a witnessed receipt is wanted and this server asks no witness.
+    """
+    if call.query.get("receipt") == WITNESSED and call.service.witnesses is None:
+        raise StateConflictError(
+            "this server has no witnesses",
+            code="witness.none",
+            hint="ask for receipt=proof, or have its operator name witnesses: pfgov serve --witnesses FILE",
+            pointer="/query/receipt",
+        )
 
 
 async def receipt_wanted(call: Call, receipt: Receipt, *, proof: bool = False) -> dict[str, Any]:
@@ -40,10 +50,11 @@ async def receipt_wanted(call: Call, receipt: Receipt, *, proof: bool = False) -
     """
     shown = receipt_object(receipt)
     wanted = call.query.get("receipt", "proof" if proof else "entry")
-    if wanted == "proof" and receipt.entries:
-        from pfgov.engine.proofs import vouchers
-
-        shown.update(await asyncio.to_thread(vouchers, call.service.reader, receipt.position))
+    if wanted in {"proof", WITNESSED} and receipt.entries:
+        signed, witnesses = None, call.service.witnesses
+        if wanted == WITNESSED and witnesses is not None:
+            signed = await witnesses.over(receipt.position, call.service.stopping)
+        shown.update(await asyncio.to_thread(call.ledger.vouchers, receipt.position, signed))
     return shown
 
 
@@ -53,12 +64,6 @@ def happened(receipt: Receipt) -> list[dict[str, Any]]:
         {"position": row.seq, "type": row.type, "subject": row.subject, "says": sentence(event)}
         for row, event in zip(receipt.entries, receipt.events, strict=True)
     ]
-
-
-def show_entry(found: Recorded) -> EntryView:
-    """Return an entry as lists and streams show it."""
-    row = found.row
-    return entry_view(seq=row.seq, time=row.time, event=found.event, leaf=row.leaf, with_body=True)
 
 
 def result(receipt: Receipt) -> dict[str, Any]:
@@ -100,19 +105,90 @@ async def recorded(
     """
     body: dict[str, Any] = {
         "receipt": await receipt_wanted(call, receipt, proof=proof),
+        **outcome_view(receipt.events),
+        "position": receipt.position if receipt.entries else None,
         "events": happened(receipt),
         "result": result(receipt),
     }
+    witnesses = call.service.witnesses
+    if call.query.get("receipt") == WITNESSED and witnesses is not None:
+        body[WITNESSED] = witnesses.covers(receipt.position)
     if call.flag("follow"):
-        body["recorded"] = [
-            entry_view(seq=row.seq, time=row.time, event=event)
-            for row, event in zip(receipt.entries, receipt.events, strict=True)
-        ]
-        start = receipt.position + receipt.count if receipt.entries else receipt.size
-        body.update(await followed(call, start))
+        body["recorded"] = receipt_views(receipt)
+        body.update(await followed(call, receipt.end))
     headers = {"Idempotent-Replayed": "true"} if receipt.replayed else {}
     return Answer(body, status=status, headers=headers)
 
+
+# --- commands -------------------------------------------------------------------------------
+
+
+def once(call: Call, part: int | None = None) -> Idempotency | None:
+    """Return the engine's key for the caller's ``Idempotency-Key``, if any: bound to the route and the body."""
+    key = call.headers.get("idempotency-key")
+    if key is None:
+        return None
+    route = f"{call.operation.method} {call.url}" + ("" if part is None else f"#{part}")
+    scoped = hashlib.sha256(f"{route}\0{key}".encode()).hexdigest()
+    return Idempotency(scoped, hashlib.sha256(route.encode() + b"\0" + call.raw).digest())
+
+
+def writing(call: Call) -> LocalLedger:
+    """Return the ledger for what keeps it, once for each ``Idempotency-Key``; for a thread."""
+    return call.service.ledger(replace(call.caller, idempotency=once(call)))
+
+
+async def run(call: Call, prepared: Prepared, *, part: int | None = None) -> Receipt:
+    """Run a command for the caller, once for each ``Idempotency-Key`` (and *part* of a request that runs several).
+
+    Raises:
+        PfgovError: refused.
+    """
+    try:
+        caller = replace(
+            call.caller,
+            idempotency=once(call, part),
+            expects=precondition(call) if HEADER in call.headers else None,
+        )
+        return await call.service.submit(prepared.action, caller, prepared.attachments)
+    except NotFoundError as error:
+        raise await asyncio.to_thread(call.ledger.suggesting, error, prepared.action) from None
+
+
+async def write(call: Call, asked: Wire | Action) -> Receipt:
+    """Run what a body, or an action, asks for about the member or packet of the path.
+
+    Raises:
+        PfgovError: refused.
+    """
+    prepare = partial(
+        call.service.prepare,
+        asked,
+        member_id=call.path.get("member_id"),
+        packet_id=call.path.get("packet_id"),
+    )
+    if takes_long(asked, call.raw):
+        prepared = await call.service.looking.run(call.grant.share, prepare)
+    elif len(call.raw) >= LARGE_BYTES:
+        prepared = await asyncio.to_thread(prepare)
+    else:
+        prepared = prepare()
+    return await run(call, prepared)
+
+
+def writes(
+    action: Callable[..., Action] | None = None, *, status: int = 200, proof: bool = False
+) -> Handler:
+    """Return the handler that runs what the body asks for, or *action* about the member of the path, and answers it."""
+
+    async def handle(call: Call) -> Answer:
+        asked = call.body if action is None else action(**call.path)
+        return await recorded(call, await write(call, asked), status=status, proof=proof)
+
+    return handle
+
+
+# --- what follows, and pages ----------------------------------------------------------------
 
 FOLLOWED_MAX: Final = 1_000
 """Entries that are listed as what followed from a command."""
@@ -124,53 +200,20 @@ async def followed(call: Call, start: int) -> dict[str, Any]:
     What others ask for meanwhile is not among them, and a member's key is told only what concerns its member.  Where
     there was too much to do in the time, ``settled`` is false.
     """
-    settled = await call.service.settle()
-    wanted = EntryFilter(start=start, limit=FOLLOWED_MAX + 1)
-    found = await asyncio.to_thread(call.service.reader.entries, wanted)
-    shown: list[EntryView] = []
-    is_engines = False
-    for one in found[:FOLLOWED_MAX]:
-        command = one.event.command
-        if command is not None:
-            is_engines = command.principal.id == ENGINE.id
-        if is_engines and one.row.type != "index_committed" and may_see(call, one.event):
-            shown.append(entry_view(seq=one.row.seq, time=one.row.time, event=one.event))
-    is_whole = settled and len(found) <= FOLLOWED_MAX
-    return {"as_a_result": shown, **({} if is_whole else {"settled": False})}
+    is_settled = await call.service.settle()
+    shown, is_whole = await asyncio.to_thread(call.ledger.followed, start, FOLLOWED_MAX)
+    return {"as_a_result": shown, **({} if is_settled and is_whole else {"settled": False})}
 
 
 def page(
-    call: Call,
-    items: Sequence[T],
-    show: Callable[[T], Any],
-    cursor: Callable[[T], str],
-    limit: int,
-    *,
-    parameter: str = "after",
+    call: Call, items: Sequence[Any], following: str | int | None, by: str = "after"
 ) -> Answer:
-    """Return a page of at most *limit* of *items* (fetch one more than that), with a ``Link`` to the next.
-
-    The cursor goes into the query *parameter*.
-    """
-    shown = items[:limit]
-    following = cursor(shown[-1]) if len(items) > limit else None
-    return page_until(call, shown, show, following, parameter=parameter)
-
-
-def page_until(
-    call: Call,
-    items: Sequence[T],
-    show: Callable[[T], Any],
-    following: str | int | None,
-    *,
-    parameter: str = "after",
-) -> Answer:
-    """Return the page of all *items*, with a ``Link`` to what is *following*, if anything may be."""
-    body: dict[str, Any] = {"items": [show(item) for item in items]}
+    """Return a page of a list, with a ``Link`` to what is *following*, if anything may be: the cursor *by* leads on."""
+    body: dict[str, Any] = {"items": items}
     headers: dict[str, str] = {}
     if following is not None:
         body["next"] = str(following)
-        asked = {**call.query, parameter: str(following)}
+        asked = {**call.query, by: str(following)}
         headers["Link"] = f'<{call.url}?{urlencode(asked)}>; rel="next"'
     return Answer(body, headers=headers)
 

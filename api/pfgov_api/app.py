@@ -9,11 +9,14 @@ from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from pfgov.errors import NotFoundError, PfgovError
+from pfgov_api.console.handlers import Console
+from pfgov_api.dispatcher import failed, framing_error, handler_of, read_headers
 from pfgov_api.operations import Operation
+from pfgov_api.outgoing import refusal, request_id_of
 from pfgov_api.problems import HttpError
+from pfgov_api.replies import Reply
 from pfgov_api.routes import OPERATIONS
 from pfgov_api.service import Service
-from pfgov_api.shell import framing_error, handler_of, read_headers, refusal, request_id_of
 
 METHODS: Final[dict[str, list[str]]] = {}
 """The methods of each path, HEAD beside GET."""
@@ -22,6 +25,10 @@ for _one in OPERATIONS:
     METHODS.setdefault(_one.path, []).extend(
         ("GET", "HEAD") if _one.method == "GET" else (_one.method,)
     )
+
+
+EVERY_METHOD: Final = sorted({method for methods in METHODS.values() for method in methods})
+"""What this server knows, whatever the path: the answer to ``OPTIONS *`` (RFC 9110, 9.3.7)."""
 
 
 def _allow(methods: list[str]) -> str:
@@ -71,21 +78,32 @@ def create_app(service: Service) -> Litestar:
     def outside(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         """Turn what Litestar itself refuses into a problem."""
         headers, twice = read_headers(request)
-        found = framing_error(headers, twice) or _refused(request, error)
+        ambiguous = framing_error(headers, twice)
+        if ambiguous is None and request.method == "OPTIONS" and request.url.path == "*":
+            return Reply(204, headers={"Allow": _allow(EVERY_METHOD)}).response()
+        found = ambiguous or _refused(request, error)
         request_id = request_id_of(service, headers)
         reply = refusal(found, request_id)
-        reply.headers["x-request-id"] = request_id
+        reply.headers["x-request-id"] = request_id.sent
         if isinstance(error, MethodNotAllowedException):
             reply.headers["allow"] = _allow(methods_at(str(request.url.path)[:200]))
+        return reply.response()
+
+    def between(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        """Turn what goes wrong before an operation is reached, for want of memory above all, into a problem."""
+        request_id = request_id_of(service, read_headers(request)[0])
+        reply = failed(error, "between", service, request_id)
+        reply.headers["x-request-id"] = request_id.sent
         return reply.response()
 
     return Litestar(
         route_handlers=[
             handler_of(operation, service, allow=_allow(METHODS[operation.path]) if first else None)
             for operation, first in _with_firsts()
-        ],
+        ]
+        + Console(service).handlers(),
         lifespan=[lifespan],
-        exception_handlers={HTTPException: outside},
+        exception_handlers={HTTPException: outside, Exception: between},
         openapi_config=None,
         logging_config=None,
         debug=False,

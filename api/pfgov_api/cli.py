@@ -5,9 +5,8 @@ from typing import Any, Final
 
 import click
 
-from pfgov.cli.frame import Nouns, Screen, Verb, verb
+from pfgov.cli.frame import Nouns, Output, Verb, verb
 from pfgov.cli.inputs import PAIR
-from pfgov.model.times import to_moment
 
 
 @click.command(
@@ -18,6 +17,7 @@ from pfgov.model.times import to_moment
         "pfgov serve --host 0.0.0.0 --port 8443",
         "pfgov serve --public-url https://pfgov.example",
         "pfgov serve --oidc oidc.toml",
+        "pfgov serve --witnesses witnesses.policy",
     ),
     then="register a member: pfgov member register --url http://localhost:8000 ...; see /api/docs",
     folder="a server serves a folder of its own machine",
@@ -37,6 +37,12 @@ from pfgov.model.times import to_moment
     help="Believe the tokens of an OpenID Connect issuer, too: a TOML file about it.",
 )
 @click.option(
+    "--open",
+    "openly",
+    is_flag=True,
+    help="Let everybody on this machine be the operator although there were keys, and their file is gone.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="warning",
@@ -52,39 +58,70 @@ from pfgov.model.times import to_moment
     help="A signing key that is not in the ledger's folder: issuer=env:NAME, log=file:PATH. Repeat it, oldest first: "
     "the newest that the ledger lets sign does, and a rotation takes the next one.",
 )
+@click.option(
+    "--witnesses",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Have checkpoints cosigned: a C2SP tlog-policy file with the witnesses, their URLs, and the quorum.",
+)
+@click.option(
+    "--witness-interval",
+    type=click.FloatRange(min=0.1, max=86_400),
+    default=10.0,
+    show_default=True,
+    help="Seconds between two rounds; a receipt that is to be witnessed begins one at once.",
+)
+@click.option(
+    "--webhooks",
+    type=click.Path(path_type=Path),
+    help="Tell others what is committed: a TOML file with their URLs and secrets; see /api/webhooks.",
+)
 @click.pass_obj
 def serve(
-    screen: Screen,
+    output: Output,
+    *,
     host: str,
     port: int,
     public_url: str | None,
     oidc: Path | None,
+    openly: bool,
     log_level: str,
     signers: tuple[tuple[str, str], ...],
+    witnesses: Path | None,
+    witness_interval: float,
+    webhooks: Path | None,
 ) -> int:
     """Offer the ledger over HTTP; an empty folder gets keys, a ledger and the starter policies first.
 
-    Without API keys or an issuer of tokens only this machine is served and everybody on it is the operator; create a
-    key before listening elsewhere.
+    Where no API key was ever made and no issuer of tokens is named, only this machine is served and everybody on it is
+    the operator; create a key before listening elsewhere, or behind a proxy.
     """
-    from pfgov.engine.signing import ROTATING
+    from pfgov.app.local.folder import SIGNERS
+    from pfgov.app.webhook import read_webhooks
     from pfgov_api.addresses import public_url as checked
     from pfgov_api.serve import serve as run
 
     for role, _ in signers:
-        if role not in ROTATING:
+        if role not in SIGNERS:
             raise click.UsageError(
                 f"--signer {role}=...: the role is issuer or log", click.get_current_context()
             )
     public = None if public_url is None else checked(public_url)
+    vouching = None
+    if witnesses is not None:
+        from pfgov.app.witnesses import Witnesses
+
+        vouching = Witnesses.of(output.directory, witnesses, interval_seconds=witness_interval)
     run(
-        screen.directory,
+        output.directory,
         host,
         port,
         log_level=log_level,
         oidc=oidc,
         signers=signers,
         public=public,
+        openly=openly,
+        witnesses=vouching,
+        webhooks=None if webhooks is None else read_webhooks(webhooks),
     )
     return 0
 
@@ -101,12 +138,18 @@ KEYS: Final = "keys are made and ended on the server's machine, so that no key c
 """Why that is not done over HTTP."""
 
 
-def _ring(screen: Screen) -> Any:
-    from pfgov.engine.layout import Layout
+def _shown(records: Any) -> list[dict[str, Any]]:
+    from pfgov_api.keyring import shown_keys
+
+    return shown_keys(records)
+
+
+def _ring(output: Output) -> Any:
+    from pfgov.app.local.folder import require
     from pfgov_api.keyring import FILE, KeyRing
 
-    Layout(screen.directory).require()
-    return KeyRing(screen.directory / FILE)
+    require(output.directory)
+    return KeyRing(output.directory / FILE)
 
 
 def _now() -> int:
@@ -126,15 +169,19 @@ def _now() -> int:
     folder=KEYS,
 )
 @click.option("--scope", "scopes", multiple=True, required=True, help="What it may do; repeatable.")
-@click.option("--name", default="", help="A note for `key list`.")
-def create(screen: Screen, scopes: tuple[str, ...], name: str) -> int:
+@click.option(
+    "--name",
+    default="",
+    help="Its name in `key list`, in entries and for policies (principal.name).",
+)
+def create(output: Output, scopes: tuple[str, ...], name: str) -> int:
     """Make a key; it is printed once and kept only as a hash.
 
     Scopes: admin, operator, submitter, assessor (sets trust), reviewer, auditor (reads), member:ID (acts for one
     member).
     """
-    record, text = _ring(screen).create(scopes, now=_now(), name=name)
-    screen.show(
+    record, text = _ring(output).create(scopes, now=_now(), name=name)
+    output.show(
         {"id": record.id, "scopes": list(record.scopes), "key": text},
         f"key {record.id}, scopes {', '.join(record.scopes)}",
         text,
@@ -146,29 +193,27 @@ def create(screen: Screen, scopes: tuple[str, ...], name: str) -> int:
 @verb(
     key,
     "list",
-    examples=("pfgov key list",),
-    then="end one: pfgov key revoke ID",
-    folder=KEYS,
+    examples=("pfgov key list", "pfgov key list --url https://pfgov.example"),
+    then="end one on the server's machine: pfgov key revoke ID",
 )
-def list_keys(screen: Screen) -> int:
-    """List the keys, revoked ones too; never the secrets."""
-    records = _ring(screen).records()
-    shown: list[dict[str, object]] = []
-    lines: list[str] = []
-    for one in records:
-        ended = None if one.revoked_at is None else to_moment(one.revoked_at)
-        shown.append(
-            {
-                "id": one.id,
-                "scopes": list(one.scopes),
-                "name": one.name,
-                "created_at": to_moment(one.created_at),
-                "revoked_at": ended,
-            }
-        )
-        lines.append(f"{one.id}  {'revoked ' if ended else ''}{', '.join(one.scopes)}  {one.name}")
+def list_keys(output: Output) -> int:
+    """List the keys, revoked ones too; never the secrets.  Over HTTP it needs the scope admin."""
+    if output.url is None:
+        shown = _shown(_ring(output).records())
+    else:
+        import msgspec
+
+        from pfgov.app.remote.api_keys import api_keys
+        from pfgov.cli.opening import asking
+
+        with asking(output) as session:
+            shown = [msgspec.to_builtins(one) for one in api_keys(session)]
+    lines = [
+        f"{one['id']}  {'revoked ' if one['revoked_at'] else ''}{', '.join(one['scopes'])}  {one['name']}"
+        for one in shown
+    ]
     nobody = "no keys: only this machine is served, and everybody on it is the operator"
-    screen.show({"keys": shown}, *(lines or [nobody]))
+    output.show({"keys": shown}, *(lines or [nobody]))
     return 0
 
 
@@ -180,8 +225,8 @@ def list_keys(screen: Screen) -> int:
     folder=KEYS,
 )
 @click.argument("identity", metavar="ID")
-def revoke(screen: Screen, identity: str) -> int:
+def revoke(output: Output, identity: str) -> int:
     """End a key; a running server notices within a second."""
-    record = _ring(screen).revoke(identity, now=_now())
-    screen.show({"id": record.id, "revoked": True}, f"key {record.id} is revoked")
+    record = _ring(output).revoke(identity, now=_now())
+    output.show({"id": record.id, "revoked": True}, f"key {record.id} is revoked")
     return 0

@@ -8,6 +8,7 @@ h11 bounds headers only while they are incomplete; here they are measured as the
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -16,7 +17,6 @@ import h11
 import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from pfgov_api.corked import Corked
 from pfgov_api.limits import (
     BODY_SECONDS,
     HEAD_BYTES_MAX,
@@ -25,6 +25,7 @@ from pfgov_api.limits import (
     STALLED_SECONDS,
 )
 from pfgov_api.problems import MEDIA_TYPE, HeadTooLargeError, HttpError, TooSlowError, problem
+from pfgov_api.write_coalescing import CoalescingTransport
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -51,7 +52,34 @@ class BoundedReader(h11.Connection):
         if before - len(self._receive_buffer) > HEAD_BYTES_MAX:
             self.is_head_too_large = True
             raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
+        if isinstance(event, h11.Request) and not event.target.startswith(b"/"):
+            return _in_origin_form(event)
         return event
+
+
+_ABSOLUTE: Final = re.compile(rb"https?://(?P<host>[^/?#@]+)(?P<path>/[^#]*)?", re.IGNORECASE)
+
+
+def _in_origin_form(request: h11.Request) -> h11.Request:
+    """Return *request* with a target that begins with a slash, where it named the whole URL (RFC 9112, 3.2.2).
+
+    The host is then the one in the target, whatever the header says.  ``*`` stays as it is.
+
+    Raises:
+        RemoteProtocolError: it is another form, which only proxies are sent.
+    """
+    if request.target == b"*":
+        return request
+    found = _ABSOLUTE.fullmatch(request.target)
+    if found is None:
+        raise h11.RemoteProtocolError("the request target is no path and no URL")
+    headers = [(name, value) for name, value in request.headers if name != b"host"]
+    return h11.Request(
+        method=request.method,
+        target=found["path"] or b"/",
+        headers=[(b"host", found["host"]), *headers],
+        http_version=request.http_version,
+    )
 
 
 class BoundedProtocol(H11Protocol):
@@ -70,7 +98,7 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
         self.conn = BoundedReader(h11.SERVER, HEAD_BYTES_MAX)
-        super().connection_made(Corked(transport, self.loop))
+        super().connection_made(CoalescingTransport(transport, self.loop))
         self._expect("headers", self.head_seconds)
 
     def data_received(self, data: bytes) -> None:
@@ -181,7 +209,7 @@ def _too_large() -> HeadTooLargeError:
 
 
 def _refusal(error: HttpError, request_id: str) -> bytes:
-    said = problem(error, request_id)
+    said = problem(error, f"urn:request:{request_id}")
     body = _encode(said)
     lines = (
         f"HTTP/1.1 {said['status']} {HTTPStatus(said['status']).phrase}",

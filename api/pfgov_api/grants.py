@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from pfgov.commands import LOCAL_OPERATOR, Principal
+from pfgov.core.commands import LOCAL_OPERATOR, Principal
 
 
 @dataclass(frozen=True, slots=True)

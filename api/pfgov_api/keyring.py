@@ -1,8 +1,9 @@
 """API keys: drawn once, shown once, kept as hashes, each with the scopes it grants.
 
 A key is ``pfgov_ID_SECRET`` with 256 random bits of secret; the file holds SHA-256 digests, which for such secrets
-need no slow hash.  Without any key the server is for this machine only: it listens on loopback and everybody there is
-the local operator.  The file is read again when it changes, so that a revocation holds at once.
+need no slow hash.  Where no key was ever made the server is for this machine only: it listens on loopback and everybody
+there is the local operator.  A file that is there, even one without keys, or that is missing although there were keys,
+lets nobody in.  The file is read again when it changes, so that a revocation holds at once.
 """
 
 import base64
@@ -12,17 +13,20 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from pfgov.commands import RIGHTS, Principal
+from pfgov.core.commands import RIGHTS, Principal
+from pfgov.core.ids import is_reserved
+from pfgov.core.spelling import check_label
 from pfgov.errors import InvalidError, NotFoundError, StoreUnavailableError
-from pfgov.ids import is_reserved
-from pfgov.limits import PRINCIPAL_RIGHTS_MAX
+from pfgov.files import read_regular
+from pfgov.limits import LABEL_LENGTH_MAX, PRINCIPAL_RIGHTS_MAX
+from pfgov.model.times import to_moment
 from pfgov_api.grants import Grant, everybody
 from pfgov_api.problems import UnauthenticatedError
 
@@ -59,6 +63,20 @@ class KeyRecord(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     created_at: int
     name: str = ""
     revoked_at: int | None = None
+
+
+def shown_keys(records: Iterable[KeyRecord]) -> list[dict[str, object]]:
+    """Return keys as they are shown, revoked ones too; never the secrets, nor their digests."""
+    return [
+        {
+            "id": one.id,
+            "scopes": list(one.scopes),
+            "name": one.name,
+            "created_at": to_moment(one.created_at),
+            "revoked_at": None if one.revoked_at is None else to_moment(one.revoked_at),
+        }
+        for one in records
+    ]
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -98,16 +116,23 @@ class KeyRing:
         stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
         if stamp != self._stamp:
             try:
-                self._records = tuple(msgspec.json.decode(self.path.read_bytes(), type=_File).keys)
+                self._records = tuple(msgspec.json.decode(read_regular(self.path), type=_File).keys)
             except (OSError, msgspec.DecodeError) as error:
                 raise _unreadable(self.path, error) from error
             self._stamp = stamp
             self._by_digest = {record.digest: record for record in self._records}
-            self.must_exist = (
-                bool(self._records) or self.must_exist
-            )  # a file that vanishes must not make everybody the operator
+            self.must_exist = True  # a file that vanishes must not make everybody the operator
         self._checked = now
         return self._records
+
+    @property
+    def has_been_used(self) -> bool:
+        """Whether a key was ever made or revoked in this folder, as far as its files tell."""
+        return self.path.exists() or self._lock.exists()
+
+    @property
+    def _lock(self) -> Path:
+        return self.path.with_suffix(".lock")
 
     @property
     def is_open(self) -> bool:
@@ -163,7 +188,7 @@ class KeyRing:
 
         Otherwise a key that is made beside a revocation would undo it.
         """
-        lock = self.path.with_suffix(".lock")
+        lock = self._lock
         try:
             handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -217,7 +242,21 @@ class KeyRing:
         if record.revoked_at is not None:
             raise UnauthenticatedError("that key was revoked", hint="ask for a new one")
         name = _principal_id(record)
-        return Grant(Principal(id=name, rights=record.scopes), lambda: self._has(record), name)
+        principal = Principal(id=name, rights=record.scopes, name=_recorded_name(record.name))
+        return Grant(principal, lambda: self._has(record), name)
+
+    def may_still(self, principal_id: str, right: str) -> bool:
+        """Whether some key of that principal is in force and grants *right*.
+
+        Raises:
+            StoreUnavailableError: the file cannot be read.
+        """
+        return any(
+            record.revoked_at is None
+            and right in record.scopes
+            and _principal_id(record) == principal_id
+            for record in self.records()
+        )
 
     def _has(self, record: KeyRecord) -> bool:
         """Whether *record* is here and unchanged; a file that cannot be read grants nothing."""
@@ -241,6 +280,15 @@ def _principal_id(record: KeyRecord) -> str:
         if not is_reserved(member_id):
             return member_id
     return f"key:{record.id}"
+
+
+def _recorded_name(name: str) -> str | None:
+    """Return the name of a key as entries and policies have it: none where it is empty or cannot stand in an entry."""
+    if not 0 < len(name) <= LABEL_LENGTH_MAX:
+        return None
+    with contextlib.suppress(InvalidError):
+        return check_label(name)
+    return None
 
 
 def _text(raw: bytes) -> str:

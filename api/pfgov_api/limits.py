@@ -15,6 +15,9 @@ LARGE_BYTES: Final = 65_536
 """A body from here on is read in a thread, so that nobody else's request waits for it."""
 
 HEADERS_MAX: Final = 100
+"""Headers of one request."""
+IF_MATCH_CHARACTERS_MAX: Final = 1_000
+"""Characters of ``If-Match``: a dozen ETags."""
 HEAD_BYTES_MAX: Final = 65_536
 """The request line and the headers together."""
 
@@ -25,10 +28,12 @@ BODY_SECONDS: Final = 30.0
 """From the end of the headers to the end of the body."""
 
 STALLED_SECONDS: Final = 30.0
+"""How long an answer may wait for a caller that takes nothing of it."""
 STALLED_BYTES: Final = 16_384
 """A reader has to take so many bytes in so many seconds, while there are some for it."""
 
 RETRY_AFTER_SECONDS: Final = 1
+"""What an answer that says *not now* asks its caller to wait."""
 
 # --- the whole server ------------------------------------------------------------------------
 
@@ -38,11 +43,27 @@ IN_FLIGHT_MAX: Final = 1_000
 STREAMS_MAX: Final = 1_000
 """Streams of events and exports being sent."""
 
-LONG_THREADS: Final = 2
-"""Exports being written, and policies being tried out, at once; more wait for their turn, and nobody else for them."""
+TRIALS_MAX: Final = 2
+"""Policies being compiled or tried out at once, each in a process of its own; more wait for their turn."""
 
-SCANNED_MAX: Final = 10_000
-"""Entries that one question looks at where no index helps; the page that it answers then says where to go on."""
+TRIAL_SECONDS: Final = 20.0
+"""How long one of them may take in all."""
+TRIAL_PROCESSOR_SECONDS: Final = 10
+"""What one of them may take of the processor."""
+TRIAL_MEMORY_BYTES: Final = 1 << 30
+"""What one of them may take of memory."""
+TRIAL_ANSWER_BYTES_MAX: Final = 16 << 20
+"""What one of them may answer."""
+TRIAL_FILE_BYTES_MAX: Final = 1 << 20
+"""What one of them may take."""
+
+SIMULATIONS_MAX: Final = 2
+"""Runs of the simulator at once, each in a process of its own."""
+
+SIMULATION_SECONDS: Final = 120
+"""How long one run of the simulator may take."""
+SIMULATION_MEMORY_BYTES: Final = 1 << 30
+"""What one of them may take."""
 
 # --- one principal ---------------------------------------------------------------------------
 
@@ -52,14 +73,23 @@ REQUESTS_PER_PRINCIPAL_MAX: Final = 100
 STREAMS_PER_PRINCIPAL_MAX: Final = 100
 """Streams of one principal being sent."""
 
+TRIALS_PER_PRINCIPAL_MAX: Final = 1
+"""Policies of one principal being compiled or tried out."""
+
+SIMULATIONS_PER_PRINCIPAL_MAX: Final = 2
+"""Runs of one principal: two, to be seen side by side."""
+
 EXPORTS_PER_PRINCIPAL_MAX: Final = 2
 """Exports of one principal being made or sent: each is a file as large as the history that it covers."""
 
 # --- tokens and the keys that they are verified with -----------------------------------------
 
 TOKEN_BYTES_MAX: Final = 8_192
+"""Bytes of a bearer token."""
 TOKEN_HEADER_BYTES_MAX: Final = 1_024
+"""Bytes of a token's header."""
 LEEWAY_SECONDS_MAX: Final = 300
+"""How far an issuer's clock may be off, at most."""
 TOKEN_SECONDS_MAX: Final = 86_400
 """The longest life of a token that a configuration may allow."""
 
@@ -67,8 +97,11 @@ CLAIM_VALUES_MAX: Final = 256
 """Values of the scope claim that are looked at."""
 
 SUBJECT_LENGTH_MAX: Final = 255
+"""Characters of a token's subject."""
 KEY_SET_BYTES_MAX: Final = 262_144
+"""Bytes of an issuer's key set."""
 KEY_SET_KEYS_MAX: Final = 64
+"""Keys in an issuer's key set."""
 RSA_BITS: Final = (2_048, 8_192)
 
 FETCH_SECONDS: Final = 5.0

@@ -6,12 +6,13 @@ Fields come from a fixed list, so that nothing secret slips in.
 """
 
 import asyncio
+import json
 import logging
 from typing import IO, Any, Final
 
 import msgspec
 
-FIELDS: Final = ("request_id", "operation", "status", "ms")
+FIELDS: Final = ("request_id", "sent_id", "operation", "status", "ms")
 """What a line may say beyond its message."""
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -33,7 +34,9 @@ class JsonLines(logging.Formatter):
                 line[name] = value
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = self.formatException(record.exc_info)
-        return _encode(line).decode()
+        text = _encode(line).decode()
+        # What somebody else said must not steer a terminal: C1 and bidirectional controls are not ASCII.
+        return text if text.isascii() else json.dumps(line)
 
 
 class TurnHandler(logging.Handler):
@@ -91,11 +94,24 @@ def log_to(stream: IO[str], level: str) -> None:
 
 
 def log_request(
-    log: logging.Logger, *, request_id: str, operation: str, status: int, seconds: float
+    log: logging.Logger,
+    *,
+    request_id: str,
+    operation: str,
+    status: int,
+    seconds: float,
+    sent_id: str | None = None,
 ) -> None:
-    """Log that a request was answered, without looking for the line of code that says so."""
+    """Log that a request was answered, without looking for the line of code that says so.
+
+    *sent_id* is what its caller calls it, where that cannot be its id.
+    """
     record = logging.LogRecord(log.name, logging.INFO, "", 0, "request", (), None)
     record.__dict__.update(
-        request_id=request_id, operation=operation, status=status, ms=round(seconds * 1_000, 1)
+        request_id=request_id,
+        sent_id=sent_id,
+        operation=operation,
+        status=status,
+        ms=round(seconds * 1_000, 1),
     )
     log.handle(record)

@@ -2,18 +2,21 @@
 
 Every route is one :class:`Operation` in one of the tables under :mod:`pfgov_api.routes`.  From the same tables come
 the Litestar handlers, the OpenAPI document, the authorisation matrix of the tests and the reference page, so that none
-of them can forget a route.  This module does not know HTTP's details: :mod:`pfgov_api.shell` does.
+of them can forget a route.  This module does not know HTTP's details: :mod:`pfgov_api.dispatcher` does.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pfgov.commands import Principal
+from pfgov.app import visibility
+from pfgov.app.hosting import Caller
+from pfgov.core.commands import Principal
 from pfgov.model import Wire
 from pfgov_api.grants import Grant
 
 if TYPE_CHECKING:
+    from pfgov.app.local import LocalLedger
     from pfgov_api.service import Service
 
 Method = Literal["GET", "POST", "PATCH"]
@@ -24,11 +27,11 @@ ANYONE: Final = "anyone"
 MEMBER: Final = "member"
 """Access for any key that acts for a member; which member is checked where the command is decided."""
 
-READERS: Final = frozenset({"auditor", "operator", "admin", "reviewer", "assessor", "submitter"})
+READERS: Final = visibility.READERS
 """Who may read about every member, every packet and every decision."""
 
 HOLDERS: Final = READERS | {MEMBER}
-"""Those, and a member's key: what it may see there is asked of :mod:`pfgov_api.disclosure`."""
+"""Those, and a member's key: what it may see there is asked of :mod:`pfgov.app.visibility`."""
 
 AUDITORS: Final = frozenset({"auditor", "operator", "admin"})
 """Who may read whole histories."""
@@ -74,9 +77,19 @@ class Call:
         return tuple(filter(None, self.query.get(name, "").split(",")))
 
     @property
-    def route(self) -> str:
-        """What an ``Idempotency-Key`` is bound to besides its principal: the method and the path."""
-        return f"{self.operation.method} {self.url}"
+    def caller(self) -> Caller:
+        """Who asks, to be told to the ledger."""
+        return Caller(self.principal, self.request_id, holds=self.grant.holds)
+
+    @property
+    def ledger(self) -> "LocalLedger":
+        """The ledger as who asks may use it, for a thread."""
+        return self.service.ledger(self.caller)
+
+    @property
+    def prompt(self) -> "LocalLedger":
+        """The ledger as who asks may read it, in the event loop."""
+        return self.service.prompt(self.caller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +125,10 @@ class Operation:
         tag: The heading under which the reference shows it.
         raises: Statuses of problems besides those that every operation may give.
         writes: Whether it may change the ledger.
-        idempotent: Whether it takes an ``Idempotency-Key``.
+        is_long: Whether it is given up when its caller goes away.
         media_type: Of its answer.
+        other_media_types: Of its answer where the caller asks for another format.
+        media_type_status: The status of the refusal of a body that is not JSON.
     """
 
     name: str
@@ -122,18 +137,29 @@ class Operation:
     access: frozenset[str] | str
     about: str
     handler: Handler
-    answer: str = "Object"
+    answer: str
     body: type[Wire] | None = None
     status: int = 200
     parameters: tuple[Parameter, ...] = ()
     tag: str = "operations"
     raises: tuple[int, ...] = ()
     writes: bool = False
+    is_long: bool = False
     body_optional: bool = False
     media_type: str = "application/json"
+    other_media_types: tuple[str, ...] = ()
+    media_type_status: int = 415
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
         """The names in braces."""
         parts = self.path.split("{")[1:]
         return tuple(part.partition("}")[0] for part in parts)
+
+    def allows(self, rights: tuple[str, ...]) -> bool:
+        """Whether *rights* include one that is needed; which member or packet it is about is looked at later."""
+        if self.access == ANYONE:
+            return True
+        wanted = frozenset({self.access}) if isinstance(self.access, str) else self.access
+        held = {MEMBER if right.startswith("member:") else right for right in rights}
+        return not wanted.isdisjoint(held)

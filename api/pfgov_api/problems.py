@@ -27,21 +27,27 @@ TYPE_BASE: Final = "/api/problems/"
 
 STATUSES: Final[tuple[tuple[str, int], ...]] = (
     ("http.unauthenticated", 401),
+    ("principal.ended", 401),
     ("http.not_found", 404),
     ("http.method_not_allowed", 405),
     ("http.media_type", 415),
+    ("http.precondition", 412),
     ("http.cross_site", 403),
     ("http.too_large", 413),
     ("http.timeout", 408),
     ("http.head_too_large", 431),
     ("http.too_many", 429),
+    ("http.exhausted", 503),
+    ("http.internal", 500),
     ("idempotency.mismatch", 422),
     ("idempotency.key", 400),
     ("engine.busy", 503),
     ("engine.stopped", 503),
     ("key.unusable", 503),
     ("policy.denied", 403),
+    ("policy.too_slow", 503),
     ("policy.narrowing", 409),
+    ("policy.uncovered", 409),
 )
 """Code -> status where the class does not say it."""
 
@@ -53,6 +59,7 @@ TITLES: Final = {
     405: "Not here",
     408: "Too slow",
     409: "The present state does not allow it",
+    412: "It has changed meanwhile",
     413: "Too large",
     415: "Not JSON",
     422: "That key belongs to another request",
@@ -84,6 +91,12 @@ class MediaTypeError(HttpError):
     """The body is not ``application/json``."""
 
     code = "http.media_type"
+
+
+class PreconditionError(HttpError):
+    """What is to be changed is not any more what ``If-Match`` names; nothing was recorded."""
+
+    code = "http.precondition"
 
 
 class CrossSiteError(HttpError):
@@ -137,20 +150,27 @@ def status_of(error: PfgovError) -> int:
 
 
 def problem(
-    error: PfgovError, request_id: str, receipt: dict[str, Any] | None = None
+    error: PfgovError,
+    instance: str,
+    receipt: dict[str, Any] | None = None,
+    *,
+    status: int | None = None,
 ) -> dict[str, Any]:
-    """Return the problem object for *error*."""
-    status = status_of(error)
+    """Return the problem object for *error*, which happened in *instance*; *status* where it is not the usual one."""
+    status = status or status_of(error)
     body: dict[str, Any] = {
         "type": f"{TYPE_BASE}{error.code}",
         "title": TITLES.get(status, "Refused"),
         "status": status,
         "detail": error.message,
-        "instance": f"urn:request:{request_id}",
+        "instance": instance,
         "code": error.code,
     }
     if error.hint:
         body["hint"] = error.hint
+    rules: tuple[str, ...] = getattr(error, "rules", ())
+    if rules:
+        body["reasons"] = list(rules)
     places = [
         {
             "pointer": found.pointer,
@@ -169,13 +189,13 @@ def problem(
     return body
 
 
-def unexpected(request_id: str) -> dict[str, Any]:
-    """Return the problem object for what should not have happened; it says nothing about the inside."""
+def unexpected(instance: str) -> dict[str, Any]:
+    """Return the problem object for what should not have happened in *instance*; it says nothing about the inside."""
     return {
         "type": f"{TYPE_BASE}http.internal",
         "title": TITLES[500],
         "status": 500,
         "detail": "an unexpected error; it is in the server's log under this instance",
-        "instance": f"urn:request:{request_id}",
+        "instance": instance,
         "code": "http.internal",
     }

@@ -14,6 +14,9 @@ from pfgov.model.times import to_microseconds
 from pfgov_api.operations import Parameter
 
 PARAMETERS_MAX: Final = 32
+SHOWN_MAX: Final = 64
+"""Characters of a wrong value that a refusal shows."""
+
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -41,7 +44,11 @@ def read_query(raw: bytes, parameters: tuple[Parameter, ...]) -> dict[str, str]:
                 )
             wrong = misfit(value, parameter.schema)
             if wrong is not None:
-                raise InvalidError(f"{name} is {value[:64]!r}: {wrong}", pointer=f"/query/{name}")
+                raise InvalidError(
+                    f"{name} is {_quoted(value)}: {wrong}",
+                    hint=f"{name} is {parameter.about}",
+                    pointer=f"/query/{name}",
+                )
             query[name] = value
     for parameter in parameters:
         if parameter.required and parameter.name not in query:
@@ -65,6 +72,14 @@ def _pairs(raw: bytes) -> list[tuple[str, str]]:
         raise InvalidError("the query string cannot be read", pointer="/query") from None
 
 
+def _quoted(text: str) -> str:
+    return (
+        repr(text)
+        if len(text) <= SHOWN_MAX
+        else f"{text[:SHOWN_MAX]!r} and {len(text) - SHOWN_MAX} characters more"
+    )
+
+
 def misfit(text: str, schema: Mapping[str, Any]) -> str | None:
     """Return what is wrong with *text* as a value of *schema*, or None."""
     if schema["type"] == "integer":
@@ -75,13 +90,18 @@ def misfit(text: str, schema: Mapping[str, Any]) -> str | None:
         return f"longer than {schema['maxLength']} characters"
     if "enum" in schema and text not in schema["enum"]:
         return f"not one of {', '.join(schema['enum'])}"
-    if "pattern" in schema and not re.search(schema["pattern"], text, re.ASCII):
-        return "not of the form that is asked for"
+    if "x-values" in schema:
+        wrong = next((one for one in text.split(",") if one not in schema["x-values"]), None)
+        said = "an empty one" if wrong == "" else repr(wrong)
+        return None if wrong is None else f"{said} is not one of {', '.join(schema['x-values'])}"
     if schema.get("format") == "date-time":
         try:
             to_microseconds(text)
         except (PfgovError, ValueError):
             return "not a moment like 2026-11-23T15:00:00Z"
+        return None
+    if "pattern" in schema and not re.search(schema["pattern"], text, re.ASCII):
+        return f"not of the form {schema['pattern']}"
     return None
 
 

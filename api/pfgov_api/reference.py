@@ -9,11 +9,9 @@ import hashlib
 import html
 import inspect
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, Final
 
 from pfgov.errors import PfgovError
-from pfgov_api.openapi import document
 from pfgov_api.problems import STATUSES, TITLES
 
 STYLE: Final = """
@@ -51,10 +49,8 @@ def _html(title: str, body: str) -> bytes:
     ).encode()
 
 
-@lru_cache(maxsize=1)
-def page() -> bytes:
-    """Return the reference of all operations."""
-    described = document()
+def page(described: dict[str, Any]) -> bytes:
+    """Return the reference of all operations of an OpenAPI document."""
     parts = [
         f"<h1>pfgov API {html.escape(described['info']['version'])}</h1>",
         f"<p>{html.escape(described['info']['summary'])} {_INTRODUCTION}</p><nav><ul>",

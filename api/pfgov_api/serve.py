@@ -1,15 +1,19 @@
 """Running the server: uvicorn with a graceful end, loopback only while there are no keys.
 
 On SIGTERM no new connection is taken, streams of events end, what was accepted is answered, and the ledger is closed; a
-connection that hangs is cut after a few seconds.
+connection that hangs is cut after a few seconds.  What hangs otherwise, a disk above all, is not waited for: within
+five seconds the process is gone, with its writer, as if it had been killed; what was acknowledged is on disk.
 """
 
+import asyncio
 import contextlib
 import gc
+import os
 import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +22,10 @@ from typing import Any, Final
 import uvicorn
 
 from pfgov import __version__
-from pfgov.engine import Engine, Options
-from pfgov.engine.layout import Layout
+from pfgov.app.hosting import Engine, kill_writers
+from pfgov.app.local.folder import serving
+from pfgov.app.webhook import Webhooks, delivery_of
+from pfgov.app.witnesses import Witnesses
 from pfgov.errors import ForbiddenError
 from pfgov_api.addresses import BACKLOG, is_loopback, listen, local_url
 from pfgov_api.app import create_app
@@ -31,9 +37,19 @@ from pfgov_api.oidc.library import jwt
 from pfgov_api.oidc.settings import Settings, read_settings
 from pfgov_api.oidc.sources import KeySource, source_of
 from pfgov_api.oidc.tokens import Tokens
+from pfgov_api.scarcity import ACCEPTED_AT_ONCE, Scarcity, exhausted
 from pfgov_api.service import Service
 
 GRACE_SECONDS: Final = 3
+ENDS_SECONDS: Final = 4.0
+"""After this long a server that was told to stop ends, closed or not."""
+
+KILLED_SECONDS: Final = 4.7
+"""After this long the kernel ends it, should even that not work: no Python has to run for it."""
+
+UNCLOSED: Final = 4
+"""The exit status of a server that ended without having closed its ledger: it could not be stored."""
+
 CONNECTIONS_MAX: Final = 4_000
 """Connections and requests that uvicorn holds; the service refuses earlier, and more politely."""
 
@@ -53,22 +69,7 @@ time, in pauses of 0.2 s with 30,000 packets in memory.
 """
 
 
-def open_or_create(
-    directory: Path, address: str, signers: Sequence[tuple[str, str]] = ()
-) -> tuple[Engine, bool]:
-    """Open the ledger in *directory*, or create it; say whether it is new."""
-    options = Options(
-        address=address,
-        committing="process",
-        issuer=tuple(uri for role, uri in signers if role == "issuer"),
-        log=tuple(uri for role, uri in signers if role == "log"),
-    )
-    if Layout(directory).database.exists():
-        return Engine.open(directory, options=options), False
-    return Engine.create(directory, options=options), True
-
-
-def serve(
+def serve(  # noqa: PLR0913 - as many as the command has options
     directory: Path,
     host: str,
     port: int,
@@ -77,6 +78,9 @@ def serve(
     oidc: Path | None = None,
     signers: Sequence[tuple[str, str]] = (),
     public: str | None = None,
+    openly: bool = False,
+    witnesses: Witnesses | None = None,
+    webhooks: Webhooks | None = None,
 ) -> None:
     """Serve the ledger in *directory* until told to stop.
 
@@ -88,47 +92,93 @@ def serve(
         oidc: The file that describes an issuer of tokens, if one is believed.
         signers: (role, URI) of signing keys that are not the folder's own files, oldest first.
         public: The URL under which others find the server, where that is not the one at which it listens.
+        openly: Let everybody on this machine be the operator although there were keys.
+        witnesses: Who cosigns checkpoints.
+        webhooks: Who is told of what was committed.
 
     Raises:
-        ForbiddenError: ``serve.open``, *host* is not this machine only and there is neither a key nor an issuer.
+        ForbiddenError: ``serve.open``, others than this machine are to reach it and there is neither a key nor an
+            issuer; ``serve.keys_missing``, there were keys and their file is gone.
         StoreError: ``serve.address``, nothing can listen there: the port is taken, or no such address is ours.
         PfgovError: the ledger cannot be opened or created.
     """
     issuer = None if oidc is None else _issuer(oidc)
-    has_keys = (directory / FILE).exists()
+    is_here = is_loopback(host) and public is None
     keyring = KeyRing(
         directory / FILE,
-        must_exist=issuer is None and not is_loopback(host),
+        must_exist=issuer is None and not is_here,
         recheck_seconds=KEYS_EVERY_SECONDS,
     )
-    is_open = issuer is None and not has_keys
-    if is_open and not is_loopback(host):
-        raise ForbiddenError(
-            f"without API keys everybody who reaches {host} would be the operator",
-            code="serve.open",
-            hint="create a key first: pfgov key create --scope admin --scope operator; or name an issuer with --oidc; "
-            "or listen on 127.0.0.1",
-        )
+    is_open = issuer is None and not keyring.path.exists()
+    if is_open and not is_here:
+        raise _would_be_open(public or host)
     log_to(sys.stderr, log_level)
     _raise_limits()
     signal.signal(signal.SIGTERM, _leave)
     sockets = listen(host, port)  # before anything is made: it may not be had
+    _closed.clear()
     try:
         address = local_url(host, sockets[0].getsockname()[1])
-        engine, is_new = open_or_create(directory, address, signers)
+        engine, is_new = serving(directory, address, signers)
         _collect_seldom()
         with engine:
+            if is_open and not openly:
+                _require_no_keys_ever(engine, keyring)
             tokens = None if issuer is None else Tokens(*issuer, engine.clock)
-            service = Service(engine, keyring, tokens=tokens, public_url=public)
+            service = Service(
+                engine,
+                keyring,
+                tokens=tokens,
+                public_url=public,
+                witnesses=witnesses,
+                webhooks=None if webhooks is None else delivery_of(webhooks, engine),
+            )
             greeting = Greeting(service, directory, address, is_new=is_new)
-            try:
-                Stopping(_config(service), service, greeting.say).run(sockets=sockets)
-            except SystemExit as left:  # uvicorn raises the signal again when all is done
-                if left.code:
-                    raise
+            _answer(service, greeting.say, sockets)
+        _closed.set()
     finally:
         for one in sockets:
             one.close()
+
+
+def _answer(service: Service, say: Callable[[], None], sockets: list[socket.socket]) -> None:
+    """Answer whoever asks at *sockets* until told to stop; *say* is called once that begins."""
+    try:
+        Stopping(_config(service), service, say).run(sockets=sockets)
+    except SystemExit as left:  # uvicorn raises the signal again when all is done
+        if left.code:
+            raise
+    except RuntimeError as error:  # asyncio ends its threads in one more, which may not be had
+        if exhausted(error) is None or not service.stopping.is_set():
+            raise
+
+
+def _would_be_open(where: str) -> ForbiddenError:
+    """Return the refusal to let everybody who reaches *where* be the operator."""
+    return ForbiddenError(
+        f"without API keys everybody who reaches {where} would be the operator",
+        code="serve.open",
+        hint="create a key first: pfgov key create --scope admin --scope operator; or name an issuer with --oidc; "
+        "or listen on 127.0.0.1",
+    )
+
+
+def _require_no_keys_ever(engine: Engine, keyring: KeyRing) -> None:
+    """Refuse to let everybody in where not everybody was: a file of keys that is lost opens nothing.
+
+    Raises:
+        ForbiddenError: ``serve.keys_missing``.
+    """
+    seen = engine.reader.other_principal()
+    if seen is None and not keyring.has_been_used:
+        return
+    why = f"the ledger knows commands of {seen}" if seen else "keys were made here"
+    raise ForbiddenError(
+        f"{keyring.path} is missing, and {why}: without it everybody on this machine would be the operator",
+        code="serve.keys_missing",
+        hint="put the file back from a backup; or make a new key: pfgov key create --scope operator; "
+        "or let everybody here in: pfgov serve --open",
+    )
 
 
 def _config(service: Service) -> uvicorn.Config:
@@ -141,7 +191,7 @@ def _config(service: Service) -> uvicorn.Config:
         proxy_headers=False,  # who asks is said by its key; nothing here believes X-Forwarded-For
         server_header=False,
         date_header=True,
-        backlog=BACKLOG,
+        backlog=ACCEPTED_AT_ONCE,
         limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=30,
@@ -165,7 +215,29 @@ def _issuer(path: Path) -> tuple[Settings, KeySource]:
 
 def _leave(_signal: int, _frame: Any) -> None:
     """Leave by the front door, before and after uvicorn looks after signals."""
+    end_soon()
     raise SystemExit(0)
+
+
+_closed: Final = threading.Event()
+"""Set when the ledger is closed: what still runs then reads."""
+
+
+def end_soon() -> None:
+    """See to it that this process ends within five seconds, whatever hangs."""
+    if signal.getitimer(signal.ITIMER_REAL)[0]:
+        return
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, KILLED_SECONDS)
+    timer = threading.Timer(ENDS_SECONDS, _end)
+    timer.daemon = True
+    with contextlib.suppress(RuntimeError):  # no thread can be had
+        timer.start()
+
+
+def _end() -> None:
+    kill_writers()
+    os._exit(0 if _closed.is_set() else UNCLOSED)
 
 
 def _raise_limits() -> None:
@@ -193,13 +265,20 @@ class Stopping(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer, and only then say so."""
+        is_stopping = self._service.stopping.is_set
+        asyncio.get_running_loop().set_exception_handler(Scarcity(is_stopping))
         await super().startup(sockets=sockets)
+        for one in sockets or ():
+            one.listen(BACKLOG)  # asyncio accepts as many at once as it is told may wait
         if self.started:
             self._greet()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop."""
+        end_soon()
         self._service.stopping.set()
+        self._service.trials.kill()
+        self._service.simulations.kill()
         self._service.news.publish()
         super().handle_exit(sig, frame)
 
@@ -228,9 +307,10 @@ class Greeting:
         return (
             f"pfgov {__version__} {'created' if self.is_new else 'opened'} {service.origin} in {self.directory}",
             f"  listening  {self.address}   documentation {url}/api/docs",
+            f"  console    {url}/console/",
             f"  access     {_access(service)}",
             f"  log key    {service.log_key}",
-            f"  export     curl -s {proof}'{url}/api/ledger/export' -o all.lineage.jsonl",
+            f"  export     (umask 077 && curl -s {proof}'{url}/api/ledger/export' -o all.lineage.jsonl)",
             f"  verify     pfgov-verify all.lineage.jsonl --key {anchor} --full",
         )
 

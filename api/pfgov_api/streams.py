@@ -10,22 +10,23 @@ import asyncio
 import contextlib
 import tempfile
 import weakref
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Generator
 from dataclasses import asdict
 from typing import IO, Final
 
 import msgspec
 
-from pfgov.engine.exporting import StoredLog, stored_log, write_export
-from pfgov.engine.reading import LedgerReader, Recorded
+from pfgov.app.hosting import POLL_SECONDS
+from pfgov.app.ledger import ExportWanted
+from pfgov.app.local import LOCAL, Recorded, shown
+from pfgov.app.translating import TRANSLATED_ENTRIES_MAX, translated
+from pfgov.app.visibility import concerns, require_member
 from pfgov.errors import BusyError, InvalidError, StateConflictError
-from pfgov.storage.queries import EntryFilter
-from pfgov_api.answers import show_entry
-from pfgov_api.disclosure import concerns, require_member
+from pfgov.lineage import FORMATS, Format
 from pfgov_api.grants import NOBODY, Grant
 from pfgov_api.limits import STREAMS_MAX
-from pfgov_api.operations import Answer, Call
-from pfgov_api.service import POLL_SECONDS, Service
+from pfgov_api.operations import Answer, Call, Parameter
+from pfgov_api.service import Service
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.export import Written
 
@@ -33,52 +34,60 @@ PIECE: Final = 65_536
 BATCH: Final = 200
 HEARTBEAT_SECONDS: Final = 15.0
 MEDIA_TYPE: Final = "application/jsonl"
+OTHER_MEDIA_TYPES: Final = tuple(
+    sorted({row.media_type for row in FORMATS.values()} - {MEDIA_TYPE})
+)
+"""Of exports in the format of others."""
+
 WRITTEN: Final = "Pfgov-Export"
 """The header that says what is in an export: the kind, the counts, and the digest before the trailer."""
+
+LEFT_OUT: Final = "Pfgov-Left-Out"
+"""The header that says what an export has and the format that was asked for has no place for."""
+
+AS: Final = "as"
+AS_FORMAT: Final = Parameter(
+    AS,
+    {"type": "string", "enum": list(FORMATS)},
+    f"in another format, up to {TRANSLATED_ENTRIES_MAX} entries: docs/reference/lineage-formats.md",
+)
 
 HEARTBEAT: Final = b": still here\n\n"
 
 _encode = msgspec.json.Encoder().encode
 
 
-async def export_stream(
-    call: Call, *, subject: str | None = None, start: int = 0, stop: int | None = None
-) -> Answer:
-    """Return an export as a stream: of *subject*, of a range, or of everything.
+async def export_stream(call: Call, wanted: ExportWanted) -> Answer:
+    """Return an export as a stream: of a subject, of a range, or of everything.
 
     Raises:
         StateConflictError: ``export.index_needed``, a subject's export needs a committed index first.
     """
     service = call.service
     _room(service, call.grant)
-    since = call.number("since", 0) if "since" in call.query else None
-
-    def write(log: StoredLog, out: IO[bytes]) -> Written:
-        span = None
-        if subject is None and (start or stop is not None):
-            span = (start, log.size() if stop is None else stop)
-        return write_export(log, out, subject=subject, span=span, since=since)
-
     name = "".join(
         letter if letter.isalnum() or letter in "._-" else "-"
-        for letter in subject or service.origin
+        for letter in wanted.subject or service.origin
     )
     share = call.grant.share
     service.exports.take(share)
     try:
-        file, written = await service.at_length(_written, service, write)
+        file, written, row = await service.at_length(_written, call, wanted)
     except BaseException:
         service.exports.give(share)
         raise
     headers = {
-        "Content-Disposition": f'attachment; filename="{name}.lineage.jsonl"',
+        "Content-Disposition": f'attachment; filename="{name}{row.suffix if row else ".lineage.jsonl"}"',
         "Cache-Control": "no-store",
         WRITTEN: ", ".join(f"{name}={value}" for name, value in asdict(written).items()),
     }
     pieces = _pieces(file, service, call.grant)
+    if row is not None:
+        headers[LEFT_OUT] = "; ".join(row.lacks)
     # When it is sent, cut off, or never begun: all of them end with the generator.
     weakref.finalize(pieces, service.exports.give, share).atexit = False
-    return Answer(stream=pieces, media_type=MEDIA_TYPE, headers=headers)
+    media_type = MEDIA_TYPE if row is None else row.media_type
+    return Answer(stream=pieces, media_type=media_type, headers=headers)
 
 
 def _room(service: Service, grant: Grant) -> None:
@@ -97,7 +106,7 @@ def _room(service: Service, grant: Grant) -> None:
 
 
 @contextlib.contextmanager
-def _counted(service: Service, grant: Grant) -> Generator[bool]:
+def counted(service: Service, grant: Grant) -> Generator[bool]:
     """Count a stream while it is sent; say whether there was room, for many may have been promised the same."""
     if service.streams.total >= STREAMS_MAX or not service.streams.has_room(grant.share):
         yield False
@@ -109,13 +118,13 @@ def _counted(service: Service, grant: Grant) -> Generator[bool]:
         service.streams.give(grant.share)
 
 
-def _written(
-    service: Service, write: Callable[[StoredLog, IO[bytes]], Written]
-) -> tuple[IO[bytes], Written]:
+def _written(call: Call, wanted: ExportWanted) -> tuple[IO[bytes], Written, Format | None]:
+    if AS in call.query:
+        return _translated(call, wanted, call.query[AS])
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when the last piece is sent
     try:
-        with LedgerReader(service.engine.layout.directory) as reader, stored_log(reader) as log:
-            written = write(log, file)
+        with call.service.apart(call.caller) as ledger:
+            written = ledger.export(wanted, file)
     except LedgerError as error:
         file.close()
         raise StateConflictError(str(error), code=error.code) from error
@@ -123,11 +132,24 @@ def _written(
         file.close()
         raise
     file.seek(0)
-    return file, written
+    return file, written, None
+
+
+def _translated(
+    call: Call, wanted: ExportWanted, name: str
+) -> tuple[IO[bytes], Written, Format | None]:
+    service = call.service
+    try:
+        with service.apart(call.caller) as ledger:
+            return translated(
+                lambda file: ledger.export(wanted, file), name, service.anchor, service.log_signer
+            )
+    except LedgerError as error:
+        raise StateConflictError(str(error), code=error.code) from error
 
 
 async def _pieces(file: IO[bytes], service: Service, grant: Grant) -> AsyncIterator[bytes]:
-    with file, _counted(service, grant) as has_room:
+    with file, counted(service, grant) as has_room:
         while has_room and (piece := await asyncio.to_thread(file.read, PIECE)):
             if not grant.holds():
                 raise ConnectionAbortedError("the grant ended in the middle of an export")
@@ -146,10 +168,17 @@ async def events(call: Call) -> Answer:
     service = call.service
     _room(service, call.grant)
     member = call.query.get("member")
-    require_member(call, member)
+    require_member(call.principal, member)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Answer(
-        stream=event_stream(service, _start(call), member, grant=call.grant),
+        stream=event_stream(
+            service,
+            _start(call),
+            member,
+            grant=call.grant,
+            types=frozenset(call.several("type")),
+            is_named=call.flag("named"),
+        ),
         media_type="text/event-stream",
         headers=headers,
     )
@@ -163,7 +192,7 @@ def _start(call: Call) -> int:
         StateConflictError: ``entry.ahead``, the ledger has not come as far.
     """
     last = call.headers.get("last-event-id", call.query.get("after", ""))
-    size = call.service.glance.head().size
+    size = call.prompt.size()
     if not last:
         return size
     if not last.isascii() or not last.isdigit() or len(last) > 15:
@@ -186,22 +215,28 @@ async def event_stream(
     *,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
     grant: Grant = NOBODY,
+    types: frozenset[str] = frozenset(),
+    is_named: bool = False,
 ) -> AsyncIterator[bytes]:
     """Yield the entries from *start* on as server-sent events, for as long as the server runs and *grant* holds.
 
+    Without *types* there are all.  An event without a name is what a browser's ``onmessage`` hears; *is_named* gives it
+    its entry's type.
     The grant is looked at before anything is sent, and at least every ``POLL_SECONDS`` while nothing is.
     """
     loop = asyncio.get_running_loop()
-    position = start
-    with _counted(service, grant) as has_room, service.news.subscription() as news:
+    position, ledger = start, service.ledger(LOCAL)
+    with counted(service, grant) as has_room, service.news.subscription() as news:
         yield b"retry: 1000\n\n"
         said = loop.time()
         while has_room and not service.stopping.is_set() and grant.holds():
             news.clear()
-            wanted = EntryFilter(start=position, limit=BATCH)
-            found = await asyncio.to_thread(service.reader.entries, wanted)
+            found = await asyncio.to_thread(ledger.since, position, BATCH)
             shown = b"".join(
-                _event(one) for one in found if member is None or concerns(one.event, member)
+                _event(one, is_named=is_named)
+                for one in found
+                if (not types or one.row.type in types)
+                and (member is None or concerns(one.event, member))
             )
             if found:
                 position = found[-1].row.seq + 1
@@ -221,9 +256,6 @@ async def event_stream(
                     await news.wait()
 
 
-def _event(recorded: Recorded) -> bytes:
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (
-        recorded.row.seq,
-        recorded.row.type.encode(),
-        _encode(show_entry(recorded)),
-    )
+def _event(recorded: Recorded, *, is_named: bool) -> bytes:
+    name = b"event: %s\n" % recorded.row.type.encode() if is_named else b""
+    return b"id: %d\n%sdata: %s\n\n" % (recorded.row.seq, name, _encode(shown(recorded)))

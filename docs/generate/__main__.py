@@ -12,6 +12,7 @@ import error_pages
 import event_pages
 import fact_pages
 import lifecycle_pages
+import limit_pages
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,6 +28,7 @@ def generated() -> dict[Path, str]:
             event_pages.pages(),
             fact_pages.pages(),
             lifecycle_pages.pages(),
+            limit_pages.pages(),
         )
         for name, text in pages.items()
     }

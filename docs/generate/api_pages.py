@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from pfgov_api.openapi import document
+from pfgov_api.routes import document
 
 INTRODUCTION = """# The HTTP API
 

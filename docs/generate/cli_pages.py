@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from pfgov.cli.frame import Nouns, common_options
-from pfgov.cli.screen import Screen
+from pfgov.cli.output import Output
 from pfgov.cli.tree import root
 
 HEAD = """# The command line
@@ -47,7 +47,7 @@ Three codes are the command line's own: `usage` (2), `input.unreadable` (4: a fi
 
 def pages() -> dict[str, str]:
     """Return the generated page by its path."""
-    context = click.Context(root, info_name="pfgov", obj=Screen())
+    context = click.Context(root, info_name="pfgov", obj=Output())
     parts = [HEAD]
     for name in root.list_commands(context):
         command = root.load(name)
@@ -58,13 +58,15 @@ def pages() -> dict[str, str]:
     return {"docs/reference/cli.md": "\n".join(parts)}
 
 
-def _group(group: Nouns, parent: click.Context, name: str) -> str:
+def _group(group: Nouns, parent: click.Context, name: str, mark: str = "##") -> str:
     context = click.Context(group, info_name=name, parent=parent)
-    parts = [f"## pfgov {name}\n\n{_help(group)}\n"]
+    parts = [f"{mark} {context.command_path}\n\n{_help(group)}\n"]
     for verb in group.list_commands(context):
         command = group.load(verb)
-        if command is not None:
-            parts.append(_command(command, context, verb, "###"))
+        if isinstance(command, Nouns):
+            parts.append(_group(command, context, verb, f"{mark}#"))
+        elif command is not None:
+            parts.append(_command(command, context, verb, f"{mark}#"))
     return "\n".join(parts)
 
 

@@ -1,9 +1,9 @@
 """The facts page, from the schema that every expression is checked against."""
 
+from pfgov.core.verdicts import Point
 from pfgov.policy.cel.types import CelType, Field, ListType, MapType, NumberType, Record, StringType
 from pfgov.policy.facts import ROOTS, ROOTS_AT, SEMANTICS
-from pfgov.policy.functions import DOCS
-from pfgov.verdicts import Point
+from pfgov.policy.judging.functions import DOCS
 
 INTRODUCTION = """# Facts
 
@@ -24,7 +24,13 @@ MEANING = {
     Point.HANDOFF: "a packet gets a later owner; also after its owner was lost",
     Point.ACCEPT: "the handoff is judged again when the target takes over",
     Point.RETAIN: "an owner is judged again after policy, trust, capabilities or region changed; a denial revokes",
-    Point.EXPORT: "lineage is exported",
+    Point.EXPORT: "lineage is exported; `packet` is there where it is a packet's",
+    Point.SUBMIT: "a packet is submitted",
+    Point.UPDATE: "a packet's terms or labels change",
+    Point.UPDATE_MEMBER: "a member changes",
+    Point.REVIEW: "a review is granted or refused",
+    Point.COMPLETE: "an owner completes a packet",
+    Point.ACTIVATE: "a policy set is made binding; the one that is binding until then is asked",
 }
 
 
@@ -40,7 +46,13 @@ def pages() -> dict[str, str]:
     for point, roots in ROOTS_AT.items():
         named = ", ".join(f"`{root}`" for root in roots)
         lines.append(f"| `{point.value}` | {MEANING[point]} | {named} |")
-    lines += ["", "`on: [place]` stands for `assign`, `handoff` and `accept`.", ""]
+    lines += [
+        "",
+        "`on: [place]` stands for `assign`, `handoff` and `accept`. Where no policy in force covers `register`,",
+        "`assign`, `handoff`, `accept` or `retain`, nothing is allowed there; where none covers one of the others,",
+        "rights alone decide.",
+        "",
+    ]
     for root, field in ROOTS.items():
         lines += _root(root, field)
     lines += [
@@ -63,6 +75,12 @@ def _root(root: str, field: Field) -> list[str]:
     lines = [f"## `{root}`", "", field.doc, ""]
     if root == "source":
         return [*lines, "The same facts as `member`.", ""]
+    if root == "before":
+        return [
+            *lines,
+            "The same facts as `packet` at `update`, as `member` at `update_member`.",
+            "",
+        ]
     if not isinstance(field.type, Record):
         return [*lines, f"Type: {_type(field.type)}.", ""]
     lines += ["| fact | type | |", "|---|---|---|"]

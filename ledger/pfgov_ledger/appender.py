@@ -27,6 +27,10 @@ _ENTRY: Final = (
     b'"subject_prev":"%b","subject_seq":%d,"term":%d,"time":%d,"type":"%b","v":1}'
 )
 """The skeleton of an entry, members in canonical order."""
+
+START: Final = _ENTRY[: _ENTRY.index(b"%b")]
+"""What stands in an entry before its body.  Who has the body already needs only what follows it."""
+
 _FIRST: Final[SubjectHead] = (0, entry.ZERO)
 
 
@@ -207,7 +211,7 @@ class Appender:
     def _subject(self, subject: str) -> SubjectHead:
         known = self._subjects.get(subject)
         if known is None:
-            if not vocabulary.is_subject(subject):
+            if vocabulary.SUBJECT.fullmatch(subject) is None:
                 raise errors.EntryShapeError("not a subject", found=repr(subject)[:80])
             known = self._load(subject) or _FIRST
         return known

@@ -1,4 +1,4 @@
-"""Payloads beside the entries: opened, withheld or erased; and the policy sets that must travel.
+"""Payloads beside the entries: opened, withheld, altered or erased; and the policy sets that must travel.
 
 ``FORMAT.md`` section "Attachments".  A payload follows the entry that names its commitment, under
 the field that the entry names it by, and opens it; after an ``attachment_erased`` it must be gone.
@@ -11,15 +11,18 @@ from typing import Final
 
 from pfgov_ledger import canonical, commitment, errors
 from pfgov_ledger.commitments import Named
+from pfgov_ledger.disk_map import DiskMap
 from pfgov_ledger.entry import Entry
-from pfgov_ledger.export_format import ChunkLine
-from pfgov_ledger.spill import SpillDict
+from pfgov_ledger.export_format import AlteredLine, ChunkLine
 
 ERASURES_SHOWN_MAX: Final = 100
 """Erasures listed one by one in a report; all are counted."""
 
-_DISCLOSED, _ERASED, _NAMED = 1, 2, 4
-_SEQ_SHIFT: Final = 3
+WHY_SHOWN_MAX: Final = 80
+"""Characters of an erasure's reason in a report."""
+
+_DISCLOSED, _ERASED, _NAMED, _ALTERED = 1, 2, 4, 8
+_SEQ_SHIFT: Final = 4
 """Above the flags: the ``seq`` of the erasure."""
 
 
@@ -27,26 +30,26 @@ class Attachments:
     """What the entries so far name, and what of it is there.
 
     Attributes:
-        counts: How many distinct commitments are ``disclosed``, ``erased`` and ``withheld``.
+        counts: How many distinct commitments are ``disclosed``, ``withheld``, ``altered`` and ``erased``.
         erasures: (seq, why) of the first erasures.
-        policies: Digests of the policy sets that are there.
         missing: The first activation whose policy set is not there.
     """
 
     def __init__(self, limit: int) -> None:
-        self._flags: SpillDict[int] = SpillDict(limit, pack=str, unpack=int)
+        self._flags: DiskMap[int] = DiskMap(limit, pack=str, unpack=int)
         self._entry: Entry | None = None
         self._named: Sequence[Named] = ()
         self._policy: str | None = None
         self._chunks: list[ChunkLine] = []
-        self.counts = {"disclosed": 0, "erased": 0, "withheld": 0}
+        self.counts = {"disclosed": 0, "erased": 0, "withheld": 0, "altered": 0}
         self.erasures: list[tuple[int, str]] = []
-        self.policies: set[str] = set()
+        self._policies: DiskMap[int] = DiskMap(limit, pack=str, unpack=int)
         self.missing: errors.PolicyMissingError | None = None
 
     def close(self) -> None:
         """Remove what lies on disk."""
         self._flags.close()
+        self._policies.close()
 
     def entry(self, of: Entry, named: Sequence[Named]) -> None:
         """Take note of what *of* names, which is *named*.
@@ -78,7 +81,7 @@ class Attachments:
             raise errors.LineError("a payload ends before its last chunk")
         if (
             self._policy is not None
-            and self._policy not in self.policies
+            and not self._policies.get(self._policy)
             and self._entry is not None
         ):
             self.missing = self.missing or errors.PolicyMissingError(
@@ -117,6 +120,27 @@ class Attachments:
             raise error.at(of.seq) from None
         return None
 
+    def altered(self, line: AlteredLine) -> None:
+        """Take note that the exporter's copy of a payload was changed: nobody can be shown it.
+
+        Raises:
+            errors.LineError: A payload before it is not complete, or this one is known to be there, or gone.
+            AttachmentError: The last entry names no such commitment.
+        """
+        of, digest = self._entry, line.digest
+        if self._chunks or of is None:
+            raise errors.LineError("a payload ends before its last chunk")
+        if not any(named == digest for named, _ in self._named):
+            raise errors.AttachmentUnnamedError(
+                position=of.seq, expected="no commitment", found=digest
+            )
+        flags = self._flags.get(digest) or 0
+        if flags & (_DISCLOSED | _ERASED | _ALTERED):
+            raise errors.LineError("a payload is altered once, and neither shown nor erased before")
+        self._flags.put(digest, flags | _ALTERED)
+        self.counts["withheld"] -= 1
+        self.counts["altered"] += 1
+
     def _take_policy(self, digest: str, content: bytes) -> None:
         if digest != self._policy:
             raise errors.AttachmentUnnamedError(
@@ -125,7 +149,7 @@ class Attachments:
         found = hashlib.sha256(content).hexdigest()
         if found != digest:
             raise errors.PolicyBytesError(expected=digest, found=found)
-        self.policies.add(digest)
+        self._policies.put(digest, 1)
 
     def _take_payload(self, of: Entry, line: ChunkLine, salt: bytes, payload: bytes) -> None:
         fields, field = {f for d, f in self._named if d == line.digest}, line.field or ""
@@ -147,7 +171,7 @@ class Attachments:
             )
         if not flags & _DISCLOSED:
             self._flags.put(line.digest, flags | _DISCLOSED)
-            self.counts["withheld"] -= 1
+            self.counts["altered" if flags & _ALTERED else "withheld"] -= 1
             self.counts["disclosed"] += 1
 
     def _erase(self, of: Entry) -> None:
@@ -158,10 +182,10 @@ class Attachments:
         if not flags & _ERASED:
             self._flags.put(digest, of.seq << _SEQ_SHIFT | flags | _ERASED)
             if len(self.erasures) < ERASURES_SHOWN_MAX:
-                self.erasures.append((of.seq, why))
+                self.erasures.append((of.seq, why[:WHY_SHOWN_MAX]))
             self.counts["erased"] += 1
             if flags & _NAMED and not flags & _DISCLOSED:
-                self.counts["withheld"] -= 1
+                self.counts["altered" if flags & _ALTERED else "withheld"] -= 1
         if flags & _DISCLOSED:
             raise errors.ErasedPayloadError(
                 position=of.seq, expected="no payload", found=canonical.text_of(digest, 64)

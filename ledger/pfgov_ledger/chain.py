@@ -1,6 +1,6 @@
 """Whether entries follow one another: the chain, the subjects' chains, and what may be left out.
 
-``FORMAT.md`` section "Verification procedure", checks 2 to 8.  A full export has every entry from 0;
+``FORMAT.md`` section "Verification procedure", checks 3 to 8.  A full export has every entry from 0;
 a partial one has genesis, the key events, whole histories of some subjects or a range, and its
 index entry, in order.  Who signed is not known here.
 """
@@ -39,6 +39,10 @@ class Chain:
         """Where the next entry is expected: one after the last."""
         return 0 if self.last is None else self.last.seq + 1
 
+    def resume(self, last: Entry) -> None:
+        """Go on after *last*, which was admitted before, with everything before it."""
+        self.last, self.count = last, last.seq + 1
+
     def admit(self, of: Entry, *, is_body_checked: bool) -> Row:
         """Check *of* against everything before it; returns its subject's row, not yet stored.
 
@@ -49,16 +53,16 @@ class Chain:
         Raises:
             LedgerError: It does not follow; checks run in the order in which they are written.
         """
-        if not is_body_checked:
-            check_body(of)
         last = self.last
-        if last is None:
-            self._check_first(of)
-        else:
-            self._check_follows(last, of)
+        if not is_body_checked:
+            check_body(of)  # FORMAT 12 (3)
+        self._check_log(last, of)  # FORMAT 12 (4)
+        is_in_range = self._check_place(last, of)  # FORMAT 12 (5)
+        if last is not None:
+            self._check_links(last, of)  # FORMAT 12 (6)
         if not self._is_full:
-            self._check_expected(of)
-        row = self._check_subject_chain(of)
+            self._check_expected(of, is_in_range=is_in_range)  # FORMAT 12 (7)
+        row = self._check_subject_chain(of)  # FORMAT 12 (8)
         self.last = of
         self.count += 1
         return row
@@ -86,8 +90,12 @@ class Chain:
             not self._is_full and of.seq == self._header.size - 1 and of.type == "index_committed"
         )
 
-    def _check_first(self, of: Entry) -> None:
-        if of.seq != 0 or of.type != "ledger_created":
+    def _check_log(self, last: Entry | None, of: Entry) -> None:
+        if last is not None:
+            if of.log != last.log:
+                raise errors.OriginMismatchError(position=of.seq, expected=last.log, found=of.log)
+            return
+        if not entry.is_genesis(of):
             raise errors.HeadMissingError(
                 position=0, expected="0 ledger_created", found=f"{of.seq} {of.type}"
             )
@@ -98,12 +106,21 @@ class Chain:
         if of.log != self._header.origin:
             raise errors.HeaderError(position=0, expected=of.log, found=self._header.origin)
 
-    def _check_follows(self, last: Entry, of: Entry) -> None:
-        position, follows = last.seq + 1, of.seq == last.seq + 1
-        if of.log != last.log:
-            raise errors.OriginMismatchError(position=position, expected=last.log, found=of.log)
-        if (self._is_full and not follows) or of.seq <= last.seq:
+    def _check_place(self, last: Entry | None, of: Entry) -> bool:
+        """Refuse an entry out of turn; whether it is one of the range that the header names."""
+        position = self.next_seq
+        if of.seq < position or (self._is_full and last is not None and of.seq != position):
             raise errors.SequenceError(position=position, expected=str(position), found=str(of.seq))
+        header, start = self._header, self._in_range
+        if header.kind != "range" or start >= header.stop or of.seq < start:
+            return False
+        if of.seq > start:
+            raise errors.SequenceError(position=start, expected=str(start), found=str(of.seq))
+        self._in_range += 1
+        return True
+
+    def _check_links(self, last: Entry, of: Entry) -> None:
+        position, follows = last.seq + 1, of.seq == last.seq + 1
         if follows and of.prev != last.leaf:
             raise errors.ChainBrokenError(
                 position=position, expected=last.leaf.hex(), found=of.prev.hex()
@@ -121,20 +138,13 @@ class Chain:
                 position=of.seq, expected=str(last.command_seq), found=str(of.command_seq)
             )
 
-    def _check_expected(self, of: Entry) -> None:
+    def _check_expected(self, of: Entry, *, is_in_range: bool) -> None:
         header = self._header
         if of.seq >= header.size:
             raise errors.EntryUnexpectedError(
                 position=of.seq, expected=f"below {header.size}", found=str(of.seq)
             )
-        if header.kind == "range" and self._in_range < header.stop and of.seq >= self._in_range:
-            if of.seq > self._in_range:
-                raise errors.SequenceError(
-                    position=self._in_range, expected=str(self._in_range), found=str(of.seq)
-                )
-            self._in_range += 1
-            return
-        if of.seq == 0 or of.subject == "keys" or self.is_index(of):
+        if is_in_range or of.seq == 0 or of.subject == "keys" or self.is_index(of):
             return
         if header.kind == "subject" and (
             of.subject == header.subject
@@ -187,7 +197,7 @@ def _check_pairs(body: Json) -> None:
         value = pending.pop()
         if isinstance(value, dict):
             for name, item in value.items():
-                if name in vocabulary.PAIR_FIELDS and item is not None:
+                if name in vocabulary.PAIR_FIELDS:
                     canonical.check_pairs(item)
                 if type(item) in _NESTS:
                     pending.append(item)

@@ -1,13 +1,15 @@
 """Checkpoints: what the log's key says about the whole log, as C2SP tlog-checkpoint defines it.
 
 Three lines (origin, size, base64 of the root) in a signed note, without extension lines, which no
-one could audit.  Witnesses add C2SP cosignatures (version 1, type 0x04): a time, and an Ed25519
-signature over it and the same three lines.  Which witnesses suffice is not decided here.
+one could audit.  Witnesses add C2SP cosignatures: a time, and a signature over it and the same three
+lines, Ed25519 (type 0x04) or ML-DSA-44 (0x06, where the library has it).  Which witnesses suffice is
+not decided here.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from pfgov_ledger import ed25519, entry, errors, merkle, note, strict64
@@ -29,6 +31,13 @@ class Checkpoint:
     def text(self) -> bytes:
         """The note text that is signed."""
         return f"{self.origin}\n{self.size}\n{strict64.encode(self.root)}\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered(Checkpoint):
+    """A checkpoint that a reader kept, with the signed note that it was read from."""
+
+    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +100,73 @@ def cosign(raw: bytes, signer: NoteSigner, *, time: int) -> bytes:
     return raw + note.signature_line(signer.name, identity, signature).encode()
 
 
-def _check_cosignature(public: bytes, text: bytes, signature: bytes) -> int:
+def _check_cosignature(key: Vkey, text: bytes, signature: bytes) -> int:
     time = int.from_bytes(signature[:8], "big")
     if len(signature) != 8 + ed25519.SIGNATURE_BYTES or time > TIME_MAX:
         raise errors.SignatureFormError("a cosignature is a time and 64 bytes")
-    ed25519.check(public, cosignature_message(text, time), signature[8:])
+    ed25519.check(key.public, cosignature_message(text, time), signature[8:])
     return time
 
 
-ALGORITHMS: Final[Mapping[int, note.Check]] = {
+def mldsa44_message(name: str, text: bytes, time: int) -> bytes:
+    """What a cosignature of type 0x06 covers: the ``cosigned_message`` of tlog-cosignature over the whole tree."""
+    signed = parse_text(text)
+    named, origin = name.encode(), signed.origin.encode()
+    return b"".join((
+        b"subtree/v1\n\x00",
+        bytes([len(named)]), named,
+        time.to_bytes(8, "big"),
+        bytes([len(origin)]), origin,
+        bytes(8), signed.size.to_bytes(8, "big"),
+        signed.root,
+    ))  # fmt: skip
+
+
+def _check_mldsa44(key: Vkey, text: bytes, signature: bytes) -> int:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
+
+    time = int.from_bytes(signature[:8], "big")
+    if len(signature) != 8 + _MLDSA44_SIGNATURE_BYTES or time > TIME_MAX:
+        raise errors.SignatureFormError("a cosignature of type 0x06 is a time and 2420 bytes")
+    try:
+        public = MLDSA44PublicKey.from_public_bytes(key.public)
+        public.verify(signature[8:], mldsa44_message(key.name, text, time))
+    except (InvalidSignature, ValueError):
+        raise errors.SignatureInvalidError from None
+    return time
+
+
+@lru_cache(maxsize=1)
+def _has_mldsa44() -> bool:
+    """Whether the library can check such signatures: it has them since version 47, where its OpenSSL does."""
+    try:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+    except ImportError:
+        return False
+    try:
+        MLDSA44PrivateKey.from_seed_bytes(bytes(32))
+    except UnsupportedAlgorithm:
+        return False
+    return True
+
+
+_MLDSA44_SIGNATURE_BYTES: Final = 2_420
+_ALGORITHMS: Final[Mapping[int, note.Check]] = {
     **note.ALGORITHMS,
     note.COSIGNATURE_V1: _check_cosignature,
 }
-"""The signature types a checkpoint may carry here; a newer one is one more row."""
+_WITH_MLDSA44: Final[Mapping[int, note.Check]] = {
+    **_ALGORITHMS,
+    note.COSIGNATURE_MLDSA44: _check_mldsa44,
+}
+
+
+def algorithms(witnesses: Iterable[Vkey] = ()) -> Mapping[int, note.Check]:
+    """The signature types that can be checked here; the library is asked only where one of *witnesses* needs it."""
+    is_asked = any(key.algorithm == note.COSIGNATURE_MLDSA44 for key in witnesses)
+    return _WITH_MLDSA44 if is_asked and _has_mldsa44() else _ALGORITHMS
 
 
 def open_checkpoint(raw: bytes, logs: Iterable[Vkey], witnesses: Iterable[Vkey] = ()) -> Opened:
@@ -121,8 +184,8 @@ def open_checkpoint(raw: bytes, logs: Iterable[Vkey], witnesses: Iterable[Vkey] 
         CheckpointUnsignedError: No key of the log signed.
         OriginMismatchError: A known log's key signed for another origin.
     """
-    trusted = list(logs)
-    opened = note.open_note(raw, [*trusted, *witnesses], ALGORITHMS)
+    trusted, known = list(logs), list(witnesses)
+    opened = note.open_note(raw, [*trusted, *known], algorithms(known))
     checkpoint = parse_text(opened.text)
     by_log = tuple(v.vkey for v in opened.verified if v.vkey in trusted)
     if not by_log:

@@ -75,6 +75,9 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--range", action="store_true", help="ask for a range of entries")
     top.add_argument("--remember", metavar="NOTE", help="compare with, then keep, a checkpoint")
     top.add_argument("--init", action="store_true", help="with --remember: there is none yet")
+    top.add_argument(
+        "--new-anchor", metavar="FILE", help="write the anchor anew, under the log's present key"
+    )
     top.add_argument("--witness", metavar="VKEYS", help="file of witness keys, one a line")
     top.add_argument("--quorum", type=int, metavar="N", help="witnesses needed (default: all)")
     top.add_argument("--max-age", metavar="AGE", help="of the newest cosignature: 90s, 5m, 2h, 7d")
@@ -91,20 +94,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_args(argv)
         return _run(arguments)
     except CommandError as error:
-        sys.stderr.write(f"pfgov-verify: {error}\n")
+        _say(str(error))
         return error.status
     except BrokenPipeError:
         return EXIT_NOT_CHECKED
     except OSError as error:
-        sys.stderr.write(f"pfgov-verify: cannot write the report: {error.strerror}\n")
+        _say(f"cannot write the report: {error.strerror}")
         return EXIT_NOT_CHECKED
     except KeyboardInterrupt:
-        sys.stderr.write("pfgov-verify: interrupted\n")
+        _say("interrupted")
         return EXIT_NOT_CHECKED
+
+
+def _say(message: str) -> None:
+    """Write a message; it may quote a file or a name that somebody chose to steer the terminal."""
+    from pfgov_ledger.escaping import shown
+
+    sys.stderr.write(f"pfgov-verify: {shown(message)}\n")
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from pfgov_ledger import errors, remember
+    from pfgov_ledger.reader import OTHER_GZIP, is_other_gzip
     from pfgov_ledger.report import dumps
     from pfgov_ledger.verify import verify
 
@@ -112,6 +123,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.init and keep is None:
         raise CommandError("--init belongs to --remember")
     remembered = _remembered(keep, is_first=arguments.init)
+    if arguments.file != "-" and is_other_gzip(Path(arguments.file)):
+        raise CommandError(OTHER_GZIP, EXIT_NOT_CHECKED)
     report = verify(
         sys.stdin.buffer if arguments.file == "-" else Path(arguments.file),
         anchor=_anchor(arguments.key),
@@ -126,7 +139,7 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     unread = report.verdicts["integrity"]
     if unread.why == "unreadable":
-        sys.stderr.write(f"pfgov-verify: cannot read {arguments.file}: {unread.detail}\n")
+        _say(f"cannot read {arguments.file}: {unread.detail}")
     sys.stdout.write(dumps(report) if arguments.json else report.to_text())
     sys.stdout.flush()
     if keep is not None and report.exit_status == 0 and report.note:
@@ -134,7 +147,22 @@ def _run(arguments: argparse.Namespace) -> int:
             remember.store(keep, report.note)
         except errors.LedgerError as error:
             raise CommandError(str(error), EXIT_NOT_CHECKED) from None
+    if arguments.new_anchor is not None and report.exit_status == 0:
+        _write_anchor(Path(arguments.new_anchor), report.anchor)
     return report.exit_status
+
+
+def _write_anchor(path: Path, text: str) -> None:
+    if not text:
+        raise CommandError(
+            "no new anchor: that takes an export, and an anchor with its genesis line",
+            EXIT_NOT_CHECKED,
+        )
+    try:
+        with path.open("x", encoding="ascii") as file:
+            file.write(text)
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}", EXIT_NOT_CHECKED) from None
 
 
 def _read_text(path: str, what: str) -> str:
@@ -195,9 +223,10 @@ def _witnessing(arguments: argparse.Namespace) -> "Witnessing":
         vkeys = _vkeys(arguments.witness)
     elif arguments.quorum is not None or arguments.max_age is not None:
         raise CommandError("--quorum and --max-age need --witness")
-    quorum = len(vkeys) if arguments.quorum is None else arguments.quorum
-    if not 0 <= quorum <= len(vkeys):
-        raise CommandError(f"a quorum of {quorum} among {len(vkeys)} witnesses")
+    witnesses = len({vkey.public for vkey in vkeys})
+    quorum = witnesses if arguments.quorum is None else arguments.quorum
+    if not 0 <= quorum <= witnesses:
+        raise CommandError(f"a quorum of {quorum} among {witnesses} witnesses")
     max_age = None
     if arguments.max_age is not None:
         match = _AGE.fullmatch(arguments.max_age)

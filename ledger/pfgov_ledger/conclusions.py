@@ -1,6 +1,6 @@
 """What follows from a reading: the checkpoint, the tree, completeness, freshness, no split view.
 
-``FORMAT.md`` section "Verification procedure", checks 13 to 20.  Everything here works on what
+``FORMAT.md`` section "Verification procedure", checks 15 to 22.  Everything here works on what
 :class:`~pfgov_ledger.examine.Examination` noted; nothing reads the file again.  Times come in as
 arguments.  What the reader asks, remembers and whom they trust is held against a receipt by the same
 two functions, :func:`check_question` and :func:`check_elsewhere`.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pfgov_ledger import checkpoint, errors, keys, merkle, note
-from pfgov_ledger.checkpoint import Checkpoint, Opened
+from pfgov_ledger.checkpoint import Checkpoint, Opened, Remembered
 from pfgov_ledger.examine import Examination
 from pfgov_ledger.export_format import ConsistencyLine
 from pfgov_ledger.note import Vkey
@@ -50,6 +50,8 @@ class Witnessing:
     now: int = 0
 
 
+CLOCKS_DIFFER_MAX: Final = 300
+"""Seconds that a witness's clock may be ahead of the reader's; a cosignature beyond that is not fresh."""
 FILE_QUESTION: Final = Question()
 NO_WITNESSES: Final = Witnessing()
 
@@ -89,22 +91,26 @@ def conclude(seen: Examination, asked: Asked) -> tuple[Checkpoint | None, Opened
     findings, shown = seen.findings, seen.shown
     header = shown.header
     if header is not None:
-        check_question(findings, asked.question, header.kind, header.subject)
+        check_question(findings, asked.question, header.kind, header.subject)  # FORMAT 12 (20)
     _leave_what_has_no_meaning(seen)
     if shown.is_stopped or not shown.has_trailer:
         why = "stopped" if shown.is_stopped else "truncated"
         for name in (AUTHENTICITY, INTEGRITY, COMPLETENESS, CUSTODY, FRESHNESS, NON_EQUIVOCATION):
             findings.leave(name, why)
         return None, None
-    signed, opened = _checkpoint(seen, asked.anchor, asked.witnessing)
+    log_keys = _log_keys(
+        seen, asked.anchor
+    )  # as of the entries, whatever the checkpoint's own fault
+    signed, opened = _checkpoint(seen, asked.witnessing, log_keys)
     if signed is None:
         findings.leave(COMPLETENESS, "no_checkpoint")
     else:
-        _check_tree(seen, signed)
+        _check_tree(seen, signed)  # FORMAT 12 (17)
         if header is not None and header.kind != "range":
-            _check_completeness(seen, signed)
-        _check_keys_whole(seen)
-    check_elsewhere(findings, signed, opened, asked, Growth(shown.past_root, shown.consistency))
+            _check_completeness(seen, signed)  # FORMAT 12 (18)
+        _check_keys_whole(seen)  # FORMAT 12 (19)
+    growth = Growth(shown.past_root, shown.consistency)
+    check_elsewhere(findings, signed, opened, asked, growth, log_keys)
     return signed, opened
 
 
@@ -141,7 +147,7 @@ def _leave_what_has_no_meaning(seen: Examination) -> None:
 
 
 def _checkpoint(
-    seen: Examination, anchor: keys.Anchor | None, witnessing: Witnessing
+    seen: Examination, witnessing: Witnessing, log_keys: Sequence[Vkey]
 ) -> tuple[Checkpoint | None, Opened | None]:
     findings, raw = seen.findings, seen.shown.note
     size = 0 if seen.shown.header is None else seen.shown.header.size
@@ -150,42 +156,48 @@ def _checkpoint(
         findings.leave(AUTHENTICITY, "no_checkpoint")
         return None, None
     try:
-        signed = checkpoint.parse_text(note.split(raw)[0])
+        signed = checkpoint.parse_text(note.split(raw)[0])  # FORMAT 12 (15)
     except errors.LedgerError as error:
         findings.fail(INTEGRITY, error.at(size))
         findings.leave(AUTHENTICITY, "no_checkpoint")
         return None, None
-    if anchor is None:
+    if not log_keys:
         findings.leave(AUTHENTICITY, "no_key")
         return signed, None
     try:
-        return signed, _open(seen, raw, anchor, witnessing.vkeys, signed.size)
+        return signed, _open(seen, raw, log_keys, witnessing.vkeys, signed.size)
     except errors.LedgerError as error:
         findings.fail(AUTHENTICITY, error.at(signed.size))
         return signed, None
 
 
 def _open(
-    seen: Examination, raw: bytes, anchor: keys.Anchor, witnesses: Sequence[Vkey], size: int
+    seen: Examination, raw: bytes, log_keys: Sequence[Vkey], witnesses: Sequence[Vkey], size: int
 ) -> Opened:
-    """The checkpoint under the log's keys: the anchored one, and those that the log rotated to.
-
-    A rotation is believed only when the anchor fixes genesis, which names the recovery keys.
-    """
-    trusted = [anchor.log_vkey]
-    if seen.shown.genesis_leaf is not None and not seen.findings.has_failed(AUTHENTICITY):
-        known = seen.ring.ever("log")
-        if anchor.log_vkey.public not in known:
-            raise errors.KeyUnknownError(position=size, found=keys.key_id(anchor.log_vkey.public))
-        if anchor.genesis_leaf is not None:
-            name = anchor.log_vkey.name
-            trusted += [note.vkey(name, key) for key in known if key != anchor.log_vkey.public]
-    opened = checkpoint.open_checkpoint(raw, trusted, witnesses)
+    """The checkpoint under the log's keys: the anchored one, and those that the log rotated to."""
+    is_open = seen.shown.genesis_leaf is not None and not seen.findings.has_failed(AUTHENTICITY)
+    anchored = log_keys[0].public
+    if is_open and anchored not in seen.ring.ever("log"):
+        raise errors.KeyUnknownError(position=size, found=keys.key_id(anchored))
+    opened = checkpoint.open_checkpoint(raw, log_keys, witnesses)  # FORMAT 12 (16)
     if seen.shown.genesis_leaf is not None:
         active = seen.ring.active("log")
         if not any(key.public in active for key in opened.log_keys):
             seen.ring.check_log(opened.log_keys[0].public, size)
     return opened
+
+
+def _log_keys(seen: Examination, anchor: keys.Anchor | None) -> list[Vkey]:
+    """The log's keys that may be believed, active or not, the anchored one first; none without an anchor.
+
+    A rotation is believed only when the anchor fixes genesis, which names the recovery keys.
+    """
+    if anchor is None:
+        return []
+    is_fixed = anchor.genesis_leaf is not None and seen.shown.genesis_leaf is not None
+    ever = seen.ring.ever("log") if is_fixed and not seen.findings.has_failed(AUTHENTICITY) else []
+    others = [key for key in ever if key != anchor.log_vkey.public]
+    return [anchor.log_vkey, *(note.vkey(anchor.log_vkey.name, key) for key in others)]
 
 
 def _check_tree(seen: Examination, signed: Checkpoint) -> None:
@@ -205,14 +217,14 @@ def _check_tree(seen: Examination, signed: Checkpoint) -> None:
             _root_mismatch(seen, signed, shown.frontier.root())
     elif header.size == signed.size and shown.path_root not in {None, signed.root}:
         _root_mismatch(seen, signed, shown.path_root or b"")
-    if header.size != signed.size or (
-        header.kind == "full" and (header.start, header.stop) != (0, header.size)
-    ):
+    expected, found = f"0 to {header.size}", f"{header.start} to {header.stop}"
+    if header.size != signed.size:
+        expected, found = str(signed.size), str(header.size)
+    elif header.kind == "range" and header.start < header.stop <= header.size:
+        return
+    if found != expected:
         findings.fail(
-            INTEGRITY,
-            errors.HeaderError(
-                position=signed.size, expected=str(signed.size), found=str(header.size)
-            ),
+            INTEGRITY, errors.HeaderError(position=signed.size, expected=expected, found=found)
         )
 
 
@@ -302,6 +314,7 @@ def check_elsewhere(
     opened: Opened | None,
     asked: Asked,
     growth: Growth,
+    log_keys: Sequence[Vkey],
 ) -> None:
     """Hold a file's checkpoint against the remembered one and the witnesses: fresh, and no split view.
 
@@ -311,6 +324,7 @@ def check_elsewhere(
         opened: The same under trusted keys; None if that could not be done.
         asked: What the reader remembers and whom the reader trusts.
         growth: What the file shows of how the log grew.
+        log_keys: The log's keys that may be believed; one of them must have signed what is remembered.
     """
     if signed is None:
         for name in (FRESHNESS, NON_EQUIVOCATION):
@@ -318,16 +332,34 @@ def check_elsewhere(
         return
     witnessing = asked.witnessing
     if asked.remembered is not None:
-        _check_remembered(findings, signed, asked.remembered, growth)
+        why = _why_not_believed(asked.remembered, log_keys)
+        if why is None:
+            _check_remembered(findings, signed, asked.remembered, growth)  # FORMAT 12 (21)
+        else:
+            for name in (FRESHNESS, NON_EQUIVOCATION):
+                findings.leave(name, why)
     elif asked.is_remembering:
         for name in (FRESHNESS, NON_EQUIVOCATION):
             findings.leave(name, "no_remembered_checkpoint")
-    _check_witnesses(findings, signed, opened, witnessing)
+    _check_witnesses(findings, signed, opened, witnessing)  # FORMAT 12 (22)
     if asked.remembered is None and not asked.is_remembering:
         if witnessing.max_age is None:
             findings.leave(FRESHNESS, "not_asked")
         if witnessing.quorum == 0:
             findings.leave(NON_EQUIVOCATION, "not_asked")
+
+
+def _why_not_believed(remembered: Checkpoint, log_keys: Sequence[Vkey]) -> str | None:
+    """Why what the reader kept says nothing; a plain checkpoint is vouched for by whoever passes it."""
+    if not isinstance(remembered, Remembered):
+        return None
+    if not log_keys:
+        return "no_key"
+    try:
+        note.open_note(remembered.raw, log_keys)
+    except errors.LedgerError:
+        return "remembered_unsigned"
+    return None
 
 
 def _check_remembered(
@@ -384,15 +416,19 @@ def _check_witnesses(
     findings: Findings, signed: Checkpoint, opened: Opened | None, witnessing: Witnessing
 ) -> None:
     cosigned = [] if opened is None else list(opened.witnesses)
+    known = checkpoint.algorithms(witnessing.vkeys)
+    is_any_unknown = any(vkey.algorithm not in known for vkey in witnessing.vkeys)
+    missing = "witness_type" if is_any_unknown else "no_witness"
     if witnessing.quorum > 0 and len({v.vkey.public for v in cosigned}) < witnessing.quorum:
-        findings.leave(NON_EQUIVOCATION, "no_witness")
+        findings.leave(NON_EQUIVOCATION, missing)
     if witnessing.max_age is None:
         return
     times = [verified.time for verified in cosigned if verified.time is not None]
-    if not times:
-        findings.leave(FRESHNESS, "no_witness")
+    past = [time for time in times if time <= witnessing.now + CLOCKS_DIFFER_MAX]
+    if not past:
+        findings.leave(FRESHNESS, "future_cosignature" if times else missing)
         return
-    age = witnessing.now - max(times)
+    age = max(witnessing.now - max(past), 0)
     if age > witnessing.max_age:
         findings.fail(
             FRESHNESS,

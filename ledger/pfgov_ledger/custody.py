@@ -90,8 +90,12 @@ def _member(state: Member | None, of: Entry) -> Member | None:
                 "an incarnation is used again", found=f"incarnation {incarnation}"
             )
         return Member(incarnation)
-    if of.type == "member_recovered" and state is not None:
+    if of.type == "member_recovered":
         incarnation = _count(of.body, "incarnation")
+        if state is None:
+            raise errors.CustodyOrderError(
+                "nothing comes back that was never registered", expected="member_registered"
+            )
         if incarnation < state.incarnation or (
             incarnation == state.incarnation and not state.is_alive
         ):
@@ -211,10 +215,16 @@ def _finished(state: Packet, body: dict[str, Json], member: _Lookup) -> Packet:
 
 def _stopped(state: Packet, body: dict[str, Json], member: _Lookup) -> Packet:
     del member
-    if body.get("owner") is not None or body.get("cause") == "owner":
+    if body.get("owner") is not None:
         _check_owner(state, body)
     _check_epoch(state.epoch, body)
     return Packet(ENDED, state.epoch)
+
+
+def _failed(state: Packet, body: dict[str, Json], member: _Lookup) -> Packet:
+    if body.get("cause") == "owner":
+        _check_owner(state, body)
+    return _stopped(state, body, member)
 
 
 _RULES: Final[dict[str, Callable[[Packet, dict[str, Json], _Lookup], Packet]]] = {
@@ -228,7 +238,7 @@ _RULES: Final[dict[str, Callable[[Packet, dict[str, Json], _Lookup], Packet]]] =
     "packet_requeued": _lost,
     "checkpoint_committed": _wrote,
     "packet_completed": _finished,
-    "packet_failed": _stopped,
+    "packet_failed": _failed,
     "packet_cancelled": _stopped,
 }
 """Packet event -> what it demands and does; events that are absent change nothing."""

@@ -14,6 +14,13 @@ MEMBER_STATEMENT_TYPE: Final = "application/vnd.pfgov.member-statement.v1+json"
 KEY_STATEMENT_TYPE: Final = "application/vnd.pfgov.key-statement.v1+json"
 """Payload type of a rotation or revocation statement."""
 
+PUBLISHER_STATEMENT_TYPE: Final = "application/vnd.pfgov.publisher-statement.v1+json"
+"""Payload type of what a publisher says of its own keys."""
+BUNDLE_TYPE: Final = "application/vnd.pfgov.policy-bundle.v1+json"
+"""Payload type of the manifest of a bundle of policies."""
+IMPACT_TYPE: Final = "application/vnd.pfgov.impact.v1+json"
+"""Payload type of a report of impact."""
+
 _ENTRY_PREFIX: Final = b"DSSEv1 %d %s " % (len(ENTRY_TYPE), ENTRY_TYPE.encode())
 
 

@@ -207,10 +207,48 @@ def _base() -> _Multiples:
     return _Multiples(point)
 
 
+_TABLE_AFTER: Final = 8
+"""Uses of a key before its table pays; a file whose keys all differ never makes one."""
+
+
+class _Negated:
+    """A key's point, negated: its multiples step by step at first, from a table once it is used often."""
+
+    def __init__(self, point: _Point) -> None:
+        self._point = (P - point[0], point[1], 1, P - point[3])
+        self._uses = 0
+        self._table: _Multiples | None = None
+
+    def times(self, scalar: int) -> _Point:
+        self._uses += 1
+        if self._uses <= _TABLE_AFTER:
+            return _times(self._point, scalar)
+        self._table = self._table or _Multiples(self._point)
+        return self._table.add_to(_NEUTRAL, scalar)
+
+
+_NEUTRAL: Final[_Point] = (0, 1, 1, 0)
+
+
+def _times(point: _Point, scalar: int) -> _Point:
+    """*scalar* times *point*, four bits at a time from the highest."""
+    step, multiples = _ready([point])[0], [point]
+    for _ in range(14):
+        multiples.append(_add(multiples[-1], step))
+    ready, total = _ready(multiples), _NEUTRAL
+    for at in range(252, -1, -4):
+        for _ in range(4):
+            total = _double(total)
+        digit = scalar >> at & 15
+        if digit:
+            total = _add(total, ready[digit - 1])
+    return total
+
+
 @lru_cache(maxsize=64)
-def _negated(public: bytes) -> _Multiples | None:
+def _negated(public: bytes) -> _Negated | None:
     point = _decompress(public)
-    return None if point is None else _Multiples((P - point[0], point[1], 1, P - point[3]))
+    return None if point is None else _Negated(point)
 
 
 def _holds(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -219,8 +257,8 @@ def _holds(public: bytes, message: bytes, signature: bytes) -> bool:
     if negated is None:
         return False
     digest = hashlib.sha512(signature[:32] + public + message).digest()
-    total = _base().add_to((0, 1, 1, 0), int.from_bytes(signature[32:], "little"))
-    x, y, z, _ = negated.add_to(total, int.from_bytes(digest, "little") % L)
+    total = negated.times(int.from_bytes(digest, "little") % L)
+    x, y, z, _ = _base().add_to(total, int.from_bytes(signature[32:], "little"))
     inverse = pow(z, -1, P)
     encoded = (y * inverse % P) | ((x * inverse % P) & 1) << 255
     return encoded.to_bytes(32, "little") == signature[:32]

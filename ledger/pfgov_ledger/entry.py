@@ -66,6 +66,11 @@ def is_origin(text: str) -> bool:
     return _ORIGIN.fullmatch(text) is not None
 
 
+def is_genesis(of: "Entry") -> bool:
+    """Whether *of* says that it is the first entry of a log."""
+    return of.seq == 0 and of.type == "ledger_created"
+
+
 def leaf_hash(raw: bytes) -> bytes:
     """``SHA-256(0x00 || raw)``: the Merkle leaf and the chain link of an entry (RFC 6962, 2.1)."""
     return hashlib.sha256(b"\x00" + raw).digest()
@@ -115,6 +120,10 @@ def parse(raw: bytes) -> Entry:
         time,
         kind,
     ) = tail.group(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
+    if max(map(int, (seq, term, time, subject_seq, command_seq, index))) > canonical.INTEGER_MAX:
+        raise _refusal(
+            raw
+        )  # what stops a parser of the whole comes before what the body alone shows
     body = canonical.decode(raw[_BODY_AT:end], depth_max=canonical.DEPTH_MAX - 1)
     if not isinstance(body, dict):
         raise errors.EntryShapeError("body is an object")
@@ -129,8 +138,6 @@ def parse(raw: bytes) -> Entry:
             expected=f"{entry.seq}",
             found=f"{command_seq.decode()} + {index.decode()}",
         )
-    if max(entry.seq, entry.term, entry.time, entry.subject_seq) > canonical.INTEGER_MAX:
-        raise errors.IntegerRangeError(position=entry.seq)
     return entry
 
 

@@ -296,6 +296,10 @@ class KeyRoleError(AuthenticityError, code="ledger.key_role"):
     """A key is used for a role that is not its own, or stands in two roles."""
 
 
+class KeyLimitError(AuthenticityError, code="ledger.key_limit"):
+    """A log introduces more keys than a log may have."""
+
+
 class RotationError(AuthenticityError, code="ledger.rotation_unauthorised"):
     """A key change lacks the signatures that authorise it."""
 

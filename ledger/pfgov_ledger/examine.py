@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from pfgov_ledger import canonical, custody, entry, errors, keys, merkle, subject_map
+from pfgov_ledger import canonical, custody, dsse, ed25519, entry, errors, keys, merkle, subject_map
 from pfgov_ledger.attachments import Attachments
 from pfgov_ledger.canonical import Json
 from pfgov_ledger.chain import Chain
 from pfgov_ledger.commitments import Named, named_in
 from pfgov_ledger.entry import Entry
 from pfgov_ledger.export_format import (
+    AlteredLine,
     CheckpointLine,
     ChunkLine,
     ConsistencyLine,
@@ -49,6 +50,7 @@ _HEADER_START: Final = b'{"kind":"'
 _RANK: Final[dict[type, int]] = {
     EntryLine: 1,
     ChunkLine: 1,
+    AlteredLine: 1,
     MapLine: 2,
     ConsistencyLine: 3,
     CheckpointLine: 4,
@@ -144,7 +146,7 @@ class Examination:
             self._refuse(error)
         bad = self._signatures.finish()
         if bad is not None:
-            self.findings.fail(AUTHENTICITY, bad)
+            self.findings.fail(AUTHENTICITY, bad, is_late=True)
 
     # --- lines -----------------------------------------------------------------------------
 
@@ -164,7 +166,7 @@ class Examination:
             return
         if self.shown.has_trailer:
             raise errors.AfterTrailerError
-        line = parse_line(text)
+        line = parse_line(text)  # FORMAT 12 (1)
         if self._rank <= 1 and type(line) is EntryLine:
             self._rank = 1
             self._entry(line)
@@ -179,8 +181,8 @@ class Examination:
 
     def _other(self, line: Line, reader: LineReader) -> None:
         match line:
-            case ChunkLine():
-                self._chunk(line)
+            case ChunkLine() | AlteredLine():
+                self._beside(line)
             case MapLine():
                 self._map(line)
             case ConsistencyLine():
@@ -224,7 +226,7 @@ class Examination:
 
     def _trailer(self, line: Trailer, reader: LineReader) -> None:
         found = Trailer(self.entries, reader.lines - 1, reader.digest_before_last())
-        if line != found:
+        if line != found:  # FORMAT 12 (14)
             raise errors.TrailerError(expected=str(line), found=str(found))
         self.shown.has_trailer = True
 
@@ -275,7 +277,7 @@ class Examination:
 
     @staticmethod
     def _read_strictly(raw: bytes) -> tuple[Entry, Sequence[Named]]:
-        of = entry.parse(raw)
+        of = entry.parse(raw)  # FORMAT 12 (2)
         return of, named_in(of.body, raw)
 
     def _authenticate(self, of: Entry, signature: bytes) -> None:
@@ -283,20 +285,25 @@ class Examination:
         findings, shown = self.findings, self.shown
         try:
             if shown.genesis_leaf is None:
-                if shown.is_chain_broken:
+                if self.entries > 1 or not entry.is_genesis(of):
                     findings.leave(AUTHENTICITY, "no_genesis")
                     return
                 self._check_anchor(of)
                 self.ring.open(of)
                 shown.genesis_leaf = of.leaf
-            public = self.ring.issuer_of(of)
-            if not self._is_quick:
+            public = self.ring.issuer_of(of)  # FORMAT 12 (9)
+            is_first = of.seq == 0 or of.subject == "keys"
+            if (
+                is_first and not self._is_quick
+            ):  # in its turn among what else check 9 and 10 find here
+                ed25519.check(public, dsse.entry_pae(of.raw), signature)
+            elif not self._is_quick:
                 self._signatures.add(of.seq, public, of.raw, signature)
         except errors.LedgerError as error:
             findings.fail(AUTHENTICITY, error.at(of.seq))
         if of.subject == "keys":
             try:
-                self.ring.apply(of)
+                self.ring.apply(of)  # FORMAT 12 (10)
             except errors.LedgerError as error:
                 findings.fail(AUTHENTICITY, error.at(of.seq))
 
@@ -325,7 +332,7 @@ class Examination:
             return
         try:
             size = 0 if shown.header is None else shown.header.size
-            root = merkle.root_from_inclusion(of.leaf, of.seq, size, path)
+            root = merkle.root_from_inclusion(of.leaf, of.seq, size, path)  # FORMAT 12 (11)
             if shown.path_root is None:
                 shown.path_root = root
             elif root != shown.path_root:
@@ -342,10 +349,10 @@ class Examination:
                 self._take_index(of)
                 return
             if self._is_full:
-                self._check_index(of)
+                self._check_index(of)  # FORMAT 12 (12)
         if self._is_custody_judged:
             try:
-                row.state = custody.judge(row.state, of, self._member)
+                row.state = custody.judge(row.state, of, self._member)  # FORMAT 12 (13)
             except errors.LedgerError as error:
                 self.findings.fail(CUSTODY, error)
                 self._is_custody_judged = False
@@ -389,9 +396,12 @@ class Examination:
         if self._chain is not None and not self.shown.is_chain_broken:
             self._chain.check_end()
 
-    def _chunk(self, line: ChunkLine) -> None:
+    def _beside(self, line: ChunkLine | AlteredLine) -> None:
         try:
-            self.attachments.chunk(line)
+            if isinstance(line, AlteredLine):
+                self.attachments.altered(line)
+            else:
+                self.attachments.chunk(line)
         except errors.AttachmentError as error:
             self.findings.fail(INTEGRITY, error)
 
@@ -400,7 +410,7 @@ class Examination:
         self.histories.begin_proof(line.subject)
         if shown.is_chain_broken:
             return
-        position = self.position - 1
+        position = 0 if shown.header is None else max(shown.header.size - 1, 0)
         verdict = COMPLETENESS if self._is_subject_export else AUTHENTICITY
         try:
             if shown.index_root is None or line.index != position:

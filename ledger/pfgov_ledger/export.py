@@ -95,7 +95,7 @@ class ExportSource(Protocol):
 class Written:
     """What went into an export: counts, the checkpoint's size, the file's digest before the trailer.
 
-    ``unreadable`` counts payloads that the store gave but that do not open their commitments.
+    ``altered`` counts payloads that the store gave but that do not open their commitments: a line says so for each.
     """
 
     kind: str
@@ -103,7 +103,7 @@ class Written:
     entries: int = 0
     attachments: int = 0
     policies: int = 0
-    unreadable: int = 0
+    altered: int = 0
     lines: int = 0
     sha256: str = ""
 
@@ -152,7 +152,8 @@ class _Sink:
                     self.line(line)
                 self.written.attachments += 1
                 return
-        self.written.unreadable += 1
+        self.line(export_lines.write_altered(digest))
+        self.written.altered += 1
 
     def _policy(self, digest: str) -> None:
         if digest in self._seen:

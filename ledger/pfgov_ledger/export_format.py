@@ -20,8 +20,11 @@ LINE_BYTES_MAX: Final = 131_072
 CHUNK_BYTES_MAX: Final = 65_536
 """Payload bytes in one attachment or policy line."""
 ATTACHMENT_CHUNKS_MAX: Final = 64
+"""Chunks of one payload."""
 POLICY_CHUNKS_MAX: Final = 256
+"""Chunks of one policy set."""
 TEXT_MAX: Final = 255
+"""Characters of a text in the header."""
 KINDS: Final = ("full", "subject", "range")
 
 _ENTRY_START, _ENTRY_MIDDLE, _ENTRY_END = b'{"e":"', b'","s":"', b'"}'
@@ -73,6 +76,13 @@ class ChunkLine:
 
 
 @dataclass(frozen=True, slots=True)
+class AlteredLine:
+    """The exporter has no payload that opens the commitment *digest*: what it kept there was changed."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class MapLine:
     """Where the subject map committed in entry *index* has *subject*, or shows that it has not."""
 
@@ -106,7 +116,14 @@ class Trailer:
 
 
 Line: TypeAlias = (
-    Header | EntryLine | ChunkLine | MapLine | ConsistencyLine | CheckpointLine | Trailer
+    Header
+    | EntryLine
+    | ChunkLine
+    | AlteredLine
+    | MapLine
+    | ConsistencyLine
+    | CheckpointLine
+    | Trailer
 )
 
 
@@ -180,14 +197,14 @@ def _header(members: dict[str, Json]) -> Header:
     subject = members["subject"]
     if kind not in KINDS or not entry.is_origin(origin):
         raise errors.LineError("the header names no kind or no origin")
-    if (kind == "subject") != isinstance(subject, str):
-        raise errors.LineError("a subject export, and no other, names a subject")
-    if isinstance(subject, str) and not vocabulary.is_subject(subject):
-        raise errors.LineError("not a subject", found=subject[:80])
+    if kind != "subject":
+        if subject is not None:
+            raise errors.LineError("a subject export, and no other, names a subject")
+    elif not isinstance(subject, str) or not vocabulary.is_subject(subject):
+        raise errors.LineError("not a subject", found=repr(subject)[:80])
     size, start, stop = (_count(members, name) for name in ("size", "start", "stop"))
-    return Header(
-        kind, origin, size, start, stop, subject if isinstance(subject, str) else None, writer
-    )
+    named = subject if isinstance(subject, str) else None
+    return Header(kind, origin, size, start, stop, named, writer)
 
 
 def _entry(members: dict[str, Json]) -> EntryLine:
@@ -200,6 +217,10 @@ def _attachment(members: dict[str, Json]) -> ChunkLine:
     return _chunk(members, "attachment", ATTACHMENT_CHUNKS_MAX, salt, field)
 
 
+def _altered(members: dict[str, Json]) -> AlteredLine:
+    return AlteredLine(_digest(members, "altered"))
+
+
 def _policy(members: dict[str, Json]) -> ChunkLine:
     return _chunk(members, "policy", POLICY_CHUNKS_MAX, None, None)
 
@@ -207,13 +228,18 @@ def _policy(members: dict[str, Json]) -> ChunkLine:
 def _chunk(
     members: dict[str, Json], name: str, chunks_max: int, salt: bytes | None, field: str | None
 ) -> ChunkLine:
-    digest, data = _text(members, name), strict64.decode(_long(members, "data"))
+    digest, data = _digest(members, name), strict64.decode(_long(members, "data"))
     chunk, chunks = _count(members, "chunk"), _count(members, "chunks")
-    if entry.HEX32.fullmatch(digest) is None:
-        raise errors.LineError("a digest is 64 lowercase hexadecimal digits")
     if not chunk < chunks <= chunks_max or len(data) > CHUNK_BYTES_MAX:
         raise errors.LineError("not a chunk", found=f"{chunk} of {chunks}, {len(data)} bytes")
     return ChunkLine(digest, chunk, chunks, data, salt, field)
+
+
+def _digest(members: dict[str, Json], name: str) -> str:
+    digest = _text(members, name)
+    if entry.HEX32.fullmatch(digest) is None:
+        raise errors.LineError("a digest is 64 lowercase hexadecimal digits")
+    return digest
 
 
 def _map(members: dict[str, Json]) -> MapLine:
@@ -241,6 +267,7 @@ _READERS: Final[dict[frozenset[str], Callable[[dict[str, Json]], Line]]] = {
     frozenset({"e", "s"}): _entry,
     frozenset({"e", "p", "s"}): _entry,
     frozenset({"attachment", "chunk", "chunks", "data", "field", "salt"}): _attachment,
+    frozenset({"altered"}): _altered,
     frozenset({"chunk", "chunks", "data", "policy"}): _policy,
     frozenset({"index", "map", "subject"}): _map,
     frozenset({"consistency", "since"}): _consistency,

@@ -45,6 +45,11 @@ def write_attachment(digest: str, field: str, salt: bytes, payload: bytes) -> li
     return _chunk_lines(extra, payload, ATTACHMENT_CHUNKS_MAX)
 
 
+def write_altered(digest: str) -> bytes:
+    """The line that stands for a payload which does not open its commitment *digest* (hex) any more."""
+    return _line({"altered": digest})
+
+
 def write_policy(digest: str, content: bytes) -> list[bytes]:
     """The lines of a policy set."""
     return _chunk_lines({"policy": digest}, content, POLICY_CHUNKS_MAX)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from pfgov_ledger import errors
-from pfgov_ledger.spill import SpillDict
+from pfgov_ledger.disk_map import DiskMap
 
 Place: TypeAlias = tuple[int, bytes]
 """(last ``subject_seq``, that entry's leaf hash)."""
@@ -39,7 +39,7 @@ class Histories:
     """Subject -> :class:`Claim`; close it to remove its file."""
 
     def __init__(self, limit: int) -> None:
-        self._rows: SpillDict[Claim] = SpillDict(limit, pack=_pack, unpack=_unpack)
+        self._rows: DiskMap[Claim] = DiskMap(limit, pack=_pack, unpack=_unpack)
 
     def claim(self, subject: str) -> Claim:
         """What is asked and said of *subject*."""

@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from pfgov_ledger import entry, errors, note, strict64
 
-ROLES: Final = ("log", "issuer", "recovery", "member", "witness")
+ROLES: Final = ("log", "issuer", "recovery", "member", "witness", "publisher")
 SEED_BYTES: Final = 32
 _LABEL: Final = "pfgov-private-key-v1"
 _PREFIX: Final = "PRIVATE+KEY+"
@@ -163,7 +163,7 @@ def write_file(path: Path, signer: SeedSigner) -> None:
         part.unlink(missing_ok=True)
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            with os.fdopen(handle, "w") as file:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
                 os.fchmod(handle, 0o600)
                 file.write(signer.to_text())
                 file.flush()
@@ -188,11 +188,16 @@ def file_signer(path: Path) -> SeedSigner:
         KeyTextError: It is not a private key.
     """
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            raw = file.read(_TEXT_BYTES_MAX)
+        # O_NONBLOCK: whoever reads a pipe waits for somebody to write it, perhaps for ever.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            found = os.fstat(handle).st_mode
+            raw = file.read(_TEXT_BYTES_MAX) if stat.S_ISREG(found) else b""
     except OSError as error:
         raise errors.KeyFileError(f"cannot read {path}: {error.strerror}") from None
+    if not stat.S_ISREG(found):
+        raise errors.KeyFileError(f"cannot read {path}: it is no regular file")
+    mode = stat.S_IMODE(found)
     if mode & 0o077:
         raise errors.KeyFileError(
             f"others may read {path}; run chmod 600 on it", expected="0600", found=f"{mode:04o}"

@@ -18,6 +18,8 @@ LEDGER_ROLES: Final = ("log", "issuer", "recovery")
 """The roles that genesis and key events know."""
 
 _ACTIVE, _RETIRED, _REVOKED = "active", "retired", "revoked"
+KEYS_MAX: Final = 1_024
+"""Keys that a log may ever introduce: what bounds the memory and the time that a hostile one can take."""
 SUSPECTS_MAX: Final = 100
 """Suspicions listed in a report."""
 _SIGNATURES_MAX: Final = 8
@@ -86,7 +88,7 @@ class KeyRing:
             GenesisError: Not a genesis entry.
             WeakKeyError, KeyRoleError, EntryShapeError: A key must not be trusted.
         """
-        if genesis.type != "ledger_created" or genesis.seq != 0:
+        if not entry.is_genesis(genesis):
             raise errors.GenesisError(position=0, expected="ledger_created", found=genesis.type)
         self._origin, self._prev = genesis.log, genesis.leaf
         if genesis.body.get("origin") != genesis.log:
@@ -128,6 +130,10 @@ class KeyRing:
         self._check_active(public, "issuer", of.seq)
         return public
 
+    def _may(self, public: bytes, role: str) -> bool:
+        known = self._keys.get(public)
+        return known is not None and (known.role, known.state) == (role, _ACTIVE)
+
     def check_log(self, public: bytes, position: int) -> None:
         """Refuse *public* unless it may sign checkpoints now.
 
@@ -156,10 +162,9 @@ class KeyRing:
             self._seq, self._prev = of.subject_seq + 1, of.leaf
 
     def _check_active(self, public: bytes, role: str, position: int) -> None:
-        known = self._keys.get(public)
-        if known is not None and known.role == role and known.state == _ACTIVE:
+        if self._may(public, role):
             return
-        identity = keys.key_id(public)
+        known, identity = self._keys.get(public), keys.key_id(public)
         if known is None:
             raise errors.KeyUnknownError(position=position, found=identity)
         if known.role != role:
@@ -181,10 +186,16 @@ class KeyRing:
                 expected="a new key",
                 found=known.role,
             )
+        self._check_room(position)
         self._keys[public] = _Key(role, _ACTIVE)
         self._by_id[bytes.fromhex(keys.key_id(public))] = public
 
+    def _check_room(self, position: int) -> None:
+        if len(self._keys) >= KEYS_MAX:
+            raise errors.KeyLimitError(position=position, expected=f"at most {KEYS_MAX} keys")
+
     def _rotate(self, of: Entry) -> None:
+        self._check_room(of.seq)  # before the signatures, which cost
         role, new = of.body.get("role"), _public(of.body.get("new"), of.seq)
         old = None if of.body.get("old") is None else _public(of.body.get("old"), of.seq)
         if not isinstance(role, str):
@@ -193,11 +204,11 @@ class KeyRing:
             origin=self._origin, seq=self._seq, prev=self._prev, role=role, old=old, new=new
         )
         signers = signers_of(of.body.get("signatures"), message, of.seq)
-        if old is not None and (old not in self.active(role) or old not in signers):
+        if old is not None and not (self._may(old, role) and old in signers):
             raise errors.RotationError(
                 expected=f"the active {role[:40]} key", found="no such signature"
             )
-        if old is None and not signers.intersection(self.active("recovery")):
+        if old is None and not any(self._may(signer, "recovery") for signer in signers):
             raise errors.RotationError(expected="the recovery key", found="no such signature")
         if new not in signers:
             raise errors.RotationError(expected="the new key", found="no such signature")
@@ -208,8 +219,10 @@ class KeyRing:
     def _revoke(self, of: Entry) -> None:
         role, key = of.body.get("role"), _public(of.body.get("key"), of.seq)
         suspect_from = of.body.get("suspect_from")
-        if not isinstance(role, str) or not (suspect_from is None or type(suspect_from) is int):
-            raise errors.EntryShapeError("role is a string, suspect_from a position")
+        if not isinstance(role, str):
+            raise errors.EntryShapeError("role is a string")
+        if suspect_from is not None and (type(suspect_from) is not int or suspect_from < 0):
+            raise errors.EntryShapeError("suspect_from is a position")
         message = revocation(
             origin=self._origin,
             seq=self._seq,
@@ -219,7 +232,7 @@ class KeyRing:
             suspect_from=suspect_from,
         )
         signers = signers_of(of.body.get("signatures"), message, of.seq)
-        if not signers.intersection(self.active("recovery")):
+        if not any(self._may(signer, "recovery") for signer in signers):
             raise errors.RotationError(expected="the recovery key", found="no such signature")
         known = self._keys.get(key)
         if known is None or known.role != role:

@@ -23,15 +23,17 @@ NAME_BYTES_MAX: Final = 255
 
 ED25519: Final = 0x01
 COSIGNATURE_V1: Final = 0x04
+COSIGNATURE_MLDSA44: Final = 0x06
 _DERIVED_IDS: Final = {ED25519, COSIGNATURE_V1}
 """Types whose key id is the recommended hash over a 32-byte Ed25519 key."""
+_MLDSA44_PUBLIC_BYTES: Final = 1_312
 
 _DASH: Final = "\N{EM DASH} "
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _HEX8: Final = re.compile(r"[0-9a-f]{8}")
 
-Check: TypeAlias = Callable[[bytes, bytes, bytes], int | None]
-"""(public, text, signature) -> the time it asserts, if any; raises AuthenticityError."""
+Check: TypeAlias = "Callable[[Vkey, bytes, bytes], int | None]"
+"""(key, text, signature) -> the time it asserts, if any; raises AuthenticityError."""
 
 
 class NoteSigner(Protocol):
@@ -137,12 +139,16 @@ def parse_vkey(text: str) -> Vkey:
                 "the id is not the key's", expected=derived.id.hex(), found=identity
             )
         return derived
+    if algorithm == COSIGNATURE_MLDSA44 and (
+        len(public) != _MLDSA44_PUBLIC_BYTES or key_id(name, algorithm, public).hex() != identity
+    ):
+        raise errors.KeyTextError("not an ML-DSA-44 key, or the id is not the key's")
     return Vkey(name, bytes.fromhex(identity), algorithm, public)
 
 
-def check_plain(public: bytes, text: bytes, signature: bytes) -> None:
+def check_plain(key: Vkey, text: bytes, signature: bytes) -> None:
     """Type 0x01: Ed25519 over the note text. Raises AuthenticityError."""
-    ed25519.check(public, text, signature)
+    ed25519.check(key.public, text, signature)
 
 
 ALGORITHMS: Final[Mapping[int, Check]] = {ED25519: check_plain}
@@ -188,10 +194,12 @@ def open_note(
             unknown.append(name)
             continue
         try:
-            time = algorithms[key.algorithm](key.public, text, signature)
+            time = algorithms[key.algorithm](key, text, signature)
         except errors.AuthenticityError as error:
             raise errors.CheckpointSignatureError(f"the signature of {name}: {error}") from None
-        verified.setdefault((name, identity), Verified(key, time))
+        before = verified.get((name, identity))
+        if before is None or (time or 0) > (before.time or 0):  # of several the newest counts
+            verified[name, identity] = Verified(key, time)
     if not verified:
         raise errors.CheckpointUnsignedError(f"signed only by {', '.join(unknown)[:200]}")
     return Note(text, tuple(verified.values()), tuple(unknown))

@@ -6,7 +6,8 @@ one buffer are held.  What the lines mean is not known here.
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final, Protocol
 
 from pfgov_ledger import errors
@@ -15,6 +16,7 @@ from pfgov_ledger.export_format import LINE_BYTES_MAX
 GZIP_MAGIC: Final = b"\x1f\x8b"
 GZIP_HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """The only member header that is accepted: no name, no time, no operating system (RFC 1952)."""
+OTHER_GZIP: Final = "could not check: this gzip form is not the export's; gunzip it first"
 _BUFFER_BYTES: Final = 1 << 18
 _RAW_DEFLATE: Final = -15
 
@@ -96,9 +98,11 @@ class LineReader:
     def _inflated(self, data: bytes) -> Iterator[bytes]:
         inflater, crc, size = zlib.decompressobj(_RAW_DEFLATE), 0, 0
         while not inflater.eof:
+            before = inflater.copy()
             try:
                 block = inflater.decompress(data, _BUFFER_BYTES)
             except zlib.error as error:
+                yield from _before_fault(before.decompress, data)
                 raise errors.GzipError(str(error)) from None
             crc, size = zlib.crc32(block, crc), size + len(block)
             if block:
@@ -119,6 +123,27 @@ class LineReader:
             raise errors.GzipError("the checksum does not fit")
         if len(rest) > 8:
             raise errors.GzipTrailingError
+
+
+def is_other_gzip(path: Path) -> bool:
+    """Whether the file at *path* is gzip of another form than an export's: packed again, and no sign of forgery."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(GZIP_HEADER))
+    except OSError:
+        return False
+    return head.startswith(GZIP_MAGIC) and head != GZIP_HEADER[: len(head)]
+
+
+def _before_fault(decompress: Callable[[bytes], bytes], data: bytes) -> Iterator[bytes]:
+    """What *data* gives before the byte with which it is found to be damaged, however it is buffered."""
+    for at in range(len(data)):
+        try:
+            block = decompress(data[at : at + 1])
+        except zlib.error:
+            return
+        if block:
+            yield block
 
 
 def _refusal(line: bytes) -> errors.LedgerError:

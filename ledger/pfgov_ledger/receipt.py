@@ -79,7 +79,7 @@ def looks_like(head: bytes) -> bool:
     Args:
         head: Its beginning, and where :func:`wants_all` says so, as much of it as a receipt may have.
     """
-    if head.startswith(_PROOF_START) or _RECEIPT_START.match(head):
+    if head.startswith(_PROOF_START) or _RECEIPT_START.match(head[:RECEIPT_BYTES_MAX]):
         return True
     if not wants_all(head) or len(head) > RECEIPT_BYTES_MAX:
         return False
@@ -179,12 +179,11 @@ def _receipt(members: dict[str, object], tlog: proof.TlogProof | None) -> Receip
             raise errors.KeyTextError("issuer is 64 hexadecimal digits")
         public = bytes.fromhex(issuer)
     signed = strict64.decode(signature) if isinstance(signature, str) else None
-    return Receipt(strict64.decode(raw), signed, public, _position(members.get("position")), tlog)
+    position = _position(members["position"]) if "position" in members else None
+    return Receipt(strict64.decode(raw), signed, public, position, tlog)
 
 
-def _position(value: object) -> int | None:
-    if value is None:
-        return None
+def _position(value: object) -> int:
     if isinstance(value, float) and 0 <= value <= canonical.INTEGER_MAX and value.is_integer():
         return int(value)
     return _NO_POSITION
@@ -208,8 +207,9 @@ def examine(stream: Readable, findings: Findings, asked: Asked) -> Report:
             note_bytes = found.proof.checkpoint
             signed = checkpoint.parse_text(note.split(note_bytes)[0])
             _check_included(of, found.proof, signed)
-        opened = _authenticate(findings, of, found, asked)
-        check_elsewhere(findings, signed, opened, asked, NO_GROWTH)
+        opened = _authenticate(findings, of, found, signed, asked)
+        log_keys = [] if asked.anchor is None else [asked.anchor.log_vkey]
+        check_elsewhere(findings, signed, opened, asked, NO_GROWTH, log_keys)
     except errors.LedgerError as error:
         findings.fail(INTEGRITY, error if of is None else error.at(of.seq))
         for name in (AUTHENTICITY, FRESHNESS, NON_EQUIVOCATION):
@@ -224,7 +224,7 @@ def examine(stream: Readable, findings: Findings, asked: Asked) -> Report:
         trust="none" if asked.anchor is None else "log_key_only",
         export=None if of is None else _shape(of, signed),
         checkpoint=None if signed is None else signed_of(signed, opened),
-        note=note_bytes,
+        note=b"" if opened is None else note_bytes,
     )
 
 
@@ -257,7 +257,9 @@ def _check_included(of: Entry, tlog: proof.TlogProof, signed: Checkpoint) -> Non
     merkle.check_inclusion(of.leaf, tlog.index, signed.size, tlog.hashes, signed.root)
 
 
-def _authenticate(findings: Findings, of: Entry, found: Receipt, asked: Asked) -> Opened | None:
+def _authenticate(
+    findings: Findings, of: Entry, found: Receipt, signed: Checkpoint | None, asked: Asked
+) -> Opened | None:
     """Check the checkpoint's signature, then the issuer's own; say what of it could not be checked."""
     opened: Opened | None = None
     anchor = asked.anchor
@@ -266,10 +268,8 @@ def _authenticate(findings: Findings, of: Entry, found: Receipt, asked: Asked) -
             raise errors.OriginMismatchError(
                 position=of.seq, expected=anchor.log_vkey.name, found=of.log
             )
-        if anchor is not None and found.proof is not None:
-            opened = checkpoint.open_checkpoint(
-                found.proof.checkpoint, [anchor.log_vkey], asked.witnessing.vkeys
-            )
+        if anchor is not None and found.proof is not None and signed is not None:
+            opened = _opened(found.proof.checkpoint, anchor, asked, signed.size)
         _check_signature(of, found)
     except errors.LedgerError as error:
         findings.fail(AUTHENTICITY, error.at(of.seq))
@@ -280,6 +280,13 @@ def _authenticate(findings: Findings, of: Entry, found: Receipt, asked: Asked) -
     elif found.issuer is None:
         findings.leave(AUTHENTICITY, "no_issuer")
     return opened
+
+
+def _opened(raw: bytes, anchor: keys.Anchor, asked: Asked, size: int) -> Opened:
+    try:
+        return checkpoint.open_checkpoint(raw, [anchor.log_vkey], asked.witnessing.vkeys)
+    except errors.LedgerError as error:
+        raise error.at(size) from None
 
 
 def _check_signature(of: Entry, found: Receipt) -> None:

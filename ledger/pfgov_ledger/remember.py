@@ -9,11 +9,11 @@ import tempfile
 from pathlib import Path
 
 from pfgov_ledger import checkpoint, errors, note
-from pfgov_ledger.checkpoint import Checkpoint
+from pfgov_ledger.checkpoint import Remembered
 
 
-def load(path: Path) -> Checkpoint | None:
-    """The remembered checkpoint; None if there is no file.
+def load(path: Path) -> Remembered | None:
+    """The remembered checkpoint; None if there is no file. Whose signature it has, a verification says.
 
     Raises:
         errors.RememberError: The file cannot be read, or is not a checkpoint.
@@ -26,9 +26,19 @@ def load(path: Path) -> Checkpoint | None:
     except OSError as error:
         raise errors.RememberError(f"cannot read {path}: {error.strerror}") from None
     try:
-        return checkpoint.parse_text(note.split(raw)[0])
+        return parse(raw)
     except errors.LedgerError as error:
         raise errors.RememberError(f"{path} is not a remembered checkpoint: {error}") from None
+
+
+def parse(raw: bytes) -> Remembered:
+    """The remembered checkpoint in the signed note *raw*.
+
+    Raises:
+        NoteError, CheckpointError: It is none.
+    """
+    found = checkpoint.parse_text(note.split(raw)[0])
+    return Remembered(found.origin, found.size, found.root, raw)
 
 
 def store(path: Path, raw: bytes) -> bool:

@@ -8,8 +8,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Final
 
-from pfgov_ledger import errors
+from pfgov_ledger import canonical, errors
 from pfgov_ledger.checkpoint import Checkpoint, Opened
+from pfgov_ledger.escaping import shown
 from pfgov_ledger.verdicts import (
     AUTHENTICITY,
     VERDICTS,
@@ -51,7 +52,7 @@ def signed_of(signed: Checkpoint, opened: Opened | None) -> Signed:
         signed.size,
         signed.root.hex(),
         opened is not None,
-        tuple((v.vkey.name, v.time or 0) for v in witnesses),
+        tuple((v.vkey.name, min(v.time or 0, canonical.INTEGER_MAX)) for v in witnesses),
     )
 
 
@@ -90,7 +91,9 @@ class Report:
     erasures: tuple[tuple[int, str], ...] = ()
     suspects: tuple[tuple[str, int], ...] = ()
     note: bytes = b""
-    """The checkpoint's bytes, for :mod:`pfgov_ledger.remember`; not part of the JSON."""
+    """The checkpoint's bytes if a trusted key signed it, for :mod:`pfgov_ledger.remember`; not part of the JSON."""
+    anchor: str = ""
+    """The anchor under the log key that signed and is active now, if the old one fixes genesis; not in the JSON."""
 
     @property
     def exit_status(self) -> int:
@@ -135,15 +138,24 @@ class Report:
             },
             "covered": self.covered,
             "absent": self.is_absent,
-            "attachments": {
-                name: self.attachments.get(name, 0) for name in ("disclosed", "withheld", "erased")
-            },
+            "attachments": self._counts(),
             "erasures": [{"seq": seq, "why": why} for seq, why in self.erasures],
             "suspects": [{"issuer": key, "from": seq} for key, seq in self.suspects],
         }
 
+    def _counts(self) -> dict[str, int]:
+        """How many payloads are what; ``altered`` is left out where none is."""
+        counts = {
+            name: self.attachments.get(name, 0) for name in ("disclosed", "withheld", "erased")
+        }
+        altered = self.attachments.get("altered", 0)
+        return {**counts, "altered": altered} if altered else counts
+
     def to_text(self) -> str:
-        """The report for people: a line for each verdict, then where trust came from."""
+        """The report for people: a line for each verdict, then where trust came from.
+
+        What the file says is escaped (:mod:`pfgov_ledger.escaping`): it must not steer the terminal.
+        """
         lines = list(self._headline())
         for name in VERDICTS:
             lines.extend(
@@ -152,7 +164,7 @@ class Report:
         lines.append(f"  trust             {_TRUST[self.trust]}")
         lines.extend(self._facts())
         lines.append(self._conclusion())
-        return "\n".join(lines) + "\n"
+        return "".join(f"{shown(line)}\n" for line in lines)
 
     def _headline(self) -> list[str]:
         shape = self.export
@@ -181,8 +193,14 @@ class Report:
             absent = "; there is no entry of it" if self.is_absent else ""
             lines.append(f"  covered           entries before {self.covered}{absent}")
         if any(self.attachments.values()):
-            counts = ", ".join(f"{count} {name}" for name, count in self.attachments.items())
+            counts = ", ".join(
+                f"{count} {name}" for name, count in self.attachments.items() if name != "altered"
+            )
             lines.append(f"  payloads          {counts}")
+        if altered := self.attachments.get("altered"):
+            lines.append(
+                f"  altered           {altered}: what the exporter keeps does not open the commitment"
+            )
         lines += [f"  erased            by entry {seq}: {why}" for seq, why in self.erasures]
         lines += [
             f"  suspect           issuer key {key[:16]} from entry {seq} on"
@@ -259,5 +277,5 @@ def _verdict_lines(name: str, verdict: Verdict, *, is_required: bool) -> list[st
 
 
 def dumps(report: Report) -> str:
-    """The JSON text of a report, the same bytes from every verifier."""
-    return json.dumps(report.to_json(), ensure_ascii=False, indent=2) + "\n"
+    """The JSON text of a report, the same bytes from every verifier: ASCII without control characters."""
+    return json.dumps(report.to_json(), indent=2).replace("\x7f", "\\u007f") + "\n"

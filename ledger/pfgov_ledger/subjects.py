@@ -1,7 +1,7 @@
 """Where every subject of a log stands: its next number, last leaf hash, custody state, and the map.
 
 Up to a limit everything is in memory (about 0.8 kB a subject); beyond it rows move to a temporary
-file (:mod:`pfgov_ledger.spill`) and the subject map's root is computed by one ordered scan.  What
+file (:mod:`pfgov_ledger.disk_map`) and the subject map's root is computed by one ordered scan.  What
 the custody states mean is not known here.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pfgov_ledger import custody, entry, subject_map
-from pfgov_ledger.spill import SpillDict
+from pfgov_ledger.disk_map import DiskMap
 
 IN_MEMORY_MAX: Final = 200_000
 """Subjects held in memory before rows move to a file."""
@@ -30,7 +30,7 @@ class SubjectTable:
     """Subject -> :class:`Row`; close it to remove its file."""
 
     def __init__(self, limit: int = IN_MEMORY_MAX) -> None:
-        self._rows: SpillDict[Row] = SpillDict(
+        self._rows: DiskMap[Row] = DiskMap(
             limit, pack=_pack, unpack=_unpack, key=subject_map.subject_key
         )
         self._map: subject_map.SubjectMap | None = subject_map.SubjectMap()
@@ -43,8 +43,16 @@ class SubjectTable:
     def put(self, subject: str, row: Row) -> None:
         """Store *row*, which has one more entry than the one before it."""
         self.count += row.next_seq == 1
+        self._put(subject, row)
+
+    def restore(self, subject: str, row: Row) -> None:
+        """Store the *row* of a subject that was kept, and that is not here yet."""
+        self.count += 1
+        self._put(subject, row)
+
+    def _put(self, subject: str, row: Row) -> None:
         self._rows.put(subject, row)
-        if self._rows.is_spilled:
+        if self._rows.is_on_disk:
             self._map = None
         elif self._map is not None:
             self._map.update(subject, row.next_seq - 1, row.leaf)

@@ -65,7 +65,10 @@ WHY: Final[dict[str, str]] = {
     "no_consistency_proof": "the file has no consistency proof from the remembered size",
     "older_than_remembered": "the checkpoint is older than the remembered one",
     "no_remembered_checkpoint": "there is no remembered checkpoint of this log",
+    "remembered_unsigned": "no key of this log that is known signed the remembered checkpoint",
     "no_witness": "no trusted witness's cosignature says when",
+    "witness_type": "a trusted witness signs in a way that this verifier cannot check",
+    "future_cosignature": "every trusted cosignature's time is later than the reader's clock",
     "no_index": "no subject map proof covers the keys",
     "issuer_unknown": "a receipt without a proof is vouched for by a key that nothing anchors",
     "no_issuer": "the receipt does not carry its issuer's key, so that its signature cannot be checked",
@@ -108,8 +111,14 @@ class Findings:
         self._open: dict[str, Verdict] = {}
         self._count = 0
 
-    def fail(self, verdict: str, error: errors.LedgerError) -> None:
-        """Record a failure; a verdict keeps the one with the lowest position, then the first."""
+    def fail(self, verdict: str, error: errors.LedgerError, *, is_late: bool = False) -> None:
+        """Record a failure; a verdict keeps the one with the lowest position, then the first.
+
+        Args:
+            verdict: What fails.
+            error: Why, and where.
+            is_late: It was found earlier than others at its position and is told only now.
+        """
         self._count += 1
         position = _LAST if error.position is None else error.position
         shown = not isinstance(error, errors.MalformedError)
@@ -121,7 +130,7 @@ class Findings:
             found=error.found if shown else None,
             detail=str(error),
         )
-        key = (position, self._count, record)
+        key = (position, 0 if is_late else self._count, record)
         if verdict not in self._failures or key[:2] < self._failures[verdict][:2]:
             self._failures[verdict] = key
 

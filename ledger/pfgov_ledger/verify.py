@@ -76,7 +76,7 @@ def verify(  # noqa: PLR0913 (each is one thing that the reader pins, asks or al
         source: A path, or a binary stream (which cannot be replayed).
         anchor: What the reader pins; without it authenticity is not checked.
         question: What the reader asks; an export about something else fails.
-        remembered: The checkpoint kept from an earlier verification.
+        remembered: The checkpoint kept from an earlier verification; one with its note must be signed by the log.
         is_remembering: Whether the reader wants one kept, so that having none must be said.
         witnessing: Trusted witnesses, quorum and maximal age.
         quick: Leave entry signatures out; the report says so.
@@ -173,7 +173,7 @@ def _replay(
             and isinstance(source, str | PathLike)
             and signed is not None
         ):
-            replaying.replay(Path(source), replayer, findings, signed.root)
+            replaying.replay(Path(source), replayer, findings, signed.root)  # FORMAT 12 (23)
         else:
             findings.leave(REPLAY, "stopped")
 
@@ -213,8 +213,18 @@ def _report(
         attachments=dict(seen.attachments.counts),
         erasures=tuple(seen.attachments.erasures),
         suspects=tuple(seen.ring.suspects),
-        note=shown.note or b"",
+        note=b"" if opened is None else opened.raw,
+        anchor=_new_anchor(seen, asked.anchor, opened),
     )
+
+
+def _new_anchor(seen: Examination, anchor: Anchor | None, opened: Opened | None) -> str:
+    """What a reader may pin from now on: after a rotation of the log key another one than before (FORMAT 8 rule 8)."""
+    if anchor is None or anchor.genesis_leaf is None or opened is None:
+        return ""
+    active = set(seen.ring.active("log"))
+    signed = [vkey for vkey in opened.log_keys if vkey.public in active]
+    return Anchor(signed[-1], anchor.genesis_leaf).to_text() if signed else ""
 
 
 def trust_of(anchor: Anchor | None) -> str:

@@ -18,7 +18,7 @@ ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}"
 
 _ID: Final = re.compile(ID_PATTERN)
 SUBJECT_PATTERN: Final = rf"(?:packet|member)/{ID_PATTERN}|policy|keys|ledger"
-_SUBJECT: Final = re.compile(SUBJECT_PATTERN)
+SUBJECT: Final = re.compile(SUBJECT_PATTERN)
 
 _PACKET: Final = (
     "packet_created", "packet_updated", "assignment_decision", "review_requested",
@@ -33,10 +33,15 @@ _MEMBER: Final = (
     "member_recovered", "member_draining", "drain_cancelled", "member_quarantined",
     "member_released", "member_retired", "pressure_changed",
 )  # fmt: skip
-_POLICY: Final = ("policy_activated", "policy_refused")
+_POLICY: Final = (
+    "policy_activated", "policy_denied", "policy_refused", "policy_proposed", "policy_approved",
+    "policy_rejected", "policy_change_refused", "publisher_trusted", "publisher_rotated",
+    "publisher_revoked",
+)  # fmt: skip
 _KEYS: Final = ("key_rotated", "key_revoked")
 _LEDGER: Final = (
-    "ledger_created", "engine_upgraded", "configuration_changed", "expiry_halted", "index_committed",
+    "ledger_created", "engine_upgraded", "configuration_changed", "expiry_halted", "expiry_resumed",
+    "index_committed",
 )  # fmt: skip
 
 EVENTS: Final[Mapping[str, str]] = {
@@ -57,7 +62,7 @@ PAIR_FIELDS: Final = frozenset(
 
 def is_subject(text: str) -> bool:
     """Whether *text* is ``packet/ID``, ``member/ID``, ``policy``, ``keys`` or ``ledger``."""
-    return _SUBJECT.fullmatch(text) is not None
+    return SUBJECT.fullmatch(text) is not None
 
 
 def subject_of(event_type: str, body: Mapping[str, object]) -> str:

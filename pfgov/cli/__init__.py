@@ -24,14 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit status; errors are printed, not raised."""
     from pfgov.cli.failures import report
-    from pfgov.cli.screen import Screen
+    from pfgov.cli.output import Output
     from pfgov.cli.tree import completed, root
 
     if completed():
         return 0
-    screen = Screen(json="--json" in arguments)
+    output = Output(json="--json" in arguments)
     try:
-        with root.make_context("pfgov", list(arguments), obj=screen) as context:
+        with root.make_context("pfgov", list(arguments), obj=output) as context:
             status = root.invoke(context)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # the last resort: a sentence instead of a traceback
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        return report(error, screen)
+        return report(error, output)
     return status if isinstance(status, int) else 0
 
 

@@ -4,9 +4,9 @@ from typing import Final
 
 import click
 
-from pfgov.cli.frame import Nouns, Screen, verb
+from pfgov.cli.frame import Nouns, Output, verb
 from pfgov.cli.inputs import PAIR
-from pfgov.cli.screen import facts
+from pfgov.cli.output import facts
 
 config: Final = Nouns(
     "config",
@@ -17,13 +17,13 @@ config: Final = Nouns(
 
 
 @verb(config, "show", examples=("pfgov config show",), then="pfgov config set lease_seconds=60")
-def show(screen: Screen) -> int:
+def show(output: Output) -> int:
     """Show every setting."""
-    from pfgov.cli.desk import reading
+    from pfgov.cli.opening import reading
 
-    with reading(screen) as book:
+    with reading(output) as book:
         settings = book.settings()
-    screen.show({"configuration": settings}, facts(settings.items()))
+    output.show({"configuration": settings}, facts(settings.items()))
     return 0
 
 
@@ -37,19 +37,19 @@ def show(screen: Screen) -> int:
     then="pfgov config show",
 )
 @click.argument("settings", nargs=-1, required=True, type=PAIR, metavar="NAME=VALUE...")
-def set_(screen: Screen, settings: tuple[tuple[str, str], ...]) -> int:
+def set_(output: Output, settings: tuple[tuple[str, str], ...]) -> int:
     """Change settings; times are in seconds, shares in permille or 0 to 1.
 
     scheduler.WORKLOAD chooses the scheduler of one kind of work.
     """
     from pfgov.cli import render
-    from pfgov.cli.desk import acting
+    from pfgov.cli.opening import acting
     from pfgov.model import Settings, parse
 
     asked = parse(Settings, {"settings": dict(settings)})
-    with acting(screen) as desk:
-        done = desk.do(asked)
-        now = desk.settings()
+    with acting(output) as ledger_port:
+        done = ledger_port.do(asked)
+        now = ledger_port.settings()
     headline = "changed" if done.recorded else "it was like that already"
-    screen.show(done.result(configuration=now), *render.done(done, headline))
+    output.show(done.result(configuration=now), *render.done(done, headline))
     return 0

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pfgov.cli.frame import Screen, Verb
+from pfgov.cli.frame import Output, Verb
 from pfgov.cli.inputs import NUMBER, PAIR, amounts, given, merged, read_tree
 
 if TYPE_CHECKING:
+    from pfgov.app.views import VerdictRow
     from pfgov.model import FlightPacket
-    from pfgov.views import VerdictRow
 
 
 @click.command(
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option("--scheduler", help="Who chooses among the eligible.")
 @click.pass_obj
 def discover(
-    screen: Screen,
+    output: Output,
     packet: str | None,
     needs: tuple[str, ...],
     min_trust: Decimal | None,
@@ -71,30 +71,31 @@ def discover(
         raise click.UsageError(
             "say what is asked for: --packet, or --needs and the like", click.get_current_context()
         )
-    return _discover(screen, packet, options)
+    return _discover(output, packet, options)
 
 
-def _discover(screen: Screen, packet: str | None, options: dict[str, Any]) -> int:
+def _discover(output: Output, packet: str | None, options: dict[str, Any]) -> int:
+    from pfgov.app.views import misses_result
     from pfgov.cli import render
-    from pfgov.cli.desk import reading
+    from pfgov.cli.opening import reading
 
     asked = _asked(packet, options)
-    with reading(screen) as book:
+    with reading(output) as book:
         found = book.discover(asked)
     rows, chosen = found.members, found.would_go_to
     result = {
         "eligible": found.eligible,
         "would_go_to": chosen,
         "members": rows,
-        "nearest_miss": found.nearest_miss,
+        **misses_result(found.nearest_misses),
     }
-    table = render.verdicts_table(rows, chosen=chosen, width=screen.width)
-    screen.show(result, *_parts(rows, found.eligible, chosen, found.nearest_miss, table))
+    table = render.verdicts_table(rows, chosen=chosen, width=output.width)
+    output.show(result, *_parts(rows, found.eligible, chosen, found.nearest_misses, table))
     return 0 if found.eligible else 1
 
 
 def _parts(
-    rows: list["VerdictRow"], eligible: list[str], chosen: str | None, miss: str | None, table: Any
+    rows: list["VerdictRow"], eligible: list[str], chosen: str | None, misses: list[str], table: Any
 ) -> list[Any]:
     if not rows:
         return ["there are no members; add one with: pfgov member register --help"]
@@ -107,8 +108,8 @@ def _parts(
     else:
         said = f"nobody of {len(rows)} members could take it"
     parts: list[Any] = [said, table]
-    if miss and not eligible:
-        parts.append(f"nearest: {miss}")
+    if not eligible:
+        parts += [f"nearest: {one}" for one in misses]
     return parts
 
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import click
 
-from pfgov.cli.screen import Screen, console
+from pfgov.cli.output import Output, console
+from pfgov.core.wording import counted
 from pfgov.errors import PfgovError, Problem
 
 USAGE: Final = 2
@@ -19,22 +20,26 @@ COULD_NOT: Final = 4
 _PROBLEMS_SHOWN_MAX: Final = 12
 
 
-def report(error: BaseException, screen: Screen) -> int:
+def report(error: BaseException, output: Output) -> int:
     """Print *error* and return the exit status."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        screen.write(error.message.rstrip() + "\n")
+        output.write(error.message.rstrip() + "\n")
         return USAGE
     code, message, hint, problems, status = _read(error)
     positioned = _positioned(error)
-    if screen.json:
+    if output.json:
         made = _object(code, message, hint, problems)
         if positioned:
             made["problems"] = [problem.as_dict() for problem in positioned]
-        screen.emit({"error": made})
+        output.emit({"error": made})
     else:
-        _print(code, message, hint, problems, [str(problem) for problem in positioned])
+        lines = [problem.as_text() for problem in positioned]
+        if lines:
+            _print_positioned(lines)
+        else:
+            _print(code, message, hint, problems)
     return status
 
 
@@ -93,26 +98,30 @@ def _object(
     return made
 
 
-def _print(
-    code: str, message: str, hint: str | None, problems: tuple[Problem, ...], lines: list[str]
-) -> None:
+def _print_positioned(lines: list[str]) -> None:
+    """Print problems of files in the one layout that they have, here and in ``policy check``."""
+    output = console(sys.stderr)
+    for text in (*lines, counted(len(lines), "error")):
+        output.print(text, soft_wrap=True)
+
+
+def _print(code: str, message: str, hint: str | None, problems: tuple[Problem, ...]) -> None:
     from rich.text import Text
 
-    screen = console(sys.stderr)
+    output = console(sys.stderr)
     line = Text("error: ", style="bold red")
     line.append(message, style="not bold default")
     line.append(f" [{code}]", style="dim not bold")
-    screen.print(line, soft_wrap=True)
-    if len(problems) > 1 and not lines:
-        lines = [
-            f"{problem.pointer or '/'}: {problem.detail}"
-            + (f" ({problem.hint})" if problem.hint else "")
-            for problem in problems
-        ]
+    output.print(line, soft_wrap=True)
+    lines = [
+        f"{problem.pointer or '/'}: {problem.detail}"
+        + (f" ({problem.hint})" if problem.hint else "")
+        for problem in problems
+    ]
     if len(lines) > 1:
         for text in lines[:_PROBLEMS_SHOWN_MAX]:
-            screen.print(f"  {text}", soft_wrap=True)
+            output.print(f"  {text}", soft_wrap=True)
         if len(lines) > _PROBLEMS_SHOWN_MAX:
-            screen.print(f"  and {len(lines) - _PROBLEMS_SHOWN_MAX} more")
+            output.print(f"  and {len(lines) - _PROBLEMS_SHOWN_MAX} more")
     if hint:
-        screen.print(Text.assemble(("next:  ", "bold"), hint), soft_wrap=True)
+        output.print(Text.assemble(("next:  ", "bold"), hint), soft_wrap=True)

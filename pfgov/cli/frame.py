@@ -16,7 +16,7 @@ import rich_click
 from rich_click import RichCommand, RichContext, RichGroup, RichHelpFormatter
 
 from pfgov.cli.blame import name_option
-from pfgov.cli.screen import Screen
+from pfgov.cli.output import Output
 from pfgov.errors import PfgovError
 
 STYLE: Final[dict[str, Any]] = {
@@ -50,27 +50,27 @@ class Lazy(NamedTuple):
 
 def _set_directory(context: click.Context, _: click.Parameter, value: Path | None) -> None:
     if value is not None:
-        context.ensure_object(Screen).name_directory(value)
+        context.ensure_object(Output).name_directory(value)
 
 
 def _set_url(context: click.Context, _: click.Parameter, value: str | None) -> None:
     if value is not None:
-        context.ensure_object(Screen).name_url(value)
+        context.ensure_object(Output).name_url(value)
 
 
 def _set_key_file(context: click.Context, _: click.Parameter, value: Path | None) -> None:
     if value is not None:
-        context.ensure_object(Screen).key_file = value
+        context.ensure_object(Output).key_file = value
 
 
 def _set_insecure(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        context.ensure_object(Screen).insecure = True
+        context.ensure_object(Output).insecure = True
 
 
 def _set_json(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        context.ensure_object(Screen).json = True
+        context.ensure_object(Output).json = True
 
 
 def common_options(*, here: bool = False) -> list[click.Parameter]:
@@ -184,12 +184,12 @@ class Verb(_Teaching, RichCommand):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it, where its ledger is of a kind that it can work on."""
-        screen = ctx.ensure_object(Screen)
+        output = ctx.ensure_object(Output)
         if self.folder is not None:
-            screen.folder(self.folder)
+            output.folder(self.folder)
         if self.files is not None:
-            screen.files_only(self.files)
-        screen.check_key_file()
+            output.files_only(self.files)
+        output.check_key_file()
         try:
             return super().invoke(ctx)
         except PfgovError as error:
@@ -281,13 +281,30 @@ class Nouns(_Teaching, RichGroup):  # type: ignore[misc]  # RichCommand and Grou
 
 
 def _plugged_in(name: str) -> click.Command | None:
-    """Return the command that an installed package offers under *name*, or None."""
+    """Return the command that an installed package offers under *name*, or None.
+
+    Raises:
+        DuplicateCommandError: several offer it: nobody can tell which one makes keys.
+    """
     from importlib.metadata import entry_points
 
-    for entry in entry_points(group=GROUP, name=name):
+    offered = {entry.value: entry for entry in entry_points(group=GROUP, name=name)}
+    if len(offered) > 1:
+        raise DuplicateCommandError(
+            f"several installed packages offer the command {name!r}: {', '.join(sorted(offered))}",
+            hint="uninstall all but the one that you trust: pip list; nothing was run",
+        )
+    for entry in offered.values():
         command: click.Command = entry.load()
         return command
     return None
+
+
+class DuplicateCommandError(PfgovError):
+    """Several installed packages offer one command."""
+
+    code = "cli.duplicate_command"
+    exit_status = 4
 
 
 class NoSuchVerbError(click.UsageError):
@@ -316,7 +333,7 @@ def verb(
 ) -> Callable[[Function], Verb]:
     """Return a decorator that adds a function as the command *name* of *group*.
 
-    The function gets the :class:`Screen` and its options, and returns the exit status; its docstring is the help.
+    The function gets the :class:`Output` and its options, and returns the exit status; its docstring is the help.
     """
 
     def add(function: Function) -> Verb:
@@ -330,6 +347,14 @@ def verb(
 
 
 __all__ = [
-    "FILES", "Function", "Lazy", "NoSuchVerbError", "Nouns", "RichContext", "Screen", "Verb", "common_options",
+    "FILES",
+    "Function",
+    "Lazy",
+    "NoSuchVerbError",
+    "Nouns",
+    "Output",
+    "RichContext",
+    "Verb",
+    "common_options",
     "verb",
 ]  # fmt: skip

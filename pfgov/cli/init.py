@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
-from pfgov.cli.frame import Screen, Verb
-from pfgov.cli.screen import facts
+from pfgov.cli.frame import Output, Verb
+from pfgov.cli.output import facts
+from pfgov.cli.policy import coverage_rows
+from pfgov.cli.policy_sets import uncovered_option
 
 
 @click.command(
@@ -14,6 +16,7 @@ from pfgov.cli.screen import facts
     examples=(
         "pfgov init",
         "pfgov init --origin ledger.example/eu --scheduler ring --policy ./policies",
+        "pfgov init --store postgresql://pfgov@db.example/pfgov#eu",
     ),
     then="add a member: pfgov member register --help",
     folder="a ledger is created where its folder and its keys are; a server makes its own when it starts",
@@ -31,41 +34,65 @@ from pfgov.cli.screen import facts
     show_default=True,
     help="Who chooses among eligible members.",
 )
+@uncovered_option
+@click.option(
+    "--store",
+    metavar="URL",
+    help="A PostgreSQL database to keep it in: postgresql://ROLE@HOST/DATABASE#NAME; a file in the folder by default.",
+)
 @click.pass_obj
-def init(screen: Screen, origin: str | None, policy: Path | None, scheduler: str) -> int:
+def init(
+    output: Output,
+    origin: str | None,
+    policy: Path | None,
+    scheduler: str,
+    leave_uncovered: tuple[str, ...],
+    store: str | None,
+) -> int:
     """Create a ledger with its keys, an anchor for verifiers and a binding policy set.
 
     Keep the recovery key somewhere else, and give the anchor to whoever shall verify exports.
     """
-    from pfgov.engine import Engine
-    from pfgov.policy import load_directory
+    from pfgov.app.local.folder import creating
+    from pfgov.core.coverage import check_covered, coverage_of
+    from pfgov.files import read_regular
+    from pfgov.policy import load_directory, load_starter
     from pfgov.scheduling import registry
 
-    first = None if policy is None else load_directory(policy)
+    first = load_starter() if policy is None else load_directory(policy)
+    check_covered(first.points, leave_uncovered)
     name, _, rest = scheduler.partition(":")
     pairs = [part.partition("=") for part in rest.split(",") if part]
     # Before there is anything: a misspelt name leaves no half-made ledger with keys of another one.
     registry.scheduler(name.strip(), tuple((key.strip(), value.strip()) for key, _, value in pairs))
-    with Engine.create(screen.directory, origin, policy=first, scheduler=scheduler) as engine:
-        status, layout = engine.status(), engine.layout
+    with creating(
+        output.directory, origin, policy=first, scheduler=scheduler, database=store
+    ) as ledger:
+        status, layout = ledger.engine.status(), ledger.engine.layout
+        place = ledger.engine.store.location
+    covered = coverage_of(first.points).view()
     result = {
         "origin": status.origin,
         "directory": str(layout.directory),
+        "store": place,
         "anchor": str(layout.anchor),
-        "anchor_text": layout.anchor.read_text(),
+        "anchor_text": read_regular(layout.anchor).decode(),
         "recovery_key": str(layout.key("recovery")),
         "policy": status.policy,
+        "coverage": covered,
         "size": status.size,
     }
-    screen.show(
+    output.show(
         result,
         f"created the ledger {status.origin}",
         facts(
             (
                 ("folder", layout.directory),
+                ("store", place),
                 ("anchor", f"{layout.anchor}: public; verifiers pin it"),
                 ("recovery key", f"{layout.key('recovery')}: move it to another place"),
                 ("policy set", (status.policy or "")[:12]),
+                *(coverage_rows(covered) if policy is not None else ()),
                 ("scheduler", scheduler),
             )
         ),

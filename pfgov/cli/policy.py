@@ -4,19 +4,22 @@ Thin: every verb calls one function of :mod:`pfgov.policy` and shows what it ret
 binding is in :mod:`pfgov.cli.policy_active`, which adds its verbs to this group.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pfgov.cli.frame import FILES, Nouns, Screen, verb
-from pfgov.cli.screen import facts, status, table
+from pfgov.cli.frame import FILES, Nouns, Output, verb
+from pfgov.cli.output import facts, status, table
+from pfgov.cli.policy_sets import against_option, asked
+from pfgov.core.wording import counted
 
 if TYPE_CHECKING:
-    from pfgov.policy import PolicySet, Problem
-    from pfgov.policy.explain import Explanation
-    from pfgov.policy.testing.runner import Report
+    from pfgov.core.judging import Question
+    from pfgov.policy import PolicySet
+    from pfgov.policy.authoring.explain import Explanation
+    from pfgov.policy.authoring.testing.runner import Report
 
 policy: Final = Nouns(
     "policy",
@@ -28,16 +31,19 @@ policy: Final = Nouns(
 )
 """The group."""
 
-_POINTS: Final = ("register", "assign", "handoff", "accept", "retain", "export")
+_POINTS: Final = (
+    "register", "assign", "handoff", "accept", "retain", "export",
+    "submit", "update", "update_member", "review", "complete", "activate",
+)  # fmt: skip
 
 folder = click.argument("folder", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
 """The folder of policies; the present one by default."""
 
-policies_option = click.option(
-    "--policies",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The policies to ask; the starter set by default.",
+principal_option = click.option(
+    "--principal", metavar="FILE[#NAME]", help="Who asks; an operator by default."
+)
+now_option = click.option(
+    "--now", metavar="TIME", help="The time of the decision, in RFC 3339; now by default."
 )
 
 
@@ -52,15 +58,15 @@ policies_option = click.option(
 @click.option(
     "--pack", default="starter", show_default=True, help="Which shipped policies to copy."
 )
-def init(screen: Screen, target: Path, pack: str) -> int:
+def init(output: Output, target: Path, pack: str) -> int:
     """Copy a shipped set of policies, with tests and fixtures, to begin with."""
+    from pfgov.policy.authoring.scaffold import make
     from pfgov.policy.load import shipped_names
-    from pfgov.policy.scaffold import make
 
     made = make(target, pack)
-    screen.show(
+    output.show(
         {"directory": str(target), "pack": pack, "files": [str(path) for path in made]},
-        f"wrote {len(made)} files to {target}",
+        f"wrote {counted(len(made), 'file')} to {target}",
         *[f"  {path.relative_to(target)}" for path in made],
         f"other packs: {', '.join(name for name in shipped_names() if name != pack)}",
         f"next:  pfgov policy test {target}",
@@ -76,12 +82,13 @@ def init(screen: Screen, target: Path, pack: str) -> int:
     files=FILES,
 )
 @folder
-def check(screen: Screen, folder: Path) -> int:
+def check(output: Output, folder: Path) -> int:
     """Say everything that is wrong or doubtful: shape, names, types, cost, unused and shadowed rules.
 
     Exits 0 if nothing is, 1 with warnings only, 3 if the policies or their tests do not compile.
     """
-    from pfgov.policy.checking import check_directory
+    from pfgov.core.coverage import coverage_of
+    from pfgov.policy.authoring.checking import check_directory
 
     found = check_directory(folder)
     compiled = found.policies
@@ -89,43 +96,52 @@ def check(screen: Screen, folder: Path) -> int:
         "ok": not found.problems,
         "digest": compiled.digest if compiled else None,
         "policies": [list(item) for item in compiled.policies] if compiled else [],
+        "coverage": coverage_of(compiled.points).view() if compiled else None,
         "problems": [problem.as_dict() for problem in found.problems],
+        "unread": [{"path": str(item.path), "why": item.why} for item in found.unread],
     }
-    lines = [_problem(problem) for problem in found.problems]
+    lines = [problem.as_text() for problem in found.problems]
     errors, warnings = len(found.errors), len(found.problems) - len(found.errors)
-    summary = f"{errors} errors, {warnings} warnings" if found.problems else "nothing to say"
-    _tell(screen, result, [*lines, summary, *_summary(compiled)])
+    summary = (
+        f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
+        if found.problems
+        else "nothing to say"
+    )
+    unread = [f"not read: {item.path}: {item.why}" for item in found.unread]
+    _tell(output, result, [*lines, *unread, summary, *_summary(compiled)])
     return found.exit_status
 
 
-def _tell(screen: Screen, result: dict[str, Any], lines: Sequence[Any]) -> None:
+def _tell(output: Output, result: dict[str, Any], lines: Sequence[Any]) -> None:
     """Show *result*; lines are never broken, so that a terminal and an editor can follow places."""
-    if screen.json:
-        screen.emit(result)
+    if output.json:
+        output.emit(result)
         return
     for line in lines:
-        screen.out.print(line, soft_wrap=isinstance(line, str))
-
-
-def _problem(problem: "Problem") -> str:
-    where = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
-    hint = f"\n    {problem.hint}" if problem.hint else ""
-    return f"{where}: {problem.severity}: {problem.message} [{problem.code}]{hint}"
+        if isinstance(line, str):
+            output.out.print(line, soft_wrap=True)
+        else:
+            output.tell(line)
 
 
 def _summary(compiled: "PolicySet | None") -> list[Any]:
+    from pfgov.core.coverage import coverage_of
+
     if compiled is None:
         return []
     names = [f"{name} {version} ({mode})" for name, version, mode in compiled.policies]
-    points = [point for point in _POINTS if point in compiled.points]
-    bare = [point for point in _POINTS if point not in compiled.points]
-    rows = (
-        ("policies", names),
-        ("decision points", points),
-        ("denied for want of a policy", bare),
-        ("digest", compiled.digest),
-    )
+    covered = coverage_of(compiled.points)
+    rows = (("policies", names), *coverage_rows(covered.view()), ("digest", compiled.digest))
     return [facts(rows)]
+
+
+def coverage_rows(view: Mapping[str, Any]) -> tuple[tuple[str, list[str]], ...]:
+    """Return what people are told of where a set asks, as :class:`~pfgov.core.coverage.Coverage` shows it."""
+    return (
+        ("decision points", view["covered"]),
+        ("denied for want of a policy", view["closed"]),
+        ("left to rights alone", view["left_to_rights"]),
+    )
 
 
 @verb(
@@ -133,7 +149,6 @@ def _summary(compiled: "PolicySet | None") -> list[Any]:
     "test",
     examples=("pfgov policy test policies", "pfgov policy test policies --coverage --min 100"),
     then="try one decision: pfgov policy eval --help",
-    files=FILES,
 )
 @folder
 @click.option("--only", metavar="TEXT", help="Only files, cases and policies that contain this.")
@@ -147,26 +162,36 @@ def _summary(compiled: "PolicySet | None") -> list[Any]:
     metavar="FILE",
     help="Write the results as JUnit XML, too.",
 )
+@click.option(
+    "--against",
+    metavar="binding|DIR|DIGEST",
+    help="Try another policy set than the folder's: the binding one, a folder's, a recorded one.",
+)
 def test(
-    screen: Screen,
+    output: Output,
     folder: Path,
     only: str | None,
     coverage: bool,
     least: int | None,
     junit: Path | None,
+    against: str | None,
 ) -> int:
     """Run the tests beside the policies: cases, and properties on generated inputs.
 
     Exits 0 if all pass, 1 if one fails or coverage is too low, 3 if something does not compile.
     """
-    from pfgov.policy.testing.junit import junit as as_junit
-    from pfgov.policy.testing.runner import run_directory
+    from pfgov.policy.authoring.testing.junit import junit as as_junit
+    from pfgov.policy.authoring.testing.runner import run_directory
 
-    report = run_directory(folder, only=only)
+    chosen = None if against is None else asked(output, against)
+    report = run_directory(folder, only=only, against=chosen.policies if chosen else None)
     if junit is not None:
         junit.write_text(as_junit(report), encoding="utf-8")
     enough = least is None or report.coverage.is_at_least(least)
-    _tell(screen, _test_result(report, enough), _test_lines(report, least, shown=coverage))
+    named = {"policy": report.digest, "against": chosen.name if chosen else str(folder)}
+    lines = _test_lines(report, least, shown=coverage)
+    lines.append(f"asked: {named['against']}, policy set {report.digest[:12]}")
+    _tell(output, {**_test_result(report, enough), **named}, lines)
     return int(bool(report.failed) or not enough)
 
 
@@ -200,7 +225,7 @@ def _test_lines(report: "Report", least: int | None, *, shown: bool) -> list[str
         lines.append(f"{item.file}:{item.line}: {item.case}{who}")
         lines.append(f"    {item.problem}")
         lines += [f"    {detail}" for detail in item.details]
-    lines.append(f"{len(report.results)} checks, {len(report.failed)} failed")
+    lines.append(f"{counted(len(report.results), 'check')}, {len(report.failed)} failed")
     if shown or least is not None:
         found = report.coverage
         lines += [str(target) for target in found.missed]
@@ -221,47 +246,59 @@ def _test_lines(report: "Report", least: int | None, *, shown: bool) -> list[str
         "pfgov policy eval --packet fixtures/packets.yaml#plain --member fixtures/members.yaml#good",
     ),
     then="ask about a whole fleet: pfgov policy who --help",
-    files=FILES,
 )
 @click.option("--packet", metavar="FILE[#NAME]", help="The packet, in YAML or JSON.")
 @click.option("--member", metavar="FILE[#NAME]", help="The member.")
 @click.option("--source", metavar="FILE[#NAME]", help="The last owner, on a handoff.")
-@click.option("--principal", metavar="FILE[#NAME]", help="Who asks; an operator by default.")
+@principal_option
 @click.option("--action", type=click.Choice(_POINTS), default="assign", show_default=True)
-@click.option("--now", metavar="TIME", help="The time of the decision, in RFC 3339.")
-@policies_option
+@now_option
+@against_option
 @click.option("--explain", is_flag=True, help="Show every rule with the value of every part.")
 def evaluate(  # noqa: PLR0917 - click passes each option by its name
-    screen: Screen,
+    output: Output,
     packet: str | None,
     member: str | None,
     source: str | None,
     principal: str | None,
     action: str,
     now: str | None,
-    policies: Path | None,
+    against: str | None,
     explain: bool,
 ) -> int:
     """Take one decision that is not recorded: may this member own this packet?
 
+    It is what the engine would decide under that set: obligations that it cannot carry out and shadow mode included.
+
     Exits 0 if it may, 1 if it may not or somebody must agree first.
     """
-    from pfgov.policy import asking
-    from pfgov.policy.explain import explain as in_full
+    from pfgov.policy.authoring import asking
+    from pfgov.policy.authoring.explain import explain as in_full
 
     _needed(action, packet, member)
-    question = asking.ask(
+    question = _question(action, packet, source, principal, now)
+    facts = asking.read_one(member, "member") if member else {}
+    chosen = asked(output, against)
+    found = in_full(chosen.policies, question, facts)
+    result = {**found.as_dict(), **chosen.result()}
+    _tell(output, result, [*_decision(found, explain=explain), chosen.line()])
+    return int(found.verdict.outcome != "allow")
+
+
+def _question(
+    action: str, packet: str | None, source: str | None, principal: str | None, now: str | None
+) -> "Question":
+    """Return the question that options ask; the present time where none is named."""
+    from pfgov.clock import SystemClock
+    from pfgov.policy.authoring import asking
+
+    return asking.ask(
         action,
         packet=asking.read_one(packet, "packet") if packet else None,
         source=asking.read_one(source, "source") if source else None,
         principal=asking.read_one(principal, "principal") if principal else None,
-        now=asking.moment(now) if now else 0,
+        now=asking.moment(now) if now else SystemClock().now(),
     )
-    found = in_full(
-        _policies(policies), question, asking.read_one(member, "member") if member else {}
-    )
-    _tell(screen, found.as_dict(), _decision(found, explain=explain))
-    return int(found.verdict.outcome != "allow")
 
 
 def _needed(action: str, packet: str | None, member: str | None) -> None:
@@ -275,24 +312,12 @@ def _needed(action: str, packet: str | None, member: str | None) -> None:
         raise click.UsageError(f"a decision at {action} {word} --member", context)
 
 
-def _policies(folder: Path | None) -> "PolicySet":
-    from pfgov.policy import load_directory, load_starter
-
-    return load_starter() if folder is None else load_directory(folder)
-
-
-def _binding(screen: Screen) -> "PolicySet":
-    """Return the set that is binding where the server is."""
-    from pfgov.cli.desk import reading
-
-    with reading(screen) as book:
-        return book.policy_set()
-
-
 def _decision(found: "Explanation", *, explain: bool) -> list[Any]:
     lines: list[Any] = [status(found.verdict.outcome)]
     for reason in found.verdict.reasons:
         seen = f"  (has {reason.observed}, bound {reason.bound})" if reason.bound else ""
+        if reason.bound is not None and reason.bound == reason.observed:
+            seen = f"  (has {reason.observed})"
         lines.append(f"  {reason.name}: {reason.message}{seen}")
     lines += [
         f"  with the obligation {item.type} {', '.join(item.paths) or item.to or ''}".rstrip()
@@ -322,52 +347,66 @@ def _decision(found: "Explanation", *, explain: bool) -> list[Any]:
     default="assign",
     show_default=True,
 )
-@policies_option
-def who(
-    screen: Screen,
+@principal_option
+@now_option
+@against_option
+@click.option("--explain", is_flag=True, help="Show every rule for every member.")
+def who(  # noqa: PLR0917 - click passes each option by its name
+    output: Output,
     packet: str,
     members: str,
     source: str | None,
     action: str,
-    policies: Path | None,
+    principal: str | None,
+    now: str | None,
+    against: str | None,
+    explain: bool,
 ) -> int:
     """Say of every member whether it may own the packet, or what each failing rule saw.
 
-    With --url the set that is binding there is asked, unless --policies names another.
-
     Exits 0 if at least one may, else 1.
     """
-    from pfgov.policy import asking
-    from pfgov.policy.explain import verdict_dict
-    from pfgov.policy.nearmiss import nearest_miss
+    from pfgov.policy.authoring import asking
+    from pfgov.policy.authoring.explain import explain as in_full
+    from pfgov.policy.authoring.explain import nearest_of_each_kind
 
-    compiled = _binding(screen) if policies is None and screen.url else _policies(policies)
-    question = asking.ask(
-        action,
-        packet=asking.read_one(packet, "packet"),
-        source=asking.read_one(source, "source") if source else None,
-    )
+    question = _question(action, packet, source, principal, now)
     fleet = asking.read_many(members, "member")
-    verdicts = compiled.judge(question, [member for _, member in fleet])
-    rows: list[list[Any]] = []
-    result: list[dict[str, Any]] = []
-    for (name, member), verdict in zip(fleet, verdicts, strict=True):
-        changes = nearest_miss(compiled, question, member) or ()
-        miss = "; ".join(change.sentence for change in changes)
-        why = "\n".join(f"{reason.name}: {reason.message}" for reason in verdict.reasons)
-        rows.append([name, status(verdict.outcome), why, miss])
-        result.append({"member": name, **verdict_dict(verdict), "nearest_miss": miss or None})
-    allowed = [
-        name
-        for (name, _), verdict in zip(fleet, verdicts, strict=True)
-        if verdict.outcome == "allow"
+    chosen = asked(output, against)
+    every = {name: in_full(chosen.policies, question, facts) for name, facts in fleet}
+    allowed = [name for name, found in every.items() if found.verdict.outcome == "allow"]
+    result = {
+        "eligible": allowed,
+        "members": [
+            {"member": name, **found.as_dict(rules=explain)} for name, found in every.items()
+        ],
+        **chosen.result(),
+    }
+    parts: list[Any] = [
+        table(("!member", "decision", "why", "eligible with"), map(_row, every.items()))
     ]
-    screen.show(
-        {"eligible": allowed, "members": result, "policy": compiled.digest},
-        table(("member", "decision", "why", "eligible with"), rows),
-        f"{len(allowed)} of {len(fleet)} are eligible",
-    )
+    if explain:
+        parts = [
+            line
+            for name, found in every.items()
+            for line in (f"{name}:", *_decision(found, explain=True), "")
+        ]
+    verb_ = "is" if len(allowed) == 1 else "are"
+    parts.append(f"{len(allowed)} of {len(fleet)} {verb_} eligible")
+    if not allowed:
+        near = nearest_of_each_kind(every)
+        parts += [f"nearest: {name} {every[name].nearest}" for name in near]
+    output.show(result, *parts, chosen.line())
     return int(not allowed)
+
+
+def _row(named: "tuple[str, Explanation]") -> list[Any]:
+    name, found = named
+    reasons = [*found.verdict.reasons]
+    why = [f"{reason.name}: {reason.message}" for reason in reasons]
+    why += [f"shadow {reason.name}: {reason.message}" for reason in found.verdict.shadow]
+    miss = "; ".join(change.sentence for change in found.changes or ())
+    return [name, status(found.verdict.outcome), "\n".join(why), miss]
 
 
 # --- files ----------------------------------------------------------------------------------
@@ -384,16 +423,16 @@ def who(
 @click.option(
     "--check", "only_check", is_flag=True, help="Change nothing; exit 1 if something would be."
 )
-def fmt(screen: Screen, folder: Path, only_check: bool) -> int:
+def fmt(output: Output, folder: Path, only_check: bool) -> int:
     """Bring policy, test and fixture files into their canonical form; comments stay."""
-    from pfgov.policy.formatting import format_directory
+    from pfgov.policy.authoring.formatting import format_directory
 
     changed = format_directory(folder, write=not only_check)
     word = "would change" if only_check else "changed"
-    screen.show(
+    output.show(
         {"changed": [str(path) for path in changed]},
         *[f"{word} {path}" for path in changed],
-        f"{len(changed)} files {word}",
+        f"{counted(len(changed), 'file')} {word}",
     )
     return int(only_check and bool(changed))
 
@@ -412,16 +451,16 @@ def fmt(screen: Screen, folder: Path, only_check: bool) -> int:
     metavar="DIR",
     help="Write all schemas there.",
 )
-def schema(screen: Screen, kind: str | None, out: Path | None) -> int:
+def schema(output: Output, kind: str | None, out: Path | None) -> int:
     """Print the JSON Schema of Policy, Definitions, PolicyTest or Fixtures files."""
-    from pfgov.policy.schema import schemas, write_schemas
+    from pfgov.policy.authoring.schema import schemas, write_schemas
 
     if out is not None:
         written = write_schemas(out)
-        screen.show({"files": [str(path) for path in written]}, *[f"wrote {p}" for p in written])
+        output.show({"files": [str(path) for path in written]}, *[f"wrote {p}" for p in written])
         return 0
     known = schemas()
     if kind is None or kind not in known:
         raise click.UsageError(f"name a kind: {', '.join(known)}", click.get_current_context())
-    screen.emit(known[kind])
+    output.emit(known[kind])
     return 0

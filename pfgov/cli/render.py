@@ -7,15 +7,16 @@ columns.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from pfgov.cli.screen import facts, shown, status, styled, table
-from pfgov.views.verdicts import plain
+from pfgov.app.views.verdicts import plain
+from pfgov.cli.output import facts, shown, status, styled, table
+from pfgov.core.wording import counted, with_article
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from pfgov.cli.desk import Done
-    from pfgov.views import EntryView, MemberView, PacketView, ReasonView, VerdictRow
+    from pfgov.app.done import Done
+    from pfgov.app.views import EntryView, MemberView, PacketView, ReasonView, VerdictRow
 
 
 # --- members ------------------------------------------------------------------------------
@@ -126,19 +127,16 @@ def packets_table(packets: Iterable["PacketView"], *, width: int) -> "Renderable
 def waits_for(packet: "PacketView") -> str | None:
     """Return what a packet waits for, shortly; None when it waits for nothing."""
     if packet.review is not None:
-        return f"a {packet.review.to}: {', '.join(packet.review.rules)}"
+        return f"{with_article(packet.review.to)}: {', '.join(packet.review.rules)}"
     pending = packet.handoff.pending
     if pending is not None:
         return f"{pending['target']} to accept"
     if packet.status == "PENDING" and packet.hold:
         return "release: it is held"
     if packet.waiting is not None:
-        reasons = ", ".join(packet.waiting.reasons)
-        return (
-            f"{packet.waiting.outcome.replace('_', ' ')}: {reasons}"
-            if reasons
-            else packet.waiting.outcome
-        )
+        ranked = sorted(packet.waiting.reasons.items(), key=lambda one: (-one[1], one[0]))
+        reasons = ", ".join(f"{name} ({count})" for name, count in ranked)
+        return f"{packet.waiting.waits_for}: {reasons}" if reasons else packet.waiting.waits_for
     return None
 
 
@@ -152,6 +150,7 @@ def packet_facts(packet: "PacketView") -> "RenderableType":
     return facts(
         (
             ("packet", packet.packet_id),
+            ("version", packet.version),
             ("work", packet.workload_type),
             (
                 "status",
@@ -164,10 +163,11 @@ def packet_facts(packet: "PacketView") -> "RenderableType":
             ("needs", packet.required_capabilities),
             ("constraints", packet.policy_constraints),
             ("data classes", packet.data_classes),
+            ("scanned by", packet.scanned_by),
             ("step", context.step),
             ("context", f"commitment {context.commitment[:16]}..." if context.commitment else None),
             ("may move", packet.handoff.allowed),
-            ("moved", f"{packet.handoff.count} times" if packet.handoff.count else None),
+            ("moved", counted(packet.handoff.count, "time") if packet.handoff.count else None),
             ("reviewed", reviews),
             ("obligations", packet.obligations),
             ("demand", packet.demand),
@@ -285,7 +285,7 @@ def _verdict(row: "VerdictRow", chosen: str | None) -> "Text":
 _STYLES: Final[Mapping[str, str]] = {"allow": "green", "deny": "red", "escalate": "yellow"}
 
 
-def _seen(reason: "ReasonView") -> tuple[str, str]:
+def _seen(reason: "ReasonView") -> tuple[object, object]:
     """Return the observed value and the bound of a reason, as a table shows them."""
     if reason.effect == "escalate":
         return "", "a review"
@@ -296,9 +296,11 @@ def _seen(reason: "ReasonView") -> tuple[str, str]:
     return _lines(plain(reason.observed or "")), _lines(plain(reason.bound or ""))
 
 
-def _lines(text: str) -> str:
-    """Return a list with one item a line, so that no name is cut in two."""
-    return text.replace(", ", ",\n")
+def _lines(text: str) -> "Text":
+    """Return a list with one item a line, so that no name is cut in two; line breaks of *text* itself are escaped."""
+    from rich.text import Text
+
+    return Text(",\n".join(shown(item) for item in text.split(", ")) if text else "")
 
 
 def choices_table(rows: Iterable[Sequence[object]]) -> "RenderableType":

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pfgov.cli.frame import FILES, Nouns, Screen, verb
-from pfgov.cli.screen import table as grid
+from pfgov.cli.frame import FILES, Nouns, Output, verb
+from pfgov.cli.output import table as grid
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pfgov.sim.compare import Estimate
     from pfgov.sim.workload import Outcome
 
 SHOWN = (
@@ -45,7 +48,7 @@ sim = Nouns(
     then="run one: pfgov sim run --scenario showcase",
     files=FILES,
 )
-def list_scenarios(screen: Screen) -> int:
+def list_scenarios(output: Output) -> int:
     """List the scenarios and the question that each one asks."""
     from pfgov.sim.scenarios import SCENARIOS
 
@@ -54,7 +57,7 @@ def list_scenarios(screen: Screen) -> int:
         ("taura-2003", "ring", "-", "Divide and conquer over 169 processors that join and leave.")
     )
     shown = [dict(zip(("name", "scheduler", "time", "asks"), row, strict=True)) for row in rows]
-    screen.show({"scenarios": shown}, grid(("SCENARIO", "SCHEDULER", "TIME", "ASKS"), rows))
+    output.show({"scenarios": shown}, grid(("SCENARIO", "SCHEDULER", "TIME", "ASKS"), rows))
     return 0
 
 
@@ -65,13 +68,14 @@ def list_scenarios(screen: Screen) -> int:
     then="see them: pfgov sim run --scenario default",
     files=FILES,
 )
-def metrics(screen: Screen) -> int:
+def metrics(output: Output) -> int:
     """Say how each metric is computed, and its unit."""
     from pfgov.sim.metrics import DEFINITIONS
 
-    rows = [(name, unit, formula) for name, (formula, unit) in DEFINITIONS.items()]
-    shown = [dict(zip(("name", "unit", "formula"), row, strict=True)) for row in rows]
-    screen.show({"metrics": shown}, grid(("METRIC", "UNIT", "FORMULA"), rows))
+    rows = [(name, one.unit, one.formula, one.of_nothing) for name, one in DEFINITIONS.items()]
+    columns = ("name", "unit", "formula", "of_nothing")
+    shown = [dict(zip(columns, row, strict=True)) for row in rows]
+    output.show({"metrics": shown}, grid(("METRIC", "UNIT", "FORMULA", "OF NOTHING"), rows))
     return 0
 
 
@@ -113,36 +117,65 @@ def _scenario(name: str) -> Any:
     help="Equal seeds give equal runs.",
 )
 @click.option("--scheduler", help="Another scheduler than the scenario's own.")
-def run(screen: Screen, name: str, seed: int, scheduler: str | None) -> int:
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw FILE.png and FILE.svg of a scenario that has windows, such as soak.",
+)
+def run(output: Output, name: str, seed: int, scheduler: str | None, plot: Path | None) -> int:
     """Run one scenario under one seed and print its metrics, computed from the ledger."""
     if name == "taura-2003":
-        return _taura(screen, seed)
+        return _taura(output, seed)
     from pfgov.sim.metrics import DEFINITIONS
     from pfgov.sim.workload import run_scenario
 
     scenario = _scenario(name)
-    with screen.progress(f"{name}, seed {seed}") as progress:
+    with output.progress(f"{name}, seed {seed}") as progress:
         outcome = run_scenario(scenario, seed, scheduler=scheduler, progress=progress)
     rows = [
-        (metric, _number(value, DEFINITIONS[metric][1]), DEFINITIONS[metric][1])
+        (metric, _value(metric, value), DEFINITIONS[metric].unit)
         for metric, value in outcome.metrics.items()
     ]
-    result = {
+    written: list[str] = []
+    if plot is not None and outcome.windows:
+        from pfgov.sim.plots import plot_windows
+
+        written = [str(path) for path in plot_windows(name, outcome.windows, plot)]
+    result: dict[str, Any] = {
         "scenario": name,
         "seed": seed,
         "scheduler": outcome.scheduler,
         "entries": outcome.entries,
+        "metrics": outcome.metrics,
     }
-    screen.show(
-        {**result, "metrics": outcome.metrics},
+    if outcome.windows:
+        result |= {"windows": [one._asdict() for one in outcome.windows], "written": written}
+    output.show(
+        result,
         f"{scenario.asks}",
         f"{scenario.minutes} virtual minutes, scheduler {outcome.scheduler}, seed {seed}, {outcome.entries} entries",
+        *([_windows(outcome)] if outcome.windows else []),
         grid(("METRIC", "#VALUE", "UNIT"), rows),
+        *(f"wrote {path}" for path in written),
     )
     return 0
 
 
-def _taura(screen: Screen, seed: int) -> int:
+def _windows(outcome: "Outcome") -> Any:
+    """Return the windows as a table, with the last over the first in its last row."""
+    from pfgov.sim.soak import COLUMNS, drift
+
+    def cells(values: "Sequence[float | None]") -> list[str]:
+        return ["-" if value is None else f"{value:,.2f}" for value in values]
+
+    rows = [(str(one.number), str(one.packets), *cells(one[2:])) for one in outcome.windows]
+    rows.append(("last/first", "", *cells(drift(outcome.windows))))
+    names = (f"#{name.upper()}" for name, _ in COLUMNS)
+    return grid(("WINDOW", "#PACKETS", *names), rows)
+
+
+def _taura(output: Output, seed: int) -> int:
     from dataclasses import asdict
 
     from pfgov.sim.taura import run_taura
@@ -152,12 +185,19 @@ def _taura(screen: Screen, seed: int) -> int:
         (name, _number(value) if isinstance(value, float) else str(value))
         for name, value in asdict(result).items()
     ]
-    screen.show(
+    output.show(
         asdict(result),
         "divide and conquer over virtual nodes (Taura et al., PPoPP 2003)",
         grid(("", "#VALUE"), rows),
     )
     return 0
+
+
+def _value(metric: str, value: float | None) -> str:
+    from pfgov.sim.metrics import DEFINITIONS
+
+    definition = DEFINITIONS[metric]
+    return definition.of_nothing if value is None else _number(value, definition.unit)
 
 
 def _number(value: float, unit: str = "") -> str:
@@ -167,7 +207,11 @@ def _number(value: float, unit: str = "") -> str:
 @verb(
     sim,
     "check",
-    examples=("pfgov sim check --seeds 1000", "pfgov sim check --from 4711 --seeds 1"),
+    examples=(
+        "pfgov sim check --seeds 1000",
+        "pfgov sim check --from 4711 --seeds 1",
+        "pfgov sim check --seeds 100000 --record checked.json",
+    ),
     then="a seed that fails is shrunk and told, with the command that runs it again",
     files=FILES,
 )
@@ -182,20 +226,38 @@ def _number(value: float, unit: str = "") -> str:
 @click.option(
     "--processes", type=click.IntRange(min=1), help="How many at a time; the processors by default."
 )
-def check(screen: Screen, seeds: int, start: int, processes: int | None) -> int:
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write down what is done, and go on from there when started again with the same code.",
+)
+@click.option("--commit", metavar="ID", help="Which commit is checked, for the record.")
+def check(
+    output: Output,
+    seeds: int,
+    start: int,
+    processes: int | None,
+    record: Path | None,
+    commit: str | None,
+) -> int:
     """Run seeded histories with faults and check every promise after every step; exit 1 at the first that breaks."""
     from pfgov.sim.check import check as run_check
     from pfgov.sim.check import shortest
+    from pfgov.sim.record import load
 
-    with screen.progress("histories") as progress:
-        report = run_check(start, seeds, processes=processes, progress=progress)
+    kept = (
+        None if record is None else (load(record, start=start, seeds=seeds, commit=commit), record)
+    )
+    with output.progress("histories") as progress:
+        report = run_check(start, seeds, processes=processes, progress=progress, record=kept)
     result: dict[str, Any] = {
         "seeds": report.seeds,
         "entries": report.entries,
         "violations": len(report.broken),
     }
     if not report.broken:
-        screen.show(
+        output.show(
             result, f"{report.seeds} histories, {report.entries} entries, every promise kept"
         )
         return 0
@@ -203,7 +265,7 @@ def check(screen: Screen, seeds: int, start: int, processes: int | None) -> int:
     plan, message = shortest(broken.seed)
     steps = [str(step) for step in plan.steps]
     again = f"pfgov sim check --from {broken.seed} --seeds 1"
-    screen.show(
+    output.show(
         {**result, "seed": broken.seed, "broke": message, "steps": steps, "again": again},
         f"seed {broken.seed} breaks {message}",
         f"shortest history, {len(steps)} steps over {plan.members} members and {plan.packets} packets:",
@@ -251,7 +313,7 @@ def check(screen: Screen, seeds: int, start: int, processes: int | None) -> int:
     "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw FILE.png and FILE.svg."
 )
 def compare(
-    screen: Screen,
+    output: Output,
     name: str,
     schedulers: tuple[str, ...],
     seeds: int,
@@ -262,7 +324,7 @@ def compare(
     from pfgov.sim.compare import compare as run_compare
 
     chosen = schedulers or ("rendezvous", "ring", "agent", "binpack")
-    with screen.progress(f"{name} x {len(chosen)} schedulers x {seeds} seeds") as progress:
+    with output.progress(f"{name} x {len(chosen)} schedulers x {seeds} seeds") as progress:
         comparison = run_compare(_scenario(name), chosen, seeds, progress=progress)
     table = comparison.table(SHOWN)
     written: list[str] = []
@@ -275,12 +337,15 @@ def compare(
         written += [str(path) for path in draw(comparison, SHOWN, plot)]
     shown = {
         scheduler: {
-            metric: {"mean": one.mean, "half_width": one.half_width} for metric, one in row.items()
+            metric: None if one is None else {"mean": one.mean, "half_width": one.half_width}
+            for metric, one in row.items()
         }
         for scheduler, row in table.items()
     }
-    rows = [(metric, *(str(table[one][metric]) for one in chosen)) for metric in SHOWN]
-    screen.show(
+    rows = [
+        (metric, *(_estimate(metric, table[one][metric]) for one in chosen)) for metric in SHOWN
+    ]
+    output.show(
         {"scenario": name, "seeds": seeds, "schedulers": shown, "written": written},
         f"{name}: mean ± 95 % half-width over {seeds} seeds",
         grid(("METRIC", *(f"#{one}" for one in chosen)), rows),
@@ -289,8 +354,14 @@ def compare(
     return 0
 
 
+def _estimate(metric: str, found: "Estimate | None") -> str:
+    from pfgov.sim.metrics import DEFINITIONS
+
+    return DEFINITIONS[metric].of_nothing if found is None else str(found)
+
+
 def _write_csv(path: Path, runs: list["Outcome"]) -> None:
-    with path.open("w", newline="") as out:
+    with path.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
         writer.writerow(["scenario", "scheduler", "seed", "entries", *runs[0].metrics])
         for one in runs:

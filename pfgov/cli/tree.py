@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from pfgov.cli.frame import Lazy, Nouns
-from pfgov.cli.screen import Screen
+from pfgov.cli.output import Output
 
 COMPLETE_VARIABLE: Final = "_PFGOV_COMPLETE"
 """Set by the shell: ``eval "$(_PFGOV_COMPLETE=bash_source pfgov)"``."""
@@ -42,10 +42,19 @@ COMMANDS: Final = {
     ),
     "serve": Lazy("@serve", "Offer the ledger over HTTP.", SERVE),
     "key": Lazy("@key", "Keys of the HTTP API: create, list, revoke.", SERVE),
-    "policy": Lazy("pfgov.cli.policy_active:policy", "Write, test and activate policies.", GOVERN),
+    "mcp": Lazy("pfgov.cli.mcp:mcp", "Tools for agents: the Model Context Protocol.", SERVE),
+    "witness": Lazy("pfgov.cli.witness:witness", "Cosign the checkpoints of other ledgers.", SERVE),
+    "monitor": Lazy(
+        "pfgov.cli.monitor:monitor", "Watch a ledger that others run, over HTTP.", SERVE
+    ),
+    "kubernetes": Lazy(
+        "pfgov.cli.kubernetes:kubernetes", "Govern what a Kubernetes cluster may run.", SERVE
+    ),
+    "policy": Lazy("pfgov.cli.policy_verbs:policy", "Write, test and activate policies.", GOVERN),
     "ledger": Lazy(
         "pfgov.cli.ledger:ledger", "Export the history, verify it, run it again.", GOVERN
     ),
+    "pii": Lazy("pfgov.cli.pii:pii", "See which classes of personal data a context holds.", GOVERN),
     "sim": Lazy("pfgov.cli.sim:sim", "Try fleets, faults and schedulers in virtual time.", GOVERN),
     "config": Lazy("pfgov.cli.config:config", "The settings that decisions read.", GOVERN),
 }
@@ -55,11 +64,11 @@ def _print_version(context: click.Context, _: click.Parameter, value: bool) -> N
     if value and not context.resilient_parsing:
         from pfgov import __version__
 
-        screen = context.ensure_object(Screen)
-        if screen.json:
-            screen.emit({"version": __version__})
+        output = context.ensure_object(Output)
+        if output.json:
+            output.emit({"version": __version__})
         else:
-            screen.write(f"pfgov {__version__}\n")
+            output.write(f"pfgov {__version__}\n")
         context.exit()
 
 
@@ -100,5 +109,5 @@ def completed() -> bool:
         return False
     from click.shell_completion import shell_complete
 
-    shell_complete(root, {"obj": Screen()}, "pfgov", COMPLETE_VARIABLE, instruction)
+    shell_complete(root, {"obj": Output()}, "pfgov", COMPLETE_VARIABLE, instruction)
     return True

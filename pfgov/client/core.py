@@ -12,25 +12,18 @@ from typing import Any, Final, cast
 from urllib.parse import quote, urlencode
 
 from pfgov.client.receipts import ReceiptChecker
+from pfgov.client.refusals import check_move, refusal
 from pfgov.errors import PfgovError
 
 RETRIED: Final = frozenset({429, 502, 503, 504})
 """Statuses after which the same request, with the same idempotency key, may be sent again."""
 
 
-class ApiError(PfgovError):
-    """The server refused; ``code`` is the problem's own."""
+ENDED: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+"""Statuses of packets that do not change any more."""
 
-    code = "client.refused"
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        super().__init__(
-            str(problem.get("detail", f"the server answered {status}")),
-            code=str(problem.get("code", self.code)),
-            hint=problem.get("hint"),
-        )
-        self.status = status
-        self.problem = dict(problem)
+WAIT_SECONDS: Final = 5
+"""How long a server is asked to hold one answer back: well within the time that one attempt may take."""
 
 
 class UnreachableError(PfgovError):
@@ -56,7 +49,7 @@ def http() -> Any:
         return importlib.import_module("httpx2")
     except ImportError as error:
         raise MissingExtraError(
-            "the client needs httpx2", hint="install it: pip install 'pfgov[client]'"
+            "httpx2 is needed to speak HTTP", hint="install it: pip install httpx2"
         ) from error
 
 
@@ -81,12 +74,25 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a command came to: its receipt, what happened, and where it left its packet or member."""
+    """What a command came to: its receipt, what happened, and where it left its packet or member.
+
+    Attributes:
+        receipt: The entry, its signature and position.
+        events: What happened, one line an entry.
+        result: Where that left the packet or member.
+        replayed: Whether the same request, with the same key, was answered before.
+        outcome: ``allowed``, ``denied``, ``escalated``, ``pending`` or ``unchanged``.
+        reasons: The rules that keep it from going on, where rules do.
+        review: What has to be reviewed, where policy wants that.
+    """
 
     receipt: Mapping[str, Any]
     events: tuple[Mapping[str, Any], ...]
     result: Mapping[str, Any]
     replayed: bool = False
+    outcome: str = "allowed"
+    reasons: tuple[str, ...] = ()
+    review: Mapping[str, Any] | None = None
 
     @property
     def position(self) -> int | None:
@@ -150,7 +156,27 @@ class Asks:
         receipt = answer["receipt"]
         self.checker.check(receipt)
         replayed = headers.get("idempotent-replayed") == "true"
-        return Recorded(receipt, tuple(answer["events"]), answer["result"], replayed)
+        return Recorded(
+            receipt,
+            tuple(answer["events"]),
+            answer["result"],
+            replayed,
+            outcome=answer.get("outcome", "allowed"),
+            reasons=tuple(answer.get("reasons", ())),
+            review=answer.get("review"),
+        )
+
+
+def moved(verb: str, done: Recorded) -> Recorded:
+    """Return *done*, the answer to *verb*, unless it was to give a packet another owner and did not.
+
+    Raises:
+        DeniedError: nobody that was asked for may have it.
+        EscalatedError: a review is wanted first.
+    """
+    answer = {name: getattr(done, name) for name in ("receipt", "events", "result", "outcome")}
+    check_move(verb, {**answer, "reasons": done.reasons, "review": done.review})
+    return done
 
 
 def member_path(member_id: str, verb: str = "") -> str:
@@ -171,9 +197,9 @@ def value_of(status: int, content: bytes) -> Any:
     """
     try:
         value: Any = json.loads(content) if content else {}
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: brackets in brackets, thousands of them
         value = {"detail": f"the server answered {status} with something that is not JSON"}
         status = max(status, 500)
     if not 200 <= status < 300:
-        raise ApiError(status, cast("dict[str, Any]", value) if isinstance(value, dict) else {})
+        raise refusal(status, cast("dict[str, Any]", value) if isinstance(value, dict) else {})
     return value

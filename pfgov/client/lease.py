@@ -2,11 +2,15 @@
 
 A lease runs from the moment a heartbeat was *sent*, not answered, and ends early by the largest skew between the two
 clocks' speeds that is to be survived.  Whoever is past that end must stop working before the server gives the work to
-somebody else.  Times are seconds of a monotonic clock, given by the caller.
+somebody else.  How long it is, the server says with each answer; whatever the member was started with is only a first
+guess.  Times are seconds of a monotonic clock, given by the caller.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
+
+SKEW_SHARE = 10
+"""One part in so many of a lease is its skew, where none is given."""
 
 
 @dataclass(slots=True)
@@ -15,16 +19,28 @@ class Lease:
 
     Attributes:
         seconds: How long the server waits after a heartbeat.
-        skew: By how much earlier the member gives up.
+        skew: By how much earlier the member gives up, at most half of the lease; a tenth of it by default.
     """
 
     seconds: float
-    skew: float
+    skew: float | None = None
     _until: float = field(default=float("-inf"))
+
+    @property
+    def early(self) -> float:
+        """By how much earlier the member gives up."""
+        asked = self.seconds / SKEW_SHARE if self.skew is None else self.skew
+        return min(asked, self.seconds / 2)
+
+    def adopt(self, seconds: float) -> None:
+        """Count by the lease that the server says, from the heartbeat on whose answer says it."""
+        if seconds < self.seconds:
+            self._until = float("-inf")
+        self.seconds = seconds
 
     def renewed(self, sent: float) -> None:
         """Note that the heartbeat sent at *sent* was answered."""
-        self._until = max(self._until, sent + self.seconds - self.skew)
+        self._until = max(self._until, sent + self.seconds - self.early)
 
     def lost(self) -> None:
         """Note that the server holds the member for dead."""
@@ -37,7 +53,7 @@ class Lease:
     @property
     def interval(self) -> float:
         """How often to renew: three tries within what is safe."""
-        return max((self.seconds - self.skew) / 3, 0.05)
+        return max((self.seconds - self.early) / 3, 0.05)
 
 
 def owned_epoch(packet: dict[str, Any], member_id: str, incarnation: int) -> int | None:

@@ -6,13 +6,16 @@ It keeps the last id that was seen whole, so that a stream which breaks anywhere
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 LINE_BYTES_MAX: Final = 4 * 1024 * 1024
 
+EVENT_BYTES_MAX: Final = 2 * LINE_BYTES_MAX
+"""The lines of one event together."""
+
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class StreamEvent:
     """One event: its position in the ledger, its type, and the entry as it is shown."""
 
     position: int
@@ -27,18 +30,22 @@ class EventParser:
     last: int | None = None
     _rest: bytes = b""
     _fields: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    _size: int = 0
 
-    def feed(self, piece: bytes) -> Iterator[Heard]:
+    def feed(self, piece: bytes) -> Iterator[StreamEvent]:
         """Yield the events that are whole now.
 
         Raises:
-            ValueError: a line is too long, or an event is not what pfgov sends.
+            ValueError: a line or an event is too long, or it is not what pfgov sends.
         """
         *lines, self._rest = (self._rest + piece).split(b"\n")
         if len(self._rest) > LINE_BYTES_MAX:
             raise ValueError("a line of the stream of events is too long")
         for line in lines:
             text = line.rstrip(b"\r").decode()
+            self._size += len(line) + 1
+            if self._size > EVENT_BYTES_MAX:
+                raise ValueError("an event of the stream is too long")
             if text:
                 name, _, value = text.partition(":")
                 self._fields.setdefault(name, []).append(value.removeprefix(" "))
@@ -48,12 +55,19 @@ class EventParser:
 
     def restart(self) -> None:
         """Forget what is half read: the connection broke."""
-        self._rest = b""
+        self._rest, self._size = b"", 0
         self._fields.clear()
 
-    def _event(self) -> Heard | None:
-        fields, self._fields = self._fields, {}
+    def _event(self) -> StreamEvent | None:
+        fields, self._fields, self._size = self._fields, {}, 0
         if "data" not in fields or "id" not in fields:
             return None
-        data = json.loads("\n".join(fields["data"]))
-        return Heard(int(fields["id"][-1]), fields.get("event", ["message"])[-1], data)
+        try:
+            data: Any = json.loads("\n".join(fields["data"]))
+        except RecursionError:
+            data = None
+        if not isinstance(data, dict):
+            raise ValueError("the data of an event is no object")  # noqa: TRY004 - it is what was sent that is wrong
+        shown = cast("dict[str, Any]", data)
+        kind = fields["event"][-1] if "event" in fields else str(shown.get("type", "message"))
+        return StreamEvent(int(fields["id"][-1]), kind, shown)

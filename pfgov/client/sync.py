@@ -1,30 +1,28 @@
 """The synchronous shell: it sends, waits and tries again."""
 
-import random
-import time
 import uuid
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from pfgov.client import bounds
 from pfgov.client.core import (
-    RETRIED,
-    ApiError,
+    ENDED,
+    WAIT_SECONDS,
     Ask,
     Asks,
     Recorded,
     Retry,
-    UnreachableError,
     bearer,
     http,
     member_path,
+    moved,
     packet_path,
-    value_of,
 )
+from pfgov.client.exchange import Closing, exchange
 from pfgov.client.receipts import ReceiptChecker
 
 
-class Client:
+class Client(Closing):
     """Asks a pfgov server.  Close it; or use it as a context manager."""
 
     def __init__(
@@ -53,9 +51,13 @@ class Client:
         self._httpx = http()
         self._asks = Asks(ReceiptChecker.of(anchor))
         self._retry = retry or Retry()
-        self._http = self._httpx.Client(
-            base_url=url, headers=bearer(key), transport=transport, timeout=timeout
+        http_client = self._httpx.Client(
+            base_url=url,
+            headers={**bounds.HEADERS, **bearer(key)},
+            transport=transport,
+            timeout=timeout,
         )
+        self._http = bounds.bounded(self._httpx, http_client)
 
     def send(self, ask: Ask) -> tuple[Any, Mapping[str, str]]:
         """Send *ask*, again if need be, and return the answer's value and headers.
@@ -64,26 +66,8 @@ class Client:
             ApiError: the server refused.
             UnreachableError: no answer came in time.
         """
-        start, attempt = time.monotonic(), 0
-        while True:
-            attempt += 1
-            asked: str | None = None
-            try:
-                answer = self._http.request(
-                    ask.method, ask.path, content=ask.body, headers=ask.headers()
-                )
-                if answer.status_code not in RETRIED:
-                    return value_of(answer.status_code, answer.content), answer.headers
-                failure: Exception = ApiError(answer.status_code, {})
-                asked = answer.headers.get("retry-after")
-            except self._httpx.TransportError as error:
-                failure = error
-            pause = self._retry.pause(attempt, asked=asked, spread=random.random())  # noqa: S311
-            if time.monotonic() + pause - start > self._retry.patience:
-                raise UnreachableError(
-                    f"no answer after {attempt} attempts: {failure!r}", hint="is the server up?"
-                ) from failure
-            time.sleep(pause)
+        made = exchange(self._http, self._httpx.TransportError, ask, self._retry)
+        return made.value()
 
     def get(self, path: str, **query: Any) -> Any:
         """Return what a GET answers."""
@@ -101,6 +85,10 @@ class Client:
         ask = self._asks.write(method, path, body or {}, key or uuid.uuid4().hex)
         return self._asks.recorded(*self.send(ask))
 
+    def ask(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return what a POST answers whose answer is no receipt, such as ``/api/discover``."""
+        return self.send(self._asks.ask(path, body))[0]
+
     def register(self, member: Mapping[str, Any], *, key: str | None = None) -> Recorded:
         """Register a member, as the specification's request describes one."""
         return self.write("POST", "/api/members/register", member, key=key)
@@ -111,17 +99,44 @@ class Client:
         """Renew a member's lease; return the (packet, epoch) pairs of *owns* that it has lost."""
         held = [{"packet_id": packet, "epoch": epoch} for packet, epoch in (owns or {}).items()]
         body = {"incarnation": incarnation, "owns": held}
-        told = self.send(self._asks.ask(member_path(member_id, "heartbeat"), body))[0]
-        return [(one["packet_id"], one["epoch"]) for one in told["lost"]]
+        answer = self.send(self._asks.ask(member_path(member_id, "heartbeat"), body))[0]
+        return [(one["packet_id"], one["epoch"]) for one in answer["lost"]]
 
     def submit(self, packet: Mapping[str, Any], *, key: str | None = None) -> Recorded:
-        """Submit a Flight Packet."""
+        """Submit a Flight Packet; whether somebody has it already, or why not, is the answer's ``outcome``."""
         return self.write("POST", "/api/packets", packet, key=key)
 
     def packet(self, packet_id: str) -> dict[str, Any]:
         """Return a packet."""
         found: dict[str, Any] = self.get(packet_path(packet_id))
         return found
+
+    def wait(self, packet_id: str, seconds: int = 30) -> dict[str, Any]:
+        """Return a packet once it has ended, or as it stands after *seconds*; the server holds each answer back."""
+        while True:
+            step = min(seconds, WAIT_SECONDS)
+            found: dict[str, Any] = self.get(packet_path(packet_id), wait=step)
+            seconds -= step
+            if seconds <= 0 or found["status"] in ENDED:
+                return found
+
+    def result(self, packet_id: str) -> Any:
+        """Return what came of a packet that this client's key submitted.
+
+        Raises:
+            ApiError: ``result.not_found``, there is none; ``access.forbidden``, somebody else submitted it.
+        """
+        return (self.get(packet_path(packet_id, "result")))["result"]
+
+    def export(self, packet_id: str) -> bytes:
+        """Return a packet's lineage with its proofs, to be kept or verified: see ``pfgov_ledger.verify``.
+
+        Raises:
+            ApiError: ``export.index_needed``, commit an index first; or this client's key may not have it.
+            UnreachableError: it did not come in time, or is larger than an answer may be.
+        """
+        ask = self._asks.read(packet_path(packet_id, "export"))
+        return exchange(self._http, self._httpx.TransportError, ask, self._retry).content()
 
     def member(self, member_id: str) -> dict[str, Any]:
         """Return a member."""
@@ -136,27 +151,23 @@ class Client:
         *,
         key: str | None = None,
     ) -> Recorded:
-        """Do *verb* (``assign``, ``handoff``, ``complete`` ...) to a packet."""
-        return self.write("POST", packet_path(packet_id, verb), body, key=key)
+        """Do *verb* (``assign``, ``handoff``, ``complete`` ...) to a packet.
+
+        Raises:
+            DeniedError: the packet was to have another owner, and nobody that was asked for may have it.
+            EscalatedError: a review is wanted first; the packet moves by itself once that is granted.
+            ApiError: any other refusal.
+        """
+        done = self.write("POST", packet_path(packet_id, verb), body, key=key)
+        return moved(verb, done)
 
     def may_own(self, packet_id: str, member_id: str, *, dry_run: bool = False) -> dict[str, Any]:
         """Ask whether a member may own a packet; recorded, unless it is a dry run."""
         path = "/api/decisions?dry_run=true" if dry_run else "/api/decisions"
         body = {"packet_id": packet_id, "member_id": member_id}
-        told: dict[str, Any] = self.send(self._asks.ask(path, body, uuid.uuid4().hex))[0]
-        return told
+        answer: dict[str, Any] = self.send(self._asks.ask(path, body, uuid.uuid4().hex))[0]
+        return answer
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

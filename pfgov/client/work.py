@@ -1,221 +1,153 @@
 """A member at work: it joins, lives by heartbeats, gets packets, and stops itself when it may no longer own them.
 
 What it believes comes from the server alone: each event about it, and each heartbeat's answer, only says *look again*;
-the packet is then read and compared with what is held.  A job that is lost is cancelled where it runs.  This module
-speaks to a server through the few methods of :class:`Speaks`.
+the packet is then read and compared with what is held.  A job that is lost is cancelled where it runs.  One process
+lives as a member: each worker draws a session and names it with every heartbeat.  How many jobs run at once, and what a
+signal means, is :mod:`pfgov.client.running`'s.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+import logging
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Self
 
-from pfgov.client.core import ApiError, Recorded, UnreachableError
+from pfgov.client.core import Recorded, UnreachableError, member_path, packet_path
+from pfgov.client.job import ERROR, Job
 from pfgov.client.lease import Lease, owned_epoch
-from pfgov.client.stream import Heard
-from pfgov.errors import PfgovError
+from pfgov.client.options import WorkerOptions
+from pfgov.client.refusals import ApiError, EscalatedError
+from pfgov.client.running import Running
+from pfgov.client.speaks import Speaks
+
+__all__ = ["Job", "Worker", "WorkerOptions"]
+
+OVER_MAX: Final = 10_000
+"""Ended jobs that are remembered, the oldest forgotten first: far more than one read can be behind."""
+
+JOIN_TRIES: Final = 5
+"""How often joining looks again, because the member changed meanwhile."""
+
+LEAVING_SECONDS: Final = 10.0
+"""How long leaving may take; what is not given back by then is taken when the lease is over."""
+
+TRANSIENT: Final = (UnreachableError, TimeoutError)
+"""What says nothing about the member: the server did not answer."""
+
+log = logging.getLogger("pfgov.client")
 
 
-class LostOwnershipError(PfgovError):
-    """The packet is somebody else's now, or the member's lease ran out: what was being done must not go on."""
-
-    code = "client.lost"
-
-
-class Speaks(Protocol):
-    """What a worker needs of a client."""
-
-    async def register(self, member: Mapping[str, Any], *, key: str | None = None) -> Recorded:
-        """Register a member."""
-        ...
-
-    async def heartbeat(
-        self, member_id: str, incarnation: int, owns: Mapping[str, int] | None = None
-    ) -> list[tuple[str, int]]:
-        """Renew a lease."""
-        ...
-
-    async def packet(self, packet_id: str) -> dict[str, Any]:
-        """Return a packet."""
-        ...
-
-    async def get(self, path: str, **query: Any) -> Any:
-        """Read anything."""
-        ...
-
-    async def act(
-        self,
-        packet_id: str,
-        verb: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        key: str | None = None,
-    ) -> Recorded:
-        """Do something to a packet."""
-        ...
-
-    def events(
-        self, *, after: int | None = None, member: str | None = None
-    ) -> AsyncIterator[Heard]:
-        """Listen."""
-        ...
-
-
-@dataclass(eq=False)
-class Job:
-    """A packet that the member owns under one epoch.
-
-    Use it as an asynchronous context manager: when ownership is lost the block is cancelled, and
-    :class:`LostOwnershipError` is raised from it.
-    """
-
-    worker: "Worker"
-    packet: dict[str, Any]
-    epoch: int
-    lost: str | None = None
-    ended: bool = False
-    _task: asyncio.Task[Any] | None = field(default=None, repr=False)
-
-    @property
-    def packet_id(self) -> str:
-        """Its id."""
-        found: str = self.packet["packet_id"]
-        return found
-
-    async def context(self) -> Any:
-        """Return the packet's context, as far as this owner may see it; None where there is none."""
-        try:
-            told = await self.worker.client.get(f"/api/packets/{self.packet_id}/context")
-        except ApiError as error:
-            if error.code == "context.not_found":
-                return None
-            raise
-        return told["context"]
-
-    async def checkpoint(self, context: Mapping[str, Any]) -> Recorded:
-        """Save progress: whoever takes over begins with it."""
-        return await self._write("checkpoint", {"context_checkpoint": context})
-
-    async def complete(self) -> Recorded:
-        """Say that the work is done."""
-        return await self._end("complete", {})
-
-    async def fail(self, reason: str) -> Recorded:
-        """Give up for good."""
-        return await self._end("fail", {"reason": reason})
-
-    async def give_back(self, reason: str = "requested") -> Recorded:
-        """Put the packet back into the queue."""
-        return await self._end("requeue", {"reason": reason})
-
-    async def hand_off(self, target: str | None = None, reason: str = "requested") -> Recorded:
-        """Start to move the packet; it stays this member's until the target has accepted."""
-        self._check()
-        body = {"reason": reason, **({} if target is None else {"target": target})}
-        return await self.worker.client.act(self.packet_id, "handoff", body)
-
-    async def _end(self, verb: str, body: Mapping[str, Any]) -> Recorded:
-        self.ended = True  # already now: the event may be heard before the answer
-        try:
-            done = await self._write(verb, body)
-        except BaseException:
-            self.ended = False
-            raise
-        self.worker.forget(self)
-        return done
-
-    async def _write(self, verb: str, body: Mapping[str, Any]) -> Recorded:
-        self._check()
-        claim = {
-            "member_id": self.worker.member_id,
-            "incarnation": self.worker.incarnation,
-            "epoch": self.epoch,
-        }
-        try:
-            return await self.worker.client.act(self.packet_id, verb, {**claim, **body})
-        except ApiError as error:
-            if error.code.startswith("ownership."):
-                self.lose(error.message)
-                raise LostOwnershipError(error.message) from error
-            raise
-
-    def _check(self) -> None:
-        if self.lost is not None:
-            raise LostOwnershipError(f"{self.packet_id} was lost: {self.lost}")
-        if not self.worker.is_alive:
-            raise LostOwnershipError("the member's lease ran out")
-
-    def lose(self, why: str) -> None:
-        """Stop what is being done about this packet."""
-        if self.lost is None and not self.ended:
-            self.lost = why
-            self.worker.forget(self)
-            if self._task is not None:
-                self._task.cancel()
-
-    async def __aenter__(self) -> Self:
-        self._check()
-        self._task = asyncio.current_task()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        task, self._task = self._task, None
-        if kind is asyncio.CancelledError and self.lost is not None and task is not None:
-            task.uncancel()
-            raise LostOwnershipError(f"{self.packet_id} was lost: {self.lost}") from error
-
-
-class Worker:
-    """A member at work.  Enter it to join; iterate over it for jobs."""
+class Worker(Running):
+    """A member at work.  Enter it to join; iterate over it for jobs, or let it run a function on each."""
 
     def __init__(
-        self, client: Speaks, member: Mapping[str, Any], lease_seconds: float, skew_seconds: float
+        self, client: Speaks, member: Mapping[str, Any], options: WorkerOptions | None = None
     ) -> None:
+        super().__init__()
         self.client = client
         self.member = dict(member)
         self.member_id: str = self.member["id"]
+        self.options = options or WorkerOptions()
+        self.on_error = self.options.on_error
         self.incarnation = 0
+        self.status: str | None = None
         self.jobs: dict[str, Job] = {}
+        self.counts: Counter[str] = Counter()
         self.dead: str | None = None
-        self._lease = Lease(lease_seconds, skew_seconds)
+        self.is_replaced = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget what an earlier life knew."""
+        self.session = uuid.uuid4().hex
+        self.dead, self.jobs = None, {}
+        self._over: dict[str, int] = {}
+        self._owed: dict[str, tuple[Job, str, Mapping[str, Any], str]] = {}
+        self._lease = Lease(self.options.lease_seconds, self.options.skew_seconds)
         self._queue: asyncio.Queue[Job | None] = asyncio.Queue()
+        self._names: asyncio.Queue[str] = asyncio.Queue()
+        self._poked = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._start: int | None = (
-            None  # the position after which to listen; what comes next by default
-        )
+        self._start: int | None = None
 
     @property
     def is_alive(self) -> bool:
         """Whether the lease still holds, by the member's own pessimistic clock."""
         return self.dead is None and self._lease.left(_now()) > 0
 
+    @property
+    def progress_seconds(self) -> float | None:
+        """For how long a job may save nothing and say nothing."""
+        return self.options.progress_seconds
+
+    @property
+    def idle_reason(self) -> str | None:
+        """Why this member is given no work at all, None while it may be given some."""
+        if self.dead is not None:
+            return self.dead
+        if self.status in {None, "ACTIVE"}:
+            return None
+        return f"member {self.member_id} is {self.status}: it is given no new work"
+
     # --- joining and leaving ---------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        sent = _now()
-        try:
-            joined = await self.client.register(self.member)
-            self.incarnation, self._start = joined.result["incarnation"], joined.position
-        except ApiError as error:
-            if error.code != "member.exists":
-                raise
-            shown = await self.client.get(f"/api/members/{self.member_id}")
-            self.incarnation = shown["incarnation"]
-        await self.client.heartbeat(self.member_id, self.incarnation)
-        self._lease.renewed(sent)
-        self._tasks = [
-            asyncio.create_task(self._live()),
-            asyncio.create_task(self._listen()),
-            asyncio.create_task(self._watch()),
-        ]
+        await self._join()
+        loops = (self._live(), self._listen(), self._watch(), self._look_for_ever())
+        self._tasks = [asyncio.create_task(one) for one in loops]
         return self
+
+    async def _join(self) -> None:
+        """Come in as what the registry knows, or register; bind this process to the member's lease."""
+        tries = 0
+        while True:
+            shown = await self._shown()
+            self.incarnation = await self._incarnation(shown)
+            try:
+                await self._beat()
+            except ApiError as error:
+                tries += 1
+                waits = error.code == "member.in_use" and self.options.take_over
+                again = error.code in {"member.gone", "member.incarnation"} and tries < JOIN_TRIES
+                if not waits and not again:
+                    raise
+                await asyncio.sleep(min(1.0, self._lease.seconds / 10) if waits else 0)
+                continue
+            drain = None if shown is None else shown.get("drain")
+            if drain is not None and drain.get("stays") and self.status == "DRAINING":
+                await self.client.write("POST", member_path(self.member_id, "cancel-drain"))
+                await self._beat()
+            return
+
+    async def _shown(self) -> dict[str, Any] | None:
+        try:
+            shown: dict[str, Any] = await self.client.get(member_path(self.member_id))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+        return shown
+
+    async def _incarnation(self, shown: Mapping[str, Any] | None) -> int:
+        """Return the life to live: what the registry knows of an earlier one is kept."""
+        try:
+            if shown is None or shown["status"] == "RETIRED":
+                done = await self.client.write("POST", "/api/members/register", self.member)
+            elif shown["status"] == "FAILED":
+                done = await self.client.write("POST", member_path(self.member_id, "recover"))
+            else:
+                found: int = shown["incarnation"]
+                return found
+        except ApiError as error:
+            if error.code not in {"member.exists", "lifecycle.illegal"}:
+                raise
+            again = await self._shown()  # somebody was quicker
+            return 0 if again is None else int(again["incarnation"])
+        life: int = done.result["incarnation"]
+        return life
 
     async def __aexit__(
         self,
@@ -223,39 +155,126 @@ class Worker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for task in self._tasks:
+        try:
+            async with asyncio.timeout(LEAVING_SECONDS):
+                await self._leave()
+        except (ApiError, *TRANSIENT) as failed:
+            log.warning("%s leaves without a word: %s", self.member_id, failed)
+        finally:
+            await self._end_tasks()
+
+    async def _end_tasks(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _leave(self) -> None:
+        """Give everything back, so that nobody waits for the lease; and let the next process begin at once."""
+        if self.is_replaced:
+            await self._stopped()
+            await self._end_tasks()
+            await self._beat(leaves=True)  # whoever waits to take over need not wait for the lease
+        if self.dead is not None:
+            return
+        others = [job.running_elsewhere() for job in self.jobs.values()]
+        for task in filter(None, others):
+            task.cancel()
+        await asyncio.gather(*filter(None, others), return_exceptions=True)
+        with contextlib.suppress(
+            ApiError
+        ):  # it may not be one to be drained: quarantined, for example
+            await self.pause()
+        for job in list(self.jobs.values()):
+            await self.put_down(job, "requeue", {"reason": "the worker left"})
+        await self._end_tasks()  # a heartbeat after the last would bind this process again
+        await self._beat(leaves=True)
+        self._die("it left")
+
+    async def pause(self) -> None:
+        """Take no new packets: the member stays, and is given nothing until :meth:`resume`."""
+        path = member_path(self.member_id, "drain")
+        await self.client.write("POST", path, {"mode": "start_first", "stays": True})
+
+    async def resume(self) -> None:
+        """Take packets again."""
+        await self.client.write("POST", member_path(self.member_id, "cancel-drain"))
+        self._poked.set()
 
     async def __aiter__(self) -> AsyncIterator[Job]:
-        """Yield each packet that becomes this member's, until it is held for dead."""
+        """Yield each packet that becomes this member's, until it is declared failed."""
         while True:
-            job = await self._queue.get()
+            job = await self._next()
             if job is None:
                 return
-            if job.lost is None:
-                yield job
+            yield job
+
+    async def _next(self) -> Job | None:
+        """Return the next job that is still this member's; None when there will be none."""
+        while (job := await self._queue.get()) is not None:
+            if job.lost is None and not job.ended:
+                return job
+        return None
 
     # --- living ----------------------------------------------------------------------------
 
+    async def _beat(self, *, leaves: bool = False) -> None:
+        """Renew the lease; let go of what the server says is lost, and look at what it says is owned."""
+        sent = _now()
+        owns = [{"packet_id": name, "epoch": job.epoch} for name, job in self.jobs.items()]
+        body: dict[str, Any] = {
+            "incarnation": self.incarnation,
+            "session": self.session,
+            "owns": owns,
+            "lease_seconds": round(self._lease.seconds),
+            "leaves": leaves,
+            "take_over": self.options.take_over,
+        }
+        heard = await self.client.beat(self.member_id, body)
+        if leaves:
+            return
+        self._lease.adopt(heard["lease_seconds"])
+        self._lease.renewed(sent)
+        self._note_status(heard["status"])
+        if self._start is None:
+            self._start = heard["position"]
+        for one in heard["lost"]:
+            job = self.jobs.get(one["packet_id"])
+            if job is not None and job.epoch == one["epoch"]:
+                job.lose("the server says that it is another's")
+        self._look_at(one["packet_id"] for one in heard["unnamed"])
+        self._look_at(name for name, job in self.jobs.items() if job.is_kept)
+
+    def _note_status(self, status: str) -> None:
+        before, self.status = self.status, status
+        if before == status:
+            return
+        if self.idle_reason is not None:
+            log.warning("%s", self.idle_reason, extra={"member": self.member_id})
+        elif before is not None:
+            log.info("member %s is %s again", self.member_id, status)
+
     async def _live(self) -> None:
-        """Renew the lease; let go of what the server says is lost."""
+        """Beat three times within what is safe, more often after a failure."""
+        pause = self._lease.interval
         while self.dead is None:
-            await asyncio.sleep(self._lease.interval)
-            sent, held = _now(), {name: job.epoch for name, job in self.jobs.items()}
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._poked.wait()
+            self._poked.clear()
             try:
-                lost = await self.client.heartbeat(self.member_id, self.incarnation, held)
-            except UnreachableError:
+                # Not repeated in itself: a lease counts from when the heartbeat that was answered was sent.
+                async with asyncio.timeout(max(self._lease.interval, 0.5)):
+                    await self._beat()
+            except TRANSIENT:
+                pause = self._lease.interval / 4
                 continue
             except ApiError as error:
+                self.is_replaced = error.code == "member.taken_over"
                 self._die(error.message)
                 return
-            self._lease.renewed(sent)
-            for packet_id, epoch in lost:
-                job = self.jobs.get(packet_id)
-                if job is not None and job.epoch == epoch:
-                    job.lose("the server says that it is another's")
+            pause = self._lease.interval
+            await self._pay()
 
     async def _watch(self) -> None:
         """Stop everything the moment the lease may be over, whatever the network does."""
@@ -270,30 +289,45 @@ class Worker:
             for job in list(self.jobs.values()):
                 job.lose(why)
             self._queue.put_nowait(None)
+            log.warning("%s stops: %s", self.member_id, why, extra={"member": self.member_id})
 
     # --- getting and losing ----------------------------------------------------------------
 
     async def _listen(self) -> None:
         """Look at each packet that an event about this member names."""
         try:
-            for packet in await self._owned():
-                await self._compare(packet["packet_id"], packet)
+            self._look_at(await self._owned())
             async for heard in self.client.events(after=self._start, member=self.member_id):
                 kind, _, name = str(heard.data.get("subject", "")).partition("/")
                 if kind == "packet":
-                    with contextlib.suppress(UnreachableError):
-                        await self._look(name)
+                    self._look_at([name])
+                elif kind == "member":
+                    self._poked.set()  # its lease or its status may be another now
         except Exception as error:  # noqa: BLE001 - a member that hears nothing must not seem to work
             self._die(f"it cannot listen: {error}")
 
-    async def _owned(self) -> list[dict[str, Any]]:
+    def _look_at(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._names.put_nowait(name)
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            name = await self._names.get()
+            try:
+                await self.look(name)
+            except TRANSIENT:
+                continue  # the next heartbeat names it again
+            except ApiError as error:
+                log.warning("%s cannot be looked at: %s", name, error, extra={"packet": name})
+
+    async def _owned(self) -> list[str]:
         """Return the packets that are this member's already: it was here before this process was."""
         path = "/api/packets"
-        told = await self.client.get(path, owner=self.member_id)
-        found: list[dict[str, Any]] = list(told["items"])
-        while "next" in told:
-            told = await self.client.get(path, owner=self.member_id, after=told["next"])
-            found += told["items"]
+        answer = await self.client.get(path, owner=self.member_id)
+        found = [one["packet_id"] for one in answer["items"]]
+        while "next" in answer:
+            answer = await self.client.get(path, owner=self.member_id, after=answer["next"])
+            found += [one["packet_id"] for one in answer["items"]]
         return found
 
     async def _read(self, packet_id: str) -> dict[str, Any] | None:
@@ -305,8 +339,9 @@ class Worker:
                 raise
             return None
 
-    async def _look(self, packet_id: str) -> None:
-        packet = await self._read(packet_id)
+    async def look(self, packet_id: str) -> None:
+        """Compare what is held of a packet with what the server shows; accept it, if it is offered."""
+        started, packet = _now(), await self._read(packet_id)
         pending = None if packet is None else packet["handoff"]["pending"]
         if (
             pending is not None
@@ -321,12 +356,15 @@ class Worker:
             }
             with contextlib.suppress(ApiError):  # called off meanwhile, or judged otherwise
                 await self.client.act(packet_id, "accept", body)
-            packet = await self._read(packet_id)
-        await self._compare(packet_id, packet)
+            started, packet = _now(), await self._read(packet_id)
+        self._compare(packet_id, packet, started)
 
-    async def _compare(self, packet_id: str, packet: dict[str, Any] | None) -> None:
+    def _compare(self, packet_id: str, packet: dict[str, Any] | None, started: float) -> None:
+        """Take, keep or lose a packet, as it was shown to a question asked at *started*."""
         epoch = None if packet is None else owned_epoch(packet, self.member_id, self.incarnation)
         held = self.jobs.get(packet_id)
+        if held is not None and started < held.since:
+            return  # asked before the last answer to a write of this job: it may show what was before
         if held is not None and held.epoch != epoch:
             held.lose(
                 "it is another's"
@@ -334,14 +372,112 @@ class Worker:
                 else f"it is {packet['status']}, owner {packet['current_owner']}"
             )
             held = None
-        if packet is not None and epoch is not None and held is None:
-            job = self.jobs[packet_id] = Job(self, packet, epoch)
-            await self._queue.put(job)
+        if packet is None or epoch is None or self.dead is not None:
+            return
+        if held is None and epoch > self._over.get(packet_id, -1):
+            # Once for each ownership: what was read before its job ended and compared after is not taken again.
+            self._take(packet_id, Job(self, packet, epoch))
+        elif held is not None and held.follow(packet) and held.is_kept:
+            self.give_out_again(held)
+
+    def _take(self, packet_id: str, job: Job) -> None:
+        self.jobs[packet_id] = job
+        self.counts["taken"] += 1
+        self._queue.put_nowait(job)
+
+    def give_out_again(self, job: Job) -> None:
+        """Hand an ownership out once more that nobody works on: its handoff came to nothing."""
+        self._take(job.packet_id, Job(self, job.packet, job.epoch, since=job.since))
 
     def forget(self, job: Job) -> None:
-        """Hold *job* no longer."""
+        """Hold *job* no longer, and never hand out its ownership again."""
         if self.jobs.get(job.packet_id) is job:
             del self.jobs[job.packet_id]
+        self._over.pop(job.packet_id, None)
+        self._over[job.packet_id] = job.epoch
+        while len(self._over) > OVER_MAX:
+            del self._over[next(iter(self._over))]
+
+    # --- what jobs ask for -----------------------------------------------------------------
+
+    async def act(
+        self, job: Job, verb: str, body: Mapping[str, Any], key: str | None = None
+    ) -> Recorded:
+        """Write to the packet of *job* as its owner."""
+        done = await self.client.act(job.packet_id, verb, {**job.claim, **body}, key=key)
+        job.since = _now()
+        extra = {"packet": job.packet_id, "epoch": job.epoch, "position": done.position}
+        log.info("%s of %s is entry %s", verb, job.packet_id, done.position, extra=extra)
+        self.counts[verb] += 1
+        return done
+
+    async def context_of(self, job: Job) -> Any:
+        """Return the context of the packet of *job*; None where there is none."""
+        try:
+            answer = await self.client.get(packet_path(job.packet_id, "context"))
+        except ApiError as error:
+            if error.code == "context.not_found":
+                return None
+            raise
+        return answer["context"]
+
+    async def errors_of(self, job: Job) -> int:
+        """Return how many jobs of this packet raised before; 0 where that cannot be read."""
+        found, after = 0, None
+        path = packet_path(job.packet_id, "lineage")
+        with contextlib.suppress(ApiError, *TRANSIENT):
+            while True:
+                answer = await self.client.get(path, after=after)
+                for one in answer["items"]:
+                    body: dict[str, Any] = one.get("body") or {}
+                    reason = str(body.get("reason", ""))
+                    is_end = one["type"] in {"packet_requeued", "handoff_started"}
+                    found += is_end and reason.startswith(ERROR)
+                if "next" not in answer:
+                    break
+                after = answer["next"]
+        return found
+
+    async def put_down(self, job: Job, verb: str, body: Mapping[str, Any]) -> None:
+        """End a job by a write that is made now, or after a heartbeat that is answered; it is said once."""
+        extra = {"packet": job.packet_id, "epoch": job.epoch, "reason": body.get("reason")}
+        log.warning("%s of %s: %s", verb, job.packet_id, body.get("reason"), extra=extra)
+        self._owed[job.packet_id] = (job, verb, body, uuid.uuid4().hex)
+        await self._pay()
+
+    async def _pay(self) -> None:
+        """Make the writes that are owed."""
+        for packet_id, (job, verb, body, key) in list(self._owed.items()):
+            if job.lost is not None or job.ended:
+                self._owed.pop(packet_id, None)
+                continue
+            try:
+                done = await self.act(job, verb, body, key)
+            except TRANSIENT:
+                return
+            except EscalatedError as error:
+                self._owed.pop(packet_id, None)
+                job.escalated, job.is_kept = error.position, True
+                continue
+            except ApiError as error:
+                self._owed.pop(packet_id, None)
+                self._cannot_put_down(job, verb, error)
+                continue
+            self._owed.pop(packet_id, None)
+            if verb == "handoff" and "handoff" in done.result:
+                job.handoff, job.is_kept = done.result["handoff"], True
+            else:
+                job.ended = True
+                self.forget(job)
+
+    def _cannot_put_down(self, job: Job, verb: str, error: ApiError) -> None:
+        if error.code.startswith("ownership.") or verb == "requeue":
+            job.lose(error.message)
+            return
+        log.warning("%s of %s is refused: %s", verb, job.packet_id, error.message)
+        reason = {"reason": f"{ERROR}{verb} was refused"}
+        self._owed[job.packet_id] = (job, "requeue", reason, uuid.uuid4().hex)
+        self._poked.set()
 
 
 def _now() -> float:

@@ -5,23 +5,44 @@ recorded is raised as its error, which then carries the receipt.  Nothing here d
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from pfgov import errors
-from pfgov import events as e
-from pfgov.commands import LOCAL_OPERATOR, Action, Commitment, Principal
-from pfgov.errors import PfgovError
-from pfgov.storage.writing import EntryRow
+from pfgov.core import events as e
+from pfgov.core.canonical import canonical, canonical_principal
+from pfgov.core.commands import LOCAL_OPERATOR, Action, Commitment, Principal
+from pfgov.core.state import State
+from pfgov.errors import PfgovError, TooLargeError
+from pfgov.limits import CONTEXT_BYTES_MAX
+from pfgov.storage.port import EntryRow
+from pfgov_ledger import commitment
+
+Entropy = Callable[[int], bytes]
+"""So many random bytes: the operating system's, or a simulator's."""
+
+
+VIEW: Final = "view"
+"""The field that a view's commitment is bound to."""
+
+RESULT: Final = "result"
+"""The field that a result's commitment is bound to."""
+
+CONTEXT: Final = "context"
+"""The field that a context's commitment is bound to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A payload and its salt, to be stored beside the ledger under the commitment that entries name."""
+    """A payload and its salt, to be stored beside the ledger under the commitment that entries name.
+
+    ``origin`` is the ledger for which this process made the commitment itself, so that it need not be made again to
+    be believed; it is empty for one that came from elsewhere, and in every changed copy.
+    """
 
     commitment: Commitment
     subject: str
@@ -29,6 +50,51 @@ class Attachment:
     salt: bytes = dataclasses.field(repr=False)
     payload: bytes = dataclasses.field(repr=False)
     parent: str | None = None
+    origin: str = dataclasses.field(default="", init=False, compare=False)
+
+    def opens(self, origin: str) -> bool:
+        """Whether payload and salt are what the commitment commits to, in the ledger *origin*."""
+        if self.origin == origin:
+            return True
+        digest = commitment.commit(
+            origin=origin,
+            subject=self.subject,
+            field=self.field,
+            salt=self.salt,
+            payload=self.payload,
+        )
+        return digest.hex() == self.commitment.digest
+
+
+def attach(
+    origin: str,
+    subject: str,
+    field: str,
+    payload: bytes,
+    draw: Entropy,
+    *,
+    parent: str | None = None,
+) -> Attachment:
+    """Return *payload* with a fresh salt and the commitment that entries may name.
+
+    Salts are drawn at the edge, before anything is decided: ``decide`` only ever sees commitments.
+
+    Raises:
+        TooLargeError: more than :data:`CONTEXT_BYTES_MAX` bytes.
+    """
+    if len(payload) > CONTEXT_BYTES_MAX:
+        raise TooLargeError(
+            f"a payload of {len(payload)} bytes is larger than {CONTEXT_BYTES_MAX}",
+            hint="keep large data elsewhere and put a reference into the context",
+        )
+    salt = draw(commitment.SALT_BYTES)
+    digest = commitment.commit(
+        origin=origin, subject=subject, field=field, salt=salt, payload=payload
+    )
+    named = Commitment(digest=digest.hex(), size=commitment.size_bucket(len(payload)))
+    made = Attachment(named, subject, field, salt, payload, parent)
+    object.__setattr__(made, "origin", origin)
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +113,20 @@ class Idempotency:
     digest: bytes
 
 
+def always() -> bool:
+    """Whether rights hold that nobody can take away meanwhile: those of whoever sits at this machine."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, as which request, and under which idempotency key."""
+    """Who asks, as which request, under which idempotency key, whether its rights still hold, and what it expects."""
 
     principal: Principal = LOCAL_OPERATOR
     request_id: str | None = None
     idempotency: Idempotency | None = None
+    holds: Callable[[], bool] = always
+    expects: Callable[[State], None] | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
@@ -73,6 +146,11 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     def count(self) -> int:
         """The number of entries that the command made."""
         return len(self.entries)
+
+    @property
+    def end(self) -> int:
+        """The position after the command's entries: where what follows from it begins."""
+        return self.position + self.count if self.entries else self.size
 
     @property
     def entry(self) -> bytes:
@@ -107,17 +185,19 @@ class Outcome(Protocol):
 
 
 class Request:
-    """A command on its way through the engine.
+    """A command on its way through the engine: from here on its collections stand in their one order.
 
+    ``holds`` is asked when it is decided: whether the principal still has the rights that were resolved for it;
+    ``expects`` then refuses, by an error, a state that is not the one that the caller has seen.
     ``first``, ``events``, ``refusal`` and ``error`` are set while it is decided; ``joined`` asked the same.
     """
 
     __slots__ = (
-        "action", "attachments", "command_id", "error", "events", "first", "idempotency", "joined",
-        "outcome", "principal", "refusal", "request_id",
+        "action", "attachments", "command_id", "error", "events", "expects", "first", "holds", "idempotency",
+        "joined", "outcome", "principal", "refusal", "request_id",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything that a request has
         self,
         action: Action,
         principal: Principal,
@@ -127,9 +207,13 @@ class Request:
         *,
         command_id: str = "",
         outcome: Outcome | None = None,
+        holds: Callable[[], bool] = always,
+        expects: Callable[[State], None] | None = None,
     ) -> None:
-        self.action = action
-        self.principal = principal
+        self.holds = holds
+        self.expects = expects
+        self.action = canonical(action)
+        self.principal = canonical_principal(principal)
         self.request_id = request_id
         self.idempotency = idempotency
         self.attachments = attachments

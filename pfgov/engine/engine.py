@@ -2,43 +2,47 @@
 
 Everything that changes a ledger goes through :meth:`Engine.submit`: the command line, the HTTP server, the simulator
 and the engine's own follow-ups.  A receipt is given when the command is durable, never before.  What is decided is
-:mod:`pfgov.decide`'s business; this module puts the parts together.
+:mod:`pfgov.core.decide`'s business; this module puts the parts together.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from pfgov import __version__
-from pfgov import commands as c
 from pfgov.clock import Clock, SystemClock
-from pfgov.decide import Decided
-from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receipt, Request
-from pfgov.engine.front import Front
-from pfgov.engine.heartbeats import Heard, hear
+from pfgov.core import commands as c
+from pfgov.core.decide import Decided
+from pfgov.core.events import SEMANTICS
+from pfgov.core.ids import RANDOM_BYTES, ulid
+from pfgov.core.state import State
+from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receipt, Request, attach
+from pfgov.engine.keys import write_anchor
 from pfgov.engine.layout import Layout, make_keys
 from pfgov.engine.opening import (
     checked_origin,
+    key_sources,
     open_sequencer,
     refuse_existing,
     refuse_other_rules,
 )
 from pfgov.engine.options import Options, Status, TickReport
 from pfgov.engine.reading import LedgerReader
-from pfgov.engine.sequencer import Sequencer
-from pfgov.engine.signing import KeySources, write_anchor
-from pfgov.engine.standing import stands
-from pfgov.engine.views import attach
+from pfgov.engine.sequencing import (
+    CommandQueue,
+    Heartbeat,
+    HeartbeatResult,
+    Sequencer,
+    hear,
+    ticking,
+)
+from pfgov.engine.sequencing.pending_revocation import no_revocation_pending
 from pfgov.errors import InvalidError
-from pfgov.events import SEMANTICS
-from pfgov.ids import RANDOM_BYTES, ulid
 from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
 from pfgov.policy import PolicySet, load_starter
-from pfgov.state import State
-from pfgov.storage.writer_lock import WriterLock
+from pfgov.storage.port import Store, WriterLock
 
 T = TypeVar("T")
 
@@ -51,20 +55,23 @@ class Engine:
 
     def __init__(
         self,
-        layout: Layout,
+        store: Store,
         lock: WriterLock,
         sequencer: Sequencer,
         clock: Clock,
         options: Options,
     ) -> None:
         """Put the parts together; use :meth:`open` or :meth:`create`."""
-        self.layout = layout
+        self.store = store
+        self.layout = Layout(store.directory)
         self.clock = clock
         self._lock = lock
         self._sequencer = sequencer
-        self._front = Front(sequencer, queue_max=options.queue_max, batch_max=options.batch_max)
+        self._queue = CommandQueue(
+            sequencer, queue_max=options.queue_max, batch_max=options.batch_max
+        )
         self.options = options
-        self.sources = KeySources(layout, options.issuer, options.log)
+        self.sources = key_sources(store, options)
         self.ceremonies = threading.Lock()
         """Held through a key ceremony: one at a time."""
         self._origin = ""
@@ -76,9 +83,9 @@ class Engine:
 
     @classmethod
     def open(
-        cls, directory: Path, *, clock: Clock | None = None, options: Options | None = None
+        cls, store: Store, *, clock: Clock | None = None, options: Options | None = None
     ) -> Self:
-        """Open the ledger in *directory* for writing.
+        """Open the ledger in *store* for writing.
 
         Raises:
             StoreLockedError: another process writes it.
@@ -86,10 +93,10 @@ class Engine:
             SemanticsError: it was written under other rules.
             PfgovError: ``store.*``; it is missing, damaged, altered, newer, rolled back, forked, or cannot be written.
         """
-        layout, options, clock = Layout(directory), options or Options(), clock or SystemClock()
-        layout.require()
-        lock = WriterLock(layout.lock, address=options.address)
-        engine = cls._put_together(layout, lock, clock, options, new=False)
+        options, clock = options or Options(), clock or SystemClock()
+        store.require()
+        lock = store.lock_writer(options.address)
+        engine = cls._put_together(store, lock, clock, options, new=False)
         try:
             engine._check()  # noqa: SLF001 - its own class method
         except BaseException:
@@ -100,24 +107,26 @@ class Engine:
     @classmethod
     def create(
         cls,
-        directory: Path,
+        store: Store,
         origin: str | None = None,
         *,
         clock: Clock | None = None,
         policy: PolicySet | None = None,
         scheduler: str = "rendezvous",
+        predecessor: tuple[str, int, str] | None = None,
         options: Options | None = None,
     ) -> Self:
-        """Create a ledger in *directory*: keys, genesis, anchor, and an active policy set.
+        """Create a ledger in *store*: keys, genesis, anchor, and an active policy set.
 
         A creation that was interrupted is taken up where it stopped.
 
         Args:
-            directory: Its folder; created if it is missing.
+            store: Where it is to be kept; its folder is created if it is missing.
             origin: The ledger's name (printable ASCII, no space, no ``+``), unique among all; drawn by default.
             clock: The clock; the system's by default.
             policy: The first policy set; the shipped starter set by default.
             scheduler: The default scheduler, ``name`` or ``name:parameter=value``.
+            predecessor: Origin, size and root (hex) of the ledger that this one continues.
             options: How the engine runs.
 
         Raises:
@@ -126,23 +135,27 @@ class Engine:
             StoreLockedError: another process is creating or writing it.
             PfgovError: ``store.*`` or ``key.*``, a file cannot be written.
         """
-        layout, options, clock = Layout(directory), options or Options(), clock or SystemClock()
+        layout, options, clock = (
+            Layout(store.directory),
+            options or Options(),
+            clock or SystemClock(),
+        )
         if options.issuer or options.log:
             raise InvalidError(
                 "a new ledger begins with keys of its own",
                 hint="create it without signers; then let a configured key take over: pfgov ledger keys rotate",
             )
         layout.make()
-        lock = WriterLock(layout.lock, address=options.address)
+        lock = store.lock_writer(options.address)
         try:
-            refuse_existing(layout)
+            refuse_existing(store)
             drawn = ulid(clock.now(), options.draw(RANDOM_BYTES)).lower()
             origin = origin or layout.interrupted_origin() or f"pfgov.local/{drawn}"
             public = make_keys(layout, checked_origin(origin))
         except BaseException:
             lock.release()
             raise
-        engine = cls._put_together(layout, lock, clock, options, new=True)
+        engine = cls._put_together(store, lock, clock, options, new=True)
         try:
             genesis = c.CreateLedger(
                 origin=origin,
@@ -150,6 +163,7 @@ class Engine:
                 semantics=SEMANTICS,
                 keys=public,
                 scheduler=scheduler,
+                predecessor=predecessor,
             )
             engine.submit(genesis, principal=c.LOCAL_OPERATOR)
             engine._write_anchor()  # noqa: SLF001 - as above
@@ -161,24 +175,25 @@ class Engine:
 
     @classmethod
     def _put_together(
-        cls, layout: Layout, lock: WriterLock, clock: Clock, options: Options, *, new: bool
+        cls, store: Store, lock: WriterLock, clock: Clock, options: Options, *, new: bool
     ) -> Self:
         try:
-            sequencer = open_sequencer(layout, clock, options, new=new)
+            sequencer = open_sequencer(store, clock, options, new=new)
         except BaseException:
             lock.release()
             raise
-        return cls(layout, lock, sequencer, clock, options)
+        return cls(store, lock, sequencer, clock, options)
 
     def _check(self) -> None:
         """Refuse a ledger without a genesis or with other rules; then set the leases."""
         state = self._sequencer.state
-        refuse_other_rules(state, self.layout)
+        refuse_other_rules(state, self.store)
         self._origin = state.origin
         leases = self._sequencer.leases
         leases.load(self._sequencer.queries.leases())
         if self.options.fresh_leases:
-            leases.begin_anew(state, max(self.clock.now(), state.time))
+            leases.after_restart(state, self._sequencer.now())
+            self._sequencer.keep_leases(at_once=True)
         if not self.layout.anchor.exists():
             self._write_anchor()
 
@@ -193,7 +208,7 @@ class Engine:
     def origin(self) -> str:
         """The ledger's name: asked for once, for it never changes and the turn may be long in coming."""
         if not self._origin:
-            self._origin = self._front.do(lambda sequencer: sequencer.state.origin)
+            self._origin = self._queue.do(lambda sequencer: sequencer.state.origin)
         return self._origin
 
     def submit(
@@ -221,7 +236,7 @@ class Engine:
         """
         future: Future[Receipt] = Future()
         request = Request(action, principal, request_id, idempotency, attachments, outcome=future)
-        self._front.submit(request)
+        self._queue.submit(request)
         return future.result()
 
     def submit_nowait(
@@ -240,33 +255,39 @@ class Engine:
             EngineStoppedError: the engine was closed.
         """
         future: Future[Receipt] = Future()
-        self._front.enqueue(
+        self._queue.enqueue(
             Request(action, principal, request_id, idempotency, attachments, outcome=future)
         )
         return future
 
     def submit_all(self, requests: Sequence[Request]) -> None:
         """Queue *requests*, waking the engine once; each finds in its outcome what :meth:`submit` returns or raises."""
-        self._front.enqueue_all(requests)
+        self._queue.enqueue_all(requests)
 
     @property
-    def front(self) -> Front:
-        """The queue, for an event loop that takes the turn itself; everybody else uses the methods here."""
-        return self._front
+    def queue(self) -> CommandQueue:
+        """The queue, for an event loop that enters the exclusive section itself; everybody else uses the methods
+        here.
+        """
+        return self._queue
 
     def activate(
-        self, policy: PolicySet, *, principal: c.Principal, request_id: str | None = None
+        self,
+        policy: PolicySet,
+        *,
+        principal: c.Principal,
+        request_id: str | None = None,
+        leave_uncovered: Iterable[str] = (),
     ) -> Receipt:
         """Make *policy* the binding policy set.
 
+        With *leave_uncovered* nothing is allowed at those placing points, for it has no rule there.
+
         Raises:
+            UncoveredError: ``policy.uncovered``, it has no rule at another placing point.
             PfgovError: as :meth:`submit`.
         """
-        action = c.ActivatePolicy(
-            digest=policy.digest,
-            policies=policy.policies,
-            points=tuple(sorted(map(str, policy.points))),
-        )
+        action = c.ActivatePolicy.of(policy.digest, policy.policies, policy.points, leave_uncovered)
         document = PolicyDocument(policy.digest, policy.document)
         return self.submit(
             action, principal=principal, request_id=request_id, attachments=(document,)
@@ -298,26 +319,16 @@ class Engine:
 
     def heartbeat(
         self, member_id: str, incarnation: int, held: Sequence[tuple[str, int]] = ()
-    ) -> Heard:
-        """Renew a member's lease; nothing is recorded, unless it ends a suspicion.
+    ) -> HeartbeatResult:
+        """Do as :meth:`hear` does for a member without a session, which believes to hold (packet, epoch) pairs."""
+        return self.hear(member_id, Heartbeat(incarnation, held))
 
-        Args:
-            member_id: Who lives.
-            incarnation: In which life.
-            held: The (packet, epoch) pairs that the member believes it owns.
-
-        Raises:
-            NotFoundError: no such member.
-            ConflictError: ``member.incarnation`` or ``member.gone``: that life is over.
-        """
-        heard = self._front.do(
-            lambda sequencer: hear(sequencer, self.clock, member_id, incarnation, held)
-        )
-        if heard.was_suspect:
-            self.submit(
-                c.SawHeartbeat(member_id=member_id, incarnation=incarnation), principal=c.ENGINE
-            )
-        return heard
+    def hear(self, member_id: str, beat: Heartbeat) -> HeartbeatResult:
+        """Renew a member's lease: what ends a suspicion or a life is recorded.  Errors as of ``sequencing.hear``."""
+        heard = self._queue.do(lambda sequencer: hear(sequencer, member_id, beat))
+        for action in heard.actions:
+            self.submit(action, principal=c.ENGINE)
+        return self.hear(member_id, beat) if heard.is_over else heard
 
     def tick(self, *, lag: int = 0) -> TickReport:
         """Run what is due now: leases, handoffs, retries, deadlines; a bounded number.
@@ -331,9 +342,9 @@ class Engine:
 
         def run(sequencer: Sequencer) -> TickReport:
             sequencer.leases.stretch(lag)
-            return sequencer.tick()
+            return ticking.tick(sequencer)
 
-        return self._front.do(run)
+        return self._queue.do(run)
 
     def settle(self, limit: int = TICKS_MAX) -> int:
         """Tick until nothing that is due has an effect, at most *limit* times; return the follow-ups that had one.
@@ -349,9 +360,23 @@ class Engine:
                 break
         return effective
 
-    def resume(self) -> None:
-        """Let leases expire again after ``expiry_halted``; each begins anew."""
-        self._front.do(lambda sequencer: sequencer.resume())
+    def resume(
+        self,
+        *,
+        principal: c.Principal = c.LOCAL_OPERATOR,
+        dead: Sequence[str] = (),
+        share_permille: int | None = None,
+    ) -> None:
+        """Let leases expire again after a halt, on the record; each begins anew, but for those known to be dead.
+
+        Raises:
+            PfgovError: as :func:`pfgov.engine.sequencing.ticking.resume`.
+        """
+        self._queue.do(
+            lambda sequencer: ticking.resume(
+                sequencer, principal, dead=dead, share_permille=share_permille
+            )
+        )
 
     # --- reading -------------------------------------------------------------------------
 
@@ -360,18 +385,18 @@ class Engine:
         """What is committed and published; safe to share."""
         with self._opening_reader:
             if self._reader is None:
-                self._reader = LedgerReader(self.layout.directory)
+                self._reader = LedgerReader(self.store)
             return self._reader
 
     def look(self, read: Callable[[State], T]) -> T:
-        """Return what *read* makes of the state, in the engine's own turn; it must neither keep nor change it.
+        """Return what *read* makes of the state, in the exclusive section; it must neither keep nor change it.
 
         The state may be ahead of the disk by a batch; what must be durable is read from :attr:`reader`.
         """
-        return self._front.do(lambda sequencer: read(sequencer.state))
+        return self._queue.do(lambda sequencer: read(sequencer.state))
 
     def exclusively(self, run: Callable[[Sequencer], T]) -> T:
-        """Return what *run* makes of the sequencer, at rest and in the engine's own turn: nobody else's command runs.
+        """Return what *run* makes of the sequencer, at rest and in the exclusive section: nobody else's command runs.
 
         Raises:
             PfgovError: as *run* does.
@@ -382,9 +407,9 @@ class Engine:
             sequencer.drain()
             return run(sequencer)
 
-        return self._front.do(at_rest)
+        return self._queue.do(at_rest)
 
-    def rehearse(
+    def dry_run(
         self,
         action: c.Action,
         *,
@@ -401,18 +426,18 @@ class Engine:
             if isinstance(action, c.CommitIndex):
                 sequencer.drain()  # it asks the committing side, which answers in order
             decider = sequencer.decider
-            now = max(self.clock.now(), decider.state.time)
-            return decider.rehearse(action, principal, now, attachments)
+            now = sequencer.now()
+            return decider.dry_run(action, principal, now, attachments)
 
-        return self._front.do(run)
+        return self._queue.do(run)
 
-    def stands(self, packet_id: str) -> bool:
+    def no_revocation_pending(self, packet_id: str) -> bool:
         """Return whether nothing is due that takes a packet, or a part of what it may read, from anybody.
 
         Raises:
             PfgovError: as :meth:`submit`.
         """
-        return self._front.do(lambda sequencer: stands(sequencer, self.clock, packet_id))
+        return self._queue.do(lambda sequencer: no_revocation_pending(sequencer, packet_id))
 
     def status(self) -> Status:
         """Return how the engine fares."""
@@ -423,16 +448,17 @@ class Engine:
                 origin=state.origin,
                 size=state.size,
                 policy=state.policy,
-                members=len(state.members),
-                live_packets=len(state.packets),
+                members=len(state.roster()),
+                live_packets=state.live_packets,
                 waiting_packets=len(state.unowned),
-                queued=self._front.waiting,
+                queued=self._queue.waiting,
                 halted=sequencer.halted,
+                clock_ahead=sequencer.time.ahead,
                 reloads=sequencer.reloads,
                 erasure_pending=sequencer.erasure_pending,
             )
 
-        return self._front.do(look)
+        return self._queue.do(look)
 
     def close(self) -> None:
         """Serve who waits, take nobody else, keep the leases, release the files and the lock."""
@@ -440,7 +466,7 @@ class Engine:
             return
         self._is_closed = True
         try:
-            self._front.stop()
+            self._queue.stop()
             if (
                 self._reader is not None
             ):  # first, so that the writer is the last one: it empties the write-ahead log

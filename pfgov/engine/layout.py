@@ -1,27 +1,21 @@
-"""Where everything of one ledger lies in its folder, and the keys that sign for it.
+"""What lies beside a ledger's store: the keys that sign for it, and the anchor.
 
-    DIR/ledger.db     the ledger and its projections         DIR/keys/log.key       signs checkpoints
-    DIR/head.db       the head lock                          DIR/keys/issuer.key    signs entries
-    DIR/*.lock        who writes                             DIR/keys/recovery.key  takes back control
-    DIR/anchor.txt    public: what a verifier pins
+    DIR/anchor.txt    public: what a verifier pins           DIR/keys/log.key       signs checkpoints
+                                                             DIR/keys/issuer.key    signs entries
+                                                             DIR/keys/recovery.key  takes back control
 
 Private keys are created readable by their owner only.  This module signs nothing.
 """
 
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pfgov.errors import PfgovError, StoreUnavailableError
-from pfgov.storage.errors import translating
+from pfgov.errors import PfgovError, file_errors
 from pfgov_ledger import keys
 from pfgov_ledger.errors import LedgerError
-
-HEAD_LOCK_VARIABLE: Final = "PFGOV_HEAD_LOCK"
-"""Environment variable: another place for the head lock, on another disk or machine."""
 
 ROLES: Final = ("log", "issuer", "recovery")
 
@@ -35,30 +29,9 @@ class SigningKeyError(PfgovError):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The files of the ledger in *directory*."""
+    """The files in *directory*, a ledger's folder, that are in no database."""
 
     directory: Path
-
-    @property
-    def database(self) -> Path:
-        """The ledger and its projections."""
-        return self.directory / "ledger.db"
-
-    @property
-    def head(self) -> Path:
-        """The head lock; the environment may put it elsewhere."""
-        elsewhere = os.environ.get(HEAD_LOCK_VARIABLE)
-        return Path(elsewhere) if elsewhere else self.directory / "head.db"
-
-    @property
-    def lock(self) -> Path:
-        """The file whose holder writes."""
-        return self.directory / "writer.lock"
-
-    @property
-    def commit_lock(self) -> Path:
-        """The file whose holder commits: a writer process that outlives its engine for a moment still holds it."""
-        return self.directory / "commit.lock"
 
     @property
     def anchor(self) -> Path:
@@ -79,7 +52,7 @@ class Layout:
         Raises:
             StoreUnavailableError: they cannot be created.
         """
-        with translating(self.directory):
+        with file_errors(self.directory):
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.directory / "keys").mkdir(mode=0o700, exist_ok=True)
 
@@ -89,19 +62,6 @@ class Layout:
             return None
         with key_errors():
             return keys.file_signer(self.key("log")).name
-
-    def require(self) -> None:
-        """Refuse a folder that holds no ledger.
-
-        Raises:
-            StoreUnavailableError: ``store.missing``.
-        """
-        if not self.database.exists():
-            raise StoreUnavailableError(
-                f"there is no ledger in {self.directory}",
-                code="store.missing",
-                hint="create one with: pfgov init, or name its folder with --dir",
-            )
 
 
 def make_keys(layout: Layout, origin: str) -> tuple[tuple[str, str], ...]:

@@ -5,22 +5,17 @@ The engine's own module says in which order.  Nothing here decides, and nothing 
 
 from collections.abc import Callable
 
-from pfgov.clock import Clock
-from pfgov.engine.committers import Committer, InlineCommitter
+from pfgov.clock import Clock, Timekeeper
+from pfgov.core.events import SEMANTICS_KNOWN
+from pfgov.core.ids import RANDOM_BYTES, ulid
+from pfgov.core.state import State
+from pfgov.engine.committing import Committer, InlineCommitter, ProcessCommitter, Writer, WriterSpec
+from pfgov.engine.keys import KeySources
 from pfgov.engine.layout import Layout
 from pfgov.engine.options import Options
-from pfgov.engine.process import ProcessCommitter, WriterSpec
-from pfgov.engine.sequencer import Ports, Sequencer
-from pfgov.engine.signing import KeySources
-from pfgov.engine.timekeeping import Timekeeper
-from pfgov.engine.writer import Writer
+from pfgov.engine.sequencing import Ports, Sequencer
 from pfgov.errors import DuplicateError, InvalidError, PfgovError, StoreError
-from pfgov.events import SEMANTICS_KNOWN
-from pfgov.ids import RANDOM_BYTES, ulid
-from pfgov.state import State
-from pfgov.storage.connections import open_reader
-from pfgov.storage.errors import translating
-from pfgov.storage.queries import Queries
+from pfgov.storage.port import Store
 from pfgov_ledger.entry import is_origin
 
 
@@ -31,7 +26,7 @@ class SemanticsError(PfgovError):
     exit_status = 4
 
 
-def open_sequencer(layout: Layout, clock: Clock, options: Options, *, new: bool) -> Sequencer:
+def open_sequencer(store: Store, clock: Clock, options: Options, *, new: bool) -> Sequencer:
     """Open keys and store and load the state; the caller holds the writer lock.
 
     Raises:
@@ -39,9 +34,7 @@ def open_sequencer(layout: Layout, clock: Clock, options: Options, *, new: bool)
         PfgovError: ``store.*``.
     """
     ports = Ports(
-        open_committer=_opener(
-            KeySources(layout, options.issuer, options.log), clock, options, new=new
-        ),
+        open_committer=_opener(store, key_sources(store, options), clock, options, new=new),
         time=Timekeeper(clock),
         draw=options.draw,
         run=ulid(clock.now(), options.draw(RANDOM_BYTES)),
@@ -52,7 +45,7 @@ def open_sequencer(layout: Layout, clock: Clock, options: Options, *, new: bool)
     return Sequencer(ports)
 
 
-def refuse_other_rules(state: State, layout: Layout) -> None:
+def refuse_other_rules(state: State, store: Store) -> None:
     """Refuse a ledger without a genesis entry, or one that follows other rules.
 
     Raises:
@@ -61,7 +54,7 @@ def refuse_other_rules(state: State, layout: Layout) -> None:
     """
     if state.configuration is None:
         raise StoreError(
-            f"the ledger in {layout.directory} was never finished",
+            f"the ledger in {store.directory} was never finished",
             code="store.unfinished",
             hint="run: pfgov init again",
         )
@@ -73,25 +66,16 @@ def refuse_other_rules(state: State, layout: Layout) -> None:
         )
 
 
-def refuse_existing(layout: Layout) -> None:
-    """Refuse a folder in which a ledger has entries already.
+def refuse_existing(store: Store) -> None:
+    """Refuse a place in which a ledger has entries already.
 
     Raises:
         DuplicateError: ``ledger.exists``.
         PfgovError: ``store.*``, what is there cannot be read.
     """
-    if not layout.database.exists():
-        return
-    connection = open_reader(layout.database)
-    try:
-        with translating(layout.database):
-            made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'entry'").fetchone()
-            size = Queries(connection, layout.database).size() if made else 0
-    finally:
-        connection.close()
-    if size:
+    if store.has_entries():
         raise DuplicateError(
-            f"there is a ledger in {layout.directory} already",
+            f"there is a ledger in {store.directory} already",
             code="ledger.exists",
             hint="use it, or choose another folder with --dir",
         )
@@ -111,16 +95,22 @@ def checked_origin(text: str) -> str:
     return text
 
 
+def key_sources(store: Store, options: Options) -> KeySources:
+    """Return where the ledger's signing keys are: beside its store, unless the options say otherwise."""
+    return KeySources(Layout(store.directory), options.issuer, options.log)
+
+
 def _opener(
-    sources: KeySources, clock: Clock, options: Options, *, new: bool
+    store: Store, sources: KeySources, clock: Clock, options: Options, *, new: bool
 ) -> Callable[[], Committer]:
-    spec = WriterSpec(sources, not new, options.sync_head)
+    spec = WriterSpec(store.url, sources, not new, options.sync_head)
 
     def open_committer() -> Committer:
         if options.committing == "process":
             return ProcessCommitter(spec, options.start_writer)
         return InlineCommitter(
             Writer(
+                store,
                 sources,
                 clock.monotonic,
                 must_exist=not new,

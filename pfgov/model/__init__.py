@@ -1,13 +1,13 @@
-"""The border: wire models that turn JSON (or a YAML tree) into the frozen actions of :mod:`pfgov.commands`.
+"""The border: wire models that turn JSON (or a YAML tree) into the frozen actions of :mod:`pfgov.core.commands`.
 
-:mod:`~pfgov.model.reader` reads hostile bytes, :func:`~pfgov.model.border.parse` checks a tree against a model and
+:mod:`~pfgov.model.border` reads hostile bytes, :func:`~pfgov.model.border.parse` checks a tree against a model and
 says everything that is wrong with it, and each model's ``to_action`` returns what the engine may trust.  Nothing
 here reads the state, the clock or a disk.
 """
 
-from pfgov.model.border import Wire, parse, parse_json
+from pfgov.model.border import Json, Wire, check_tree, parse, parse_json, read_json, write_json
 from pfgov.model.keeping import Erasure, KeyList, Revocation, Rotation
-from pfgov.model.ledger import Settings
+from pfgov.model.ledger import Settings, Tick
 from pfgov.model.member import (
     CapabilityOffer,
     Drain,
@@ -20,7 +20,7 @@ from pfgov.model.member import (
     TrustAssessment,
 )
 from pfgov.model.packet import ContextCheckpoint, FlightPacket, PacketUpdate, PolicyConstraints
-from pfgov.model.reader import Json, check_tree, read_json, write_json
+from pfgov.model.publishing import PublisherRevocation, PublisherRotation, PublisherTrust
 from pfgov.model.work import (
     Abort,
     Acceptance,
@@ -59,12 +59,16 @@ __all__ = [
     "Placement",
     "PolicyConstraints",
     "PressureReport",
+    "PublisherRevocation",
+    "PublisherRotation",
+    "PublisherTrust",
     "Quarantine",
     "Requeue",
     "Review",
     "Revocation",
     "Rotation",
     "Settings",
+    "Tick",
     "TrustAssessment",
     "Wire",
     "check_tree",

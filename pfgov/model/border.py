@@ -1,4 +1,9 @@
-"""Checking a tree against a wire model, and saying everything that is wrong with it at once.
+"""From hostile bytes to checked values: a bounded tree first, then a wire model, and everything wrong at once.
+
+Stricter than the standard reader in everything that two readers could understand differently: UTF-8 only, no
+duplicate keys, no NaN or Infinity, no integer beyond 2**53 - 1, no NUL, lone surrogate or noncharacter, bounded
+size, depth and number length.  Fractions are read as exact decimals, never as floats.  :func:`check_tree` does the
+same for trees from YAML.
 
 pydantic does the walking; what it finds becomes errors of :mod:`pfgov.errors`: a JSON pointer, one sentence with
 the offending value, a hint, and for an unknown field the one that was probably meant.  This module does not know
@@ -6,20 +11,243 @@ any particular model.
 """
 
 import difflib
+import json
+import math
+import re
 import typing
-from typing import Any, ClassVar, Final, TypeVar
+from collections.abc import Sized
+from decimal import Decimal
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar, cast
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from pfgov.commands import Action
+from pfgov.core.commands import Action
 from pfgov.errors import InputError, InvalidError, Problem, TooLargeError, UnknownFieldError
-from pfgov.limits import ACTION_BYTES_MAX
-from pfgov.model.reader import pointer_of, read_json, shown
+from pfgov.limits import ACTION_BYTES_MAX, INTEGER_MAX, JSON_DEPTH_MAX, NUMBER_LENGTH_MAX
+
+Json: TypeAlias = "bool | int | Decimal | str | list[Json] | dict[str, Json] | None"
+"""What :func:`read_json` returns.  (A tree from YAML may also hold floats.)"""
+
+_EXPONENT_MAX: Final = 400  # beyond any double; keeps arithmetic on the decimal cheap
+_FORBIDDEN: Final = re.compile(
+    "[\x00\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
+    + "]"
+)
+_SHOWN_LENGTH_MAX: Final = 60
+
+
+class _Refused:
+    """A value that is JSON, but not ours; kept in the tree until its place is known."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+
+def read_json(raw: bytes, *, limit: int) -> Json:
+    """Return the value that *raw* stands for.
+
+    Args:
+        raw: What came in.
+        limit: The most bytes that are acceptable.
+
+    Raises:
+        TooLargeError: more than *limit* bytes, or nested deeper than ``JSON_DEPTH_MAX``.
+        InvalidError: not JSON, or JSON that another reader could understand differently.
+    """
+    if len(raw) > limit:
+        raise TooLargeError(f"{len(raw)} bytes are more than the {limit} allowed")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_json(f"byte {error.start} is not UTF-8") from None
+    if text.startswith("\ufeff"):
+        raise _not_json("it starts with a byte order mark")
+    try:
+        tree = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise _not_json(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise _too_deep("") from None
+    _check(tree, "", JSON_DEPTH_MAX)
+    return cast("Json", tree)
+
+
+def check_tree(tree: object) -> Json:
+    """Return *tree*, made by another reader (YAML), if it holds only what JSON input may hold.
+
+    Raises:
+        TooLargeError: it is nested deeper than ``JSON_DEPTH_MAX``.
+        InvalidError: it holds something else than plain values, or a value that JSON input may not hold.
+    """
+    _check(tree, "", JSON_DEPTH_MAX)
+    return cast("Json", tree)
+
+
+def write_json(tree: Json) -> bytes:
+    """Return *tree* as compact JSON with sorted keys: equal trees give equal bytes.
+
+    Numbers are written by value (``0.90`` as ``0.9``, ``1.0`` as ``1``), keys in code point order.  These are the
+    bytes of a context payload; entries have their own profile (``ledger/FORMAT.md``).
+    """
+    return _write(tree).encode()
+
+
+def pointer_of(parts: tuple[str | int, ...]) -> str:
+    """Return the JSON pointer (RFC 6901) of a path.
+
+    >>> pointer_of(("labels", "a/b", 0))
+    '/labels/a~1b/0'
+    """
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def shown(value: object) -> str:
+    """Return *value* as a message may show it: one line, shortened."""
+    if isinstance(value, Decimal | int | float) and not isinstance(value, bool):
+        text = str(value)
+    else:
+        text = json.dumps(value, default=lambda other: type(other).__name__)
+    if len(text) <= _SHOWN_LENGTH_MAX:
+        return text
+    return text[: _SHOWN_LENGTH_MAX - 4] + ('..."' if text.startswith('"') else "...")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> object:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    names = [name for name, _ in pairs]
+    twice = next(name for index, name in enumerate(names) if name in names[:index])
+    return _Refused(f"the key {shown(twice)} appears twice")
+
+
+def _integer(text: str) -> object:
+    if len(text) <= 17 and abs(value := int(text)) <= INTEGER_MAX:
+        return value
+    return _Refused(f"{text[:_SHOWN_LENGTH_MAX]} is beyond 2**53 - 1: not every reader keeps it")
+
+
+def _fraction(text: str) -> object:
+    if len(text) <= NUMBER_LENGTH_MAX:
+        exponent = text.lower().partition("e")[2]
+        if len(exponent) <= 4 and abs(int(exponent or "0")) <= _EXPONENT_MAX:
+            return Decimal(text)
+    return _Refused(f"the number {text[:_SHOWN_LENGTH_MAX]} is out of range")
+
+
+def _constant(text: str) -> object:
+    return _Refused(f"{text} is not a number in JSON")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_fraction,
+    parse_constant=_constant,
+)
+
+
+def _check(value: object, pointer: str, depth: int) -> None:
+    if isinstance(value, str):
+        _check_text(value, pointer)
+    elif isinstance(value, dict):
+        if depth == 0:
+            raise _too_deep(pointer)
+        for name, item in cast("dict[object, object]", value).items():
+            if not isinstance(name, str):
+                raise InvalidError(f"the key {shown(name)} is not a text", pointer=pointer)
+            _check_text(name, pointer)
+            _check(item, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}", depth - 1)
+    elif isinstance(value, list):
+        if depth == 0:
+            raise _too_deep(pointer)
+        for index, item in enumerate(cast("list[object]", value)):
+            _check(item, f"{pointer}/{index}", depth - 1)
+    elif value is not None and not isinstance(value, bool):
+        _check_number(value, pointer)
+
+
+def _check_number(value: object, pointer: str) -> None:
+    if isinstance(value, _Refused):
+        raise InvalidError(value.message, pointer=pointer)
+    if isinstance(value, int):
+        if abs(value) > INTEGER_MAX:
+            raise InvalidError("an integer is beyond 2**53 - 1", pointer=pointer)
+    elif isinstance(value, float | Decimal):
+        if not math.isfinite(value):
+            raise InvalidError(f"{value} is not a finite number", pointer=pointer)
+    else:
+        raise InvalidError(
+            f"a {type(value).__name__} is not a plain value",
+            hint="write dates as texts, in quotes",
+            pointer=pointer,
+        )
+
+
+def _check_text(text: str, pointer: str) -> None:
+    if not text.isascii() or "\x00" in text:
+        found = _FORBIDDEN.search(text)
+        if found:
+            raise InvalidError(
+                f"U+{ord(found.group()):04X} may not stand in a text", pointer=pointer
+            )
+
+
+def _write(value: Json) -> str:
+    if isinstance(value, dict):
+        members = (f"{_quote(name)}:{_write(value[name])}" for name in sorted(value))
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, list | tuple):  # tuples stand in the dumps of wire models
+        return "[" + ",".join(map(_write, value)) + "]"
+    if isinstance(value, Decimal):
+        return _number(value)
+    if isinstance(value, float):  # a tree from YAML
+        return _number(Decimal(repr(value)))
+    return _quote(value)
+
+
+def _number(value: Decimal) -> str:
+    sign, digits, exponent = value.as_tuple()
+    text = "".join(map(str, digits)).lstrip("0")
+    kept = text.rstrip("0")
+    power = int(exponent) + len(text) - len(kept)
+    if not kept:
+        return "0"
+    minus = "-" if sign else ""
+    if power >= 0 and len(kept) + power <= 16 and int(kept) * 10**power <= INTEGER_MAX:
+        return f"{minus}{int(kept) * 10**power}"
+    if -16 <= power < 0:
+        whole, fraction = kept.rjust(1 - power, "0")[:power], kept.rjust(1 - power, "0")[power:]
+        return f"{minus}{whole}.{fraction}"
+    return f"{minus}{kept}e{power}"
+
+
+_quote: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+def _not_json(why: str) -> InvalidError:
+    return InvalidError(
+        f"this is not JSON: {why}",
+        code="input.not_json",
+        hint="check it with a JSON tool",
+        pointer="",
+    )
+
+
+def _too_deep(pointer: str) -> TooLargeError:
+    return TooLargeError(f"nested deeper than {JSON_DEPTH_MAX}", pointer=pointer)
+
+
+# --- against a model ----------------------------------------------------------------------
 
 W = TypeVar("W", bound="Wire")
 A = TypeVar("A", bound=Action)
+
+FEW_ITEMS: Final = 6
+"""Labels, requirements, owners ... of one action, of the largest kind, that cannot make it too large."""
 
 PROBLEMS_MAX: Final = 32
 """Problems reported for one input; a reader mends these first."""
@@ -46,7 +274,7 @@ def parse(model: type[W], tree: object) -> W:
 
     Args:
         model: The wire model.
-        tree: What :func:`pfgov.model.reader.read_json` or ``check_tree`` returned.
+        tree: What :func:`pfgov.model.border.read_json` or ``check_tree`` returned.
 
     Raises:
         UnknownFieldError: the first problem is a field that does not exist.
@@ -65,19 +293,22 @@ def parse_json(model: type[W], raw: bytes, *, limit: int) -> W:
     """Return the JSON *raw* (at most *limit* bytes) as a *model*.
 
     Raises:
-        InputError: as :func:`pfgov.model.reader.read_json` and :func:`parse` say.
+        InputError: as :func:`pfgov.model.border.read_json` and :func:`parse` say.
     """
     return parse(model, read_json(raw, limit=limit))
 
 
-def bounded(action: A) -> A:
+def bounded(action: A, *collections: Sized | None) -> A:
     """Return *action* if the ledger can hold it.
 
-    Every field has its own bound; together they could still be more than an entry takes.
+    Every field has its own bound; together they could still be more than an entry takes, but not with few things in
+    its *collections*: then it is not encoded here, only to be measured.  A test makes the largest of that kind.
 
     Raises:
         TooLargeError: more than ``ACTION_BYTES_MAX`` bytes in the ledger's encoding.
     """
+    if collections and sum(map(len, filter(None, collections))) <= FEW_ITEMS:
+        return action
     size = len(_ENCODER.encode(action))
     if size > ACTION_BYTES_MAX:
         raise TooLargeError(

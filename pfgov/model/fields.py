@@ -21,10 +21,21 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
-from pfgov.capability import canonical_version, check_name, parse_requirement
-from pfgov.commands import Pairs
+from pfgov.core.capability import canonical_version, parse_requirement
+from pfgov.core.capability import check_name as check_capability
+from pfgov.core.commands import Pairs
+from pfgov.core.ids import RESERVED_IDS, RESERVED_PREFIXES, is_reserved
+from pfgov.core.quantity import to_micro, to_text
+from pfgov.core.spelling import (
+    CLASS_PATTERN,
+    NAME_PATTERN,
+    REGION_PATTERN,
+    check_class,
+    check_label,
+    check_name,
+    check_region,
+)
 from pfgov.errors import PfgovError
-from pfgov.ids import RESERVED_IDS, RESERVED_PREFIXES, is_reserved
 from pfgov.limits import (
     DIMENSIONS_MAX,
     HANDOFFS_MAX,
@@ -40,17 +51,13 @@ from pfgov.limits import (
     TEXT_LENGTH_MAX,
     WEIGHT_MAX,
 )
-from pfgov.model.reader import shown
+from pfgov.model.border import shown
 from pfgov.model.times import to_microseconds, to_moment
-from pfgov.quantity import to_micro, to_text
 
 T = TypeVar("T")
 
 ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}"
-"""Identifiers of members and packets, workload types, data classes, clearances, schedulers."""
-
-REGION_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._~-]*(?:/[A-Za-z0-9][A-Za-z0-9._~-]*)*"
-"""Regions: names in a hierarchy, the widest first (``us-east/1a``)."""
+"""Identifiers of members and packets, and names of schedulers."""
 
 DIMENSION_PATTERN: Final = r"[A-Za-z][A-Za-z0-9_]*"
 """Resource dimensions: they are field names in policies (``packet.demand.cpu``)."""
@@ -100,6 +107,26 @@ def _pattern(pattern: str, what: str, hint: str, length_max: int) -> Callable[[s
         return value
 
     return check
+
+
+def _spelt(check: Callable[[str], str], length_max: int) -> Callable[[str], str]:
+    """Return a validator of names that have one spelling (:mod:`pfgov.core.spelling`)."""
+
+    def checked(value: str) -> str:
+        if len(value) > length_max:
+            raise refuse(
+                f"{len(value)} characters are more than the {length_max} allowed",
+                code="input.too_large",
+            )
+        return _checked(check)(value)
+
+    return checked
+
+
+def _requirement(text: str) -> str:
+    requirement = parse_requirement(text)
+    check_name(requirement.name)
+    return str(requirement)
 
 
 def _text(length_max: int) -> Callable[[str], str]:
@@ -243,17 +270,24 @@ NewMemberId: TypeAlias = Annotated[
 
 Region: TypeAlias = Annotated[
     str,
-    AfterValidator(
-        _pattern(
-            REGION_PATTERN,
-            "a region",
-            "name it like us-east, or us-east/1a for a part of it",
-            ID_LENGTH_MAX,
-        )
-    ),
+    AfterValidator(_spelt(check_region, ID_LENGTH_MAX)),
     Field(json_schema_extra={"pattern": f"^{REGION_PATTERN}$"}),
 ]
 """A region, possibly inside another."""
+
+DataClass: TypeAlias = Annotated[
+    str,
+    AfterValidator(_spelt(check_class, ID_LENGTH_MAX)),
+    Field(json_schema_extra={"pattern": f"^{CLASS_PATTERN}$"}),
+]
+"""A class of data, or the clearance for one."""
+
+WorkloadType: TypeAlias = Annotated[
+    str,
+    AfterValidator(_spelt(check_name, ID_LENGTH_MAX)),
+    Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"}),
+]
+"""A kind of work."""
 
 Dimension: TypeAlias = Annotated[
     str,
@@ -281,7 +315,9 @@ LabelName: TypeAlias = Annotated[
 ]
 """The name of a label or an attribute."""
 
-LabelValue: TypeAlias = Annotated[str, AfterValidator(_text(LABEL_LENGTH_MAX))]
+LabelValue: TypeAlias = Annotated[
+    str, AfterValidator(_text(LABEL_LENGTH_MAX)), AfterValidator(_checked(check_label))
+]
 """The value of a label or an attribute."""
 
 Text: TypeAlias = Annotated[
@@ -291,15 +327,15 @@ Text: TypeAlias = Annotated[
 ]
 """A reason, a description: plain text without control or direction characters."""
 
-CapabilityName: TypeAlias = Annotated[str, AfterValidator(_checked(check_name))]
+CapabilityName: TypeAlias = Annotated[
+    str, AfterValidator(_checked(check_capability)), AfterValidator(_checked(check_name))
+]
 """What a member can do."""
 
 Version: TypeAlias = Annotated[str, AfterValidator(_checked(canonical_version))]
 """A PEP 440 version, in its canonical spelling."""
 
-Required: TypeAlias = Annotated[
-    str, AfterValidator(_checked(lambda text: str(parse_requirement(cast("str", text)))))
-]
+Required: TypeAlias = Annotated[str, AfterValidator(_checked(_requirement))]
 """A capability that a packet requires: a name, or a name and a version range."""
 
 Quantity: TypeAlias = Annotated[

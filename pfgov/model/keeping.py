@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import ConfigDict, model_validator
 
-from pfgov import commands as c
+from pfgov.core import commands as c
 from pfgov.limits import LEDGER_KEYS_MAX
 from pfgov.model.border import Wire
 from pfgov.model.fields import Bounded, Digest, Id, Natural, Origin, PublicKey, Signature, refuse

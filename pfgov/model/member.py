@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from pfgov import commands as c
+from pfgov.core import commands as c
 from pfgov.limits import ATTRIBUTES_MAX, CAPABILITIES_MAX, CLEARANCES_MAX, OWNED_MAX
 from pfgov.model.border import Wire, bounded
 from pfgov.model.fields import (
     Bounded,
     CapabilityName,
+    DataClass,
     HandoffMode,
     Id,
     LabelName,
@@ -68,7 +69,7 @@ def _named(value: Any) -> Any:
 Offers = Annotated[
     tuple[Annotated[CapabilityOffer, BeforeValidator(_named)], ...], Bounded(CAPABILITIES_MAX)
 ]
-Clearances = Annotated[tuple[Id, ...], Bounded(CLEARANCES_MAX)]
+Clearances = Annotated[tuple[DataClass, ...], Bounded(CLEARANCES_MAX)]
 
 
 class MemberRegistration(Wire):
@@ -201,14 +202,17 @@ class PressureReport(Wire):
 
 
 class Drain(Wire):
-    """Move everything off a member, until the deadline; then revoke the rest."""
+    """Move everything off a member, until the deadline; then revoke the rest.  Empty, it retires unless it stays."""
 
     deadline: Moment | None = None
     mode: Literal["stop_first", "start_first"] = "start_first"
+    stays: bool = False
 
     def to_action(self, *, member_id: str) -> c.DrainMember:
         """Return the command's action for *member_id*."""
-        return c.DrainMember(member_id=member_id, deadline=self.deadline, mode=self.mode)
+        return c.DrainMember(
+            member_id=member_id, deadline=self.deadline, mode=self.mode, stays=self.stays
+        )
 
 
 class Failure(Wire):
@@ -240,7 +244,22 @@ class Belief(Wire):
 
 
 class Heartbeat(Wire):
-    """A member is alive.  Never recorded, hence no action."""
+    """A member is alive.  Never recorded, hence no action.
+
+    ``session`` is a name that the process drew for itself: the first that is heard in a life of the member is bound to
+    it, and no other process lives by that lease until it ``leaves``, or its lease runs out.  With ``take_over`` the
+    bound one is told to go.  ``lease_seconds`` is the lease that it counts by: it is not shortened before it knows.
+    """
 
     incarnation: Positive
     owns: Annotated[tuple[Belief, ...], Bounded(OWNED_MAX, unique=False)] = ()
+    session: Id | None = None
+    lease_seconds: LeaseSeconds | None = None
+    take_over: bool = False
+    leaves: bool = False
+
+    @model_validator(mode="after")
+    def _who(self) -> Self:
+        if self.session is None and (self.take_over or self.leaves):
+            raise refuse("only a process that names its session takes over or leaves")
+        return self

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, field_validator
 
-from pfgov import commands as c
+from pfgov.core import commands as c
 from pfgov.errors import TooLargeError
 from pfgov.limits import (
     CAPABILITIES_MAX,
@@ -19,9 +19,10 @@ from pfgov.limits import (
     PREVIOUS_OWNERS_MAX,
     REGIONS_MAX,
 )
-from pfgov.model.border import Wire, bounded
+from pfgov.model.border import Wire, bounded, write_json
 from pfgov.model.fields import (
     Bounded,
+    DataClass,
     HandoffCount,
     Id,
     Labels,
@@ -32,16 +33,16 @@ from pfgov.model.fields import (
     Resources,
     Score,
     Text,
+    WorkloadType,
     decimal_text,
     pairs,
     refuse,
 )
 from pfgov.model.member import Change
-from pfgov.model.reader import write_json
 
 Requirements = Annotated[tuple[Required, ...], Bounded(CAPABILITIES_MAX)]
 Regions = Annotated[tuple[Region, ...], Bounded(REGIONS_MAX)]
-DataClasses = Annotated[tuple[Id, ...], Bounded(CLEARANCES_MAX)]
+DataClasses = Annotated[tuple[DataClass, ...], Bounded(CLEARANCES_MAX)]
 
 
 class ContextCheckpoint(Wire):
@@ -125,7 +126,7 @@ class FlightPacket(Wire):
     """
 
     packet_id: Id | None = None
-    workload_type: Id
+    workload_type: WorkloadType
     required_capabilities: Requirements = ()
     current_owner: Id | None = None
     previous_owners: Annotated[tuple[Id, ...], Bounded(PREVIOUS_OWNERS_MAX, unique=False)] = ()
@@ -152,12 +153,19 @@ class FlightPacket(Wire):
         """
         return self.context_checkpoint.payload() if self.context_checkpoint else None
 
-    def to_action(self, *, packet_id: str, context: c.Commitment | None = None) -> c.SubmitPacket:
+    def to_action(
+        self,
+        *,
+        packet_id: str,
+        context: c.Commitment | None = None,
+        scan: c.Scan | None = None,
+    ) -> c.SubmitPacket:
         """Return the command's action.
 
         Args:
             packet_id: The packet's own id, or the one that the edge drew because it has none.
             context: The commitment that the edge made over :meth:`context_payload`, if there is one.
+            scan: What the edge found in it.
 
         Raises:
             TooLargeError: all fields together are more than an entry takes.
@@ -193,7 +201,14 @@ class FlightPacket(Wire):
                 claimed_event=self.audit.last_event,
                 claimed_state_hash=checkpoint.state_hash,
                 again=self.again,
-            )
+                scan=scan,
+            ),
+            self.required_capabilities,
+            self.policy_constraints.allowed_regions,
+            self.demand,
+            self.data_classes,
+            self.labels,
+            self.previous_owners,
         )
 
 
@@ -233,5 +248,10 @@ class PacketUpdate(Change):
                 max_handoffs=self.max_handoffs,
                 scheduler=self.scheduler,
                 hold=self.hold,
-            )
+            ),
+            self.required_capabilities,
+            None if constraints is None else constraints.allowed_regions,
+            self.demand,
+            self.data_classes,
+            self.labels,
         )

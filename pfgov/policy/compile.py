@@ -3,7 +3,7 @@
 Each expression is parsed once and checked once for every shape of facts that its rule meets: at
 ``register`` there is no packet, at ``export`` no member.  Variables and definitions become named
 sub-expressions, params constants.  All problems of all files are collected before one is raised.
-This module evaluates nothing; :mod:`pfgov.policy.judge` does.
+This module evaluates nothing; :mod:`pfgov.policy.judging.judge` does.
 """
 
 import re
@@ -11,20 +11,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from pfgov.core.verdicts import Point
 from pfgov.errors import PolicyError
-from pfgov.policy import document, limits, params
+from pfgov.policy import limits
 from pfgov.policy.cel import CelLoadError, Checked, Constant, Environment, check, parse
 from pfgov.policy.cel.syntax import Ast
-from pfgov.policy.cel.types import BOOL
-from pfgov.policy.clauses import Message, PlannedRule, clause_of
-from pfgov.policy.facts import ROOTS, ROOTS_AT
-from pfgov.policy.functions import FUNCTIONS
-from pfgov.policy.messages import TemplateError, split
-from pfgov.policy.model import KERNEL, Bundle, Definitions, ParamValue, Policy, Rule, Text, Variable
-from pfgov.policy.names import Mention, mentions
-from pfgov.policy.policyset import PolicySet, make_set
+from pfgov.policy.cel.types import BOOL, CelType
+from pfgov.policy.facts import ROOTS, ROOTS_AT, LabelTypes, root_types
+from pfgov.policy.files import document, params
+from pfgov.policy.files.labels import FREE, declarations
+from pfgov.policy.files.model import (
+    KERNEL,
+    Bundle,
+    Definitions,
+    Labels,
+    ParamValue,
+    Policy,
+    Rule,
+    Text,
+    Variable,
+)
+from pfgov.policy.files.names import Mention, mentions
+from pfgov.policy.judging.clauses import Message, PlannedRule, clause_of
+from pfgov.policy.judging.functions import FUNCTIONS
+from pfgov.policy.judging.judge import PolicySet, make_set
+from pfgov.policy.judging.messages import TemplateError, split
 from pfgov.policy.problems import PolicyErrors, Problem, did_you_mean
-from pfgov.verdicts import Point
 
 Shape = tuple[str, ...]
 
@@ -34,11 +46,17 @@ AUTHOR_ROOTS: Final = ("params", "variables", "defs")
 
 
 def compile_set(
-    policies: Sequence[Policy], definitions: Sequence[Definitions], *, generated: bool = True
+    policies: Sequence[Policy],
+    definitions: Sequence[Definitions],
+    labels: Sequence[Labels] = (),
+    *,
+    generated: bool = True,
+    older: Bundle | None = None,
 ) -> PolicySet:
     """Compile *policies* (the kernel among them) into a set.
 
-    With *generated* the fast evaluator is used, else only the exact one.
+    With *generated* the fast evaluator is used, else only the exact one.  *older* is the bundle of a set's document
+    with older semantics, which the set keeps.
 
     Raises:
         PolicyErrors: With every problem of every policy.
@@ -48,7 +66,9 @@ def compile_set(
         raise PolicyError("there is no policy set without the kernel policy", code="policy.kernel")
     # One order of reasons for one set, wherever it was read from: the kernel's first, then by name.
     policies = sorted(policies, key=lambda policy: (policy.name != KERNEL, policy.name))
-    compiler = Compiler(definitions)
+    is_older = older is not None and older.semantics is not None
+    declared = FREE if is_older else declarations(labels)
+    compiler = Compiler(definitions, declared.types())
     planned = [compiler.policy(policy) for policy in policies]
     compiler.all_definitions()
     total = sum(len(policy.rules) for policy in policies)
@@ -69,6 +89,9 @@ def compile_set(
         definitions=tuple(
             sorted((d for d in definitions if d.name in used), key=lambda item: item.name)
         ),
+        labels=tuple(sorted(labels, key=lambda item: item.name)),
+        semantics=older.semantics if older else None,
+        schema=older.schema if older else None,
     )
     rules = {point: _at(point, planned) for point in Point}
     return make_set(bundle, document.encode(bundle), rules, generated=generated)
@@ -94,8 +117,11 @@ class Scope:
 class Compiler:
     """Compiles policies against one collection of definitions; collects ``problems``."""
 
-    def __init__(self, definitions: Sequence[Definitions]) -> None:
+    def __init__(
+        self, definitions: Sequence[Definitions], labels: LabelTypes | None = None
+    ) -> None:
         self.problems: list[Problem] = []
+        self._labels = labels
         self._definitions = {item.name: item for item in definitions}
         self._asts: dict[tuple[str, int, int, str], Ast | None] = {}
 
@@ -123,7 +149,7 @@ class Compiler:
         shape = tuple(ROOTS)
         for definitions in self._definitions.values():
             scope = Scope(Environment({}))
-            self._define(definitions, _roots(shape), {}, {}, scope)
+            self._define(definitions, self._roots(shape), {}, {}, scope)
             for problems in scope.broken.values():
                 self.problems += problems
 
@@ -160,7 +186,7 @@ class Compiler:
                 origin[name] = found.name
 
     def _scope(self, policy: Policy, shape: Shape) -> Scope:
-        roots = _roots(shape)
+        roots = self._roots(shape)
         named: dict[str, Checked] = {}
         constants: dict[str, Constant] = {}
         scope = Scope(Environment({}))
@@ -179,7 +205,7 @@ class Compiler:
     def _define(
         self,
         found: Definitions,
-        roots: Mapping[str, object],
+        roots: Mapping[str, CelType],
         named: dict[str, Checked],
         constants: dict[str, Constant],
         scope: Scope,
@@ -198,7 +224,7 @@ class Compiler:
         self,
         prefix: str,
         variable: Variable,
-        roots: Mapping[str, object],
+        roots: Mapping[str, CelType],
         named: dict[str, Checked],
         constants: dict[str, Constant],
         scope: Scope,
@@ -253,7 +279,7 @@ class Compiler:
         ast = self._parse(text)
         if ast is None:
             return None
-        roots = _roots(ROOTS_AT[point])
+        roots = self._roots(ROOTS_AT[point])
         inner = self._borrowed(ast, roots, scope, text, point)
         if inner is not None:
             self.problems += inner
@@ -274,7 +300,7 @@ class Compiler:
                 text.problem("policy.message", str(error), 1, error.offset + 1, error.hint)
             )
             return None
-        roots = _roots(ROOTS_AT[point])
+        roots = self._roots(ROOTS_AT[point])
         values: list[Checked] = []
         for path, offset in paths:
             shifted = Text(path, text.place, None)
@@ -298,7 +324,7 @@ class Compiler:
     def _borrowed(
         self,
         ast: Ast,
-        roots: Mapping[str, object],
+        roots: Mapping[str, CelType],
         scope: Scope,
         text: Text,
         point: Point | None,
@@ -343,6 +369,9 @@ class Compiler:
             hint,
         )
 
+    def _roots(self, shape: Shape) -> dict[str, CelType]:
+        return root_types(shape, self._labels)
+
     def _parse(self, text: Text) -> Ast | None:
         key = (text.place.file, text.place.line, text.place.column, text.text)
         if key not in self._asts:
@@ -354,15 +383,10 @@ class Compiler:
         return self._asts[key]
 
 
-def _roots(shape: Shape) -> dict[str, object]:
-    return {name: ROOTS[name].type for name in shape}
-
-
 def _environment(
-    roots: Mapping[str, object], named: Mapping[str, Checked], constants: Mapping[str, Constant]
+    roots: Mapping[str, CelType], named: Mapping[str, Checked], constants: Mapping[str, Constant]
 ) -> Environment:
-    types = {name: ROOTS[name].type for name in roots}
-    return Environment(types, FUNCTIONS, named=named, constants=constants)
+    return Environment(roots, FUNCTIONS, named=named, constants=constants)
 
 
 def _constant(type_name: str, value: ParamValue) -> Constant:

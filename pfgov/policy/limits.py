@@ -27,6 +27,12 @@ RULES_PER_POLICY_MAX: Final = 256
 RULES_PER_SET_MAX: Final = 1_024
 """Rules in one set, the kernel included."""
 
+SET_TIME_UNITS_MAX: Final = 1_000_000
+"""What the rules of a set may take on one candidate at one decision point, in units of at most 0.1 microseconds."""
+
+SOURCE_CHARACTERS_MAX: Final = 131_072
+"""Characters in all expressions of one set: parsing and checking them takes some seconds."""
+
 NAMES_MAX: Final = 128
 """Params or variables in one policy or definitions file."""
 
@@ -35,6 +41,9 @@ LIST_PARAM_MAX: Final = 256
 
 NAME_LENGTH_MAX: Final = 64
 """Characters in the name of a policy, a rule, a param or a variable."""
+
+APPROVALS_MAX: Final = 8
+"""Different principals that one escalation may ask for."""
 
 OBLIGATIONS_PER_RULE_MAX: Final = 8
 """Obligations of one rule."""

@@ -8,19 +8,27 @@ loaded: that is ``pfgov policy activate``.
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from pfgov.errors import PolicyError
-from pfgov.policy import document, limits
+from pfgov.files import read_regular
+from pfgov.policy import limits
+from pfgov.policy.budget import too_costly, too_long, too_many
 from pfgov.policy.compile import compile_set
-from pfgov.policy.files import read_definitions, read_policy
-from pfgov.policy.model import KERNEL, Bundle, Definitions, Policy
-from pfgov.policy.policyset import PolicySet
+from pfgov.policy.files import document
+from pfgov.policy.files.documents import read_definitions, read_policy
+from pfgov.policy.files.folder import Unread, list_folder
+from pfgov.policy.files.label_documents import read_labels
+from pfgov.policy.files.model import KERNEL, Bundle, Definitions, Label, Labels, Policy
+from pfgov.policy.files.reader import Reader
+from pfgov.policy.files.source import Entries, Node, Scalar, SourceError, read
+from pfgov.policy.judging.judge import PolicySet
 from pfgov.policy.problems import (
     NoPolicyError,
     PolicyErrors,
@@ -29,16 +37,19 @@ from pfgov.policy.problems import (
     UnknownPackError,
     did_you_mean,
 )
-from pfgov.policy.reader import Reader
-from pfgov.policy.source import Entries, Node, Scalar, SourceError, read
+from pfgov.policy.soundness import unsound
 from pfgov_ledger import canonical
 
-KERNEL_DIGEST: Final = "dc99f5495cbb1b4d32da990f131027c1b03f1485f6159d83ddb94d44f64321ea"
+KERNEL_DIGEST: Final = "ea0db6fd8a80a6d1447f09788270118ca1a3a6c953856529c6bf10e8dda09772"
 """SHA-256 of the kernel policy's canonical form.  Another text on disk is refused."""
 
-TEST_SUFFIX: Final = ".test.yaml"
-FIXTURES: Final = "fixtures"
-_SUFFIXES: Final = (".yaml", ".yml")
+OLDER_KERNELS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        1: "dc99f5495cbb1b4d32da990f131027c1b03f1485f6159d83ddb94d44f64321ea",
+        2: KERNEL_DIGEST,
+    }
+)
+"""Older semantics of policy sets -> the digest of the kernel policy of that time."""
 
 
 @dataclass(slots=True)
@@ -47,7 +58,18 @@ class Files:
 
     policies: list[Policy] = field(default_factory=list[Policy])
     definitions: list[Definitions] = field(default_factory=list[Definitions])
+    labels: list[Labels] = field(default_factory=list[Labels])
+    unread: list[Unread] = field(default_factory=list[Unread])
     problems: list[Problem] = field(default_factory=list[Problem])
+
+    def compiled(self, policies: Sequence[Policy] | None = None, *, generated: bool) -> PolicySet:
+        """Return the set of these files with the kernel; with *policies*, of those alone.
+
+        Raises:
+            PolicyErrors: they do not compile.
+        """
+        chosen = [kernel_policy(), *(self.policies if policies is None else policies)]
+        return compile_set(chosen, self.definitions, self.labels, generated=generated)
 
 
 def load_directory(path: str | os.PathLike[str], *, generated: bool = True) -> PolicySet:
@@ -58,25 +80,35 @@ def load_directory(path: str | os.PathLike[str], *, generated: bool = True) -> P
         PolicyError: There is no such folder, or no policy in it.
     """
     files = read_directory(path)
-    if files.problems:
-        raise PolicyErrors([*files.problems, *_further(files)])
-    if not files.policies:
+    if not files.policies and not files.problems:
         raise NoPolicyError(
             f"there is no policy in {os.fspath(path)}",
             hint="policy files are named NAME.policy.yaml; start with: pfgov policy init DIR",
         )
-    return compile_set([kernel_policy(), *files.policies], files.definitions, generated=generated)
+    compiled, problems = compiled_files(files, generated=generated)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if compiled is None or errors:
+        raise PolicyErrors(errors)
+    return compiled
 
 
-def _further(files: Files) -> Sequence[Problem]:
-    """What the compiler would say of the files that could be read: all errors at once."""
+def compiled_files(
+    files: Files, *, generated: bool = True
+) -> tuple[PolicySet | None, list[Problem]]:
+    """Return the set that *files* make, if they make one, and everything that is wrong or doubtful in it.
+
+    There is a set, and it may still not be used, where one of the problems is an error.
+    """
+    problems = list(files.problems)
     if not files.policies:
-        return ()
+        return None, problems
+    if too_much := [*too_long(files.policies, files.definitions), *too_many(files.policies)]:
+        return None, [*problems, *too_much]
     try:
-        compile_set([kernel_policy(), *files.policies], files.definitions, generated=False)
+        made = files.compiled(generated=generated)
     except PolicyErrors as error:
-        return error.problems
-    return ()
+        return None, [*problems, *error.problems]
+    return made, [*problems, *(too_costly(made) or unsound(made))]
 
 
 def load_starter(*, generated: bool = True) -> PolicySet:
@@ -102,11 +134,14 @@ def from_document(raw: bytes, *, generated: bool = False) -> PolicySet:
     """
     bundle = document.decode(raw)
     kernels = [policy for policy in bundle.policies if policy.name == KERNEL]
-    if kernels != [kernel_policy()]:
+    pinned = KERNEL_DIGEST if bundle.semantics is None else OLDER_KERNELS[bundle.semantics]
+    if [kernel_digest(kernel) for kernel in kernels] != [pinned]:
         raise PolicyError(
             "the policy set does not hold this engine's kernel policy", code="policy.kernel"
         )
-    compiled = compile_set(bundle.policies, bundle.definitions, generated=generated)
+    compiled = compile_set(
+        bundle.policies, bundle.definitions, bundle.labels, generated=generated, older=bundle
+    )
     if compiled.document != raw:
         raise PolicyError(
             "the policy set holds definitions that nothing imports", code="policy.document"
@@ -188,46 +223,47 @@ def read_directory(path: str | os.PathLike[str]) -> Files:
             f"there is no folder {root}",
             hint="make one with: pfgov policy init DIR",
         )
-    files = Files()
-    for count, found in enumerate(yaml_files(root)):
-        if count >= limits.FILES_MAX:
-            files.problems.append(
-                Problem("policy.too_many", f"more than {limits.FILES_MAX} files", str(root))
-            )
-            break
-        if not found.name.endswith(TEST_SUFFIX):
-            _read_file(found, files)
+    folder = list_folder(root)
+    files = Files(problems=folder.problems, unread=folder.unread)
+    for found in folder.policies:
+        _read_file(found, files)
+    for others, kind in ((folder.tests, "PolicyTest"), (folder.fixtures, "Fixtures")):
+        for found in others:
+            _only(found, kind, files)
     _unique(files)
     return files
 
 
-def yaml_files(root: Path) -> Iterator[Path]:
-    """Yield the YAML files below *root* in order, without hidden ones and without fixtures."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(n for n in folders if not n.startswith(".") and n != FIXTURES)
-        for name in sorted(names):
-            if name.endswith(_SUFFIXES) and not name.startswith("."):
-                yield Path(folder) / name
+def _only(path: Path, kind: str, files: Files) -> None:
+    """Note a file that stands where it is not read as a policy, though it may be one."""
+    reader = Reader(str(path))
+    node = parse_file(path, reader.problems)
+    if node is not None:
+        kind_of(reader, node, (kind,))
+    files.problems += reader.problems
 
 
 def _read_file(path: Path, files: Files) -> None:
     reader = Reader(str(path))
     node = parse_file(path, reader.problems)
     if node is not None:
-        kind = kind_of(reader, node, ("Policy", "Definitions"))
+        kind = kind_of(reader, node, ("Policy", "Definitions", "Labels"))
         if kind == "Policy":
             policy = read_policy(reader, node)
             files.policies += [policy] if policy else []
         elif kind == "Definitions":
             definitions = read_definitions(reader, node)
             files.definitions += [definitions] if definitions else []
+        elif kind == "Labels":
+            labels = read_labels(reader, node)
+            files.labels += [labels] if labels else []
     files.problems += reader.problems
 
 
 def parse_file(path: Path, problems: list[Problem]) -> Node | None:
     """Read and parse one file; a problem is noted and None returned."""
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path, limits.FILE_BYTES_MAX)
         if len(raw) > limits.FILE_BYTES_MAX:
             problems.append(
                 Problem(
@@ -267,8 +303,13 @@ def kind_of(reader: Reader, node: Node, kinds: Sequence[str]) -> str | None:
 
 
 def _unique(files: Files) -> None:
-    for kind, items in (("policies", files.policies), ("definitions", files.definitions)):
-        first: dict[str, Policy | Definitions] = {}
+    kinds = (
+        ("policies", files.policies),
+        ("definitions", files.definitions),
+        ("files of labels", files.labels),
+    )
+    for kind, items in kinds:
+        first: dict[str, Policy | Definitions | Labels] = {}
         for item in items:
             if item.name in first:
                 where = first[item.name].place.file
@@ -280,3 +321,14 @@ def _unique(files: Files) -> None:
                     )
                 )
             first.setdefault(item.name, item)
+    declared: dict[tuple[str, str], Label] = {}
+    for label in (label for labels in files.labels for label in labels.labels):
+        known = declared.setdefault((label.owner, label.name), label)
+        if known is not label:
+            files.problems.append(
+                label.place.problem(
+                    "policy.duplicate_name",
+                    f"the label `{label.name}` of a {label.owner} is declared twice",
+                    f"the other one is in {known.place.file}:{known.place.line}",
+                )
+            )

@@ -43,8 +43,7 @@ class Problem:
 
     def as_error(self) -> errors.Problem:
         """Return this problem as every other input's problems are reported."""
-        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return errors.Problem(where, self.message, self.code, self.hint)
+        return errors.Problem(self.where, self.message, self.code, self.hint)
 
     def as_dict(self) -> dict[str, object]:
         """Return this problem as ``--json`` prints it."""
@@ -58,11 +57,19 @@ class Problem:
             "severity": self.severity,
         }
 
+    @property
+    def where(self) -> str:
+        """The place, as editors and terminals follow it."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+    def as_text(self) -> str:
+        """Return this problem as every command prints it: a line, and one below it for the hint."""
+        hint = f"\n    {self.hint}" if self.hint else ""
+        return f"{self.where}: {self.severity}: {self.message} [{self.code}]{hint}"
+
     def __str__(self) -> str:
-        """Render as ``file:line:column: code: message (hint)``."""
-        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        hint = f" ({self.hint})" if self.hint else ""
-        return f"{where}: {self.code}: {self.message}{hint}"
+        """Render as ``file:line:column: code: message``."""
+        return f"{self.where}: {self.code}: {self.message}"
 
 
 class PolicyFolderError(PolicyError):
@@ -77,6 +84,22 @@ class NoPolicyError(PolicyError):
 
     code = "policy.no_files"
     exit_status = 2
+
+
+class NoTestsError(PolicyError):
+    """The folder holds policies and no test of them, or none that was asked for: nothing was tried."""
+
+    code = "policy.no_tests"
+    exit_status = 1
+
+
+class TestsFailError(PolicyError):
+    """The tests beside the policies fail as they are, so that what they would notice cannot be said."""
+
+    __test__ = False  # not a test of pytest's
+
+    code = "policy.tests_fail"
+    exit_status = 1
 
 
 class PolicyTargetError(PolicyError):

@@ -12,10 +12,9 @@ Matching skills is not done here: capabilities are settled before a scheduler is
 from collections.abc import Sequence
 from typing import Final
 
-from pfgov.scheduling.base import MICRO, Candidate, Choice, Pairs, Request, fits
-from pfgov.scheduling.draws import ranks
+from pfgov.core.scheduler import MICRO, Candidate, Choice, Pairs, Request, fits
+from pfgov.scheduling.draws import best_two, chosen, ranks
 from pfgov.scheduling.parameters import Parameter, Whole, settle
-from pfgov.scheduling.selection import best_two, chosen
 
 _PARAMETERS: Final[tuple[Parameter, ...]] = (
     Whole("choices", 0, 2, 64, zero="compare all"),

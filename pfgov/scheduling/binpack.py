@@ -14,8 +14,7 @@ from importlib.util import find_spec
 from math import isqrt
 from typing import Final
 
-from pfgov.limits import DIMENSIONS_MAX
-from pfgov.scheduling.base import (
+from pfgov.core.scheduler import (
     MICRO,
     Candidate,
     Choice,
@@ -24,9 +23,10 @@ from pfgov.scheduling.base import (
     Request,
     fits,
 )
+from pfgov.limits import DIMENSIONS_MAX
 from pfgov.scheduling.binpack_pool import BinPackPool
+from pfgov.scheduling.draws import best_two, chosen
 from pfgov.scheduling.parameters import Names, OneOf, Parameter, settle
-from pfgov.scheduling.selection import best_two, chosen
 from pfgov.scheduling.shares import compared_dimensions, shares_after, taken
 
 

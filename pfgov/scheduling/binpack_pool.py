@@ -12,8 +12,8 @@ from math import isqrt
 from operator import add
 from typing import Final, Generic, Protocol, TypeVar
 
-from pfgov.scheduling.base import MICRO, Candidate, Choice, Request
-from pfgov.scheduling.selection import best_two
+from pfgov.core.scheduler import MICRO, Candidate, Choice, Request
+from pfgov.scheduling.draws import best_two
 from pfgov.scheduling.shares import compared_dimensions, free_now, taken
 
 DEMANDS_KEPT: Final = 64

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import Final, Self
 
-from pfgov.scheduling.base import WEIGHT_MAX, BadWeightError
+from pfgov.core.scheduler import WEIGHT_MAX, BadWeightError
 from pfgov.scheduling.draws import token
 
 CIRCLE: Final = 1 << 64

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from pfgov.scheduling.base import BadParameterError, Pairs
+from pfgov.core.scheduler import BadParameterError, Pairs
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)

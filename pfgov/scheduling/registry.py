@@ -2,7 +2,7 @@
 
 A built-in name always means the built-in: no installed package can take it over.  Only for other
 names are the entry points of the group ``pfgov.schedulers`` searched.  An entry point is anything
-that, called with the parameters, returns a :class:`pfgov.scheduling.base.Scheduler`.
+that, called with the parameters, returns a :class:`pfgov.core.scheduler.Scheduler`.
 
 This module imports a scheduler only when it is asked for.
 """
@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, cast
 
-from pfgov.scheduling.base import (
+from pfgov.core.scheduler import (
     BrokenSchedulerError,
     Pairs,
     Scheduler,

@@ -12,10 +12,9 @@ This module does not look at load: capacity alone can push a packet to the next-
 
 from collections.abc import Sequence
 
-from pfgov.scheduling.base import Candidate, Choice, Pairs, Request
-from pfgov.scheduling.draws import MASK, draws, member_numbers, packet_number
+from pfgov.core.scheduler import Candidate, Choice, Pairs, Request
+from pfgov.scheduling.draws import MASK, draws, member_numbers, packet_number, select
 from pfgov.scheduling.parameters import settle
-from pfgov.scheduling.selection import select
 
 
 class Rendezvous:

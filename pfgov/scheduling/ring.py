@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from pfgov.scheduling.base import (
+from pfgov.core.scheduler import (
     Candidate,
     Choice,
     Pairs,
@@ -24,11 +24,10 @@ from pfgov.scheduling.base import (
     Request,
     fits,
 )
-from pfgov.scheduling.draws import position
+from pfgov.scheduling.draws import Accepts, best_two, chosen, position, ranking
 from pfgov.scheduling.hash_ring import CIRCLE, tokens
 from pfgov.scheduling.parameters import Parameter, Whole, settle
 from pfgov.scheduling.ring_pool import SCORE_SHIFT, RingCache, RingPool, within_share
-from pfgov.scheduling.selection import Accepts, best_two, chosen, ranking
 
 CLOSED_MAX: Final = 16_384
 """Members whose tokens a scheduler keeps."""

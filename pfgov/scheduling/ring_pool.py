@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Final
 
-from pfgov.scheduling.base import Candidate, Choice, Request, fits
-from pfgov.scheduling.draws import position, ranks
+from pfgov.core.scheduler import Candidate, Choice, Request, fits
+from pfgov.scheduling.draws import Accepts, position, ranks
 from pfgov.scheduling.hash_ring import CIRCLE, SLOT_BITS, SLOT_MASK, HashRing
-from pfgov.scheduling.selection import Accepts
 
 SCORE_SHIFT: Final = 11
 """A score is the top 53 bits of the 64-bit nearness; the order is that of all 64 bits."""

@@ -16,9 +16,9 @@ from functools import lru_cache
 from hashlib import md5
 from typing import Final
 
-from pfgov.scheduling.base import Candidate, Choice, Pairs, Request
+from pfgov.core.scheduler import Candidate, Choice, Pairs, Request
+from pfgov.scheduling.draws import select
 from pfgov.scheduling.parameters import Parameter, Whole, settle
-from pfgov.scheduling.selection import select
 
 SLOTS: Final = 10_000
 """Positions on the printed ring."""

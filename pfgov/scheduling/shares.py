@@ -7,7 +7,7 @@ many members at once, are held to it by property tests.  This module ranks nobod
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from pfgov.scheduling.base import MICRO, TASKS, Candidate, Request
+from pfgov.core.scheduler import MICRO, TASKS, Candidate, Request
 
 
 def compared_dimensions(request: Request, always: AbstractSet[str]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pfgov.scheduling.base import MICRO, Candidate, Choice, Request, fits
+from pfgov.core.scheduler import MICRO, Candidate, Choice, Request, fits
 from pfgov.scheduling.binpack_pool import Memo, Value
 from pfgov.scheduling.draws import MASK, member_number, tie_number
 from pfgov.scheduling.hash_ring import SLOT_BITS, SLOT_MASK, HashRing

@@ -1,6 +1,7 @@
 """Checking many histories: seeds over processes, and what to do with one that fails.
 
 A failing seed is shrunk and told: its shortest history, the promise that broke, and the command that runs it again.
+With a record (:mod:`pfgov.sim.record`) a check goes on where an earlier one of the same code was stopped.
 """
 
 import multiprocessing
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from pfgov.sim.history import ViolationError
+from pfgov.sim.record import Record, save
 from pfgov.sim.shrink import shrink
 from pfgov.sim.simulation import make_template, run_plan
 from pfgov.sim.steps import Plan, draw_plan
@@ -42,7 +44,12 @@ Progress = Callable[[int, int], None]
 
 
 def check(
-    start: int, seeds: int, *, processes: int | None = None, progress: Progress | None = None
+    start: int,
+    seeds: int,
+    *,
+    processes: int | None = None,
+    progress: Progress | None = None,
+    record: tuple[Record, Path] | None = None,
 ) -> Report:
     """Run the histories of *seeds* seeds from *start* on; stop handing out work at the first that breaks.
 
@@ -51,17 +58,22 @@ def check(
         seeds: How many.
         processes: How many at a time; one for each processor by default.
         progress: Called with (seeds done, seeds in all).
+        record: What was done before, and where it is kept; written after each part.
     """
     report = Report()
-    chunks = [
-        (first, min(CHUNK, start + seeds - first)) for first in range(start, start + seeds, CHUNK)
-    ]
+    kept = None if record is None else record[0]
+    every = ((at, min(CHUNK, start + seeds - at)) for at in range(start, start + seeds, CHUNK))
+    chunks = [one for one in every if kept is None or not kept.holds(*one)]
+    if kept is not None:
+        report.seeds, report.entries = kept.count, kept.entries
     with workspace() as folder:
         template = folder / "template"
         make_template(template)
-        for done, entries, broken in _results(
+        for first, done, entries, broken in _results(
             template, folder, chunks, processes or os.cpu_count() or 1
         ):
+            if record is not None:
+                _note(*record, (first, done, entries, broken))
             report.seeds += done
             report.entries += entries
             report.broken += broken
@@ -72,7 +84,17 @@ def check(
     return report
 
 
-Result = tuple[int, int, tuple[Broken, ...]]
+Result = tuple[int, int, int, tuple[Broken, ...]]
+"""The first seed of a part, how many were run, the entries they wrote, and what broke."""
+
+
+def _note(record: Record, path: Path, result: Result) -> None:
+    first, done, entries, broken = result
+    if broken:
+        record.violations += [(one.seed, one.message) for one in broken]
+    else:
+        record.add(first, done, entries)
+    save(record, path)
 
 
 def _results(
@@ -82,6 +104,7 @@ def _results(
     if processes == 1 or len(work) == 1:
         yield from map(_run_chunk, work)
         return
+    os.environ["PYTHONSAFEPATH"] = "1"  # children import nothing from the current folder
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         yield from pool.imap_unordered(_run_chunk, work)
 
@@ -95,10 +118,11 @@ def _run_chunk(work: tuple[Path, Path, int, int]) -> Result:
             entries += run_plan(draw_plan(seed), template, mine).entries
         except ViolationError as error:
             notes = getattr(error, "__notes__", [])
-            return seed - first + 1, entries, (Broken(seed, f"{error}; {' '.join(notes)}"),)
+            broken = Broken(seed, f"{error}; {' '.join(notes)}")
+            return first, seed - first + 1, entries, (broken,)
         finally:
             shutil.rmtree(mine / f"seed-{seed}", ignore_errors=True)
-    return count, entries, ()
+    return first, count, entries, ()
 
 
 def shortest(seed: int) -> tuple[Plan, str]:

@@ -48,23 +48,32 @@ class Comparison:
     seeds: int
     runs: dict[str, list[Outcome]]
 
-    def table(self, metrics: Sequence[str]) -> dict[str, dict[str, Estimate]]:
-        """Return scheduler -> metric -> estimate."""
+    def table(self, metrics: Sequence[str]) -> dict[str, dict[str, Estimate | None]]:
+        """Return scheduler -> metric -> estimate over the runs that have a value; None where none has."""
         return {
-            scheduler: {name: estimate([run.metrics[name] for run in runs]) for name in metrics}
+            scheduler: {name: _over([run.metrics[name] for run in runs]) for name in metrics}
             for scheduler, runs in self.runs.items()
         }
 
     def differences(self, metric: str, against: str) -> dict[str, Estimate]:
         """Return scheduler -> the paired difference of *metric* to the scheduler *against*."""
         base = [run.metrics[metric] for run in self.runs[against]]
-        return {
-            scheduler: estimate(
-                [run.metrics[metric] - other for run, other in zip(runs, base, strict=True)]
-            )
-            for scheduler, runs in self.runs.items()
-            if scheduler != against
-        }
+        found: dict[str, Estimate] = {}
+        for scheduler, runs in self.runs.items():
+            ours = [run.metrics[metric] for run in runs]
+            pairs = [
+                one - other
+                for one, other in zip(ours, base, strict=True)
+                if one is not None and other is not None
+            ]
+            if scheduler != against:
+                found[scheduler] = estimate(pairs)
+        return found
+
+
+def _over(values: Sequence[float | None]) -> Estimate | None:
+    known = [value for value in values if value is not None]
+    return estimate(known) if known else None
 
 
 def compare(

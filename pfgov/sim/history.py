@@ -1,16 +1,16 @@
 """The history checker: a second, independent reading of the ledger that must never be surprised.
 
 It sees nothing but committed entries and the engine's own rows.  It folds the entries into a shadow state and checks,
-entry by entry and step by step, the promises of ``ARCHITECTURE.md`` section 2: nothing moves unjudged, at most one
+entry by entry and step by step, the promises of ``ARCHITECTURE.md``: nothing moves unjudged, at most one
 owner can commit, nothing is lost or stuck in silence, state and entry are one commit, the ledger is the state.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pfgov import events as e
-from pfgov.apply import apply
-from pfgov.lifecycle import (
+from pfgov.core import events as e
+from pfgov.core.apply import apply
+from pfgov.core.lifecycle import (
     EPOCH_RAISED_BY,
     MAY_OWN,
     MEMBER_TRANSITIONS,
@@ -19,13 +19,13 @@ from pfgov.lifecycle import (
     TERMINAL,
     PacketStatus,
 )
-from pfgov.records import Packet, Stamp
+from pfgov.core.records import Packet, Stamp
+from pfgov.core.state import State
 from pfgov.sim.oracle import objections, overfull
-from pfgov.state import State
 
 
 class ViolationError(Exception):
-    """A promise was broken.  ``promise`` is its number in ``ARCHITECTURE.md`` section 2."""
+    """A promise was broken.  ``promise`` is its number in ``ARCHITECTURE.md``, "Promises"."""
 
     def __init__(self, promise: int, message: str) -> None:
         super().__init__(f"promise {promise}: {message}")

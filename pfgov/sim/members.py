@@ -7,7 +7,7 @@ engine.
 
 from dataclasses import dataclass, field
 
-from pfgov import commands as c
+from pfgov.core import commands as c
 
 
 @dataclass(slots=True)

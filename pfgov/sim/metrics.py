@@ -5,45 +5,88 @@ Times are virtual seconds.  A *placement* gives an owner to a packet that never 
 of owner.  Placements are not moves, so that a fleet without churn is perfectly stable.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
-from pfgov import events as e
-from pfgov.records import Stamp
+from pfgov.core import events as e
+from pfgov.core.records import Stamp
 
 SECOND: Final = 1_000_000
 
-DEFINITIONS: Final[dict[str, tuple[str, str]]] = {
-    "packets": ("packets submitted", "count"),
-    "completed": ("packets completed", "count"),
-    "success_rate": (
+
+class Definition(NamedTuple):
+    """How a metric is computed, in which unit, and what it means when there is nothing to divide by."""
+
+    formula: str
+    unit: str
+    of_nothing: str = "0"
+
+
+DEFINITIONS: Final[dict[str, Definition]] = {
+    "packets": Definition("packets submitted", "count"),
+    "completed": Definition("packets completed", "count"),
+    "success_rate": Definition(
         "completed / (submitted - still owned at the end); never placed counts as not completed",
         "share",
+        "none ended",
     ),
-    "churn": ("(joins + leaves + failures + recoveries) / member-hours", "per member and hour"),
-    "placements": ("first owners given", "count"),
-    "moves": ("later owners given", "count"),
-    "stability": ("1 - packets that moved / packets that were placed", "share"),
-    "remap_mean": (
+    "churn": Definition(
+        "(joins + leaves + failures + recoveries) / member-hours",
+        "per member and hour",
+        "no time passed",
+    ),
+    "placements": Definition("first owners given", "count"),
+    "moves": Definition("later owners given", "count"),
+    "stability": Definition(
+        "1 - packets that moved / packets that were placed", "share", "none was placed"
+    ),
+    "remap_mean": Definition(
         "mean over failures, leaves and joins of packets that moved because of it / packets owned then",
         "share",
+        "nobody came or went",
     ),
-    "remap_max": ("the largest of these", "share"),
-    "remap_expected": ("mean of 1 / members at the same moments (K/N over K)", "share"),
-    "overhead": ("moves / placements", "moves per placement"),
-    "gap_mean": ("mean time from losing an owner to the next one", "seconds"),
-    "gap_p99": ("99th percentile of it", "seconds"),
-    "reown_p50": ("median time from a dead owner's last heartbeat to the next owner", "seconds"),
-    "reown_p99": ("99th percentile of it", "seconds"),
-    "balance": ("mean load / largest load over active members, averaged over time", "share"),
-    "denial_rate": ("decisions that found nobody / decisions", "share"),
-    "stale_refused": ("late writes of former owners refused", "count"),
-    "failed": ("packets that ended FAILED", "count"),
-    "conserved": ("submitted = completed + failed + cancelled + live", "1 or 0"),
+    "remap_max": Definition("the largest of these", "share", "nobody came or went"),
+    "remap_expected": Definition(
+        "mean of 1 / members at the same moments (K/N over K)", "share", "nobody came or went"
+    ),
+    "overhead": Definition("moves / placements", "moves per placement", "none was placed"),
+    "wait_p50": Definition(
+        "median time from submission to the first owner", "seconds", "none was placed"
+    ),
+    "wait_p99": Definition("99th percentile of it", "seconds", "none was placed"),
+    "gap_mean": Definition(
+        "mean time from losing an owner to the next one", "seconds", "none lost its owner"
+    ),
+    "gap_p99": Definition("99th percentile of it", "seconds", "none lost its owner"),
+    "reown_p50": Definition(
+        "median time from a dead owner's last heartbeat to the next owner",
+        "seconds",
+        "no owner died",
+    ),
+    "reown_p99": Definition("99th percentile of it", "seconds", "no owner died"),
+    "balance": Definition(
+        "mean load / largest load over active members, averaged over time",
+        "share",
+        "nobody owned anything",
+    ),
+    "denial_rate": Definition(
+        "decisions that found nobody / decisions", "share", "nothing was decided"
+    ),
+    "stale_refused": Definition("late writes of former owners refused", "count"),
+    "failed": Definition("packets that ended FAILED", "count"),
+    "conserved": Definition("submitted = completed + failed + cancelled + live", "1 or 0"),
 }
-"""Metric -> (formula, unit): the only place where they are defined."""
+"""Metric -> formula, unit and what it is of nothing: the only place where they are defined."""
+
+Metrics = dict[str, float | None]
+"""Metric -> value; None where there was nothing to divide by."""
+
+
+def _numbers() -> "array[float]":
+    return array("d")
 
 
 @dataclass(slots=True)
@@ -58,20 +101,24 @@ class _Change:
 
 @dataclass(slots=True)
 class Meter:
-    """Reads entries in order and keeps what the metrics need."""
+    """Reads entries in order and keeps what the metrics need; of packets that ended only numbers."""
 
     created: dict[str, int] = field(default_factory=dict[str, int])
+    submitted: int = 0
     owner: dict[str, str] = field(default_factory=dict[str, str])
     had_owner: set[str] = field(default_factory=set[str])
-    moved: Counter[str] = field(default_factory=Counter[str])
+    moved: set[str] = field(default_factory=set[str])
+    moves: int = 0
+    packets_moved: int = 0
     ended: Counter[str] = field(default_factory=Counter[str])
     members: set[str] = field(default_factory=set[str])
     kinds: Counter[str] = field(default_factory=Counter[str])
     decisions: int = 0
     found_nobody: int = 0
-    gaps: list[float] = field(default_factory=list[float])
-    reown: list[float] = field(default_factory=list[float])
-    balances: list[float] = field(default_factory=list[float])
+    waits: "array[float]" = field(default_factory=_numbers)
+    gaps: "array[float]" = field(default_factory=_numbers)
+    reown: "array[float]" = field(default_factory=_numbers)
+    balances: "array[float]" = field(default_factory=_numbers)
     placements: int = 0
     member_seconds: float = 0.0
     _lost: dict[str, tuple[int, int | None]] = field(
@@ -91,6 +138,7 @@ class Meter:
         match event:
             case e.PacketCreated():
                 self.created[event.packet_id] = stamp.time
+                self.submitted += 1
             case (
                 e.AssignmentDecision()
                 | e.HandoffDenied()
@@ -104,8 +152,10 @@ class Meter:
                 self._loses(event, stamp)
             case e.PacketCompleted() | e.PacketFailed() | e.PacketCancelled():
                 self.ended[event.type] += 1
-                self.owner.pop(event.packet_id, None)
-                self._lost.pop(event.packet_id, None)
+                for known in (self.created, self.owner, self._lost):
+                    known.pop(event.packet_id, None)
+                self.had_owner.discard(event.packet_id)
+                self.moved.discard(event.packet_id)
             case e.MemberRegistered() | e.MemberRecovered():
                 self._joins(event.member_id)
             case e.MemberFailed() | e.MemberDraining():
@@ -133,10 +183,13 @@ class Meter:
             if lost[1] is not None:
                 self.reown.append((stamp.time - lost[1]) / SECOND)
         if packet_id in self.had_owner:
-            self.moved[packet_id] += 1
+            self.moves += 1
+            self.packets_moved += packet_id not in self.moved
+            self.moved.add(packet_id)
         else:
             self.placements += 1
             self.had_owner.add(packet_id)
+            self.waits.append((stamp.time - self.created.get(packet_id, stamp.time)) / SECOND)
         change = self._by_member.get(before or "") if before else None
         change = change or self._by_member.get(member_id)
         if change is not None and packet_id in self.moved:
@@ -176,9 +229,9 @@ class Meter:
         if loads and max(loads):
             self.balances.append(sum(loads) / len(loads) / max(loads))
 
-    def result(self) -> dict[str, float]:
+    def result(self) -> Metrics:
         """Return every metric of :data:`DEFINITIONS`."""
-        submitted, completed = len(self.created), self.ended["packet_completed"]
+        submitted, completed = self.submitted, self.ended["packet_completed"]
         ended = sum(self.ended.values())
         live = submitted - ended
         changes = [change for change in self._changes if change.owned]
@@ -187,23 +240,27 @@ class Meter:
         turnover = kinds["member_registered"] + kinds["member_draining"] + kinds["member_failed"]
         turnover += kinds["member_recovered"] - len(self.members)
         hours = self.member_seconds / 3_600
+        moved, placed = self.moves, self.placements
+        still = _share(self.packets_moved, placed)
         return {
             "packets": submitted,
             "completed": completed,
-            "success_rate": _share(completed, submitted - len(self.owner), default=1.0),
+            "success_rate": _share(completed, submitted - len(self.owner)),
             "churn": _share(max(turnover, 0), hours),
-            "placements": self.placements,
-            "moves": sum(self.moved.values()),
-            "stability": 1.0 - _share(len(self.moved), self.placements),
+            "placements": placed,
+            "moves": moved,
+            "stability": None if still is None else 1.0 - still,
             "remap_mean": _mean(remaps),
-            "remap_max": max(remaps, default=0.0),
+            "remap_max": max(remaps, default=None),
             "remap_expected": _mean([1 / change.members for change in changes]),
-            "overhead": _share(sum(self.moved.values()), self.placements),
+            "overhead": _share(moved, placed),
+            "wait_p50": percentile(self.waits, 50),
+            "wait_p99": percentile(self.waits, 99),
             "gap_mean": _mean(self.gaps),
             "gap_p99": percentile(self.gaps, 99),
             "reown_p50": percentile(self.reown, 50),
             "reown_p99": percentile(self.reown, 99),
-            "balance": _mean(self.balances, default=1.0),
+            "balance": _mean(self.balances),
             "denial_rate": _share(self.found_nobody, self.decisions),
             "stale_refused": kinds["write_refused"],
             "failed": self.ended["packet_failed"],
@@ -211,17 +268,17 @@ class Meter:
         }
 
 
-def _share(part: float, whole: float, *, default: float = 0.0) -> float:
-    return part / whole if whole else default
+def _share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
 
 
-def _mean(values: Sequence[float], *, default: float = 0.0) -> float:
-    return sum(values) / len(values) if values else default
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
-def percentile(values: Sequence[float], percent: int) -> float:
-    """Return the nearest-rank percentile of *values*; 0 of none."""
+def percentile(values: Sequence[float], percent: int) -> float | None:
+    """Return the nearest-rank percentile of *values*; None of none."""
     if not values:
-        return 0.0
+        return None
     ordered = sorted(values)
     return ordered[max(-(-len(ordered) * percent // 100) - 1, 0)]

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from packaging.specifiers import SpecifierSet
 
-from pfgov.lifecycle import MemberStatus
-from pfgov.quantity import from_text
-from pfgov.records import Member, Packet
-from pfgov.state import State
+from pfgov.core.lifecycle import MemberStatus
+from pfgov.core.quantity import from_text
+from pfgov.core.records import Member, Packet
+from pfgov.core.state import State
 
 
 def objections(

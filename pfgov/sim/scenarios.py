@@ -70,9 +70,12 @@ class Churn:
         leaves: Orderly departures (drain).
         joins: New members, per member of the first fleet and hour.
         withdrawals: A capability is withdrawn, and discovered again later.
-        trust_changes: An assessor sets another score.
+        trust_changes: An assessor sets another score, one of *trust_scores*.
         pressure: A member reports high pressure, and later normal.
         policy_at: The moments when the stricter policy set becomes binding, and the first one again.
+        restarts: Restarts of the engine in an hour: every other one is a kill.
+        clock_steps: Steps of the wall clock in an hour, a few seconds either way.
+        trust_scores: What assessors say; those that the fleet began with keep a long run as it began.
     """
 
     failures: float = 0.0
@@ -83,6 +86,9 @@ class Churn:
     trust_changes: float = 0.0
     pressure: float = 0.0
     policy_at: tuple[int, ...] = ()
+    restarts: float = 0.0
+    clock_steps: float = 0.0
+    trust_scores: tuple[str, ...] = ("0.45", "0.65", "0.8", "0.9", "0.95")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,12 @@ class Scenario:
     work: Work = Work()
     churn: Churn = Churn()
     settings: tuple[tuple[str, str], ...] = ()
+    tick_seconds: int = 1
+    window_minutes: int = 0
 
+
+DAY: Final = 86_400
+WEEK: Final = 7 * DAY
 
 _AGENTS: Final = Fleet(
     members=16,
@@ -107,6 +118,8 @@ _AGENTS: Final = Fleet(
     skills_each=2,
     unreliability=(10, 50, 150, 300),
 )
+_STEADY: Final = ("0.95", "0.9", "0.85", "0.8", "0.7")
+"""Five scores for members that offer skills in fours: over the fleet each skill comes with each score."""
 _NODES: Final = Fleet(members=12, cpu=16, tasks=16)
 _RING: Final = Fleet(members=16)
 _STANDING: Final = Work(packets_per_hour=0.0, at_once=400, seconds=0.0)
@@ -230,6 +243,38 @@ SCENARIOS: Final[dict[str, Scenario]] = {
                 policy_at=(200, 400),
             ),
             settings=(("rebalance_budget", "4"), ("rebalance_cooldown", "30")),
+        ),
+        Scenario(
+            "soak",
+            "Four weeks of two hundred members: does anything grow that should not?",
+            minutes=28 * DAY // 60,
+            fleet=replace(
+                _AGENTS,
+                members=200,
+                tasks=1,
+                unreliability=(5, 20, 50, 100),
+                lease_seconds=3_600,
+                trust=_STEADY,
+            ),
+            work=Work(
+                packets_per_hour=75, seconds=7_200, priorities=(0, 5, 9), minimum_trust=("", "0.75")
+            ),
+            churn=Churn(
+                failures=0.05 / 24,
+                repair_seconds=7_200,
+                leaves=0.05 / 24,
+                joins=0.05 / 24,
+                withdrawals=0.05 / 24,
+                trust_changes=0.1 / 24,
+                pressure=0.1 / 24,
+                policy_at=tuple(day * DAY + 3_600 * 10 for day in range(1, 28, 2)),
+                restarts=2 / 24,
+                clock_steps=4 / 24,
+                trust_scores=_STEADY,
+            ),
+            settings=(("rebalance_budget", "4"), ("rebalance_cooldown", "3600")),
+            tick_seconds=60,
+            window_minutes=WEEK // 60,
         ),
     )
 }

@@ -1,58 +1,34 @@
-"""One history: the engine on a real store, simulated members, a clock turned by hand, faults on order.
-
-:class:`Simulation` interprets steps (:mod:`pfgov.sim.steps`) and after each one hands what was committed to the history
-checker.  Everything random was drawn with the plan or comes from the simulation's own seeded source, so that equal
-plans give equal ledgers, byte for byte.
-"""
+"""One history: steps are run in a world, and after each one what was committed is handed to the history checker."""
 
 import random
 import shutil
-import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib import resources
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from pfgov import commands as c
 from pfgov.clock import ManualClock
+from pfgov.core import commands as c
+from pfgov.core.records import Stamp
 from pfgov.engine import Engine, Options
 from pfgov.errors import PfgovError
-from pfgov.events import Event
-from pfgov.policy import PolicySet, load_directory, load_starter
-from pfgov.records import Stamp
-from pfgov.sim.acts import ACTS, Fault
-from pfgov.sim.history import History, ViolationError
-from pfgov.sim.members import SimMember
+from pfgov.sim.acts import ACTS
+from pfgov.sim.history import ViolationError
+from pfgov.sim.liveness import Liveness
 from pfgov.sim.steps import Plan, Step
-from pfgov.storage.queries import EntryFilter
+from pfgov.sim.truth import check_replay, check_states
+from pfgov.sim.world import SECOND, START, EngineKilled, World, policy_sets
+from pfgov.storage import open_store
+from pfgov.storage.port import EntryFilter
 
-START: Final = 1_782_331_200_000_000
-"""The first moment of every history, in microseconds since the epoch."""
+QUIET: Final = 9 * SECOND
+"""How far apart heartbeats are in the quiet time at the end: less than the shortest lease."""
 
-SECOND: Final = 1_000_000
-MESSAGES_MAX: Final = 200
+QUIET_ROUNDS: Final = 44
+"""Rounds of quiet time: longer than a doubted clock takes (300 s), and than two of the longest leases."""
+
 LOOK_EVERY: Final = 16
 """Steps without an entry after which the whole state is compared anyway."""
-
-
-class EngineKilled(BaseException):
-    """The process died in the middle of a storage call.  Not an Exception: nothing may catch it on the way."""
-
-
-@dataclass(slots=True)
-class Acknowledged:
-    """Positions that somebody was given a receipt for, with their leaves."""
-
-    leaves: dict[int, bytes] = field(default_factory=dict[int, bytes])
-
-
-@lru_cache(maxsize=1)
-def policy_sets() -> tuple[PolicySet, ...]:
-    """Return the sets that histories switch between: the starter set, and a stricter one."""
-    with resources.as_file(resources.files("pfgov.sim") / "policies") as folder:
-        return load_starter(), load_directory(folder)
 
 
 def make_template(directory: Path, *, scheduler: str = "rendezvous") -> None:
@@ -63,7 +39,7 @@ def make_template(directory: Path, *, scheduler: str = "rendezvous") -> None:
     clock = ManualClock(START)
     options = Options(draw=source.randbytes)
     Engine.create(
-        directory,
+        open_store(directory),
         "pfgov.sim/history",
         clock=clock,
         policy=policy_sets()[0],
@@ -72,73 +48,17 @@ def make_template(directory: Path, *, scheduler: str = "rendezvous") -> None:
     ).close()
 
 
-class Simulation:
+class Simulation(World):
     """A history being run in *directory*, a copy of a template."""
 
     def __init__(
         self, plan: Plan, directory: Path, *, sabotage: Callable[[Engine], None] | None = None
     ) -> None:
-        """Open the engine.
-
-        Args:
-            plan: The history.
-            directory: A copy of a template ledger.
-            sabotage: Plants a bug in each engine that is opened: for tests of the checker.
-        """
-        self.plan = plan
-        self.directory = directory
-        self.clock = ManualClock(START + SECOND)
-        self.history = History()
-        self.members = [SimMember(f"m{i:02d}") for i in range(plan.members)]
-        self.network: list[tuple[str, c.Action]] = []
-        self.log: list[str] = []
-        self.submitted = 0
-        self._source = random.Random(plan.seed ^ 0x5F3759DF)
-        self._sabotage = sabotage
-        self.fault: Fault | None = None
-        self.receipts = Acknowledged()
+        """Open the engine, and read what the template begins with; the arguments are the world's."""
+        super().__init__(plan, directory, sabotage=sabotage)
+        self.liveness = Liveness(self.policies()[0].digest)
         self._seen = 0
-        self.engine = self._open()
         self._read_new()
-
-    # --- the engine and its faults ---------------------------------------------------------
-
-    def _open(self) -> Engine:
-        options = Options(draw=self._source.randbytes, probe=self._probe, keep_tables=False)
-        engine = Engine.open(self.directory, clock=self.clock, options=options)
-        if self._sabotage is not None:
-            self._sabotage(engine)
-        return engine
-
-    def _probe(self, _: str, when: Literal["before", "after"]) -> None:
-        fault = self.fault
-        if fault is None or fault.when != when:
-            return
-        fault.countdown -= 1
-        if fault.countdown > 0:
-            return
-        self.fault = None
-        if fault.kill:
-            raise EngineKilled
-        message = "database or disk is full" if fault.full else "disk I/O error"
-        raise sqlite3.OperationalError(message)
-
-    def reopen(self) -> None:
-        """Do what a new process does after the old one was killed."""
-        self.fault = None
-        self.engine.abandon()
-        self.engine = self._open()
-
-    def policies(self) -> tuple[PolicySet, ...]:
-        """Return the sets that the history switches between."""
-        return policy_sets()
-
-    def close(self) -> None:
-        """Release the engine's files."""
-        self.fault = None
-        self.engine.close()
-
-    # --- running ---------------------------------------------------------------------------
 
     @property
     def entries(self) -> int:
@@ -158,6 +78,7 @@ class Simulation:
     def step(self, step: Step) -> None:
         """Run one step and check everything that was committed by it."""
         self.log.append(str(step))
+        self.liveness.step += 1
         try:
             ACTS[step.name](self, step)
         except EngineKilled:
@@ -171,6 +92,8 @@ class Simulation:
                 4, f"{type(error).__name__} came out of the engine: {error}"
             ) from error
         self._after()
+        if step.name == "tick":
+            self._look_for_who_waits()
 
     def _after(self, *, whole: bool = False) -> None:
         """Check what was committed; where nothing was, look at the rest only now and then."""
@@ -182,6 +105,8 @@ class Simulation:
                 if not idle:
                     self._read_new()
                 self.engine.look(self.history.check_rest)
+                if not idle or whole:
+                    check_states(self.engine, self.history.shadow)
             except EngineKilled:
                 self.reopen()
             except PfgovError as error:
@@ -190,6 +115,17 @@ class Simulation:
                 return
         raise ViolationError(4, "the engine does not come back")
 
+    def _look_for_who_waits(self) -> None:
+        """Hold the queue to promise 6, unless a fault is on order or nothing is due because of the clock."""
+        shadow = self.history.shadow
+        is_doubted = shadow.halt is not None and shadow.halt.cause == "clock_jump"
+        if self.fault is None and not is_doubted:
+            self.liveness.after_tick(
+                shadow,
+                max(self.clock.now(), shadow.time),
+                lambda action: self.engine.dry_run(action, principal=c.ENGINE),
+            )
+
     def _read_new(self) -> None:
         """Feed the history checker with what was committed since the last look."""
         for recorded in self.engine.reader.entries(EntryFilter(start=self._seen)):
@@ -197,12 +133,15 @@ class Simulation:
             known = self.receipts.leaves.get(row.seq)
             if known is not None and known != row.leaf:
                 raise ViolationError(4, f"entry {row.seq} is not the one that was acknowledged")
-            self.history.add(recorded.event, Stamp(row.seq, row.time))
+            stamp = Stamp(row.seq, row.time)
+            self.liveness.add(recorded.event, stamp, self.history.shadow)
+            self.history.add(recorded.event, stamp)
             self._seen = row.seq + 1
 
     def settle(self) -> None:
         """Heal everything, let time pass, and see that nothing acknowledged is missing."""
         self.fault = None
+        self._take_exits()
         for _ in range(40):
             self.clock.advance(20 * SECOND)
             self.engine.resume()
@@ -213,36 +152,31 @@ class Simulation:
         missing = [seq for seq in self.receipts.leaves if seq >= self._seen]
         if missing:
             raise ViolationError(4, f"acknowledged entries are gone: {missing[:5]}")
+        check_replay(self.engine)
 
-    def submit(
-        self, action: c.Action, principal: c.Principal = c.LOCAL_OPERATOR
-    ) -> tuple[Event, ...]:
-        """Send one command and remember what was acknowledged."""
-        receipt = self.engine.submit(action, principal=principal)
-        for row in receipt.entries:
-            self.receipts.leaves[row.seq] = row.leaf
-        return receipt.events
-
-    # --- drawing from what there is --------------------------------------------------------
-
-    def member(self, draw: int) -> SimMember:
-        """Return the member that *draw* picks."""
-        return self.members[draw % len(self.members)]
-
-    def packet_id(self, draw: int) -> str:
-        """Return the id of a submitted packet that *draw* picks."""
-        return f"p{draw % max(self.submitted, 1):03d}"
-
-    def send(self, action: c.Action, member: SimMember, draw: int) -> None:
-        """Put a message on the network, or deliver it at once: half and half."""
-        if draw % 2 and len(self.network) < MESSAGES_MAX:
-            self.network.append((member.member_id, action))
-        else:
-            self.arrive(member.member_id, action)
-
-    def arrive(self, member_id: str, action: c.Action) -> None:
-        """Deliver a message: the engine gets the command of a member, with that member's rights."""
-        self.submit(action, c.Principal(id=member_id, rights=(f"member:{member_id}",)))
+    def _take_exits(self) -> None:
+        """Let quiet time pass, in which whoever lives is heard; every state that protects has to find its end."""
+        self.set_clock_right()
+        alive = [m for m in self.members if m.is_running and not m.is_dead]
+        silent = {member.member_id for member in self.members}
+        for _ in range(QUIET_ROUNDS):
+            self.clock.advance(QUIET)
+            for member in alive:
+                with suppress(PfgovError):  # that life of it is over
+                    self.engine.heartbeat(member.member_id, member.incarnation)
+                    silent.discard(member.member_id)
+            self.engine.tick()
+        self.liveness.step += 1
+        self._after(whole=True)
+        halt = self.history.shadow.halt
+        if halt is not None and len(silent) < len(self.members):
+            raise ViolationError(6, f"some are heard, and leases do not end any more: {halt.cause}")
+        if halt is not None:  # nobody lives who could be heard: somebody has to say so
+            self.engine.resume(share_permille=1_000)
+        self.engine.settle()
+        self._after(whole=True)
+        shadow = self.history.shadow
+        self.liveness.check_settled(shadow, max(self.clock.now(), shadow.time), silent)
 
 
 def run_plan(

@@ -66,8 +66,10 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "tick": 70,
     "late_tick": 6,
     "skew": 3,
+    "leap": 2,
     "resume_expiry": 4,
     "policy": 5,
+    "reload": 40,
     "storage_fault": 8,
     "disk_full": 2,
     "crash": 6,
@@ -76,7 +78,7 @@ WEIGHTS: Final[Mapping[str, int]] = {
 
 FAULTS: Final = frozenset(
     {
-        "drop", "repeat", "pause", "kill", "late_tick", "skew", "storage_fault", "disk_full", "crash", "fail",
+        "drop", "repeat", "pause", "kill", "late_tick", "skew", "leap", "storage_fault", "disk_full", "crash", "fail",
     }
 )  # fmt: skip
 

@@ -15,14 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from pfgov import commands as c
 from pfgov.clock import ManualClock
+from pfgov.core import commands as c
+from pfgov.core.lifecycle import OWNED, TERMINAL, PacketStatus
+from pfgov.core.state import State
 from pfgov.engine import Engine, Options
-from pfgov.lifecycle import OWNED, TERMINAL, PacketStatus
 from pfgov.limits import INTEGER_MAX
-from pfgov.sim.simulation import START, policy_sets
 from pfgov.sim.workload import workspace
-from pfgov.state import State
+from pfgov.sim.world import START, policy_sets
+from pfgov.storage import open_store
 
 PROCESSORS: Final = 169
 SITES: Final = (("site-a", 63), ("site-b", 58), ("site-c", 48))
@@ -85,7 +86,7 @@ class Taura:
         self.one_owner = True
         options = Options(draw=random.Random(seed).randbytes, keep_tables=False)
         self.engine = Engine.create(
-            directory, "pfgov.sim/taura-2003", clock=self.clock, policy=policy_sets()[0],
+            open_store(directory), "pfgov.sim/taura-2003", clock=self.clock, policy=policy_sets()[0],
             scheduler="ring:vnodes=64", options=options,
         )  # fmt: skip
         settings = (

@@ -14,21 +14,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from pfgov import commands as c
-from pfgov import events as e
 from pfgov.clock import ManualClock
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.core.lifecycle import MemberStatus
+from pfgov.core.records import Stamp
+from pfgov.core.state import State
 from pfgov.engine import Engine, Options
 from pfgov.errors import PfgovError
-from pfgov.lifecycle import MemberStatus
-from pfgov.records import Stamp
-from pfgov.sim.metrics import Meter
+from pfgov.sim.metrics import Meter, Metrics
 from pfgov.sim.scenarios import Scenario
-from pfgov.sim.simulation import START, policy_sets
-from pfgov.state import State
-from pfgov.storage.queries import EntryFilter
+from pfgov.sim.soak import Window, WindowMeter
+from pfgov.sim.world import START, policy_sets
+from pfgov.storage import open_store
+from pfgov.storage.port import EntryFilter
 
 SECOND: Final = 1_000_000
-TICK: Final = SECOND
 SAMPLE: Final = 10 * SECOND
 
 Progress = Callable[[int, int], None]
@@ -64,7 +65,8 @@ class Outcome:
     scheduler: str
     seed: int
     entries: int
-    metrics: dict[str, float]
+    metrics: Metrics
+    windows: tuple[Window, ...] = ()
 
 
 @dataclass(slots=True)
@@ -95,20 +97,26 @@ class Workload:
         self.source = random.Random(seed)
         self.clock = ManualClock(START)
         self.meter = Meter()
+        self.windows = (
+            WindowMeter(START, scenario.window_minutes * 60 * SECOND)
+            if scenario.window_minutes
+            else None
+        )
         self.processes: dict[str, _Process] = {}
         self.queue = _Queue()
         self._arrived = 0
         self._joined = 0
         self._seen = 0
         self._end = START + scenario.minutes * 60 * SECOND
-        options = Options(draw=random.Random(seed ^ 0xC0FFEE).randbytes, keep_tables=False)
+        self._options = Options(draw=random.Random(seed ^ 0xC0FFEE).randbytes, keep_tables=False)
+        self._restarts = 0
         self.engine = Engine.create(
-            directory,
+            open_store(directory),
             f"pfgov.sim/{scenario.name}",
             clock=self.clock,
             policy=policy_sets()[0],
             scheduler=self.scheduler,
-            options=options,
+            options=self._options,
         )
 
     # --- running ---------------------------------------------------------------------------
@@ -119,7 +127,7 @@ class Workload:
         Raises:
             PfgovError: the engine failed.
         """
-        with self.engine:
+        try:
             self._set_up()
             while self.queue.items and self.queue.items[0][0] <= self._end:
                 moment, _, do = heapq.heappop(self.queue.items)
@@ -129,9 +137,19 @@ class Workload:
                 if progress is not None and do == self._tick:
                     progress((moment - START) // SECOND, (self._end - START) // SECOND)
             self._look()
+            found = self.windows
+            if found is not None and self.clock.now() >= found.start + found.length // 2:
+                found.close()
             return Outcome(
-                self.scenario.name, self.scheduler, self.seed, self._seen, self.meter.result()
+                self.scenario.name,
+                self.scheduler,
+                self.seed,
+                self._seen,
+                self.meter.result(),
+                tuple(found.windows) if found is not None else (),
             )
+        finally:
+            self.engine.close()
 
     def _set_up(self) -> None:
         scenario = self.scenario
@@ -148,8 +166,10 @@ class Workload:
         for index, second in enumerate(scenario.churn.policy_at):
             chosen = policy_sets()[(index + 1) % 2]
             self.queue.at(START + second * SECOND, lambda chosen=chosen: self._activate(chosen))  # type: ignore[misc]
-        self.queue.at(self.clock.now() + TICK, self._tick)
-        self.queue.at(self.clock.now() + SAMPLE, self._sample)
+        self._later(scenario.churn.restarts, self._restart)
+        self._later(scenario.churn.clock_steps, self._step_clock)
+        self.queue.at(self.clock.now() + scenario.tick_seconds * SECOND, self._tick)
+        self.queue.at(self.clock.now() + SAMPLE * scenario.tick_seconds, self._sample)
 
     def _later(self, per_hour: float, do: Callable[[], None]) -> None:
         """Do something after an exponential time with that many occurrences an hour."""
@@ -172,14 +192,30 @@ class Workload:
     def _tick(self) -> None:
         self.engine.tick()
         self._look()
-        self.queue.at(self.clock.now() + TICK, self._tick)
+        self.queue.at(self.clock.now() + self.scenario.tick_seconds * SECOND, self._tick)
+
+    def _restart(self) -> None:
+        """Close the engine, or kill it, and open it again."""
+        self._restarts += 1
+        if self._restarts % 2:
+            self.engine.close()
+        else:
+            self.engine.abandon()
+        store = self.engine.store
+        self.engine = Engine.open(store, clock=self.clock, options=self._options)
+        self._later(self.scenario.churn.restarts, self._restart)
+
+    def _step_clock(self) -> None:
+        """Set the wall clock a few seconds forth or back, as a time service does."""
+        self.clock.step(self.source.randrange(-5, 6) * SECOND)
+        self._later(self.scenario.churn.clock_steps, self._step_clock)
 
     def _sample(self) -> None:
         def loads(state: State) -> list[int]:
             return [m.active for m in state.roster() if m.status is MemberStatus.ACTIVE]
 
         self.meter.sample(self.engine.look(loads))
-        self.queue.at(self.clock.now() + SAMPLE, self._sample)
+        self.queue.at(self.clock.now() + SAMPLE * self.scenario.tick_seconds, self._sample)
 
     def _look(self) -> None:
         """Read what was committed, measure it, and let new owners begin to work."""
@@ -187,7 +223,10 @@ class Workload:
             return
         for recorded in self.engine.reader.entries(EntryFilter(start=self._seen)):
             self._seen = recorded.row.seq + 1
-            self.meter.read(recorded.event, Stamp(recorded.row.seq, recorded.row.time))
+            stamp = Stamp(recorded.row.seq, recorded.row.time)
+            self.meter.read(recorded.event, stamp)
+            if self.windows is not None:
+                self.windows.read(recorded.event, stamp)
             self._react(recorded.event)
 
     def _react(self, event: e.Event) -> None:
@@ -334,7 +373,7 @@ class Workload:
         self._later(self.scenario.churn.withdrawals, lambda: self._withdraw(process, skill))
 
     def _assess(self, process: _Process) -> None:
-        score = self.source.choice(("0.45", "0.65", "0.8", "0.9", "0.95"))
+        score = self.source.choice(self.scenario.churn.trust_scores)
         self._submit(c.AssessTrust(member_id=process.member_id, score=score))
         self._later(self.scenario.churn.trust_changes, lambda: self._assess(process))
 

@@ -145,3 +145,31 @@ def test_the_configuration_says_where(api: Api) -> None:
     for name, address in told.items():
         if name.endswith("_endpoint"):
             assert address.removeprefix("http://localhost:8000") in paths
+
+
+def test_one_question_that_cannot_be_read_spoils_no_other(api: Api) -> None:
+    """One item without an id is a 400 for all, or a default that no item needs is."""
+    _prepared(api)
+    size = api.engine.status().size
+    spoilt = (
+        {**_ask("m1"), "resource": {"type": "packet"}},
+        {**_ask("m1"), "subject": {"type": "member", "id": 7}},
+        {**_ask("m1"), "action": "assign"},
+        {**_ask("m1"), "action": {"name": ""}, "unknown": True},
+        "no question at all",
+        {},
+    )
+    asked = [part for one in spoilt for part in (one, _ask("m1"))]
+    answer = api.post("/access/v1/evaluations", {"evaluations": asked})
+    assert answer.status_code == 200
+    assert [one["decision"] for one in answer.json()["evaluations"]] == [False, True] * len(spoilt)
+    assert "resource.id" in answer.json()["evaluations"][0]["context"]["reasons"][0]
+    assert api.engine.status().size == size + len(spoilt)
+    for defaults in (_ask("m1"), {"resource": {"type": "packet"}}, {"subject": None, "action": 1}):
+        complete = {**defaults, "evaluations": [_ask("m1"), _ask("m2")]}
+        answer = api.post("/access/v1/evaluations", complete)
+        assert [one["decision"] for one in answer.json()["evaluations"]] == [True, False]
+    halves = {"resource": {"type": "packet"}, "evaluations": [{**_ask("m1"), "resource": None}]}
+    answer = api.post("/access/v1/evaluations", halves)
+    assert answer.json()["evaluations"][0]["decision"] is False
+    problem(api.post("/access/v1/evaluations", {**_ask("m1"), "resource": {"type": "packet"}}), 400)

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from support.api_server import Api, problem
+from support.api_server import Api, path_values, problem
 
-from pfgov_api.limits import BODY_BYTES_MAX
+from pfgov_api.limits import BODY_BYTES_MAX, HEADERS_MAX
 from pfgov_api.operations import ANYONE, Operation
 from pfgov_api.routes import OPERATIONS
 
@@ -96,9 +96,7 @@ def test_json_in_any_spelling(shared: Api, media: str) -> None:
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_every_route_refuses_the_same_things(shared: Api, operation: Operation) -> None:
     """An unknown or repeated query parameter, another site's write, a wrong method and an id with odd characters."""
-    path = operation.path.format(
-        member_id="m1", packet_id="p1", seq="0", code="http.not_found", commitment="0" * 64
-    )
+    path = operation.path.format(**path_values())
     scope = None if operation.access == ANYONE else _scope_for(operation)
     problem(shared(operation.method, f"{path}?nonsense=1", scope=scope), 400, "input.unknown_field")
     problem(shared("DELETE", path, scope=scope), 405, "http.method_not_allowed")
@@ -110,8 +108,8 @@ def test_every_route_refuses_the_same_things(shared: Api, operation: Operation) 
     if operation.path_parameters:
         for odd in ("%20", "..%20", "a%00b", "%ff", "x" * 129, "é", "a'b", "%F0%9F%98%80"):
             name = operation.path_parameters[-1]
-            given = {"member_id": "m1", "packet_id": "p1", "seq": "0", "code": "x", name: odd}
-            answer = shared(operation.method, operation.path.format(**given), scope=scope)
+            odd_path = operation.path.format(**path_values(**{name: odd}))
+            answer = shared(operation.method, odd_path, scope=scope)
             problem(answer, 400)
     if operation.method != "GET":
         body: Any = {}
@@ -148,7 +146,7 @@ def test_a_write_from_the_servers_own_page_is_let_in(shared: Api) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/api", "/api/", "/api/members/../../etc/passwd", "/api/packets/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+    ["/api", "/api/", "/api/members/../../etc/passwd", "/api/packets/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
      "/api/packets/..%2f..%2fetc", "/api/problems/..%2f..%2fx", "/static/../pyproject.toml",
      "/api/auth/token", "/api/token", "/api/login", "/api/packets/p1/nothing", "/api/members/m1/become-admin"],
 )  # fmt: skip
@@ -218,6 +216,16 @@ def test_every_problem_has_its_page(shared: Api) -> None:
         assert "http://" not in page.text
         assert "https://" not in page.text
     problem(shared.get("/api/problems/no.such.code"), 404)
+
+
+def test_a_request_has_so_many_headers(shared: Api) -> None:
+    """A request of any number of headers is read to its end and taken in."""
+    some = {f"x-{n}": "1" for n in range(HEADERS_MAX - 10)}
+    assert shared.get("/api/health/live", headers=some).status_code == 200
+    many = {f"x-{n}": "1" for n in range(HEADERS_MAX + 1)}
+    assert (
+        "too many headers" in problem(shared.get("/api/health/live", headers=many), 400)["detail"]
+    )
 
 
 def test_a_header_that_comes_twice_is_refused(shared: Api) -> None:

@@ -8,8 +8,9 @@ import pytest
 from litestar.exceptions import LitestarException
 from support.api_server import Api, problem
 
-from pfgov import commands as c
+from pfgov.app.hosting import Caller
 from pfgov.client.stream import EventParser
+from pfgov.core import commands as c
 from pfgov_api.grants import NOBODY, Grant
 from pfgov_api.limits import STREAMS_MAX
 from pfgov_api.operations import Answer, Call
@@ -19,7 +20,7 @@ from pfgov_api.streams import HEARTBEAT, event_stream, events
 
 async def _next_bytes(stream: object, count: int) -> bytes:
     raw = b""
-    while raw.count(b"\nevent: ") < count:
+    while raw.count(b"\ndata: ") < count:
         raw += await anext(stream)  # type: ignore[call-overload]
     return raw
 
@@ -129,7 +130,7 @@ def test_a_stream_ends_with_its_key(api: Api) -> None:
             end()
         if speak:
             action = c.ReportPressure(member_id="m1", pressure="0.5")
-            await api.service.submit(action, principal=c.LOCAL_OPERATOR)
+            await api.service.submit(action, Caller(c.LOCAL_OPERATOR))
         async with asyncio.timeout(10):
             return await rest
 
@@ -169,25 +170,25 @@ def test_no_principal_has_more_than_its_share(api: Api) -> None:
     """With its share in use a key gets 429 and Retry-After; others, and the same key a moment later, are served."""
     keys = api.keys()
     who = api.service.access.grant(f"Bearer {keys['auditor']}").share
-    for shares, path in (
+    for quota, path in (
         (api.service.requests, "/api/status"),
         (api.service.streams, "/api/events"),
         (api.service.streams, "/api/ledger/export"),
         (api.service.exports, "/api/ledger/export"),
     ):
-        for _ in range(shares.most):
-            shares.take(who)
+        for _ in range(quota.most):
+            quota.take(who)
         answer = api.get(path, scope="auditor")
         problem(answer, 429, "http.too_many")
         assert answer.headers["retry-after"] == "1"
         if path != "/api/events":
             assert api.get(path, scope="operator").status_code == 200
-        for _ in range(shares.most):
-            shares.give(who)
+        for _ in range(quota.most):
+            quota.give(who)
         if path != "/api/events":
             assert api.get(path, scope="auditor").status_code == 200
         gc.collect()
-        assert (shares.total, shares._taken) == (0, {})
+        assert (quota.total, quota._taken) == (0, {})
     metrics = api.get("/metrics", scope="auditor").text
     for name, count in (("requests", 1), ("streams", 2), ("exports", 1)):
         assert f'pfgov_over_share_total{{of="{name}"}} {count}' in metrics

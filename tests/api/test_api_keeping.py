@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from support.api_server import Api, problem
 
-from pfgov.engine import Layout, LedgerReader, ceremony
-from pfgov.engine.exporting import stored_log
+from pfgov.engine import Layout, LedgerReader
+from pfgov.engine.maintenance import ceremony
+from pfgov.engine.reading.exporting import stored_log
+from pfgov.engine.reading.replay import Replay
 from pfgov.model import Revocation
-from pfgov.replay import Replay
+from pfgov.storage import open_store
 from pfgov_ledger import checkpoint, export, keys
 from pfgov_ledger.report import Report
 from pfgov_ledger.verify import verify
@@ -33,7 +35,11 @@ def on_disk(api: Api) -> bool:
 def report_of(api: Api, tmp_path: Path, anchor: str | None = None) -> Report:
     """Export everything and verify it."""
     target = tmp_path / "all.jsonl"
-    with LedgerReader(api.directory) as reader, stored_log(reader) as log, target.open("wb") as out:
+    with (
+        LedgerReader(open_store(api.directory)) as reader,
+        stored_log(reader) as log,
+        target.open("wb") as out,
+    ):
         export.write_full(log, out)
     found = keys.parse_anchor(anchor or (api.directory / "anchor.txt").read_text())
     return verify(target, anchor=found, replayer=Replay())

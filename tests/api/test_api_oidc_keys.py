@@ -264,7 +264,7 @@ def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
     with pytest.raises(MissingOidcError) as caught:
         jwt()
-    assert "pfgov[oidc]" in (caught.value.hint or "")
+    assert "pip install PyJWT" in (caught.value.hint or "")
 
 
 # --- over a real wire ------------------------------------------------------------------------

@@ -9,12 +9,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 from support.api_process import Server
-from support.api_server import Api
+from support.api_server import Api, path_values
 
 from pfgov_api.app import METHODS
-from pfgov_api.openapi import document
 from pfgov_api.problems import STATUSES, TITLES
-from pfgov_api.routes import OPERATIONS
+from pfgov_api.routes import OPERATIONS, document
 from pfgov_api.schemas import SCHEMAS
 
 ROOT = Path(__file__).parents[2]
@@ -45,9 +44,7 @@ def test_every_operation_is_in_it() -> None:
 def test_options_says_what_is_possible(api: Api) -> None:
     """OPTIONS and 405 name all methods of a path."""
     for path, methods in METHODS.items():
-        concrete = path.format(
-            member_id="m1", packet_id="p1", seq="0", code="x", commitment="0" * 64
-        )
+        concrete = path.format(**path_values())
         wanted = {*methods, "OPTIONS"}
         answer = api("OPTIONS", concrete)
         assert answer.status_code == 204

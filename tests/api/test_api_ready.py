@@ -1,6 +1,8 @@
 """Ready or not: it is the commits that say whether the ledger can be written, and nothing else."""
 
+import asyncio
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,3 +124,55 @@ def test_a_tick_that_fails_is_told(
     assert _is_ready(api)
     traces = [one.exc_info is not None for one in caplog.records if one.levelno == logging.ERROR]
     assert traces == [False, True]
+
+
+def test_figures_are_there_when_the_engine_is_not(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While commits hang, ``/metrics`` answers what it knows and that nothing is ready, and reading goes on."""
+    assert "pfgov_ready 1" in api.get("/metrics").text
+    monkeypatch.setattr("pfgov.app.hosting.PATIENCE_SECONDS", 0.05)
+    with api.engine._queue._turn:
+        for _ in range(50):
+            figures = api.get("/metrics")
+            assert figures.status_code == 200
+            assert "pfgov_ready 0" in figures.text
+            assert "pfgov_entries 2" in figures.text, "what it said last"
+            problem(api.get("/api/health/ready"), 503, "engine.busy")
+            problem(api.get("/api/configuration"), 503, "engine.busy")
+        assert api.get("/api/ledger/entries").status_code == 200
+    assert "pfgov_ready 1" in api.get("/metrics").text
+
+
+def test_figures_are_there_when_the_state_cannot_be_loaded(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk that keeps the state from being loaded is figures, too, not a refusal of them."""
+
+    def full() -> None:
+        raise StoreUnavailableError("the disk is full", code="store.full")
+
+    monkeypatch.setattr(api.engine, "status", full)
+    figures = api.get("/metrics")
+    assert (figures.status_code, "pfgov_ready 0" in figures.text) == (200, True)
+    assert "pfgov_entries" not in figures.text, "nothing is known yet"
+
+
+def test_reads_that_wait_keep_neither_the_clock_nor_the_probe(api: Api) -> None:
+    """Whoever reads a long history often enough keeps leases from ending, and the server from being found ready."""
+    gate = threading.Event()
+
+    async def ask() -> None:
+        readers = [asyncio.ensure_future(asyncio.to_thread(gate.wait)) for _ in range(64)]
+        await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(20):
+                await api.service.tick()
+                await api.service.status()
+        finally:
+            gate.set()
+            await asyncio.gather(*readers)
+
+    before = api.service.ticks
+    api.run(ask())
+    assert api.service.ticks == before + 1

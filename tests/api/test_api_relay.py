@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from support.ledgers import OPERATOR, fresh, opened, packet, register, verified
 
-from pfgov import commands as c
+from pfgov.app.loop_bridge import LoopBridge
+from pfgov.core import commands as c
 from pfgov.engine import Engine, Idempotency, Receipt, Request
-from pfgov.engine.deciding import Decider
-from pfgov.engine.front import LIGHT, Job, Started, is_light
+from pfgov.engine.sequencing.command_queue import LIGHT, Job, Started, is_light
+from pfgov.engine.sequencing.deciding import Decider
 from pfgov.errors import EngineStoppedError, PfgovError, StoreError
-from pfgov_api.relay import Relay
 
 pytestmark = pytest.mark.process
 
@@ -32,20 +32,20 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         yield engine
 
 
-def ask(relay: Relay, name: str) -> "asyncio.Future[Receipt]":
+def ask(bridge: LoopBridge, name: str) -> "asyncio.Future[Receipt]":
     """Submit a packet over the relay."""
-    return send(relay, packet(name))
+    return send(bridge, packet(name))
 
 
-def send(relay: Relay, action: c.Action) -> "asyncio.Future[Receipt]":
+def send(bridge: LoopBridge, action: c.Action) -> "asyncio.Future[Receipt]":
     """Submit a command over the relay."""
-    expected = relay.expect()
-    relay.submit(Request(action, OPERATOR, outcome=expected))
+    expected = bridge.expect()
+    bridge.submit(Request(action, OPERATOR, outcome=expected))
     return expected.future
 
 
 def _checkpoints(engine: Engine) -> int:
-    with sqlite3.connect(engine.layout.database) as connection:
+    with sqlite3.connect(engine.store.directory / "ledger.db") as connection:
         count: int = connection.execute("SELECT count(*) FROM checkpoint").fetchone()[0]
     return count
 
@@ -55,19 +55,19 @@ def test_api_relay_decides_together_what_was_asked_together(engine: Engine, tmp_
     before = _checkpoints(engine)
 
     async def story() -> list[Receipt]:
-        relay = Relay(engine)
+        bridge = LoopBridge(engine)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                return await asyncio.gather(*(ask(relay, f"p{i:02}") for i in range(60)))
+                return await asyncio.gather(*(ask(bridge, f"p{i:02}") for i in range(60)))
         finally:
-            relay.close()
+            bridge.close()
 
     receipts = asyncio.run(story())
     assert [r.position for r in receipts] == list(
         range(receipts[0].position, receipts[0].position + 120, 2)
     )
     assert _checkpoints(engine) - before < 30
-    assert engine.front._thread is None
+    assert engine.queue._thread is None
     engine.close()
     assert verified(engine.layout.directory, tmp_path).exit_status == 0
 
@@ -76,18 +76,18 @@ def test_api_relay_answers_everybody_when_the_writer_dies(engine: Engine, tmp_pa
     """Killed under a batch, the writer leaves nobody waiting: each is acknowledged or refused, and work goes on."""
 
     async def story() -> list[Receipt | BaseException]:
-        relay = Relay(engine)
+        bridge = LoopBridge(engine)
         found: list[Receipt | BaseException] = []
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 for turn in range(6):
-                    asked = [ask(relay, f"p{turn}-{i}") for i in range(8)]
+                    asked = [ask(bridge, f"p{turn}-{i}") for i in range(8)]
                     await asyncio.sleep(0)  # they are decided, and handed over
                     engine._sequencer.committer._child.kill()  # type: ignore[attr-defined]
                     found += await asyncio.gather(*asked, return_exceptions=True)
-                    found.append(await ask(relay, f"after{turn}"))
+                    found.append(await ask(bridge, f"after{turn}"))
         finally:
-            relay.close()
+            bridge.close()
         return found
 
     found = asyncio.run(story())
@@ -95,7 +95,7 @@ def test_api_relay_answers_everybody_when_the_writer_dies(engine: Engine, tmp_pa
     assert all(isinstance(one, StoreError) for one in refused), refused
     kept = [one for one in found if isinstance(one, Receipt)]
     assert len(kept) >= 6
-    with sqlite3.connect(engine.layout.database) as connection:
+    with sqlite3.connect(engine.store.directory / "ledger.db") as connection:
         stored = dict(connection.execute("SELECT seq, raw FROM entry"))
     assert all(stored[receipt.position] == receipt.entry for receipt in kept)
     assert engine.status().reloads == 6
@@ -112,10 +112,10 @@ def test_api_relay_waits_for_the_turn_without_stopping_the_loop(engine: Engine) 
         release.wait(PATIENCE_SECONDS)
 
     async def story() -> tuple[int, Receipt]:
-        relay = Relay(engine)
-        engine.front.enqueue(Job(hold))
+        bridge = LoopBridge(engine)
+        engine.queue.enqueue(Job(hold))
         await asyncio.to_thread(taken.wait, PATIENCE_SECONDS)
-        asked = ask(relay, "p")
+        asked = ask(bridge, "p")
         turns = 0
         while turns < 20:
             await asyncio.sleep(0.001)
@@ -124,7 +124,7 @@ def test_api_relay_waits_for_the_turn_without_stopping_the_loop(engine: Engine) 
         release.set()
         async with asyncio.timeout(PATIENCE_SECONDS):
             receipt = await asked
-        relay.close()
+        bridge.close()
         return turns, receipt
 
     turns, receipt = asyncio.run(story())
@@ -136,34 +136,36 @@ def test_api_relay_mixes_light_and_heavy(engine: Engine) -> None:
     """What may take long goes to the thread, and both kinds are answered."""
 
     async def story() -> list[Receipt]:
-        relay = Relay(engine)
+        bridge = LoopBridge(engine)
         heavy = c.RegisterMember(
             member_id="n", type="agent", region="us-east", capabilities=(), trust_score="0.9"
         )
         assert not is_light(Request(heavy, OPERATOR))
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                return await asyncio.gather(ask(relay, "p1"), send(relay, heavy), ask(relay, "p2"))
+                return await asyncio.gather(
+                    ask(bridge, "p1"), send(bridge, heavy), ask(bridge, "p2")
+                )
         finally:
-            relay.close()
+            bridge.close()
 
     receipts = asyncio.run(story())
     assert len({receipt.position for receipt in receipts}) == 3
-    assert engine.front._thread is not None
+    assert engine.queue._thread is not None
 
 
 def test_api_relay_a_caller_that_leaves_does_not_take_its_command_back(engine: Engine) -> None:
     """A cancelled request is recorded all the same, and disturbs nobody."""
 
     async def story() -> Receipt:
-        relay = Relay(engine)
-        gone = ask(relay, "gone")
+        bridge = LoopBridge(engine)
+        gone = ask(bridge, "gone")
         gone.cancel()
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                return await ask(relay, "stays")
+                return await ask(bridge, "stays")
         finally:
-            relay.close()
+            bridge.close()
 
     asyncio.run(story())
     assert engine.reader.packet("gone").owner == "m"
@@ -173,12 +175,12 @@ def test_api_relay_refuses_when_the_engine_has_stopped(engine: Engine) -> None:
     """After the end, whoever asks is told so."""
 
     async def story() -> None:
-        relay = Relay(engine)
-        await ask(relay, "p")
-        await asyncio.to_thread(engine.front.stop)
+        bridge = LoopBridge(engine)
+        await ask(bridge, "p")
+        await asyncio.to_thread(engine.queue.stop)
         with pytest.raises(EngineStoppedError):
-            await ask(relay, "q")
-        relay.close()
+            await ask(bridge, "q")
+        bridge.close()
 
     asyncio.run(story())
 
@@ -187,14 +189,14 @@ def test_api_relay_passes_refusals_on(engine: Engine) -> None:
     """A refused command raises what the engine says, beside others that are accepted."""
 
     async def story() -> list[Receipt | BaseException]:
-        relay = Relay(engine)
+        bridge = LoopBridge(engine)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await asyncio.gather(
-                    ask(relay, "p"), ask(relay, "p"), ask(relay, "q"), return_exceptions=True
+                    ask(bridge, "p"), ask(bridge, "p"), ask(bridge, "q"), return_exceptions=True
                 )
         finally:
-            relay.close()
+            bridge.close()
 
     first, second, third = asyncio.run(story())
     assert isinstance(first, Receipt)
@@ -213,18 +215,18 @@ def test_api_relay_notices_a_lost_writer_while_nobody_asks(engine: Engine) -> No
     """A writer that dies while the server is idle is replaced at once, without a busy loop and without a refusal."""
 
     async def story() -> tuple[Receipt, int]:
-        relay = Relay(engine)
+        bridge = LoopBridge(engine)
         rings = 0
-        answer = relay._bell._answer
+        answer = bridge._notifier._answer
 
         def counted() -> bool:
             nonlocal rings
             rings += 1
             return answer()
 
-        relay._bell._answer = counted  # type: ignore[method-assign]
+        bridge._notifier._answer = counted  # type: ignore[method-assign]
         try:
-            await ask(relay, "p")
+            await ask(bridge, "p")
             engine._sequencer.committer._child.kill()  # type: ignore[attr-defined]
             for _ in range(PATIENCE_SECONDS * 100):
                 await asyncio.sleep(0.01)
@@ -235,9 +237,9 @@ def test_api_relay_notices_a_lost_writer_while_nobody_asks(engine: Engine) -> No
             await asyncio.sleep(0.3)
             idle = rings - before
             async with asyncio.timeout(PATIENCE_SECONDS):
-                return await ask(relay, "q"), idle
+                return await ask(bridge, "q"), idle
         finally:
-            relay.close()
+            bridge.close()
 
     receipt, idle = asyncio.run(story())
     assert receipt.entries
@@ -246,7 +248,7 @@ def test_api_relay_notices_a_lost_writer_while_nobody_asks(engine: Engine) -> No
 
 def test_api_relay_a_key_is_unlisted_by_its_own_request_only(engine: Engine) -> None:
     """A refused request does not let a later one with the same key run twice, nor break anybody else's commit."""
-    front, pid = engine.front, engine._sequencer.committer._child.pid  # type: ignore[attr-defined]
+    queue, pid = engine.queue, engine._sequencer.committer._child.pid  # type: ignore[attr-defined]
     key = Idempotency("k" * 64, b"d" * 32)
 
     def change() -> Request:
@@ -258,8 +260,8 @@ def test_api_relay_a_key_is_unlisted_by_its_own_request_only(engine: Engine) -> 
 
     os.kill(pid, signal.SIGSTOP)  # so that two batches are under way
     refused, accepted = change(), change()
-    assert front.start([new("z"), refused]) is Started.UNDER_WAY
-    assert front.start([new("p"), accepted]) is Started.UNDER_WAY
+    assert queue.start([new("z"), refused]) is Started.UNDER_WAY
+    assert queue.start([new("p"), accepted]) is Started.UNDER_WAY
     os.kill(pid, signal.SIGCONT)
     sequencer = engine._sequencer
     sequencer._finish_one(
@@ -268,7 +270,7 @@ def test_api_relay_a_key_is_unlisted_by_its_own_request_only(engine: Engine) -> 
     assert refused.outcome.done()
     assert not accepted.outcome.done()
     repeated, other = change(), new("other")
-    assert front.start([repeated, other]) is Started.UNDER_WAY
+    assert queue.start([repeated, other]) is Started.UNDER_WAY
     engine.tick()
     first, again = _result(accepted), _result(repeated)
     assert (again.position, again.replayed) == (first.position, True)
@@ -288,7 +290,7 @@ def test_api_relay_a_batch_that_cannot_be_finished_is_refused_whole(
     """When a decided batch cannot be put together, its callers are told at once, and the next is decided anew."""
 
     async def story() -> tuple[list[Receipt | BaseException], Receipt]:
-        relay = Relay(engine)
+        bridge = LoopBridge(engine)
 
         def fail(*_: object) -> None:
             raise MemoryError
@@ -297,11 +299,11 @@ def test_api_relay_a_batch_that_cannot_be_finished_is_refused_whole(
             async with asyncio.timeout(PATIENCE_SECONDS):
                 with monkeypatch.context() as patch:
                     patch.setattr(Decider, "finish", fail)
-                    asked = [ask(relay, "p"), ask(relay, "q")]
+                    asked = [ask(bridge, "p"), ask(bridge, "q")]
                     found = await asyncio.gather(*asked, return_exceptions=True)
-                return found, await ask(relay, "p")
+                return found, await ask(bridge, "p")
         finally:
-            relay.close()
+            bridge.close()
 
     found, after = asyncio.run(story())
     assert all(isinstance(one, PfgovError) for one in found), found

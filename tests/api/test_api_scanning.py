@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from support.api_server import Api, problem
 
+from pfgov.app import history as scanning
 from pfgov.model.times import to_moment
-from pfgov.storage.queries import EntryFilter
-from pfgov_api import scanning
+from pfgov.storage.port import EntryFilter
 
 
 @pytest.fixture(scope="module")

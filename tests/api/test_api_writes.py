@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.api_server import Api, problem
 
-from pfgov import commands as c
+from pfgov.core import commands as c
 
 SEED = Path(__file__).parents[1] / "data" / "seed"
 
@@ -347,3 +347,16 @@ def test_a_packet_repeats_only_one_that_was_submitted(api: Api) -> None:
     assert found["hint"] == "did you mean case-17?"
     assert found["errors"][0]["pointer"] == "/again"
     assert api.post("/api/packets", {**body, "again": "case-17"}).status_code == 201
+
+
+def test_who_is_dead_is_said_to_a_halt(api: Api) -> None:
+    """An operator cannot say over HTTP who is dead, or says it of nobody that there is."""
+    api.member("m1", lease_seconds=30)
+    told = api.post("/api/tick", {"dead": ["m1"]})
+    assert told.status_code == 200
+    assert told.json()["halted"] is None
+    last = [recorded.event.type for recorded in api.engine.reader.entries()]
+    assert "expiry_resumed" in last
+    problem(api.post("/api/tick", {"dead": ["nobody"]}), 404)
+    problem(api.post("/api/tick", {"dead_percent": 101}), 400)
+    assert "pfgov_halted 0" in api.get("/metrics").text

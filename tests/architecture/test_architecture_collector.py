@@ -5,9 +5,9 @@ import gc
 import msgspec
 import pytest
 
-from pfgov import commands as c
-from pfgov import events as e
-from pfgov import records
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.core import records
 from pfgov.engine import Receipt
 
 

@@ -20,12 +20,27 @@ PLANTS = {
     # contract: (module to spoil, what to write into it)
     "api -> pfgov -> ledger, never upwards": ("ledger/pfgov_ledger/tree.py", "import pfgov.clock"),
     "an auditor needs only the standard library and cryptography": ("ledger/pfgov_ledger/tree.py", "import pydantic"),
-    "inside pfgov, down only; a new module has to be given its place": ("pfgov/clock.py", "import pfgov.decide"),
+    "inside pfgov, down only; a new module has to be given its place": ("pfgov/clock.py", "import pfgov.core.decide"),
+    "the use cases know no door": ("pfgov/app/ledger.py", "import rich"),
+    "doors come in through the use cases": ("api/pfgov_api/quota.py", "def late():\n    import pfgov.engine"),
+    "the door to Kubernetes knows the client and nothing behind it": (
+        "pfgov/kubernetes/names.py", "import pfgov.core.ids",
+    ),
+    "core imports nothing above it": ("pfgov/core/ids.py", "import pfgov.storage"),
     "policy, scheduling and storage do not know each other": ("pfgov/policy/limits.py", "import pfgov.storage"),
-    "only pfgov.policy knows cel-python and RE2": ("pfgov/decide/due.py", "def late():\n    import celpy"),
-    "only pfgov.storage knows the database": ("pfgov/decide/due.py", "import sqlite_utils"),
-    "only the border and the api know pydantic": ("pfgov/decide/due.py", "import pydantic"),
-    "HTTP stays in the api": ("pfgov/decide/due.py", "import litestar"),
+    "only pfgov.policy knows cel-python": ("pfgov/core/decide/due.py", "def late():\n    import celpy"),
+    "only what runs patterns over others' texts knows RE2": ("pfgov/core/decide/due.py", "def late():\n    import re2"),
+    "only pfgov.storage.sqlite knows the database": ("pfgov/core/decide/due.py", "import sqlite_utils"),
+    "only pfgov.storage.postgres speaks to PostgreSQL": ("pfgov/engine/reading/reader.py", "import psycopg"),
+    "which store it is, is chosen in pfgov.storage; all others know the port": (
+        "pfgov/engine/answers.py", "import pfgov.storage.sqlite.schema",
+    ),
+    "the port of the store knows no store": ("pfgov/storage/port.py", "import pfgov.storage.sqlite.schema"),
+    "inside engine, down only; a new module has to be given its place": (
+        "pfgov/engine/keys/signing.py", "import pfgov.engine.sequencing.leases",
+    ),
+    "only the border and the api know pydantic": ("pfgov/core/decide/due.py", "import pydantic"),
+    "HTTP stays in the api": ("pfgov/core/decide/due.py", "import litestar"),
 }  # fmt: skip
 
 

@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from pfgov import commands as c
-from pfgov.engine import Engine, Options, Receipt, deciding, sequencer
-from pfgov.ids import ulid
+from pfgov.core import commands as c
+from pfgov.core.ids import ulid
+from pfgov.engine import Engine, Options, Receipt
+from pfgov.engine.sequencing import deciding, sequencer
 from pfgov.policy import load_starter
-from pfgov.storage import head_lock, writing
+from pfgov.storage import open_store
+from pfgov.storage.sqlite import head_lock, writing
 from pfgov_ledger import appender, keys
 
 MEMBERS = 20
@@ -38,7 +40,7 @@ class Bench:
 
     def __init__(self, folder: Path, committing: str) -> None:
         options = Options(committing=committing)  # type: ignore[arg-type]
-        self.engine = Engine.create(folder, policy=load_starter(), options=options)
+        self.engine = Engine.create(open_store(folder), policy=load_starter(), options=options)
         self._number = 0
         for i in range(MEMBERS):
             self.engine.submit(_member(i), principal=OPERATOR)
@@ -151,8 +153,8 @@ PARTS = (
     ("rows of projections", deciding.Decider, "finish"),
     ("Ed25519", keys.SeedSigner, "sign"),
     ("... chain and tree (with the above)", appender.Appender, "append"),
-    ("SQL and COMMIT", writing.Store, "write"),
-    ("head lock", head_lock.HeadLock, "move"),
+    ("SQL and COMMIT", writing.SqliteWriter, "write"),
+    ("head lock", head_lock.SqliteHeadLock, "move"),
     ("answers", sequencer.Sequencer, "_finish_one"),
 )
 

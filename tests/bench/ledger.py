@@ -23,9 +23,10 @@ import verify_large
 
 from pfgov.clock import SystemClock
 from pfgov.engine import Engine, Layout
-from pfgov.engine.batch import Batch
-from pfgov.engine.signing import KeySources
-from pfgov.engine.writer import Writer
+from pfgov.engine.committing.batch import Batch
+from pfgov.engine.committing.writer import Writer
+from pfgov.engine.keys.signing import KeySources
+from pfgov.storage import open_store
 from pfgov_ledger import canonical, keys
 from pfgov_ledger.verify import verify
 
@@ -66,7 +67,7 @@ class Ours:
     """A ledger's committing side, alone."""
 
     def __init__(self, folder: Path) -> None:
-        with Engine.create(folder):
+        with Engine.create(open_store(folder)):
             pass
         layout, self._clock = Layout(folder), SystemClock()
         self.writer = Writer(KeySources(layout), self._clock.monotonic)

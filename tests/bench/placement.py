@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
-from pfgov import commands as c
-from pfgov import events as e
-from pfgov.apply import apply
-from pfgov.decide import Tools, decide, judging
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.core.apply import apply
+from pfgov.core.decide import Tools, decide, judging
+from pfgov.core.records import Stamp
+from pfgov.core.state import State
 from pfgov.policy import PolicySet, load_directory, load_starter
-from pfgov.records import Stamp
 from pfgov.scheduling.registry import scheduler
-from pfgov.state import State
 
 NOW = 1_782_331_200_000_000
 REGIONS = ("us-east/1a", "us-east", "us-west", "eu-west", "eu-north")

@@ -16,7 +16,7 @@ from statistics import median
 from time import perf_counter
 from typing import NamedTuple
 
-from pfgov.scheduling.base import MICRO, Pool, Request
+from pfgov.core.scheduler import MICRO, Pool, Request
 from pfgov.scheduling.binpack import BinPack
 from pfgov.scheduling.draws import position
 from pfgov.scheduling.registry import scheduler

@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from core import OPERATOR, Bench
 
-from pfgov import commands as c
+from pfgov.core import commands as c
+from pfgov.core.records import Packet
 from pfgov.engine import Receipt
-from pfgov.records import Packet
 
 BATCH = 2_048
 LIVE_PER_MILLE = 100

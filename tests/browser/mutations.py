@@ -28,12 +28,12 @@ def mutated(seed: int, count: int) -> list[bytes]:
         for path in sorted(GOLDEN.iterdir())
         if path.name.endswith((".lineage.jsonl", ".tlog-proof", ".receipt.json"))
     ]
-    return [
-        _inside(chosen, chosen.choice(files))
-        if chosen.random() < 0.5
-        else _anywhere(chosen, chosen.choice(files))
-        for _ in range(count)
-    ]
+    return [damaged(chosen, chosen.choice(files)) for _ in range(count)]
+
+
+def damaged(chosen: random.Random, data: bytes) -> bytes:
+    """*data* with some damage."""
+    return _inside(chosen, data) if chosen.random() < 0.5 else _anywhere(chosen, data)
 
 
 def _inside(chosen: random.Random, data: bytes) -> bytes:
@@ -43,7 +43,9 @@ def _inside(chosen: random.Random, data: bytes) -> bytes:
         members = json.loads(lines[at])
     except ValueError:
         return _anywhere(chosen, data)
-    if "e" in members:
+    if not isinstance(members, dict) or not members:
+        return _anywhere(chosen, data)
+    if isinstance(members.get("e"), str):
         members["e"] = base64.b64encode(_bent(chosen, base64.b64decode(members["e"]))).decode()
     else:
         members[chosen.choice(list(members))] = chosen.choice(_VALUES)

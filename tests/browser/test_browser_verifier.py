@@ -5,9 +5,7 @@ Needs Playwright (PyPI) and a Chromium on the machine; skipped with the reason w
 
 import base64
 import io
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from browser.mutations import mutated
 from browser.page_tables import PAGE, refreshed
 from conformance.ledger_verify.corpus.build import VECTORS
 from conformance.ledger_verify.corpus.run import run
+from support.chromium import chromium
 from support.ed25519_vectors import Case, cctv, edge_cases, own, wycheproof
 
 from pfgov_ledger import ed25519, keys
@@ -41,31 +40,20 @@ def test_the_page_reaches_for_nothing() -> None:
 @pytest.fixture(scope="module")
 def page() -> Iterator[Any]:
     """The page, opened from disk in a headless Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    chromium = os.environ.get("PFGOV_CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium on this machine")
-    with playwright.sync_playwright() as started:
-        try:
-            browser = started.chromium.launch(
-                executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-            )
-        except playwright.Error as error:
-            pytest.skip(f"chromium does not start: {error}")
+    with chromium() as browser:
         opened = browser.new_page()
         opened.goto(PAGE.as_uri())
         yield opened
-        browser.close()
 
 
 RUN = """async ([data, c, anchor, remembered]) => {
   const v = pfgovVerify, bytes = v.base64(data);
   const report = await v.verify(new Blob([bytes]), {
     anchor: v.parseAnchor(anchor), question: c.question, quick: c.quick,
-    remembered: remembered && v.parseCheckpoint(v.splitNote(v.base64(remembered)).text),
+    remembered: remembered && v.parseRemembered(v.base64(remembered)),
     witnesses: c.witnesses.map(v.parseVkey), quorum: c.quorum, maxAge: c.max_age, now: c.now,
   });
-  return JSON.stringify(report, null, 2) + "\\n";
+  return v.dumps(report);
 }"""
 
 

@@ -14,13 +14,15 @@ from support.killed import rotate_until_killed
 from support.ledgers import fresh, opened, place, register, verified
 from support.writers import threaded
 
-from pfgov.engine import Engine, Layout, LedgerReader, ceremony
+from pfgov.engine import Engine, Layout, LedgerReader
 from pfgov.engine.answers import Caller, Idempotency
-from pfgov.engine.exporting import stored_log
-from pfgov.engine.process import ProcessCommitter
-from pfgov.engine.signing import KeySources, ledger_keys
+from pfgov.engine.committing.process import ProcessCommitter
+from pfgov.engine.keys.signing import KeySources, ledger_keys
+from pfgov.engine.maintenance import ceremony
+from pfgov.engine.reading.exporting import stored_log
+from pfgov.engine.reading.replay import Replay
 from pfgov.errors import PfgovError
-from pfgov.replay import Replay
+from pfgov.storage import open_store
 from pfgov_ledger import export, keys
 from pfgov_ledger.verify import verify
 
@@ -42,7 +44,7 @@ POINTS = [*points("issuer"), *points("log")]
 
 def check(directory: Path, tmp_path: Path, anchor: str, role: ceremony.Role) -> bool:
     """Hold the ledger to its promises; return whether another key took over."""
-    with LedgerReader(directory) as reader, reader.snapshot() as queries:
+    with LedgerReader(open_store(directory)) as reader, reader.snapshot() as queries:
         known = ledger_keys(queries)
     in_force = [key for key in known.values() if key.role == role and key.until is None]
     assert len(in_force) == 1
@@ -52,7 +54,11 @@ def check(directory: Path, tmp_path: Path, anchor: str, role: ceremony.Role) -> 
         KeySources(layout).chosen(known).log
     )
     target = tmp_path / "all.jsonl"
-    with LedgerReader(directory) as reader, stored_log(reader) as log, target.open("wb") as out:
+    with (
+        LedgerReader(open_store(directory)) as reader,
+        stored_log(reader) as log,
+        target.open("wb") as out,
+    ):
         export.write_full(log, out)
     for text in (anchor, (directory / "anchor.txt").read_text()):
         report = verify(target, anchor=keys.parse_anchor(text), replayer=Replay())
@@ -181,7 +187,7 @@ def test_faults_sigkill_at_a_step_of_a_rotation(
     child.join(PATIENCE_SECONDS)
     assert child.exitcode == -9, "it was killed where it was to be"
     assert acknowledged
-    with Engine.open(directory) as engine:
+    with Engine.open(open_store(directory)) as engine:
         position = register(engine, "after").position
         stored = {found.row.seq: found.row.raw for found in engine.reader.entries()}
         assert {seq: stored.get(seq) for seq in acknowledged} == acknowledged
@@ -189,7 +195,7 @@ def test_faults_sigkill_at_a_step_of_a_rotation(
         engine.reader.replay()
     has_changed = check(directory, tmp_path, anchor, role)
     assert has_changed or name not in {"handed_over", "key_exchanged", ANCHOR}
-    with Engine.open(directory) as engine:
+    with Engine.open(open_store(directory)) as engine:
         ceremony.rotate(engine, role)
         register(engine, "again")
     assert verified(directory, tmp_path).exit_status == 0

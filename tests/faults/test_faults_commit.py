@@ -12,10 +12,11 @@ import pytest
 from support.faulty import Faulty
 from support.ledgers import OPERATOR, fresh, opened, packet, register, submit, verified
 
-from pfgov import commands as c
+from pfgov.core import commands as c
 from pfgov.engine import Engine, Idempotency, LedgerReader, Receipt
+from pfgov.engine.reading.replay import Replay
 from pfgov.errors import PfgovError, StoreError
-from pfgov.replay import Replay
+from pfgov.storage import open_store
 
 
 def _context(engine: Engine, packet_id: str) -> Callable[[], Receipt]:
@@ -61,7 +62,7 @@ def tell(engine: Engine) -> tuple[dict[int, bytes], int]:
 
 def check(directory: Path, tmp_path: Path, acknowledged: dict[int, bytes]) -> None:
     """Hold the ledger to its promises."""
-    with LedgerReader(directory) as reader:
+    with LedgerReader(open_store(directory)) as reader:
         stored = {r.row.seq: r.row.raw for r in reader.entries()}
         assert {seq: stored.get(seq) for seq in acknowledged} == acknowledged
         reader.replay()
@@ -190,7 +191,7 @@ def test_faults_a_batch_fails_or_stands_as_a_whole(tmp_path: Path) -> None:
         with opened(directory, probe=faulty) as engine:
             register(engine, "m")
             faulty.armed = True
-            with engine._front._turn:
+            with engine._queue._turn:
                 futures = [
                     engine.submit_nowait(packet(f"p{i}"), principal=OPERATOR) for i in range(8)
                 ]
@@ -229,7 +230,7 @@ def test_faults_a_rule_that_breaks_spoils_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When an event cannot be applied its command fails, and the others of its batch are decided again and stand."""
-    from pfgov.engine import deciding
+    from pfgov.engine.sequencing import deciding
 
     directory = fresh(tmp_path)
     real = deciding.apply
@@ -242,7 +243,7 @@ def test_faults_a_rule_that_breaks_spoils_nobody_else(
     with opened(directory) as engine:
         register(engine, "m")
         monkeypatch.setattr(deciding, "apply", breaking)
-        with engine._front._turn:
+        with engine._queue._turn:
             futures = [
                 engine.submit_nowait(packet(name), principal=OPERATOR)
                 for name in ("a", "bad", "b", "bad", "c")
@@ -265,8 +266,8 @@ def test_faults_leases_survive_a_reload(tmp_path: Path) -> None:
     faulty = Faulty("commit", "before", 1)
     with opened(fresh(tmp_path), probe=faulty) as engine:
         register(engine, "m", lease_seconds=30)
-        before = engine._sequencer.leases.rows()
+        before = engine._sequencer.leases.rows(0)
         faulty.armed = True
         with pytest.raises(StoreError):
             submit(engine, packet("p"))
-        assert engine._sequencer.leases.rows() == before
+        assert engine._sequencer.leases.rows(0) == before

@@ -12,12 +12,13 @@ from support.faulty import Faulty
 from support.ledgers import OPERATOR, fresh, opened, packet, register, submit, verified
 from support.writers import threaded
 
-from pfgov import commands as c
+from pfgov.core import commands as c
 from pfgov.engine import Engine, Idempotency, LedgerReader, Options, Receipt
-from pfgov.engine.process import ProcessCommitter, WriterLostError, WriterSpec
-from pfgov.engine.writer import Writer
+from pfgov.engine.committing.process import ProcessCommitter, WriterLostError, WriterSpec
+from pfgov.engine.committing.writer import Writer
+from pfgov.engine.reading.replay import Replay
 from pfgov.errors import PfgovError, StoreError
-from pfgov.replay import Replay
+from pfgov.storage import open_store
 
 COMMANDS = 120
 BATCH = 8
@@ -41,7 +42,7 @@ def _history(engine: Engine) -> Iterator[tuple[str, Future[Receipt]]]:
 
 
 def _holds(directory: Path, tmp_path: Path, acknowledged: dict[int, bytes]) -> None:
-    with LedgerReader(directory) as reader:
+    with LedgerReader(open_store(directory)) as reader:
         stored = {r.row.seq: r.row.raw for r in reader.entries()}
         assert {seq: stored.get(seq) for seq in acknowledged} == acknowledged
         reader.replay()
@@ -58,7 +59,7 @@ def _run(tmp_path: Path, faulty: Faulty) -> tuple[Path, dict[int, bytes], dict[s
         for i in range(3):
             register(engine, f"m{i}", capacity=(("cpu", "1000"),))
         faulty.armed = True
-        with engine._front._turn:
+        with engine._queue._turn:
             futures = dict(_history(engine))
         for key, future in futures.items():
             outcomes[key] = future.exception(60)
@@ -66,7 +67,7 @@ def _run(tmp_path: Path, faulty: Faulty) -> tuple[Path, dict[int, bytes], dict[s
                 acknowledged.update({row.seq: row.raw for row in future.result().entries})
         faulty.armed = False
         for key, error in outcomes.items():
-            stored = engine._front.do(lambda s, key=key: s.queries.answer(OPERATOR.id, key))
+            stored = engine._queue.do(lambda s, key=key: s.queries.answer(OPERATOR.id, key))
             if error is None:
                 assert stored is not None
             elif isinstance(error, StoreError):
@@ -139,13 +140,15 @@ def test_faults_a_writer_process_that_cannot_start_says_why(tmp_path: Path) -> N
     directory = fresh(tmp_path)
     options = Options(committing="process", issuer=("env:NOT_THERE",))
     with pytest.raises(PfgovError) as caught:
-        Engine.open(directory, options=options)
+        Engine.open(open_store(directory), options=options)
     assert caught.value.code == "key.unusable"
 
     def broken(spec: WriterSpec) -> Any:
         raise WriterLostError("no more processes")
 
     with pytest.raises(WriterLostError):
-        Engine.open(directory, options=Options(committing="process", start_writer=broken))
+        Engine.open(
+            open_store(directory), options=Options(committing="process", start_writer=broken)
+        )
     with opened(directory) as engine:
         assert engine.status().size == 2

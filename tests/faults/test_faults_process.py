@@ -10,8 +10,9 @@ from support.killed import assign_until_killed, hold
 from support.ledgers import fresh, opened, place, register, verified
 
 from pfgov.engine import Engine, EntryFilter, LedgerReader
+from pfgov.engine.reading.replay import Replay
 from pfgov.errors import StoreLockedError
-from pfgov.replay import Replay
+from pfgov.storage import open_store
 
 pytestmark = pytest.mark.process
 
@@ -34,7 +35,7 @@ def context() -> Iterator[multiprocessing.context.ForkServerContext]:
 
 
 def _stored(directory: Path, start: int) -> dict[int, bytes]:
-    with LedgerReader(directory, heed_head_lock=False) as reader:
+    with LedgerReader(open_store(directory), heed_head_lock=False) as reader:
         return {r.row.seq: r.row.raw for r in reader.entries(EntryFilter(start=start))}
 
 
@@ -76,7 +77,7 @@ def test_faults_sigkill_loses_nothing_that_was_acknowledged(
         assert {seq: stored.get(seq) for seq in acknowledged} == acknowledged
         kept = start + len(stored)
         known.update(acknowledged)
-    with Engine.open(directory) as engine:
+    with Engine.open(open_store(directory)) as engine:
         size = (
             engine.status().size
         )  # a writer process may have finished its last batch after we looked
@@ -101,10 +102,10 @@ def test_faults_a_second_process_is_told_who_writes_and_may_read(
         assert ours.poll(PATIENCE_SECONDS)
         assert ours.recv() == 2
         with pytest.raises(StoreLockedError) as caught:
-            Engine.open(directory)
+            Engine.open(open_store(directory))
         assert f"process {child.pid}" in caught.value.message
         assert "http://127.0.0.1:8000" in caught.value.message
-        with LedgerReader(directory) as reader:
+        with LedgerReader(open_store(directory)) as reader:
             assert reader.head().size == 2
     finally:
         ours.send("enough")

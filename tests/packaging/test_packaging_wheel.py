@@ -3,6 +3,7 @@
 The builds use the backend that is installed, so no network is needed.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,9 +11,12 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"pfgov": "pfgov", "ledger/pfgov_ledger": "pfgov_ledger", "api/pfgov_api": "pfgov_api"}
@@ -90,6 +94,7 @@ def expected(source: Path) -> set[str]:
         if path.is_file()
     }
     policies = source / "policies"
+    wanted.add("pfgov_api/console/static/verify.html")  # the page of ledger/, served by the console
     return wanted | {
         f"pfgov/_policies/{path.relative_to(policies).as_posix()}"
         for path in policies.rglob("*")
@@ -196,3 +201,70 @@ def test_asking_for_help_imports_little(module: str, site: Path, tmp_path: Path)
         f"print('loaded:', [name for name in {LIGHT[module]!r} if name in sys.modules])"
     )
     assert run(sys.executable, "-c", code, cwd=tmp_path, path=site).splitlines()[-1] == "loaded: []"
+
+
+WORKER = """
+import json
+import sys
+
+ALLOWED = {allowed!r}
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in ALLOWED:
+            raise ModuleNotFoundError(f"a worker would need {{name}}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+before = len(sys.modules)
+import pfgov.client
+from pfgov.client import AsyncClient, Client, Worker
+loaded = len(sys.modules) - before
+without_http = "httpx2" not in sys.modules
+import httpx2
+from pfgov_ledger.verify import verify
+answer = httpx2.MockTransport(lambda _: httpx2.Response(200, json={{"packet_id": "p"}}))
+with Client("http://localhost", transport=answer) as client:
+    found = client.packet("p")
+Worker(AsyncClient("http://localhost"), {{"id": "w", "type": "worker"}})
+print(json.dumps([loaded, without_http, found]))
+"""
+
+NEEDED = ("cryptography", "httpx2")
+"""What a worker installs beside pfgov itself; docs/reference/client.md says so."""
+
+MODULES_MAX = 260
+"""Modules that importing the client loads, most of them the standard library's."""
+
+
+def _installed_with(*names: str) -> set[str]:
+    """The distributions that come with *names*, by their normal names."""
+    found: set[str] = set()
+    waiting = [canonicalize_name(name) for name in names]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        wanted = [Requirement(one) for one in metadata.requires(name) or ()]
+        waiting += [
+            canonicalize_name(one.name)
+            for one in wanted
+            if one.marker is None or one.marker.evaluate({"extra": ""})
+        ]
+    return found
+
+
+def test_a_worker_needs_nothing_of_the_server(site: Path, tmp_path: Path) -> None:
+    """A worker from a wheel needs more than httpx2 and cryptography, or its import loads far more than it uses."""
+    installed = _installed_with(*NEEDED)
+    packages = {
+        package
+        for package, names in metadata.packages_distributions().items()
+        if any(canonicalize_name(name) in installed for name in names)
+    }
+    allowed = {"pfgov", "pfgov_ledger", *packages, *sys.stdlib_module_names}
+    said = run(sys.executable, "-c", WORKER.format(allowed=allowed), cwd=tmp_path, path=site)
+    loaded, without_http, found = json.loads(said)
+    assert loaded <= MODULES_MAX
+    assert without_http
+    assert found == {"packet_id": "p"}

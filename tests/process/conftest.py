@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from support.cli_server import Served
 
+from pfgov.storage import open_store
+
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Served]]:
@@ -14,6 +16,6 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Serv
 
     folder = tmp_path_factory.mktemp("twins")
     for name in ("here", "there"):
-        Engine.create(folder / name, "pfgov.test/twins").close()
+        Engine.create(open_store(folder / name), "pfgov.test/twins").close()
     with Served(folder / "there") as served:
         yield folder / "here", served

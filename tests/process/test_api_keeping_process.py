@@ -16,6 +16,7 @@ from support.commandline import spawn
 
 from pfgov.client import Client, Retry
 from pfgov.engine import Engine, LedgerReader
+from pfgov.storage import open_store
 from pfgov_ledger import build_pyz
 
 pytestmark = pytest.mark.process
@@ -143,13 +144,13 @@ def test_keys_change_hands_under_load(server: Server, tmp_path: Path) -> None:
     assert len(load.acknowledged) >= 5 * STEP
     _nothing_lost(server, load)
     _verified(server, tmp_path, anchors)
-    with Engine.open(server.directory) as engine:
+    with Engine.open(open_store(server.directory)) as engine:
         engine.reader.replay()
         assert len(list((server.directory / "keys").glob("*.retired"))) == 3
 
 
 def _nothing_lost(server: Server, load: Load) -> None:
-    with LedgerReader(server.directory) as reader:
+    with LedgerReader(open_store(server.directory)) as reader:
         stored = {
             found.row.subject.removeprefix("packet/"): found.row.seq
             for found in reader.entries()

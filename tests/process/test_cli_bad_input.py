@@ -19,7 +19,8 @@ import pytest
 from support.commandline import GOOD, PACKET, Said, environment, spawn
 
 from pfgov.cli import run
-from pfgov.engine.reading import LedgerReader
+from pfgov.engine.reading.reader import LedgerReader
+from pfgov.storage import open_store
 
 pytestmark = pytest.mark.process
 
@@ -36,7 +37,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["member", "register", "--id", "a2", *GOOD],
         ["member", "retire", "a2"],
         ["packet", "submit", "--file", str(PACKET)],
-        ["packet", "review", "fp-001", "--grant"],
+        ["packet", "review", "fp-001", "--grant", "--version", "3"],
         ["packet", "submit", "--id", "done-1", "--workload", "w"],
         ["packet", "complete", "done-1"],
         ["packet", "submit", "--id", "held-1", "--workload", "w", "--hold"],
@@ -55,7 +56,7 @@ def ledger(template: Path, tmp_path: Path) -> Path:
 
 def size(ledger: Path) -> int:
     """Return the number of entries."""
-    with LedgerReader(ledger) as reader:
+    with LedgerReader(open_store(ledger)) as reader:
         return reader.head().size
 
 
@@ -347,7 +348,9 @@ def test_a_second_process(ledger: Path) -> None:
     """While one process writes, another is told which one; reading and exporting go on beside it."""
     hold = (
         "import sys\nfrom pathlib import Path\nfrom pfgov.engine.engine import Engine\n"
-        f"engine = Engine.open(Path({str(ledger)!r}))\nprint('open', flush=True)\nsys.stdin.read()\nengine.close()\n"
+        "from pfgov.storage import open_store\n"
+        f"engine = Engine.open(open_store(Path({str(ledger)!r})))\n"
+        "print('open', flush=True)\nsys.stdin.read()\nengine.close()\n"
     )
     before = size(ledger)
     with subprocess.Popen(

@@ -26,7 +26,7 @@ def _problem(status: int, code: str, **more: Any) -> bytes:
         (lambda _: reply(200, b'{"status": "live"}'), "server.not_pfgov", "check the address"),
         (lambda _: reply(302, b"", headers="Location: https://x.example/\r\n"), "server.not_pfgov", "name the server"),
         (lambda _: reply(502, b"bad gateway", "text/plain"), "server.no_answer", "is the server up"),
-        (lambda _: reply(200, b'{"status": "live", "version": "7.0.0"}'), "server.version", "pfgov==7.0.0"),
+        (lambda _: reply(200, b'{"status": "live", "version": "7.0.0"}'), "server.version", "7.0.0"),
         (lambda raw: LIVE if GREETS in raw else _problem(404, "http.not_found"), "server.version", "same version"),
         (lambda raw: LIVE if GREETS in raw else reply(200, b'{"origin": 1}'), "server.version", "same version"),
         (lambda raw: LIVE if GREETS in raw else reply(200, b"\xff"), "server.version", "same version"),

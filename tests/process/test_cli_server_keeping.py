@@ -81,7 +81,7 @@ def test_many_payloads_are_erased_in_as_many_requests_as_it_takes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server takes so many at a time; the command goes on under the same key, and repeated it says the same."""
-    monkeypatch.setattr("pfgov.engine.erasing.ERASED_AT_ONCE", 1)
+    monkeypatch.setattr("pfgov.engine.maintenance.erasing.ERASED_AT_ONCE", 1)
     CommandLine(tmp_path / "ledger", capsys).ok("init")
     with Served(tmp_path / "ledger") as served:
         pfgov = RemoteLine(served.url, capsys)

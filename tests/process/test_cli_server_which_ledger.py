@@ -8,13 +8,14 @@ from support.cli_server import RemoteLine
 from support.commandline import spawn
 
 HERE = (
-    ("init",), ("serve",), ("key", "list"), ("key", "create", "--scope", "admin"), ("key", "revoke", "x"),
+    ("init",), ("serve",), ("key", "create", "--scope", "admin"), ("key", "revoke", "x"),
     ("ledger", "doctor"), ("ledger", "keys", "rotate", "issuer", "--recovery", "x"),
     ("ledger", "keys", "revoke", "ab"), ("ledger", "keys", "revoke", "ab", "--sign-only"),
 )  # fmt: skip
 FILES = (
     ("demo",), ("sim", "list"), ("sim", "metrics"), ("policy", "check", "x"), ("policy", "schema", "Policy"),
-    ("policy", "init", "x"), ("policy", "test", "x"), ("policy", "fmt", "x"), ("policy", "eval"),
+    ("policy", "init", "x"), ("policy", "fmt", "x"),
+    ("witness", "init", "--name", "x"), ("witness", "serve"), ("ledger", "tiles", "x"),
 )  # fmt: skip
 
 

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from support.world import World
 
-from pfgov import commands as c
-from pfgov.apply import apply
-from pfgov.decide import packets
+from pfgov.core import commands as c
+from pfgov.core.apply import apply
+from pfgov.core.decide import packets
 from pfgov.engine import Engine
-from pfgov.engine.deciding import Decider
+from pfgov.engine.sequencing.deciding import Decider
 from pfgov.sim.history import History, ViolationError
 from pfgov.sim.shrink import shrink
 from pfgov.sim.simulation import run_plan
 from pfgov.sim.steps import draw_plan
+from pfgov.storage import open_store
 
 SLICE = 60
 ONCE_WRONG = (2832,)
@@ -35,7 +36,7 @@ def test_sim_equal_seeds_give_equal_ledgers(template: Path, workspace: Path) -> 
     leaves = []
     for _ in range(2):
         run = run_plan(draw_plan(7), template, workspace)
-        with Engine.open(run.directory, clock=run.clock) as engine:
+        with Engine.open(open_store(run.directory), clock=run.clock) as engine:
             leaves.append([recorded.row.leaf for recorded in engine.reader.entries()])
     assert leaves[0] == leaves[1]
 
@@ -61,11 +62,11 @@ def test_sim_catches_a_dropped_revoke(
     template: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The checker misses a packet that stays with a dead owner when follow-ups forget to revoke."""
-    due_module: Any = import_module("pfgov.decide.due")
+    due_module: Any = import_module("pfgov.core.decide.due")
     original = due_module._for_owned
 
-    def forgetful(*args: Any) -> Any:
-        return (one for one in original(*args) if type(one).__name__ != "RevokeOwner")
+    def forgetful(*args: Any, **options: Any) -> Any:
+        return (one for one in original(*args, **options) if type(one).__name__ != "RevokeOwner")
 
     monkeypatch.setattr(due_module, "_for_owned", forgetful)
     assert _first_violation(template, workspace).promise == 3
@@ -75,7 +76,7 @@ def test_sim_catches_applying_before_the_commit(
     template: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The checker misses a state that ran ahead of the ledger when a commit failed and memory was kept."""
-    from pfgov.engine.sequencer import Sequencer
+    from pfgov.engine.sequencing.sequencer import Sequencer
 
     def keep_memory(self: Sequencer) -> None:
         self._under_way.clear()
@@ -89,9 +90,9 @@ def test_sim_catches_an_unjudged_move(
     template: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The checker misses an owner whom no policy would have."""
-    from pfgov.decide import placement
-    from pfgov.decide.judging import of_verdicts
-    from pfgov.verdicts import ALLOW
+    from pfgov.core.decide import placement
+    from pfgov.core.judging import of_verdicts
+    from pfgov.core.verdicts import ALLOW
 
     def lenient(ctx: Any, packet: Any, point: Any, members: Any, **_: Any) -> Any:
         return of_verdicts(members, [ALLOW] * len(members), {})

@@ -1,11 +1,14 @@
 """A real server: the process that ``pfgov serve`` is, started, killed and started again."""
 
+import ctypes
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx2
@@ -22,12 +25,44 @@ def free_port() -> int:
         return found
 
 
+def without_privileges() -> None:
+    """Let limits on processes bind this one, and what it starts, though the superuser runs the tests.
+
+    They are counted for the real user, and bind whoever is not the superuser and may neither administer the system nor
+    raise limits.  The files of this interpreter can still be read: another effective user could perhaps not.  For a
+    child, before its program.
+    """
+    if os.geteuid() != 0:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (CAP_SYS_ADMIN, CAP_SYS_RESOURCE):
+        if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "prctl")
+    os.setresuid(NOBODY, 0, 0)
+
+
+def for_whom(path: Path) -> None:
+    """Give *path* to whom :func:`without_privileges` makes of the superuser: some questions are asked in its name."""
+    if os.geteuid() == 0:
+        for one in (path, *path.rglob("*")):
+            os.chown(one, NOBODY, -1)
+
+
+PR_CAPBSET_DROP, CAP_SYS_ADMIN, CAP_SYS_RESOURCE = 24, 21, 24
+NOBODY = 61_234
+
+
 class Server:
     """``pfgov serve`` on a port of its own."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(
+        self, directory: Path, *options: str, limits: Mapping[int, int] | None = None
+    ) -> None:
         self.directory = directory
         self.options = options
+        self.limits = limits or {}
+        self.program: tuple[str, ...] = ("-m", "pfgov.cli")
+        self.before: Callable[[], None] | None = None
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.errors = directory.parent / "server.err"
@@ -41,10 +76,12 @@ class Server:
         }
         with self.errors.open("ab") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pfgov.cli", "serve", "--dir", str(self.directory), "--port", str(self.port),
+                [sys.executable, *self.program, "serve", "--dir", str(self.directory), "--port", str(self.port),
                  *self.options],
-                stdout=subprocess.DEVNULL, stderr=err, env=env,
+                stdout=subprocess.DEVNULL, stderr=err, env=env, preexec_fn=self.before,  # noqa: PLW1509 - it only calls the system
             )  # fmt: skip
+        for limit, value in self.limits.items():
+            resource.prlimit(self.process.pid, limit, (value, value))
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

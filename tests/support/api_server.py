@@ -17,6 +17,7 @@ from pfgov.clock import ManualClock
 from pfgov_api.app import create_app
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.service import Service
+from support.api_schemas import check
 from support.ledgers import START, Drawn, fresh, opened
 
 T = TypeVar("T")
@@ -25,12 +26,20 @@ SCOPES = (
     "admin",
     "assessor",
     "auditor",
+    "emergency",
     "member:m1",
     "member:m2",
     "operator",
     "reviewer",
     "submitter",
 )
+
+
+def path_values(**named: str) -> dict[str, str]:
+    """What may stand in the braces of a path: *named*, and something possible in all others."""
+    tiles = {"tile_level": "0", **{f"tile_{part}": "x000" for part in range(1, 8)}}
+    ids = {"member_id": "m1", "packet_id": "p1", "seq": "0", "code": "http.not_found"}
+    return {**tiles, **ids, "commitment": "0" * 64, "digest": "0" * 64, **named}
 
 
 class Api:
@@ -75,7 +84,7 @@ class Api:
         headers: dict[str, str] | None = None,
         content: bytes | None = None,
     ) -> httpx2.Response:
-        """Send a request; *body* as JSON, *content* as it is."""
+        """Send a request; *body* as JSON, *content* as it is.  The answer is one that the API describes."""
         sent = dict(headers or {})
         if scope is not None:
             sent["Authorization"] = f"Bearer {self.keys()[scope]}"
@@ -83,7 +92,9 @@ class Api:
             content = json.dumps(body).encode()
         if content is not None:
             sent.setdefault("Content-Type", "application/json")
-        return self.run(self.client.request(method, path, content=content, headers=sent))
+        answer = self.run(self.client.request(method, path, content=content, headers=sent))
+        check(method, path, answer)
+        return answer
 
     def get(self, path: str, **options: Any) -> httpx2.Response:
         """Send a GET."""

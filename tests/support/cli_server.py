@@ -22,6 +22,7 @@ from pfgov import __version__
 from pfgov.cli import run
 from pfgov.engine import Engine
 from pfgov.engine.options import Options
+from pfgov.storage import open_store
 from pfgov_api.app import create_app
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.service import Service
@@ -38,7 +39,7 @@ class Served:
         self.directory = directory
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.engine = Engine.open(directory, options=Options(fresh_leases=False))
+        self.engine = Engine.open(open_store(directory), options=Options(fresh_leases=False))
         self.keyring = KeyRing(directory / FILE)
         self.service = Service(self.engine, self.keyring)
         self._server = uvicorn.Server(
@@ -69,6 +70,8 @@ class Served:
     ) -> None:
         self._server.should_exit = True
         self._thread.join(30)
+        self.service.trials.kill()
+        self.service.simulations.kill()
         self.engine.close()
 
 

@@ -83,7 +83,7 @@ class CommandLine:
         self.ok("init", "--origin", "pfgov.test/cli")
         self.ok("member", "register", "--id", "a1", *GOOD)
         self.ok("packet", "submit", "--file", PACKET)
-        self.ok("packet", "review", "fp-001", "--grant")
+        self.ok("packet", "review", "fp-001", "--grant", "--version", "3")
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -9,11 +9,13 @@
 Everything else is prose.  The workspace holds copies of the two golden inputs.
 """
 
+import contextlib
 import doctest
 import io
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -22,6 +24,8 @@ from pathlib import Path
 from sybil import Document, Example, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.region import Lexeme
+
+from support import prefork
 
 ROOT = Path(__file__).parents[2]
 SEED = ROOT / "tests" / "data" / "seed"
@@ -44,6 +48,8 @@ def run_page(page: Path, workspace: Path) -> int:
     sybil = Sybil(parsers=[_parse], path=str(page.parent))
     document = sybil.parse(page)
     document.namespace["workspace"] = workspace
+    started: list[int] = []
+    document.namespace["started"] = started
     before = Path.cwd()
     os.chdir(workspace)
     try:
@@ -52,6 +58,9 @@ def run_page(page: Path, workspace: Path) -> int:
             example.evaluate()
     finally:
         os.chdir(before)
+        for group in started:  # or the next run of a page that failed meets the server that it left
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
     return len(examples)
 
 
@@ -95,7 +104,7 @@ def _write(example: Example) -> None:
 
 def _console(example: Example) -> None:
     for command, wanted in _commands(example.parsed):
-        _run(command, wanted, Path(example.namespace["workspace"]))
+        _run(command, wanted, Path(example.namespace["workspace"]), example.namespace["started"])
 
 
 def _commands(body: str) -> list[tuple[str, str]]:
@@ -110,28 +119,33 @@ def _commands(body: str) -> list[tuple[str, str]]:
     return found
 
 
-def _run(command: str, wanted: str, workspace: Path) -> None:
+def _run(command: str, wanted: str, workspace: Path, started: list[int]) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("PFGOV_")}
     env |= {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",
+        "PATH": os.pathsep.join((prefork.program(), str(Path(sys.executable).parent), env["PATH"])),
         "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in (".", "ledger", "api")),
         "NO_COLOR": "1",
         "COLUMNS": "120",
         "TERM": "dumb",
     }
-    done = subprocess.run(
+    with subprocess.Popen(
         ["bash", "-c", command],
         cwd=workspace,
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=COMMAND_SECONDS_MAX,
-        check=False,
-    )
+        start_new_session=True,
+    ) as process:
+        started.append(process.pid)
+        try:
+            said = process.communicate(timeout=COMMAND_SECONDS_MAX)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     status = _STATUS.search(wanted)
     output = _STATUS.sub("", wanted)
-    if done.returncode != (int(status.group(1)) if status else 0):
-        raise DiffersError(f"$ {command}\nexit status {done.returncode}\n{done.stdout}")
-    if output.strip() and not matches(output, done.stdout):
-        raise DiffersError(f"$ {command}\nwanted:\n{output}\nfound:\n{done.stdout}")
+    if process.returncode != (int(status.group(1)) if status else 0):
+        raise DiffersError(f"$ {command}\nexit status {process.returncode}\n{said}")
+    if output.strip() and not matches(output, said):
+        raise DiffersError(f"$ {command}\nwanted:\n{output}\nfound:\n{said}")

@@ -26,7 +26,9 @@ CCTV_SHA256 = "b38e84caf3e7e89170ff520292dbeae421b0a794c27408ce5ce973018fe3d7f9"
 CCTV_REFUSED_FLAGS = {
     "low_order_A", "low_order_R", "non_canonical_A", "non_canonical_R", "low_order_residue"
 }  # fmt: skip
-CCTV_INSTEAD = "; set PFGOV_CCTV to the path of C2SP/CCTV's ed25519/ed25519vectors.json"
+CCTV_BESIDE = Path(__file__).parents[3] / "shared" / "fixtures" / "cctv" / "ed25519vectors.json"
+"""Where the file lies beside a checkout, if somebody put it there."""
+CCTV_INSTEAD = "; put C2SP/CCTV's ed25519/ed25519vectors.json to ../shared/fixtures/cctv, or its path in PFGOV_CCTV"
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,16 @@ def edge_cases() -> list[Case]:
 def cctv() -> list[Case]:
     """The 914 of C2SP/CCTV, judged as the 768 are; whatever hashes a re-encoded point is non-canonical anyway.
 
-    Reads the file that ``PFGOV_CCTV`` names, or the Go module; skips the test where there is neither.
+    Reads the file that ``PFGOV_CCTV`` names, the one beside the checkout, or the Go module; skips the test where
+    there is none.
     """
     given = os.environ.get("PFGOV_CCTV")
-    path = Path(given) if given else _module(CCTV, CCTV_INSTEAD) / "ed25519vectors.json"
+    if given:
+        path = Path(given)
+    elif CCTV_BESIDE.is_file():
+        path = CCTV_BESIDE
+    else:
+        path = _module(CCTV, CCTV_INSTEAD) / "ed25519vectors.json"
     return [
         Case(
             f"{item['number']}: {item['flags']}",

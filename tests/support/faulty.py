@@ -1,7 +1,11 @@
 """A storage call that fails: the n-th of its kind, before it took effect or after, once or from then on."""
 
+import errno
 import sqlite3
 from collections import Counter
+
+FILES = frozenset({"key_made", "key_exchanged", "anchor_written"})
+"""Steps that touch a file beside the store: what fails there is the system's call, not the database's."""
 
 
 class Faulty:
@@ -27,6 +31,8 @@ class Faulty:
             count == self._number or (self._lasting and count > self._number)
         ):
             self.hits += 1
+            if name in FILES:
+                raise OSError(errno.EIO, "disk I/O error")
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorcode = sqlite3.SQLITE_IOERR
             raise error

@@ -6,10 +6,12 @@ import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pfgov import commands as c
-from pfgov.engine import Engine, Options, Receipt, ceremony
-from pfgov.engine.batch import Batch
-from pfgov.engine.process import ProcessCommitter
+from pfgov.core import commands as c
+from pfgov.engine import Engine, Options, Receipt
+from pfgov.engine.committing.batch import Batch
+from pfgov.engine.committing.process import ProcessCommitter
+from pfgov.engine.maintenance import ceremony
+from pfgov.storage import open_store
 
 WINDOW = 16
 
@@ -17,7 +19,7 @@ WINDOW = 16
 def assign_until_killed(directory: str, name: str, committing: str, out: Connection) -> None:
     """Keep :data:`WINDOW` assignments under way; send (position, raw) of each entry once it is acknowledged."""
     options = Options(committing=committing)  # type: ignore[arg-type]
-    engine = Engine.open(Path(directory), options=options)
+    engine = Engine.open(open_store(Path(directory)), options=options)
     out.send(("open", engine.status().size))
     free = threading.Semaphore(WINDOW)
     sending = threading.Lock()
@@ -40,7 +42,9 @@ def assign_until_killed(directory: str, name: str, committing: str, out: Connect
 
 def hold(directory: str, out: Connection) -> None:
     """Open a ledger and keep it until told otherwise."""
-    with Engine.open(Path(directory), options=Options(address="http://127.0.0.1:8000")) as engine:
+    with Engine.open(
+        open_store(Path(directory)), options=Options(address="http://127.0.0.1:8000")
+    ) as engine:
         out.send(engine.status().size)
         out.recv()
 
@@ -65,7 +69,7 @@ def rotate_until_killed(
 
     ProcessCommitter.start = hand_over  # type: ignore[method-assign]
     options = Options(committing=committing, probe=probe)  # type: ignore[arg-type]
-    with Engine.open(Path(directory), options=options) as engine:
+    with Engine.open(open_store(Path(directory)), options=options) as engine:
         for number in range(3):
             action = c.SubmitPacket(packet_id=f"p{number}", workload_type="scan", lineage_id="loop")
             receipt = engine.submit(action, principal=c.LOCAL_OPERATOR)

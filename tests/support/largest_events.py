@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from pfgov import commands as c
-from pfgov import events as e
 from pfgov import limits
+from pfgov.core import commands as c
+from pfgov.core import events as e
 from pfgov.policy import limits as policy_limits
 
 WIDE = "\U0001f600"  # four bytes in UTF-8, the most of any character that may stand in a text
@@ -41,7 +41,8 @@ STRINGS = {
     "reason": TEXT, "region": ID, "request_id": ID, "reviewer": ID, "role": "recovery", "root": HASH, "rule": NAME,
     "runner_up": ID, "score": DECIMAL, "source": ID, "status": "QUARANTINED", "step": TEXT, "subject_": ID + "packet/",
     "table": HASH, "to": NAME, "type": "approval", "version": NAME, "active": HASH, "claimed_owner": ID,
-    "description": TEXT, "category": ID,
+    "description": TEXT, "category": ID, "submitted_by": ID, "about": ID + "packet/", "proposer": ID,
+    "approver": ID, "binding": HASH, "manifest": HASH, "proposed": HASH, "publisher": ID, "rollback": "emergency",
 }  # fmt: skip
 """Field -> its largest text.  Texts of people are in four-byte characters."""
 
@@ -53,12 +54,16 @@ LISTS: dict[str, list[Any]] = {
     "capacity": [("n" * limits.NAME_LENGTH_MAX, DECIMAL)] * limits.DIMENSIONS_MAX,
     "clearances": [ID] * limits.CLEARANCES_MAX,
     "data_classes": [ID] * limits.CLEARANCES_MAX,
+    "classes": [ID] * limits.CLEARANCES_MAX,
+    "detectors": [ID] * limits.DETECTORS_MAX,
     "demand": [("n" * limits.NAME_LENGTH_MAX, DECIMAL)] * limits.DIMENSIONS_MAX,
     "labels": [_LABEL] * limits.LABELS_MAX,
     "previous_owners": [ID] * limits.PREVIOUS_OWNERS_MAX,
     "required_capabilities": [ID] * limits.CAPABILITIES_MAX,
     "attributes": [_LABEL] * limits.ATTRIBUTES_MAX,
+    "candidates": [(ID, f"{HASH}:{HASH}")] * limits.REVIEW_CANDIDATES_MAX,
     "codes": [ID] * 32,
+    "dead": [ID] * limits.DEAD_NAMED_MAX,
     "keys": [e.KeyRef(role="recovery", public=HASH)] * limits.KEYS_MAX,
     "nearest": [
         e.Loser(member_id=ID, score=-limits.INTEGER_MAX, reasons=(RULE,) * limits.REASONS_PER_LOSER_MAX)
@@ -67,6 +72,11 @@ LISTS: dict[str, list[Any]] = {
     "parameters": [("p" * 32, "v" * 64)] * 8,
     "points": [NAME] * 8,
     "policies": [e.PolicyRef(name=NAME, version=NAME, mode="enforce")] * limits.POLICIES_MAX,
+    "lapsed": ["packet.labels." + "n" * limits.NAME_LENGTH_MAX] * limits.LAPSED_SHOWN_MAX,
+    "reviewed_for": [ID] * limits.PRINCIPAL_RIGHTS_MAX,
+    "reviews": [limits.INTEGER_MAX] * limits.REVIEWS_PER_PACKET_MAX,
+    "seen": [("packet.labels." + "n" * limits.NAME_LENGTH_MAX, HASH)] * limits.REVIEW_FACTS_MAX,
+    "submitted_for": [ID] * limits.PRINCIPAL_RIGHTS_MAX,
     "reasons": [RULE] * limits.REASONS_MAX,
     "rejected": [(RULE, limits.MEMBERS_MAX)] * limits.REJECTED_RULES_MAX,
     "rules": [e.RuleRef(policy=NAME, rule=NAME)] * limits.ESCALATING_RULES_MAX,
@@ -87,8 +97,8 @@ COPIES: dict[type[e.Event], type[c.Action]] = {
 }
 """Events whose body repeats the fields of the action that the border bounded, and the action."""
 
-COPY_EXTRA = 2_000
-"""What such a body adds to the action's own bytes: longer names, the trust that was attested, a policy digest."""
+COPY_EXTRA = 6_500
+"""What such a body adds to the action's own bytes: longer names, trust, a policy digest, for whom it is."""
 
 
 def largest(hint: Any, name: str) -> Any:

@@ -6,6 +6,7 @@ data go out redacted.
 
 import atexit
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,14 +14,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pfgov import commands as c
 from pfgov.clock import ManualClock
+from pfgov.core import commands as c
 from pfgov.engine import Engine, LedgerReader, Options, Receipt
-from pfgov.engine.exporting import stored_log
+from pfgov.engine.reading.exporting import stored_log
 from pfgov.policy import PolicySet, load_directory
+from pfgov.storage import keep_in_database, open_store
 from pfgov_ledger import export, keys
 from pfgov_ledger.report import Report
 from pfgov_ledger.verify import verify
+
+STORE_VARIABLE = "PFGOV_TEST_STORE"
+"""Environment variable: ``postgresql`` keeps the ledgers of :func:`fresh` in a database (``make test-postgres``)."""
 
 START = 1_782_331_200_000_000
 SECOND = 1_000_000
@@ -72,7 +77,7 @@ def _template() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     clock = ManualClock(START)
     with Engine.create(
-        folder / "ledger",
+        open_store(folder / "ledger"),
         ORIGIN,
         clock=clock,
         policy=open_policy(),
@@ -86,7 +91,19 @@ def fresh(folder: Path) -> Path:
     """Copy a ledger that has only its genesis and its policy set; two entries at :data:`START`."""
     target = folder / "ledger"
     shutil.copytree(_template(), target)
+    if os.environ.get(STORE_VARIABLE) == "postgresql":
+        _move_to_postgresql(target)
     return target
+
+
+def _move_to_postgresql(directory: Path) -> None:
+    from support.postgres import server
+
+    file = directory / "ledger.db"
+    kept = file.rename(directory / "moved.db")
+    keep_in_database(directory, server().url())
+    open_store(directory).take_in(kept)
+    kept.unlink()
 
 
 def opened(
@@ -95,7 +112,9 @@ def opened(
     """Open a ledger with repeating randomness."""
     options.setdefault("draw", Drawn(seed))
     return Engine.open(
-        directory, clock=clock or ManualClock(START + SECOND), options=Options(**options)
+        open_store(directory),
+        clock=clock or ManualClock(START + SECOND),
+        options=Options(**options),
     )
 
 
@@ -135,7 +154,11 @@ def claim(engine: Engine, packet_id: str) -> c.OwnerClaim:
 def verified(directory: Path, tmp: Path, **options: Any) -> Report:
     """Export the whole log and verify it with the ledger package alone, pinned to the anchor."""
     target = tmp / f"export-{len(list(tmp.glob('export-*')))}.jsonl"
-    with LedgerReader(directory) as reader, stored_log(reader) as log, target.open("wb") as out:
+    with (
+        LedgerReader(open_store(directory)) as reader,
+        stored_log(reader) as log,
+        target.open("wb") as out,
+    ):
         export.write_full(log, out)
     anchor = keys.parse_anchor((directory / "anchor.txt").read_text())
     return verify(target, anchor=anchor, **options)

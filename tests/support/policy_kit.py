@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pfgov.policy import PolicyErrors, PolicySet, Question, load_directory
-from pfgov.verdicts import Point
+from pfgov.core.judging import Question
+from pfgov.core.verdicts import Point
+from pfgov.policy import PolicyErrors, PolicySet, load_directory
+from pfgov.policy.facts import MORE, ROOTS_AT
+from pfgov.policy.load import compiled_files, read_directory
 
 Facts = dict[str, object]
 
-OPERATOR: Facts = {"id": "local", "rights": ["operator"]}
+OPERATOR: Facts = {"id": "local", "rights": ["operator"], "members": []}
 
 
 def packet(**changes: object) -> Facts:
@@ -26,6 +29,9 @@ def packet(**changes: object) -> Facts:
         "labels": {},
         "demand": {"cpu": 0.0, "memory": 0.0},
         "epoch": 0,
+        "reviews": [],
+        "reviewed_for": [],
+        "scanned_by": [],
     }
     return {**facts, **changes}
 
@@ -43,7 +49,7 @@ def member(**changes: object) -> Facts:
         "capabilities": ["ocr"],
         "capability_versions": {"ocr": "1.4"},
         "region": "us-east/1a",
-        "clearances": ["pii:email"],
+        "clearances": ["pii.email"],
         "trust_score": 0.95,
         "reliability": 0.5,
         "status": "ACTIVE",
@@ -55,6 +61,17 @@ def member(**changes: object) -> Facts:
     return {key: value for key, value in {**facts, **changes}.items() if value is not ...}
 
 
+def more(point: Point) -> dict[str, Facts]:
+    """Return the facts that only *point* has."""
+    every: dict[str, Facts] = {
+        "before": packet() if point is Point.UPDATE else member(),
+        "review": {"granted": True, "point": "place", "rules": ["risk/high"], "approvals": 1},
+        "export": {"kind": "everything"},
+        "activation": {"digest": "f" * 64, "policies": ["kernel"], "dropped": [], "points": []},
+    }
+    return {root: every[root] for root in MORE if root in ROOTS_AT[point]}
+
+
 def question(
     point: Point = Point.ASSIGN,
     work: Facts | None = None,
@@ -62,7 +79,7 @@ def question(
     principal: Facts | None = None,
 ) -> Question:
     """Return a question at *point*; a packet is there wherever one exists."""
-    has_packet = point not in {Point.REGISTER, Point.EXPORT}
+    has_packet = "packet" in ROOTS_AT[point] and point is not Point.EXPORT
     return Question(
         point=point,
         action=point.value,
@@ -71,6 +88,7 @@ def question(
         principal=principal or OPERATOR,
         reason="requested",
         now=1_767_225_600_000_000,
+        more=more(point),
     )
 
 
@@ -82,6 +100,16 @@ def policy(rules: str, *, name: str = "placement", on: str = "[place]", extra: s
     )
 
 
+def labels(*names: str) -> str:
+    """Return the text of a file that declares labels of packets and members as texts."""
+    rows = "".join(
+        f"  {name}: {{type: string, set_by: [submitter, operator], change: rights}}\n"
+        for name in names
+    )
+    head = 'apiVersion: pfgov/v1\nkind: Labels\nmetadata: {name: labels, version: "1"}\n'
+    return f"{head}packet:\n{rows}member:\n{rows}"
+
+
 def write(folder: Path, files: Mapping[str, str]) -> Path:
     """Write *files* below *folder* and return it."""
     for name, text in files.items():
@@ -91,10 +119,14 @@ def write(folder: Path, files: Mapping[str, str]) -> Path:
     return folder
 
 
-def load(folder: Path, *texts: str, generated: bool = True) -> PolicySet:
-    """Compile policy *texts* with the kernel."""
+def load(folder: Path, *texts: str, generated: bool = True, is_sound: bool = True) -> PolicySet:
+    """Compile policy *texts* with the kernel; without *is_sound* what an author cannot mean is compiled, too."""
     write(folder, {f"p{i}.policy.yaml": text for i, text in enumerate(texts)})
-    return load_directory(folder, generated=generated)
+    if is_sound:
+        return load_directory(folder, generated=generated)
+    compiled, problems = compiled_files(read_directory(folder), generated=generated)
+    assert compiled is not None, problems
+    return compiled
 
 
 def problems(folder: Path, *texts: str) -> list[tuple[str, int, int, str, str | None]]:

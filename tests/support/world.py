@@ -8,18 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pfgov import commands as c
-from pfgov import events as e
-from pfgov.apply import apply
-from pfgov.decide import Decided, Memory, Tools, decide, due
-from pfgov.decide.due import LeaseView
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.core.apply import apply
+from pfgov.core.decide import Decided, LeaseView, Memory, Tools, decide, due
+from pfgov.core.judging import Kinds, Question
+from pfgov.core.lifecycle import EPOCH_RAISED_BY, OWNED, TERMINAL
+from pfgov.core.records import Member, Packet, Stamp
+from pfgov.core.state import State
+from pfgov.core.verdicts import ALLOW, Point, Verdict, combine, reserved
 from pfgov.errors import PfgovError
-from pfgov.lifecycle import EPOCH_RAISED_BY, OWNED, TERMINAL
-from pfgov.policy import Kinds, PolicySet
-from pfgov.records import Member, Packet, Stamp
+from pfgov.policy import SEMANTICS, PolicySet
+from pfgov.policy.files.labels import Declarations
 from pfgov.scheduling.registry import scheduler
-from pfgov.state import State
-from pfgov.verdicts import ALLOW, Point, Verdict, combine, reserved
 
 START = 1_782_331_200_000_000
 SECOND = 1_000_000
@@ -33,11 +34,18 @@ class FakePolicy:
     document = b"{}"
     policies = (("fake", "1", "enforce"),)
     points = ("register", "assign", "handoff", "accept", "retain", "export")
+    guards: frozenset[Point] = frozenset()
+    semantics = SEMANTICS
+    labels = Declarations()
 
     def __init__(
         self, rule: Callable[[str, Mapping[str, Any] | None, Mapping[str, Any]], Verdict]
     ) -> None:
         self.rule = rule
+
+    def reads_of(self, *_: object) -> tuple[tuple[str, ...], ...]:
+        """Say that its rules read nothing, for it has none."""
+        return ()
 
     reads_load = frozenset(Point)
     reads_time = frozenset(Point)
@@ -53,10 +61,10 @@ class FakePolicy:
         """Judge a whole fleet by the test's rule, too."""
         return self
 
-    def kinds(self, shared: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> Kinds:
+    def kinds(self, question: Question, members: Sequence[Mapping[str, Any]]) -> Kinds:
         """Ask the test's rule about each member."""
-        packet = shared.get("packet")
-        found = [self.rule(shared["action"], packet, member) for member in members]
+        packet = question.packet
+        found = [self.rule(question.action, packet, member) for member in members]
         return Kinds(found, range(len(found)))
 
 
@@ -136,12 +144,17 @@ class World:
         """Run follow-ups until nothing is due."""
         done: list[e.Event] = []
         for _ in range(rounds):
-            actions = due(self.state, self.memory, self.leases, self.now)
+            actions = self.due()
             if not actions:
                 return done
             for action in actions:
                 self.follow(action, done)
         raise AssertionError(f"still due after {rounds} rounds: {actions[:3]}")
+
+    def due(self) -> list[c.Action]:
+        """Return what is due."""
+        is_timed = isinstance(self.policy, PolicySet) and Point.RETAIN in self.policy.reads_time
+        return due(self.state, self.memory, self.leases, self.now, is_timed=is_timed)
 
     def follow(self, action: c.Action, done: list[e.Event]) -> None:
         """Run one follow-up as the engine does, and note a fruitless one."""
@@ -170,6 +183,11 @@ class World:
             )
         )
         return self.state.packets[packet_id]
+
+    def review(self, packet_id: str, *, granted: bool = True, **fields: Any) -> c.ReviewPacket:
+        """Return a review of a packet as it stands now."""
+        version = self.state.packets[packet_id].version
+        return c.ReviewPacket(packet_id=packet_id, granted=granted, version=version, **fields)
 
     def claim(self, packet_id: str) -> c.OwnerClaim:
         """Return the claim of a packet's present owner."""

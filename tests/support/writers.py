@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
-from pfgov.engine.process import Running, WriterSpec, serve
-from pfgov.storage.writing import Probe
+from pfgov.engine.committing.process import Running, WriterSpec, serve
+from pfgov.storage.port import Probe
 
 
 class Threaded:

@@ -1,22 +1,26 @@
-"""One bounded GET over https: certificate checked, no redirect followed, a size, and a time for all of it together.
+"""One bounded exchange over https: certificate checked, no redirect followed, a size, and a time for all of it.
 
-Why not a client library: none lets the whole exchange, byte by slow byte, be held to one time.  This module knows
-nothing of what it fetches.
+A client's own timeouts hold single reads, so that an answer can trickle for ever; one deadline stands around the whole
+exchange here.  This module knows nothing of what it fetches.
 """
 
 import asyncio
 import ssl
-from typing import Final
-from urllib.parse import urlsplit
-
-import h11
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote_plus
 
 from pfgov import __version__
+from pfgov.client.core import http
 from pfgov.errors import PfgovError
 from pfgov_api.limits import FETCH_SECONDS, KEY_SET_BYTES_MAX
 from pfgov_api.oidc.settings import is_https
 
-PIECE: Final = 16_384
+HEADERS: Final = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",  # what is counted below is what was sent
+    "User-Agent": f"pfgov/{__version__}",
+}
 
 
 class FetchError(PfgovError):
@@ -35,48 +39,57 @@ async def fetch(address: str, *, trust: ssl.SSLContext | None = None) -> bytes:
     Raises:
         FetchError: another scheme, no connection, a bad certificate, any status but 200, too much, or too late.
     """
+    return await _exchange("GET", address, trust=trust)
+
+
+async def send(
+    address: str,
+    form: Mapping[str, str],
+    password: str | None = None,
+    *,
+    trust: ssl.SSLContext | None = None,
+) -> bytes:
+    """Return what *address* answers to a *form*; with a *password* its ``client_id`` proves itself (RFC 6749, 2.3.1).
+
+    Raises:
+        FetchError: as :func:`fetch`.
+    """
+    who = None if password is None else (quote_plus(form["client_id"]), quote_plus(password))
+    sent = {name: value for name, value in form.items() if who is None or name != "client_id"}
+    return await _exchange("POST", address, trust=trust, data=sent, auth=who)
+
+
+async def _exchange(
+    method: str, address: str, *, trust: ssl.SSLContext | None, **more: Any
+) -> bytes:
     if not is_https(address):
         raise FetchError(f"{address[:200]} is not an https address")
-    parts = urlsplit(address)
+    httpx = http()
     try:
-        async with asyncio.timeout(FETCH_SECONDS):
-            reader, writer = await asyncio.open_connection(
-                parts.hostname, parts.port or 443, ssl=trust or ssl.create_default_context()
-            )
-            try:
-                return await _ask(reader, writer, parts.netloc, f"{parts.path or '/'}", parts.query)
-            finally:
-                writer.transport.abort()  # nothing more is said: the answer is whole, or of no use
+        async with (
+            asyncio.timeout(FETCH_SECONDS),
+            httpx.AsyncClient(
+                verify=trust or ssl.create_default_context(),
+                trust_env=False,  # a proxy of the environment would be somebody else to trust
+                follow_redirects=False,
+            ) as client,
+            client.stream(method, address, headers=HEADERS, **more) as answer,
+        ):
+            return await _read(answer, address)
     except TimeoutError:
         raise FetchError(f"{address[:200]} took longer than {FETCH_SECONDS:g} s") from None
-    except (OSError, h11.ProtocolError) as error:
+    except (OSError, httpx.HTTPError, httpx.InvalidURL) as error:
         raise FetchError(f"{address[:200]} cannot be read ({type(error).__name__})") from error
 
 
-async def _ask(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, path: str, query: str
-) -> bytes:
-    talk = h11.Connection(our_role=h11.CLIENT)
-    headers = [
-        ("Host", host),
-        ("Accept", "application/json"),
-        ("User-Agent", f"pfgov/{__version__}"),
-        ("Connection", "close"),
-    ]
-    asked = h11.Request(method="GET", target=f"{path}?{query}" if query else path, headers=headers)
-    writer.write((talk.send(asked) or b"") + (talk.send(h11.EndOfMessage()) or b""))
-    await writer.drain()
+async def _read(answer: Any, address: str) -> bytes:
+    if answer.status_code != 200:
+        raise FetchError(
+            f"{address[:200]} answered {answer.status_code}; redirects are not followed"
+        )
     body = bytearray()
-    while True:
-        event = talk.next_event()
-        if event is h11.NEED_DATA:
-            talk.receive_data(await reader.read(PIECE))
-        elif isinstance(event, h11.Response):
-            if event.status_code != 200:
-                raise FetchError(f"{host} answered {event.status_code}; redirects are not followed")
-        elif isinstance(event, h11.Data):
-            body += event.data
-            if len(body) > KEY_SET_BYTES_MAX:
-                raise FetchError(f"{host} sent more than {KEY_SET_BYTES_MAX} bytes")
-        elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
-            return bytes(body)
+    async for piece in answer.aiter_raw():
+        body += piece
+        if len(body) > KEY_SET_BYTES_MAX:
+            raise FetchError(f"{address[:200]} sent more than {KEY_SET_BYTES_MAX} bytes")
+    return bytes(body)

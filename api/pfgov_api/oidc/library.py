@@ -21,6 +21,4 @@ def jwt() -> Any:
     try:
         return importlib.import_module("jwt")
     except ImportError as error:
-        raise MissingOidcError(
-            "tokens need PyJWT", hint="install it: pip install 'pfgov[oidc]'"
-        ) from error
+        raise MissingOidcError("tokens need PyJWT", hint="install it: pip install PyJWT") from error

@@ -4,6 +4,7 @@ Nothing is granted that the file does not map: a value of the scope claim that i
 to act for a member is a mapping like any other.  This module does not know tokens, only what they are held to.
 """
 
+import re
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pfgov.errors import InvalidError, PfgovError
+from pfgov.files import read_regular
 from pfgov_api.keyring import check_scopes
 from pfgov_api.limits import LEEWAY_SECONDS_MAX, TOKEN_SECONDS_MAX
 
@@ -18,6 +20,9 @@ ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
 """Signatures that only the holder of a private key can make; a shared secret or none at all is not among them."""
+
+SIGNED_IN: Final = "/console/signed-in"
+"""Where the issuer sends browsers back to."""
 
 MAPPINGS_MAX: Final = 1_000
 _STALE_SECONDS: Final = (60, 86_400)
@@ -28,6 +33,22 @@ class SettingsError(PfgovError):
 
     code = "oidc.settings"
     exit_status = 2
+
+
+class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The console as a client of the issuer: with it people sign in there.
+
+    Attributes:
+        id: The ``client_id``.
+        redirect: Where the issuer sends browsers back to: this server's ``/console/signed-in``, as registered there.
+        request: The scopes that are asked for; empty asks for ``openid`` and every mapped value.
+        secret: The file with the client's secret, beside this one; then what is in it.  None is a public client.
+    """
+
+    id: str
+    redirect: str
+    request: tuple[str, ...] = ()
+    secret: str | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         leeway_seconds: By how much the two clocks may differ.
         lifetime_seconds: A token that lives longer is refused, for it cannot be revoked.
         stale_seconds: After so long without an answer from the issuer its keys count for nothing.
+        console: How people sign in to the console; None lets them in with keys alone.
     """
 
     issuer: str
@@ -56,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     leeway_seconds: int = 30
     lifetime_seconds: int = 3_600
     stale_seconds: int = 3_600
+    console: Client | None = None
 
 
 def read_settings(path: Path) -> Settings:
@@ -65,7 +88,7 @@ def read_settings(path: Path) -> Settings:
         SettingsError: it cannot be read, or says what cannot be.
     """
     try:
-        found = msgspec.toml.decode(path.read_bytes(), type=Settings)
+        found = msgspec.toml.decode(read_regular(path), type=Settings)
     except OSError as error:
         raise SettingsError(f"{path} cannot be read ({type(error).__name__})") from error
     except msgspec.MsgspecError as error:
@@ -77,6 +100,20 @@ def read_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: {wrong}", hint="see docs/how-to/sign-in-with-oidc.md")
     if found.keys is not None and "://" not in found.keys:
         found = msgspec.structs.replace(found, keys=str(path.parent / found.keys))
+    client = found.console
+    if client is not None and client.secret is not None:
+        client = msgspec.structs.replace(client, secret=_secret(path.parent / client.secret))
+        found = msgspec.structs.replace(found, console=client)
+    return found
+
+
+def _secret(path: Path) -> str:
+    try:
+        found = read_regular(path).decode().strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read ({type(error).__name__})") from None
+    if not found:
+        raise SettingsError(f"{path} is empty", hint="it holds the secret of the console's client")
     return found
 
 
@@ -118,7 +155,21 @@ def _wrong(found: Settings) -> str | None:
     ):
         if not low <= value <= high:
             return f"{name} is {value}, not {low} to {high}"
-    return _wrong_mapping(found)
+    return _wrong_client(found.console) or _wrong_mapping(found)
+
+
+def _wrong_client(found: Client | None) -> str | None:
+    if found is None:
+        return None
+    if not found.id:
+        return "console.id is empty"
+    here = re.fullmatch(
+        r"http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?/console/signed-in", found.redirect
+    )
+    is_ours = is_https(found.redirect) and urlsplit(found.redirect).path == SIGNED_IN
+    if not here and (not is_ours or "?" in found.redirect):
+        return f"console.redirect must be the https address of this server's {SIGNED_IN}"
+    return None
 
 
 def _wrong_mapping(found: Settings) -> str | None:

@@ -13,7 +13,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+from pfgov.client.core import http
 from pfgov.errors import PfgovError, StoreUnavailableError
+from pfgov.files import read_regular
 from pfgov.model import read_json
 from pfgov_api.limits import FETCH_EVERY_SECONDS, FETCH_GAP_SECONDS, KEY_SET_BYTES_MAX
 from pfgov_api.oidc.fetch import FetchError, fetch
@@ -47,11 +49,13 @@ def source_of(settings: Settings) -> KeySource:
 
     Raises:
         StoreUnavailableError: the file cannot be read, or is no key set.
+        MissingExtraError: httpx2 is not installed, which asks the issuer.
     """
     if settings.keys is not None and not is_https(settings.keys):
         found = FileSource(Path(settings.keys), settings.algorithms)
         found.find("")
         return found
+    http()  # said at the start, not when the first key is wanted
     return IssuerSource(settings)
 
 
@@ -98,9 +102,7 @@ class FileSource:
         found = self.path.stat()
         stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
         if stamp != self._stamp:
-            with self.path.open("rb") as file:
-                raw = file.read(KEY_SET_BYTES_MAX + 1)
-            self._keys = read_key_set(raw, self._algorithms)
+            self._keys = read_key_set(read_regular(self.path, KEY_SET_BYTES_MAX), self._algorithms)
             self._stamp = stamp
 
     async def keep(self) -> None:
@@ -164,8 +166,8 @@ class IssuerSource:
             self._keys = read_key_set(await self._get(address), self._settings.algorithms)
             self._confirmed = self._monotonic()
         except Exception as error:  # noqa: BLE001 - whatever the issuer sent, it is asked again
-            told = error.message if isinstance(error, PfgovError) else type(error).__name__
-            log.warning("the issuer's keys could not be had: %s", told)
+            answer = error.message if isinstance(error, PfgovError) else type(error).__name__
+            log.warning("the issuer's keys could not be had: %s", answer)
         finally:
             self._asked = self._monotonic()
             self._wanted.clear()
@@ -177,10 +179,10 @@ class IssuerSource:
             FetchError: it does not say, or speaks for somebody else.
         """
         raw = await self._get(self._settings.issuer.rstrip("/") + DISCOVERY)
-        told = read_json(raw, limit=KEY_SET_BYTES_MAX)
-        if not isinstance(told, dict) or told.get("issuer") != self._settings.issuer:  # 4.3
+        answer = read_json(raw, limit=KEY_SET_BYTES_MAX)
+        if not isinstance(answer, dict) or answer.get("issuer") != self._settings.issuer:  # 4.3
             raise FetchError("the discovery document is another issuer's")
-        address = told.get("jwks_uri")
+        address = answer.get("jwks_uri")
         if not isinstance(address, str) or not is_https(address):
             raise FetchError("the discovery document names no https address of keys")
         return address

@@ -7,6 +7,7 @@ until when; and only then what it grants.  No text of a token is ever repeated i
 
 import base64
 import hashlib
+import hmac
 import re
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -14,9 +15,9 @@ from typing import Any, Final, cast
 import msgspec
 
 from pfgov.clock import Clock
-from pfgov.commands import Principal
+from pfgov.core.commands import Principal
 from pfgov.errors import PfgovError, StoreUnavailableError
-from pfgov.limits import PRINCIPAL_RIGHTS_MAX
+from pfgov.limits import PRINCIPAL_RIGHTS_MAX, TEXT_LENGTH_MAX
 from pfgov.model import read_json
 from pfgov_api.grants import Grant
 from pfgov_api.limits import (
@@ -25,7 +26,6 @@ from pfgov_api.limits import (
     TOKEN_BYTES_MAX,
     TOKEN_HEADER_BYTES_MAX,
 )
-from pfgov_api.oidc.keyset import VerifyingKey
 from pfgov_api.oidc.library import jwt
 from pfgov_api.oidc.settings import Settings
 from pfgov_api.oidc.sources import KeySource
@@ -52,19 +52,25 @@ class Tokens:
     source: KeySource
     clock: Clock
 
-    def grant(self, token: str) -> Grant:
+    def grant(self, token: str, *, subject: str | None = None) -> Grant:
         """Return whom *token* speaks for; it holds until it expires or the issuer drops its key.
+
+        With *subject* it has to speak for that one.
 
         Raises:
             UnauthenticatedError: it is not a token of this issuer for this server, or not now.
             StoreUnavailableError: the issuer's keys are not at hand.
         """
         kid, algorithm = self._headers(token)
-        key = self.source.find(kid)
-        if key is None or algorithm not in key.by_algorithm:
-            raise _refused("the token is signed with no key of the issuer")
-        claims = self._verified(token, key, algorithm)
+        claims = self._verified(token, kid, algorithm, self.settings.audience)
         times = self._times(claims)
+        if subject is not None and times.sub != subject:
+            raise _refused("the two tokens are about different people")
+        if not times.exp - times.iat <= self.settings.lifetime_seconds:
+            raise _refused(
+                f"the token lives longer than {self.settings.lifetime_seconds} s",
+                "let the issuer make shorter ones, or raise lifetime_seconds",
+            )
         rights = self._rights(claims)
         name = principal_id(self.settings.issuer, times.sub)
         ends = times.exp + self.settings.leeway_seconds
@@ -75,12 +81,31 @@ class Tokens:
             except StoreUnavailableError:
                 return False
 
-        return Grant(Principal(id=name, rights=rights), holds, name)
+        principal = Principal(id=name, rights=rights, issuer=self.settings.issuer[:TEXT_LENGTH_MAX])
+        return Grant(principal, holds, name)
+
+    def subject_of_identity(self, token: str, client_id: str, nonce: str) -> str:
+        """Return whom an identity token names that was made for *client_id* and *nonce* (OpenID Connect Core, 3.1.3.7).
+
+        Raises:
+            UnauthenticatedError: it is not that.
+            StoreUnavailableError: the issuer's keys are not at hand.
+        """
+        kid, algorithm = self._headers(token, is_identity=True)
+        claims = self._verified(token, kid, algorithm, client_id)
+        if claims.get("azp", client_id) != client_id:
+            raise _refused("the identity token was made for another client")
+        given = claims.get("nonce")
+        if not isinstance(given, str) or not hmac.compare_digest(
+            given.encode(errors="replace"), nonce.encode()
+        ):
+            raise _refused("the identity token was made for another sign-in")
+        return self._times(claims).sub
 
     def _now(self) -> float:
         return self.clock.now() / _MICROSECONDS
 
-    def _headers(self, token: str) -> tuple[str, str]:
+    def _headers(self, token: str, *, is_identity: bool = False) -> tuple[str, str]:
         """Return the key id and the algorithm that the token names, both still to be believed."""
         form = _FORM.fullmatch(token) if len(token) <= TOKEN_BYTES_MAX else None
         if form is None:
@@ -88,17 +113,20 @@ class Tokens:
         head = form[1]
         try:
             raw = base64.urlsafe_b64decode(head + "=" * (-len(head) % 4))
-            told = read_json(raw, limit=TOKEN_HEADER_BYTES_MAX)
+            answer = read_json(raw, limit=TOKEN_HEADER_BYTES_MAX)
         except (ValueError, PfgovError):
             raise _refused("the header of the token cannot be read") from None
-        if not isinstance(told, dict):
+        if not isinstance(answer, dict):
             raise _refused("the header of the token is no object")
-        if _BRINGS_KEYS & told.keys():
+        if _BRINGS_KEYS & answer.keys():
             raise _refused("the token brings a key, or demands what is not done here")
-        algorithm, kid, kind = told.get("alg"), told.get("kid"), told.get("typ")
+        algorithm, kid, kind = answer.get("alg"), answer.get("kid"), answer.get("typ")
         if not isinstance(algorithm, str) or algorithm not in self.settings.algorithms:
             raise _refused("the token is not signed with an accepted algorithm")
-        if not isinstance(kind, str) or not self._accepts(kind):
+        if is_identity:
+            if not isinstance(kind, str | None) or (kind or "jwt").lower() != "jwt":
+                raise _refused("that is no identity token")
+        elif not isinstance(kind, str) or not self._accepts(kind):
             raise _refused(f"the token is not of type {' or '.join(self.settings.types)}")
         if not isinstance(kid, str) or not kid:
             raise _refused("the token names no key")
@@ -108,14 +136,17 @@ class Tokens:
         plain = kind.lower().removeprefix("application/")
         return plain in {one.lower() for one in self.settings.types}
 
-    def _verified(self, token: str, key: VerifyingKey, algorithm: str) -> dict[str, Any]:
+    def _verified(self, token: str, kid: str, algorithm: str, audience: str) -> dict[str, Any]:
+        key = self.source.find(kid)
+        if key is None or algorithm not in key.by_algorithm:
+            raise _refused("the token is signed with no key of the issuer")
         library = jwt()
         try:
             claims: dict[str, Any] = library.decode(
                 token,
                 key.by_algorithm[algorithm],
                 algorithms=[algorithm],
-                audience=self.settings.audience,
+                audience=audience,
                 issuer=self.settings.issuer,
                 options={
                     "require": ["iss", "aud", "sub", "exp", "iat"],
@@ -145,11 +176,6 @@ class Tokens:
             raise _refused("the token has expired")
         if not found.iat <= now + leeway or not (found.nbf is None or found.nbf <= now + leeway):
             raise _refused("the token is not valid yet")
-        if not found.exp - found.iat <= self.settings.lifetime_seconds:
-            raise _refused(
-                f"the token lives longer than {self.settings.lifetime_seconds} s",
-                "let the issuer make shorter ones, or raise lifetime_seconds",
-            )
         if not 0 < len(found.sub) <= SUBJECT_LENGTH_MAX:
             raise _refused(f"the subject has no 1 to {SUBJECT_LENGTH_MAX} characters")
         return found

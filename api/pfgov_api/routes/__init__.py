@@ -1,18 +1,29 @@
 """Every route there is, in one tuple."""
 
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
+from pfgov_api import openapi
 from pfgov_api.operations import Operation
 from pfgov_api.routes import (
     authzen,
     decisions,
+    insights,
     keeping,
     ledger,
     members,
+    overviews,
     packets,
     policies,
     service,
 )
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document of every route.  Treat it as read-only."""
+    return openapi.document(OPERATIONS)
+
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
@@ -22,6 +33,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *ledger.OPERATIONS,
     *keeping.OPERATIONS,
     *authzen.OPERATIONS,
-    *service.OPERATIONS,
+    *insights.OPERATIONS,
+    *service.operations(document),
+    *overviews.operations(lambda: OPERATIONS),
 )
 """The whole surface; the OpenAPI document, the authorisation matrix and the reference are made from it."""

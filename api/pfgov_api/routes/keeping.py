@@ -6,36 +6,29 @@ a statement that was made elsewhere.
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pfgov import model
-from pfgov.engine import ceremony, erasing
-from pfgov.engine.answers import Caller
-from pfgov_api.answers import happened, receipt_wanted, recorded
+from pfgov.app.hosting import Changed
+from pfgov_api.answers import happened, receipt_wanted, recorded, writing
+from pfgov_api.keyring import shown_keys
 from pfgov_api.operations import AUDITORS, HOLDERS, Answer, Call, Operation
-from pfgov_api.routes.running import RECEIPT, once
+from pfgov_api.routes.parameters import RECEIPT
 
 ADMINS = frozenset({"admin"})
 
 
-def _caller(call: Call) -> Caller:
-    return Caller(call.principal, call.request_id, once(call))
-
-
-# --- payloads -------------------------------------------------------------------------------
-
-
 async def _payloads(call: Call) -> Answer:
-    target = erasing.Target(call.path.get("packet_id"), call.path.get("commitment"))
-    with call.service.glance.snapshot() as queries:
-        return Answer({"payloads": erasing.payload_objects(queries, target)})
+    packet_id, commitment = call.path.get("packet_id"), call.path.get("commitment")
+    list_ = partial(call.ledger.payloads, packet_id=packet_id, commitment=commitment)
+    return Answer({"payloads": await call.service.at_length(list_)})
 
 
 async def _erase(call: Call) -> Answer:
     body: model.Erasure = call.body
-    target = erasing.Target(body.packet_id, body.commitment)
-    engine, caller = call.service.engine, _caller(call)
-    done = await call.service.keep(lambda: erasing.erase(engine, target, body.why, caller=caller))
+    done = await call.service.keep(partial(writing(call).erase_some, body))
     answer: dict[str, Any] = {
         "state": "done" if done.is_done else "pending",
         "why": body.why,
@@ -54,50 +47,37 @@ async def _erase(call: Call) -> Answer:
     return Answer(answer, headers=headers)
 
 
-# --- keys -----------------------------------------------------------------------------------
-
-
 async def _keys(call: Call) -> Answer:
-    with call.service.glance.snapshot() as queries:
-        return Answer(ceremony.keys_object(queries, call.service.origin))
+    return Answer(call.prompt.keys_object())
+
+
+async def _api_keys(call: Call) -> Answer:
+    records = await asyncio.to_thread(call.service.access.keyring.records)
+    return Answer({"keys": shown_keys(records)})
 
 
 async def _rotate(call: Call) -> Answer:
-    body: model.Rotation = call.body
-    engine, caller = call.service.engine, _caller(call)
-    return await _changed(
-        call, await call.service.keep(lambda: ceremony.rotate(engine, body.role, caller=caller))
-    )
+    return await _changed(call, partial(writing(call).rotated, call.body))
 
 
 async def _revoke(call: Call) -> Answer:
-    body: model.Revocation = call.body
-    engine, caller = call.service.engine, _caller(call)
-    place = ceremony.Place(body.origin, body.seq, bytes.fromhex(body.prev))
-    action = body.to_action()
-    return await _changed(
-        call, await call.service.keep(lambda: ceremony.revoke(engine, action, place, caller=caller))
-    )
+    return await _changed(call, partial(writing(call).revoked, call.body))
 
 
-def _checkpoint(call: Call, size: int) -> tuple[int, bytes] | None:
-    with call.service.reader.snapshot() as queries:
-        return queries.checkpoint(at_most=size)
-
-
-async def _changed(call: Call, done: ceremony.Changed) -> Answer:
-    """Return the answer to a ceremony, with the checkpoint over it: both log keys signed that of a log rotation."""
+async def _changed(call: Call, ceremony: Callable[[], Changed]) -> Answer:
+    """Answer a ceremony, with the checkpoint over it: both log keys signed that of a log rotation."""
+    done = await call.service.keep(ceremony)
     answer = await recorded(call, done.receipt)
-    note = await asyncio.to_thread(_checkpoint, call, done.receipt.position + done.receipt.count)
+    note = await asyncio.to_thread(call.ledger.checkpoint, done.receipt.end)
     answer.body["result"] = {"role": done.role, "old": done.old, "new": done.new}
-    answer.body["checkpoint"] = None if note is None else note[1].decode()
+    answer.body["checkpoint"] = None if note is None else note.decode()
     return answer
 
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "list_payloads", "GET", "/api/packets/{packet_id}/payloads", AUDITORS,
-        "What is stored of a packet's payloads: commitments, sizes and what became of them, never their bytes.",
+        "What is stored of a packet's payloads: commitments, sizes and what became of them (`altered`: changed in the database), never their bytes.",
         _payloads, "Payloads", tag="ledger", raises=(404,),
     ),
     Operation(
@@ -115,6 +95,11 @@ OPERATIONS: tuple[Operation, ...] = (
         "list_keys", "GET", "/api/ledger/keys", HOLDERS,
         "The ledger's keys, and where the next key event will stand: what a revocation is signed for.",
         _keys, "KeyList", tag="ledger",
+    ),
+    Operation(
+        "list_api_keys", "GET", "/api/keys", ADMINS,
+        "The keys of this API, revoked ones too: what each may do and what it is called; never a secret.",
+        _api_keys, "ApiKeys", tag="operations",
     ),
     Operation(
         "rotate_key", "POST", "/api/ledger/keys/rotations", ADMINS,

@@ -2,18 +2,16 @@
 
 import asyncio
 import base64
+from functools import partial
 from typing import Any
 
 from pfgov import model
-from pfgov.engine.proofs import prove
-from pfgov.engine.reading import LedgerReader, Recorded
+from pfgov.app.ledger import EntryPageWanted, ExportWanted
+from pfgov.app.local import shown
+from pfgov.app.witnesses import nobody_has
+from pfgov.core.events import EVENTS
 from pfgov.errors import InvalidError
-from pfgov.events import EVENTS
-from pfgov.glance import ledger_view, settings_view
-from pfgov.model import Wire
-from pfgov.storage.queries import EntryFilter
-from pfgov_api.answers import followed, limit_of, page, page_until, recorded, show_entry
-from pfgov_api.disclosure import members_of, require_entry
+from pfgov_api.answers import followed, limit_of, page, recorded, writes
 from pfgov_api.operations import (
     ANYONE,
     AUDITORS,
@@ -25,8 +23,7 @@ from pfgov_api.operations import (
     Operation,
     Parameter,
 )
-from pfgov_api.proofs import consistency
-from pfgov_api.routes.running import (
+from pfgov_api.routes.parameters import (
     LIMIT,
     OUTCOME,
     RECEIPT,
@@ -35,115 +32,90 @@ from pfgov_api.routes.running import (
     WRITE,
     Nothing,
     moment,
-    run,
     several,
 )
-from pfgov_api.scanning import Actors, Fits, outcome_of, scan
-from pfgov_api.streams import events, export_stream
+from pfgov_api.streams import AS_FORMAT, MEDIA_TYPE, OTHER_MEDIA_TYPES, events, export_stream
 from pfgov_ledger import vocabulary
 
 _TEXT = {"type": "string", "maxLength": 200, "pattern": "^[!-~]+$"}
 _PRINCIPAL = {"type": "string", "maxLength": 300, "pattern": "^[!-~]+$"}
 
 
-def _seq(call: Call) -> int:
-    return int(call.path["seq"])
-
-
 async def _entries(call: Call) -> Answer:
-    limit, is_newest = limit_of(call), call.flag("newest")
-    wanted = EntryFilter(
-        start=call.number("after", -1) + 1,
-        stop=call.number("before", 0) if "before" in call.query else None,
+    is_newest = call.flag("newest")
+    wanted = EntryPageWanted(
         subject=call.query.get("subject"),
         types=call.several("type"),
+        after=call.number("after", -1),
+        before=call.number("before", 0) if "before" in call.query else None,
         since=moment(call, "since"),
         until=moment(call, "until"),
-        limit=limit + 1,
-        newest_first=is_newest,
+        actor=call.query.get("actor"),
+        outcome=call.query.get("outcome"),
+        limit=limit_of(call),
+        full=True,
+        newest=is_newest,
     )
-    following = "before" if is_newest else "after"
-    reader = call.service.reader
-    if call.query.keys() & {"actor", "outcome"}:
-        fits = _fits(reader, call.query.get("actor"), call.query.get("outcome"))
-        scanned, cursor = await asyncio.to_thread(scan, reader, wanted, fits, limit)
-        return page_until(call, scanned, show_entry, cursor, parameter=following)
-    found = await asyncio.to_thread(reader.entries, wanted)
-    return page(call, found, show_entry, lambda r: str(r.row.seq), limit, parameter=following)
-
-
-def _fits(reader: LedgerReader, actor: str | None, outcome: str | None) -> Fits:
-    actors = Actors(reader)
-
-    def fits(found: Recorded) -> bool:
-        return (outcome is None or outcome_of(found.event) == outcome) and (
-            actor is None or actors.of(found) == actor
-        )
-
-    return fits
+    found = await asyncio.to_thread(call.ledger.listed, wanted)
+    return page(call, found.entries, found.following, by="before" if is_newest else "after")
 
 
 async def _overview(call: Call) -> Answer:
-    counts = await asyncio.to_thread(call.service.reader.packet_counts)
-    engine = call.service.engine
-    return Answer(
-        await call.service.in_turn(lambda: engine.look(lambda state: ledger_view(state, counts)))
-    )
+    return Answer(await call.service.exclusively(call.ledger.overview))
 
 
 async def _configuration(call: Call) -> Answer:
-    engine = call.service.engine
-    settings = await call.service.in_turn(lambda: engine.look(lambda state: state.settings))
-    return Answer({"configuration": settings_view(settings)})
-
-
-async def _configure(call: Call) -> Answer:
-    return await recorded(call, await run(call, call.body.to_action()))
-
-
-class Tick(Wire):
-    """Let what is due happen; with ``resume`` every leased member gets a whole lease from now first."""
-
-    resume: bool = False
+    return Answer({"configuration": await call.service.exclusively(call.ledger.settings)})
 
 
 async def _tick(call: Call) -> Answer:
-    engine = call.service.engine
-    before = await asyncio.to_thread(call.service.size)
-    if call.body.resume:
-        await call.service.in_turn(engine.resume)
-    told = await followed(call, before)
-    status = await call.service.in_turn(engine.status)
-    return Answer({"halted": status.halted, **told})
+    ledger, asked = call.ledger, call.body
+    before = await asyncio.to_thread(ledger.size)
+    if asked.is_resuming:
+        await call.service.exclusively(partial(ledger.resume, asked))
+    happened = await followed(call, before)
+    status = await call.service.exclusively(ledger.engine.status)
+    return Answer({"halted": status.halted, **happened})
 
 
 async def _entry(call: Call) -> Answer:
-    found = call.service.glance.entry(_seq(call))
-    require_entry(call, found.event)
+    found = call.prompt.recorded(int(call.path["seq"]))
     return Answer(
         {
             "entry": base64.b64encode(found.row.raw).decode(),
             "signature": base64.b64encode(found.row.signature).decode(),
             "position": found.row.seq,
-            "shown": show_entry(found),
+            "shown": shown(found),
         }
     )
 
 
+def _text(raw: bytes) -> Answer:
+    return Answer(raw=raw, media_type="text/plain; charset=utf-8")
+
+
 async def _checkpoint(call: Call) -> Answer:
-    return Answer(raw=call.service.glance.head().note, media_type="text/plain; charset=utf-8")
+    if call.flag("witnessed"):
+        witnesses = call.service.witnesses
+        if witnesses is None:
+            raise nobody_has()
+        return _text(witnesses.note())
+    return _text(call.prompt.head())
+
+
+async def _tile(call: Call) -> Answer:
+    """Give a tile or a bundle.  Like every answer it is not to be cached: who may read the log may change."""
+    path = "/".join(("tile", *call.path.values()))
+    raw = await asyncio.to_thread(call.prompt.tile, path)
+    return Answer(raw=raw, media_type="application/octet-stream")
 
 
 async def _proof(call: Call) -> Answer:
-    if members_of(call.principal) is not None:  # the proof holds the entry
-        require_entry(call, call.service.glance.entry(_seq(call)).event)
-    return Answer(
-        raw=prove(call.service.glance, _seq(call)), media_type="text/plain; charset=utf-8"
-    )
+    return _text(call.prompt.proof(int(call.path["seq"])))
 
 
 async def _consistency(call: Call) -> Answer:
-    return Answer(consistency(call.service.glance, call.number("from", 0)))
+    return Answer(call.prompt.consistency(call.number("from", 0)))
 
 
 async def _export(call: Call) -> Answer:
@@ -156,7 +128,10 @@ async def _export(call: Call) -> Answer:
         )
     start = call.number("start", 0)
     stop = call.number("stop", 0) if "stop" in call.query else None
-    return await export_stream(call, subject=subject, start=start, stop=stop)
+    is_span = subject is None and (start or stop is not None)
+    since = call.number("since", 0) if "since" in call.query else None
+    wanted = ExportWanted(subject, (start, stop) if is_span else None, since)
+    return await export_stream(call, wanted)
 
 
 async def _index(call: Call) -> Answer:
@@ -171,8 +146,11 @@ async def _index(call: Call) -> Answer:
 
 
 async def _key(call: Call) -> Answer:
-    return Answer(raw=call.service.anchor.encode(), media_type="text/plain; charset=utf-8")
+    return _text(call.service.anchor.encode())
 
+
+_TILE_PATH = tuple(f"{{tile_{number}}}" for number in range(1, 8))
+"""The parts of a tile's number, three digits each, and of a partial tile its width: as many as the largest log has."""
 
 _NUMBER: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
 
@@ -187,12 +165,12 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "configure", "PATCH", "/api/configuration", frozenset({"admin"}), "Change settings; absent ones stay.",
-        _configure, "Recorded", body=model.Settings, parameters=WRITE, tag="ledger", writes=True,
+        writes(), "Recorded", body=model.Settings, parameters=WRITE, tag="ledger", writes=True,
     ),
     Operation(
         "tick", "POST", "/api/tick", frozenset({"operator"}),
-        "Let what is due happen now, not with the next tick, and list it; with `resume` let leases end again.", _tick,
-        "Ticked", body=Tick, body_optional=True, tag="operations",
+        "Let what is due happen now, not with the next tick, and list it; with `resume` end a halt.", _tick,
+        "Ticked", body=model.Tick, body_optional=True, tag="operations", raises=(404, 409),
     ),
     Operation(
         "list_entries", "GET", "/api/ledger/entries", READERS, "Entries in order, as they are shown to people.",
@@ -215,7 +193,26 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "checkpoint", "GET", "/api/ledger/checkpoint", ANYONE, "The newest signed checkpoint (C2SP).", _checkpoint,
+        "Text", parameters=(
+            Parameter(
+                "witnessed", {"type": "string", "enum": ["true", "false"]},
+                "the newest that a quorum of witnesses cosigned, with their cosignatures",
+            ),
+        ),
+        tag="ledger", raises=(404,), media_type="text/plain",
+    ),
+    Operation(
+        "tiles_checkpoint", "GET", "/tiles/checkpoint", ANYONE,
+        "The newest signed checkpoint, where readers of C2SP tlog-tiles look for it.", _checkpoint,
         "Text", tag="ledger", media_type="text/plain",
+    ),
+    *(
+        Operation(
+            f"tile_{depth}", "GET", f"/tiles/tile/{{tile_level}}/{'/'.join(_TILE_PATH[:depth])}", AUDITORS,
+            "A C2SP tlog-tiles resource: 256 hashes of a level of the tree, or the entries below them.", _tile,
+            "Stream", tag="ledger", raises=(404,), media_type="application/octet-stream",
+        )
+        for depth in range(1, len(_TILE_PATH) + 1)
     ),
     Operation(
         "inclusion_proof", "GET", "/api/ledger/proof/{seq}", HOLDERS, "A C2SP tlog-proof that an entry is in the log.",
@@ -234,8 +231,9 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter("start", _NUMBER, "from this position"),
             Parameter("stop", _NUMBER, "up to, not including, this position"),
             SINCE,
+            AS_FORMAT,
         ),
-        tag="ledger", raises=(409,), media_type="application/jsonl",
+        tag="ledger", raises=(409, 413), media_type=MEDIA_TYPE, other_media_types=OTHER_MEDIA_TYPES,
     ),
     Operation(
         "commit_index", "POST", "/api/ledger/index", frozenset({"operator"}),
@@ -252,6 +250,8 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(
             Parameter("after", _NUMBER, "begin after this position"),
             Parameter("member", _TEXT, "only what concerns this member"),
+            Parameter("type", several(EVENTS), "only entries of these types, separated by commas"),
+            Parameter("named", {"type": "string", "enum": ["true", "false"]}, "name each event by its entry's type; unnamed ones are what `onmessage` of an EventSource hears"),
         ),
         tag="ledger", raises=(409, 503), media_type="text/event-stream",
     ),

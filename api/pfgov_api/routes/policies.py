@@ -1,111 +1,38 @@
 """Policies: what is binding, making a set binding, and trying one out on facts of one's own."""
 
 import asyncio
-import os
-import re
-import tempfile
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Final, Literal
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
 
-from pydantic import Field
+import msgspec
 
-from pfgov import commands as c
 from pfgov import model
-from pfgov.apply import new_packet
-from pfgov.decide.judging import of_verdicts
-from pfgov.errors import InvalidError, NotFoundError, PolicyError
-from pfgov.events import Imported, PacketCreated
-from pfgov.facts import member_facts, packet_facts, terms_facts
-from pfgov.lifecycle import MemberStatus
-from pfgov.model import Wire
-from pfgov.model.fields import Bounded
-from pfgov.policy import (
-    PolicyErrors,
-    PolicySet,
-    Question,
-    from_document,
-    kernel_only,
-    load_directory,
+from pfgov.app.change.resting import check_root, is_recorded
+from pfgov.app.prepare import (
+    Prepared,
+    activating,
+    earlier,
+    proposing,
+    refusing,
+    rolling_back,
 )
-from pfgov.policy.problems import Problem
-from pfgov.policy.showing import set_view
-from pfgov.quantity import from_text
-from pfgov.records import Member, TrustScore
-from pfgov.verdicts import Point
-from pfgov.views import nearest_miss, read_table
-from pfgov_api.answers import recorded
-from pfgov_api.operations import AUDITORS, READERS, Answer, Call, Operation
-from pfgov_api.routes.running import WRITE, run
-
-FILES_MAX: Final = 64
-FILE_LENGTH_MAX: Final = 65_536
-MEMBERS_MAX: Final = 100
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,100}\.ya?ml", re.ASCII)
-
-Files = Annotated[
-    dict[str, Annotated[str, Field(max_length=FILE_LENGTH_MAX)]],
-    Field(
-        min_length=1,
-        max_length=FILES_MAX,
-        json_schema_extra={"propertyNames": {"pattern": f"^{_NAME.pattern}$"}},
-    ),
-]
-
-
-class Activation(Wire):
-    """A policy set: file name -> YAML text."""
-
-    files: Files
-
-
-class PolicyQuestion(Wire):
-    """A question to a policy set that need not be binding; nothing is recorded."""
-
-    files: Files | None = None
-    packet: model.FlightPacket
-    members: Annotated[
-        tuple[model.MemberRegistration, ...],
-        Bounded(MEMBERS_MAX, unique=False),
-        Field(json_schema_extra={"minItems": 1}),
-    ]
-    action: Literal["assign", "handoff", "accept", "retain"] = "assign"
-
-
-def compiled(files: dict[str, str]) -> PolicySet:
-    """Compile policy files that came over the wire.
-
-    Raises:
-        InvalidError: a name is not that of a YAML file in one folder.
-        PolicyErrors: the files do not make a set.
-    """
-    for name in files:
-        if not _NAME.fullmatch(name):
-            raise InvalidError(
-                f"{name[:64]!r} is not a file name like placement.policy.yaml", pointer="/files",
-                hint="lower-case letters, digits, dots, dashes; no folders",
-            )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="pfgov-policies-") as folder:
-        for name, text in files.items():
-            (Path(folder) / name).write_text(text)
-        try:
-            return load_directory(folder)
-        except PolicyErrors as error:
-            raise PolicyErrors(_as_sent(one, folder) for one in error.problems) from None
-        except PolicyError as error:
-            message = error.message.replace(folder, "what was sent")
-            raise PolicyError(message, code=error.code, hint=error.hint, pointer="/files") from None
-
-
-def _as_sent(problem: Problem, folder: str) -> Problem:
-    """Return *problem* with the names that the files were sent under: where they lie here is nobody's business."""
-
-    def told(text: str) -> str:
-        return text.replace(f"{folder}{os.sep}", "").replace(folder, "/files")
-
-    hint = None if problem.hint is None else told(problem.hint)
-    return replace(problem, file=told(problem.file), message=told(problem.message), hint=hint)
+from pfgov.core import commands as c
+from pfgov.core.coverage import coverage_of
+from pfgov.errors import InvalidError, NotFoundError, PfgovError
+from pfgov.policy import PolicySet
+from pfgov.policy.authoring.showing import set_view
+from pfgov_api.answers import recorded, run
+from pfgov_api.operations import AUDITORS, READERS, Answer, Call, Handler, Operation, Parameter
+from pfgov_api.policy_bodies import (
+    Activation,
+    PolicyProposal,
+    PolicyQuestion,
+    ProposalReview,
+    Rollback,
+    Weighing,
+)
+from pfgov_api.routes.parameters import WRITE, command
 
 
 async def _show(call: Call) -> Answer:
@@ -113,133 +40,209 @@ async def _show(call: Call) -> Answer:
 
 
 async def _active(call: Call) -> PolicySet:
-    digest, document = await _binding(call)
-    if not digest:
-        return await asyncio.to_thread(kernel_only)
-    return await asyncio.to_thread(from_document, document, generated=True)
+    digest = call.query.get("digest") or await _digest(call)
+    return await asyncio.to_thread(call.ledger.set_of, digest, generated=True)
 
 
-async def _binding(call: Call) -> tuple[str, bytes]:
-    """Return the digest and the document of the binding set; both empty while there is none but the kernel."""
-    digest = await call.service.in_turn(lambda: call.service.engine.status().policy)
-    if not digest:
-        return "", b""
-    return digest, await asyncio.to_thread(call.service.reader.policy_document, digest)
+async def _digest(call: Call) -> str | None:
+    return await call.service.exclusively(call.ledger.policy_digest)
 
 
 async def _document(call: Call) -> Answer:
-    digest, document = await _binding(call)
+    digest = call.query.get("digest") or await _digest(call)
     if not digest:
         raise NotFoundError(
             "no policy set is binding but the kernel",
             code="policy.not_found",
             hint="activate a folder of policies: pfgov policy activate DIR",
         )
-    return Answer(raw=document)
+    return Answer(raw=await asyncio.to_thread(call.ledger.reader.policy_document, digest))
 
 
 async def _activate(call: Call) -> Answer:
-    body: Activation = call.body
     try:
-        found = await call.service.at_length(compiled, body.files)
-    except PolicyErrors as error:
-        refuse = c.RefusePolicy(codes=error.codes, errors=len(error.problems))
-        await call.service.submit(refuse, principal=call.principal, request_id=call.request_id)
+        with _counted(call):
+            found = await call.service.trials.compiled(call.raw)
+        if found.report is not None:
+            root = await asyncio.to_thread(call.ledger.root_at, found.report.size)
+            check_root(found.report, lambda _: root)
+    except PfgovError as error:
+        if is_recorded(error):
+            await call.service.submit(refusing(error), call.caller)
         raise
-    from pfgov.engine.answers import PolicyDocument
-
-    action = c.ActivatePolicy(
-        digest=found.digest, policies=found.policies, points=tuple(sorted(map(str, found.points)))
+    body: Activation = call.body
+    gone = await call.service.exclusively(lambda: _gone(call, found.digest))
+    prepared = activating(
+        found, body.leave_uncovered, gone, bundle=found.bundle, report=found.report
     )
-    receipt = await run(call, action, (PolicyDocument(found.digest, found.document),))
-    return await recorded(call, receipt)
+    answer = await recorded(call, await run(call, prepared))
+    answer.body["result"]["coverage"] = coverage_of(found.points).view()
+    return answer
+
+
+def _gone(call: Call, digest: str) -> list[str]:
+    """Return who approved a set and has not the right any more."""
+    found = [one for one in call.prompt.proposals() if one.digest == digest]
+    approvers = {a.principal for one in found for a in one.approvals}
+    return sorted(who for who in approvers if not call.service.may_still(who, "admin"))
+
+
+async def _roll_back(call: Call) -> Answer:
+    body: Rollback = call.body
+    chosen = await call.service.exclusively(
+        lambda: call.prompt.look(lambda state: earlier(state, body.digest))
+    )
+    found = await asyncio.to_thread(call.ledger.set_of, chosen)
+    gone = await call.service.exclusively(lambda: _gone(call, chosen))
+    prepared = rolling_back(found, gone, emergency=body.emergency)
+    answer = await recorded(call, await run(call, prepared))
+    answer.body["result"]["digest"] = chosen
+    return answer
+
+
+async def _publishers(call: Call) -> Answer:
+    found = await call.service.exclusively(call.ledger.publishers)
+    return Answer({"items": [msgspec.to_builtins(one) for one in found]})
+
+
+async def _proposals(call: Call) -> Answer:
+    found = await call.service.exclusively(call.ledger.proposals)
+    return Answer({"items": [msgspec.to_builtins(one) for one in found]})
+
+
+async def _propose(call: Call) -> Answer:
+    body: PolicyProposal = call.body
+    with _counted(call):
+        found = await call.service.trials.compiled(call.raw)
+    return await recorded(call, await run(call, proposing(found, body.note)))
+
+
+def _judge(*, granted: bool) -> Handler:
+    async def handle(call: Call) -> Answer:
+        body: ProposalReview = call.body
+        action = c.ApprovePolicy(
+            digest=call.path["digest"],
+            proposal=body.proposal,
+            granted=granted,
+            note=body.note,
+        )
+        return await recorded(call, await run(call, Prepared(action)))
+
+    return handle
 
 
 async def _evaluate(call: Call) -> Answer:
     body: PolicyQuestion = call.body
     if not body.members:
         raise InvalidError("members: there is nobody to ask about", pointer="/members")
-    # In a thread, judging too: a set may take seconds, and nobody else's request should wait for it.
-    found = (
-        await call.service.at_length(compiled, body.files)
-        if body.files is not None
-        else await _active(call)
-    )
-    packet_id = body.packet.packet_id or "playground"
-    context = c.Commitment(digest="0" * 64, size=0) if body.packet.context_checkpoint else None
-    submitted = body.packet.to_action(packet_id=packet_id, context=context)
-    packet = new_packet(
-        PacketCreated(
-            packet_id=packet_id,
-            workload_type=submitted.workload_type,
-            required_capabilities=submitted.required_capabilities,
-            constraints=submitted.constraints,
-            handoff=submitted.handoff,
-            demand=submitted.demand,
-            data_classes=submitted.data_classes,
-            priority=submitted.priority,
-            labels=submitted.labels,
-            created_at=0,
-            lineage_id=submitted.lineage_id,
-            step=submitted.step,
-            imported=Imported(),
-        )
-    )
-    members = [_member(one.to_action()) for one in body.members]
-    question = Question(
-        point=Point(body.action),
-        action=body.action,
-        packet=packet_facts(packet, terms_facts(packet.terms)),
-        source=member_facts(members[0]) if body.action in {"handoff", "accept"} else None,
-        now=call.service.engine.clock.now(),
-    )
-    facts = [member_facts(member) for member in members]
-    judge = partial(found.judge, question, facts, validated=True)
-    verdicts = await call.service.at_length(judge)
-    rows = read_table(of_verdicts(members, verdicts, {}).table({}))
-    return Answer({"policy": found.digest, "members": rows, "nearest_miss": nearest_miss(rows)})
+    with _counted(call):
+        digest = None if body.files is not None else await _digest(call)
+        read = call.ledger.reader.policy_document
+        document = await asyncio.to_thread(read, digest) if digest else b""
+        now = call.service.engine.clock.now()
+        return Answer(await call.service.trials.evaluated(call.raw, document, now))
 
 
-def _member(action: c.RegisterMember) -> Member:
-    trust = (
-        None
-        if action.trust_score is None
-        else TrustScore(from_text(action.trust_score), "playground", 0)
-    )
-    return Member(
-        member_id=action.member_id,
-        incarnation=1,
-        kind=action.type,
-        status=MemberStatus.ACTIVE,
-        principal="playground",
-        capabilities={
-            one.name: c.Capability(name=one.name, version=one.version)
-            for one in action.capabilities
-        },
-        capacity={name: from_text(text) for name, text in action.capacity},
-        region=action.region,
-        clearances=action.clearances,
-        labels=action.labels,
-        attested=trust,
-    )
+async def _impact(call: Call) -> Answer:
+    with _counted(call):
+        directory = str(call.ledger.reader.store.directory)
+        return Answer(await call.service.trials.weighed(call.raw, directory))
 
+
+@contextmanager
+def _counted(call: Call) -> Generator[None]:
+    """Count a trial out of the share of who asks, for as long as it runs.
+
+    Raises:
+        TooManyError: it has as many under way as one may have.
+    """
+    quota, who = call.service.trials.quota, call.grant.share
+    quota.take(who)
+    try:
+        yield
+    finally:
+        quota.give(who)
+
+
+_DIGEST: Final = Parameter(
+    "digest",
+    {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    "the set of this digest; else the binding one",
+)
 
 OPERATIONS: tuple[Operation, ...] = (
-    Operation("show_policies", "GET", "/api/policies", READERS, "The binding policy set.", _show, "PolicySet",
-    tag="policies"),
+    Operation(
+        "show_policies", "GET", "/api/policies", READERS, "The binding policy set, or an earlier one by its digest.", _show,
+        "PolicySet", parameters=(_DIGEST,), tag="policies", raises=(404,),
+    ),
     Operation(
         "policy_document", "GET", "/api/policies/document", AUDITORS,
-        "The binding set's canonical document, whose SHA-256 is its digest.", _document, "Object", tag="policies",
-        raises=(404,),
+        "A set's canonical document, whose SHA-256 is its digest: the binding one's, or an earlier one's.", _document,
+        "PolicyDocument", parameters=(_DIGEST,), tag="policies", raises=(404,),
     ),
     Operation(
         "activate_policies", "POST", "/api/policies/activate", frozenset({"admin"}),
-        "Make a policy set binding; one that does not load is refused and recorded, and the last good one stays.",
+        "Make a policy set binding; one that does not load is refused and recorded, and the last good one stays.  So is, and "
+        "is not recorded, one that leaves a placing point uncovered which `leave_uncovered` does not name. The result says "
+        "in `coverage` where the set asks, what is closed, and what it leaves to rights.",
         _activate, "Recorded", body=Activation, parameters=WRITE, tag="policies", writes=True,
+    ),
+    Operation(
+        "roll_back_policies", "POST", "/api/policies/rollback", frozenset({"admin", "emergency"}),
+        "Make a policy set binding again that was so before; no file is needed. What an activation demands is demanded "
+        "of it, too, except in an `emergency`, which has a scope of its own and is recorded as one.",
+        _roll_back, "Recorded", body=Rollback, parameters=WRITE, tag="policies", writes=True, raises=(404, 409),
+    ),
+    Operation(
+        "list_publishers", "GET", "/api/policies/publishers", READERS,
+        "Whose bundles of policies are let in: each publisher with every key that it ever had.", _publishers,
+        "PublisherList", tag="policies",
+    ),
+    command(
+        "policies", "trust_publisher", "/api/policies/publishers",
+        "Trust a publisher's key, until a moment where one is named; again to move that moment.",
+        model.PublisherTrust, frozenset({"admin"}),
+    ),
+    command(
+        "policies", "rotate_publisher", "/api/policies/publishers/rotations",
+        "Let another key take over from a publisher's: both signed for it.",
+        model.PublisherRotation, frozenset({"admin"}),
+    ),
+    command(
+        "policies", "revoke_publisher", "/api/policies/publishers/revocations",
+        "Trust a publisher's key no more, for good; what is binding stays so.",
+        model.PublisherRevocation, frozenset({"admin"}),
+    ),
+    Operation(
+        "policy_impact", "POST", "/api/policies/impact", AUDITORS,
+        "What a policy set would have decided otherwise, and what would happen now if it were binding; nothing is "
+        "recorded. Of a ledger of more than 20,000 entries only the latter: fetch the export and ask it, with "
+        "`pfgov policy impact --url`.", _impact, "Impact",
+        body=Weighing, tag="policies", is_long=True,
+    ),
+    Operation(
+        "list_proposals", "GET", "/api/policies/proposals", READERS,
+        "The policy sets that are proposed, with who approved them.", _proposals, "ProposalList", tag="policies",
+    ),
+    Operation(
+        "propose_policies", "POST", "/api/policies/proposals", frozenset({"operator", "admin"}),
+        "Propose a policy set: recorded, and readable by its digest. How many have to approve it before it can be made "
+        "binding is the setting `activation_approvals`.",
+        _propose, "Recorded", body=PolicyProposal, parameters=WRITE, tag="policies", writes=True, raises=(409,),
+    ),
+    command(
+        "policies", "approve_proposal", "/api/policies/proposals/{digest}/approve",
+        "Approve the proposal that was looked at. Whoever proposed it does not count, nor anybody twice; what does not "
+        "count is refused and recorded.", ProposalReview, frozenset({"admin"}), _judge(granted=True),
+    ),
+    command(
+        "policies", "reject_proposal", "/api/policies/proposals/{digest}/reject",
+        "Turn a proposal down; whoever made it can withdraw it.", ProposalReview,
+        frozenset({"operator", "admin"}), _judge(granted=False),
     ),
     Operation(
         "evaluate_policies", "POST", "/api/policies/evaluate", READERS,
         "Try a policy set on a packet and members of your own; nothing is recorded.", _evaluate, "Playground",
-        body=PolicyQuestion, tag="policies",
+        body=PolicyQuestion, tag="policies", is_long=True,
     ),
 )  # fmt: skip

@@ -1,14 +1,25 @@
 """Operations: is it alive, is it ready, what does it do, and how is it asked."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from pfgov import __version__
+from pfgov.app.hosting import Status
 from pfgov.errors import NotFoundError, StoreUnavailableError
 from pfgov_api.operations import ANYONE, AUDITORS, READERS, Answer, Call, Operation
+from pfgov_api.reference import CONTENT_SECURITY_POLICY, page, problem_page
+from pfgov_api.service import Service
 
 
 async def _live(_: Call) -> Answer:
     return Answer({"status": "live", "version": __version__})
+
+
+async def _webhooks(call: Call) -> Answer:
+    """Say how each receiver stands, with its dead letters; none where no file names any."""
+    webhooks = call.service.webhooks
+    return Answer({"items": [] if webhooks is None else webhooks.shown()})
 
 
 async def _ready(call: Call) -> Answer:
@@ -22,77 +33,114 @@ async def _ready(call: Call) -> Answer:
             code=service.fault.code,
             hint=service.fault.hint,
         )
-    status = await service.in_turn(service.engine.status)
+    status = await service.status()
     body: dict[str, Any] = {"status": "ready", "policy": status.policy, "halted": status.halted}
+    if status.clock_ahead:
+        body["clock_ahead_seconds"] = status.clock_ahead / 1_000_000
+    if service.witnesses is not None:
+        newest = service.witnesses.newest
+        body["witness_alarms"] = service.witnesses.alarms
+        body["witnessed"] = {
+            "size": 0 if newest is None else newest.size,
+            "age_seconds": service.witnesses.age_seconds(service.engine.clock.now()),
+        }
     return Answer(body)
 
 
 async def _status(call: Call) -> Answer:
-    status = await call.service.in_turn(call.service.engine.status)
+    status = await call.service.status()
     shown = {name: getattr(status, name) for name in status.__slots__}
-    return Answer({**shown, "packets": call.service.glance.packet_counts()})
+    counts = call.prompt.packet_counts()
+    return Answer({**shown, "packets": counts, "witnesses": _shown(call.service)})
+
+
+def _shown(service: Service) -> dict[str, Any] | None:
+    """Return how far witnesses vouch for the ledger; None where there are none."""
+    witnesses = service.witnesses
+    return None if witnesses is None else witnesses.shown(service.engine.clock.now())
+
+
+async def _witnesses(call: Call) -> Answer:
+    return Answer({"witnesses": _shown(call.service)})
 
 
 async def _metrics(call: Call) -> Answer:
-    status = await call.service.in_turn(call.service.engine.status)
-    gauges = {
-        "pfgov_entries": status.size,
-        "pfgov_members": status.members,
-        "pfgov_live_packets": status.live_packets,
-        "pfgov_waiting_packets": status.waiting_packets,
-        "pfgov_queued_commands": status.queued,
-        "pfgov_engine_reloads": status.reloads,
-        "pfgov_event_streams": call.service.news.count,
-        "pfgov_streams": call.service.streams.total,
-        "pfgov_requests_in_flight": call.service.in_flight,
-        "pfgov_ready": int(call.service.fault is None),
+    """Give what is known, above all when the engine does not answer: that is what is looked for then."""
+    service = call.service
+    try:
+        status: Status | None = await service.status()
+        is_ready = service.fault is None
+    except Exception:  # noqa: BLE001 - no thread to ask in, too: whatever it is, it is what is looked for
+        status, is_ready = service.last_status, False
+    gauges: dict[str, int] = {
+        "pfgov_event_streams": service.news.count,
+        "pfgov_streams": service.streams.total,
+        "pfgov_requests_in_flight": service.in_flight,
+        "pfgov_ready": int(is_ready and not service.stopping.is_set()),
     }
-    shares = (call.service.requests, call.service.streams, call.service.exports)
-    text = call.service.metrics.text(
+    if status is not None:
+        gauges |= {
+            "pfgov_entries": status.size,
+            "pfgov_members": status.members,
+            "pfgov_live_packets": status.live_packets,
+            "pfgov_waiting_packets": status.waiting_packets,
+            "pfgov_queued_commands": status.queued,
+            "pfgov_engine_reloads": status.reloads,
+            "pfgov_halted": int(status.halted is not None),
+            "pfgov_clock_ahead_seconds": status.clock_ahead // 1_000_000,
+        }
+    if service.witnesses is not None:
+        gauges |= service.witnesses.gauges(service.engine.clock.now())
+    quota = (service.requests, service.streams, service.exports, service.trials.quota)
+    text = service.metrics.text(
         {name: float(value) for name, value in gauges.items()},
-        {one.what: one.refused for one in shares},
+        {one.what: one.refused for one in quota},
+        {"pfgov_ticks_total": service.ticks, "pfgov_tick_failures_total": service.tick_failures},
     )
     media_type = "text/plain; version=0.0.4; charset=utf-8"
     return Answer(raw=text, media_type=media_type, headers={"Cache-Control": "no-store"})
 
 
-async def _openapi(_: Call) -> Answer:
-    from pfgov_api.openapi import document
-
-    return Answer(document())
-
-
-async def _docs(_: Call) -> Answer:
-    from pfgov_api.reference import CONTENT_SECURITY_POLICY, page
-
-    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
-    return Answer(raw=page(), media_type="text/html; charset=utf-8", headers=headers)
-
-
 async def _problem(call: Call) -> Answer:
-    from pfgov_api.reference import problem_page
-
     found = problem_page(call.path["code"])
     if found is None:
         raise NotFoundError(
             f"there is no problem {call.path['code'][:64]!r}", code="http.not_found"
         )
-    from pfgov_api.reference import CONTENT_SECURITY_POLICY
+    return _page(found)
 
+
+def _page(html: bytes) -> Answer:
     headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
-    return Answer(raw=found, media_type="text/html; charset=utf-8", headers=headers)
+    return Answer(raw=html, media_type="text/html; charset=utf-8", headers=headers)
 
 
-OPERATIONS: tuple[Operation, ...] = (
-    Operation("live", "GET", "/api/health/live", ANYONE, "The process answers.", _live, "Object"),
-    Operation("ready", "GET", "/api/health/ready", ANYONE, "The ledger can be written; else why not.", _ready, "Object",
-              raises=(503,)),
-    Operation("status", "GET", "/api/status", READERS, "What the server holds.", _status, "Object"),
-    Operation("metrics", "GET", "/metrics", AUDITORS, "Counters for Prometheus.", _metrics, "Text",
-    media_type="text/plain"), Operation("openapi", "GET", "/api/openapi.json", ANYONE, "This API as OpenAPI 3.1.",
-    _openapi, "Object"), Operation("docs", "GET", "/api/docs", ANYONE, "This API as a page; it needs no network.",
-    _docs, "Text",
-              media_type="text/html"),
-    Operation("problem", "GET", "/api/problems/{code}", ANYONE, "What a problem's code means.", _problem, "Text",
-              raises=(404,), media_type="text/html"),
-)  # fmt: skip
+def operations(document: Callable[[], dict[str, Any]]) -> tuple[Operation, ...]:
+    """Return them; two of them show the OpenAPI *document* of all operations, these included."""
+    reference = cache(lambda: page(document()))
+
+    async def openapi(_: Call) -> Answer:
+        return Answer(document())
+
+    async def docs(_: Call) -> Answer:
+        return _page(reference())
+
+    return (
+        Operation("live", "GET", "/api/health/live", ANYONE, "The process answers.", _live, "Live"),
+        Operation("ready", "GET", "/api/health/ready", ANYONE, "The ledger can be written; else why not.", _ready,
+                  "Ready", raises=(503,)),
+        Operation("status", "GET", "/api/status", READERS, "What the server holds.", _status, "Status"),
+        Operation("witnesses", "GET", "/api/ledger/witnesses", READERS,
+                  "How far a quorum of witnesses vouches for the ledger, and how each stands.", _witnesses, "Witnesses",
+                  tag="ledger"),
+        Operation("webhooks", "GET", "/api/webhooks", AUDITORS,
+                  "Who is told of what is committed: how far, in which try, and what was given up.", _webhooks, "Webhooks",
+                  tag="ledger"),
+        Operation("metrics", "GET", "/metrics", AUDITORS, "Counters for Prometheus.", _metrics, "Text",
+                  media_type="text/plain"),
+        Operation("openapi", "GET", "/api/openapi.json", ANYONE, "This API as OpenAPI 3.1.", openapi, "OpenApi"),
+        Operation("docs", "GET", "/api/docs", ANYONE, "This API as a page; it needs no network.", docs, "Text",
+                  media_type="text/html"),
+        Operation("problem", "GET", "/api/problems/{code}", ANYONE, "What a problem's code means.", _problem, "Text",
+                  raises=(404,), media_type="text/html"),
+    )  # fmt: skip

@@ -6,12 +6,10 @@ the ledger, and the export is verified offline and replayed.
 
 import contextlib
 import json
-import os
 import random
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -21,13 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pfgov.cli.desk import ExportWanted
-from pfgov.cli.folder import FolderReading
-from pfgov.cli.ledger.verify import examine
-from pfgov.cli.screen import Screen, facts, table
-from pfgov.engine import Engine, LedgerReader, Options
+from pfgov import interpreter
+from pfgov.app.ledger import ExportWanted
+from pfgov.app.local.folder import creating, reading_folder
+from pfgov.cli.ledger.verify import examine, fresh_replay
+from pfgov.cli.output import Output, facts, table
+from pfgov.core.records import Stamp
 from pfgov.errors import StateConflictError, StoreUnavailableError
-from pfgov.records import Stamp
 from pfgov.sim.metrics import Meter, percentile
 from pfgov_ledger.conclusions import Question
 from pfgov_ledger.keys import parse_anchor
@@ -51,9 +49,11 @@ class Fleet:
 
     def start(self, name: str) -> None:
         """Start a worker."""
-        words = [sys.executable, "-m", "pfgov.cli.demo.worker", self.url, name]
         self.workers[name] = subprocess.Popen(  # noqa: S603 - our own module
-            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            interpreter.command("-m", "pfgov.cli.demo.worker", self.url, name),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=interpreter.environment(),
         )
 
     def kill(self, name: str) -> None:
@@ -70,48 +70,40 @@ class Fleet:
             process.wait()
 
 
-def run(screen: Screen) -> int:
+def run(output: Output) -> int:
     """Run the demonstration; return the exit status: 0 when every packet is accounted for and the ledger verifies."""
     with tempfile.TemporaryDirectory(prefix="pfgov-churn-") as folder:
         directory = Path(folder) / "ledger"
-        Engine.create(directory, "pfgov.example/churn", options=Options()).close()
-        fleet = _live(screen, directory)
-        return _account(screen, directory, Path(folder), fleet)
+        with creating(directory, "pfgov.example/churn"):
+            pass
+        fleet = _live(output, directory)
+        return _account(output, directory, Path(folder), fleet)
 
 
-def _live(screen: Screen, directory: Path) -> Fleet:
-    port = _free_port()
+def _live(output: Output, directory: Path) -> Fleet:
+    port = free_port()
     fleet = Fleet(f"http://127.0.0.1:{port}")
-    words = [
-        sys.executable,
-        "-m",
-        "pfgov.cli",
-        "serve",
-        "--dir",
-        str(directory),
-        "--port",
-        str(port),
-    ]
+    words = ("-m", "pfgov.cli", "serve", "--dir", str(directory), "--port", str(port))
     server = subprocess.Popen(  # noqa: S603 - our own module
-        words,
+        interpreter.command(*words),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PFGOV_DIR": str(directory)},
+        env=interpreter.environment(PFGOV_DIR=str(directory)),
     )
     try:
-        _await_server(fleet.url, server)
-        screen.tell(
+        await_server(fleet.url, server)
+        output.tell(
             f"A server at {fleet.url} and {WORKERS} worker processes, each with a lease of two seconds."
         )
         for index in range(WORKERS):
             fleet.start(f"worker-{index + 1}")
         for index in range(PACKETS):
-            _post(fleet.url, "/api/packets", {"packet_id": f"job-{index:03d}", "workload_type": "job",
+            post(fleet.url, "/api/packets", {"packet_id": f"job-{index:03d}", "workload_type": "job",
                                               "required_capabilities": ["work"]})  # fmt: skip
-        screen.tell(
+        output.tell(
             f"{PACKETS} packets are submitted.  Workers are killed with SIGKILL while they work:"
         )
-        _churn(screen, fleet)
+        _churn(output, fleet)
     finally:
         fleet.stop()
         server.send_signal(signal.SIGTERM)
@@ -121,12 +113,12 @@ def _live(screen: Screen, directory: Path) -> Fleet:
     return fleet
 
 
-def _churn(screen: Screen, fleet: Fleet) -> None:
+def _churn(output: Output, fleet: Fleet) -> None:
     source = random.Random(1)  # noqa: S311 - which worker dies is not a secret
     due, last = time.monotonic() + KILL_EVERY_SECONDS, time.monotonic() + PATIENCE_SECONDS
     back: list[tuple[float, str]] = []
     while time.monotonic() < last:
-        counts = _get(fleet.url, "/api/status")["packets"]
+        counts = get(fleet.url, "/api/status")["packets"]
         if counts.get("COMPLETED", 0) == PACKETS and len(fleet.killed) >= KILLS:
             return
         now = time.monotonic()
@@ -137,40 +129,40 @@ def _churn(screen: Screen, fleet: Fleet) -> None:
             )
             fleet.kill(name)
             back.append((now + 3.0, name))
-            screen.tell(f"  SIGKILL {name}   completed so far: {counts.get('COMPLETED', 0)}")
+            output.tell(f"  SIGKILL {name}   completed so far: {counts.get('COMPLETED', 0)}")
         for moment, name in [one for one in back if one[0] <= now]:
             back.remove((moment, name))
             fleet.start(name)
         time.sleep(0.1)
 
 
-def _account(screen: Screen, directory: Path, folder: Path, fleet: Fleet) -> int:
+def _account(output: Output, directory: Path, folder: Path, fleet: Fleet) -> int:
     """Say where every packet ended, from the ledger alone, and verify it."""
     meter = Meter()
-    with LedgerReader(directory, heed_head_lock=False) as reader:
-        for found in reader.entries():
+    with reading_folder(directory, heed_head_lock=False) as book:
+        for found in book.reader.entries():
             meter.read(found.event, Stamp(found.row.seq, found.row.time))
-        packets = Counter(reader.packet_counts())
+        packets = Counter(book.reader.packet_counts())
         path = folder / "churn.lineage.jsonl"
         with path.open("wb") as file:
-            FolderReading(reader).export(ExportWanted(), file)
-        size = reader.head().size
-    anchor = parse_anchor((directory / "anchor.txt").read_text())
-    report = examine(path, anchor=anchor, question=Question("full"), replay=True)
+            book.export(ExportWanted(), file)
+        size = book.size()
+    anchor = parse_anchor((directory / "anchor.txt").read_text(encoding="utf-8"))
+    report = examine(path, anchor=anchor, question=Question("full"), replayer=fresh_replay())
     accounted = sum(packets.values()) == PACKETS == packets["COMPLETED"]
     verified = report.exit_status == 0
     result: dict[str, Any] = {
         "packets": sum(packets.values()),
         "by_status": dict(packets),
         "killed": len(fleet.killed),
-        "moves": sum(meter.moved.values()),
+        "moves": meter.moves,
         "late_writes_refused": meter.kinds["write_refused"],
-        "re_own_p99_seconds": round(percentile(meter.reown, 99), 2),
+        "re_own_p99_seconds": round(percentile(meter.reown, 99) or 0, 2),
         "ledger_entries": size,
         "accounted": accounted,
         "verified": verified,
     }
-    screen.show(
+    output.show(
         result,
         table(("STATUS", "#PACKETS"), sorted(packets.items())),
         facts(
@@ -186,30 +178,42 @@ def _account(screen: Screen, directory: Path, folder: Path, fleet: Fleet) -> int
 # --- talking to the server ------------------------------------------------------------------
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _await_server(url: str, server: "subprocess.Popen[bytes]") -> None:
+def await_server(url: str, server: "subprocess.Popen[bytes]") -> None:
+    """Wait until the server answers.
+
+    Raises:
+        StoreUnavailableError: ``demo.server``, it does not.
+    """
     for _ in range(200):
         if server.poll() is not None:
             raise StoreUnavailableError("the server ended before it listened", code="demo.server")
         with contextlib.suppress(OSError):
-            _get(url, "/api/health/ready")
+            get(url, "/api/health/ready")
             return
         time.sleep(0.1)
     raise StoreUnavailableError("the server does not answer", code="demo.server")
 
 
-def _get(url: str, path: str) -> dict[str, Any]:
+def get(url: str, path: str) -> dict[str, Any]:
+    """Return what the server answers to a GET."""
     with urllib.request.urlopen(f"{url}{path}", timeout=10) as answer:  # noqa: S310 - our own server
         found: dict[str, Any] = json.load(answer)
     return found
 
 
-def _post(url: str, path: str, body: dict[str, Any]) -> None:
+def post(url: str, path: str, body: dict[str, Any]) -> None:
+    """Send a command.
+
+    Raises:
+        StateConflictError: ``demo.refused``, the server refused it.
+    """
     request = urllib.request.Request(  # noqa: S310 - our own server
         f"{url}{path}",
         data=json.dumps(body).encode(),
@@ -221,5 +225,5 @@ def _post(url: str, path: str, body: dict[str, Any]) -> None:
             return
     except urllib.error.HTTPError as error:
         raise StateConflictError(
-            f"the server refused a packet: {error.read()[:200]!r}", code="demo.refused"
+            f"the server refused {path}: {error.read()[:200]!r}", code="demo.refused"
         ) from error

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from pfgov.app.ledger import ExportWanted
+from pfgov.app.local import LocalReading
+from pfgov.app.local.folder import creating, reading_folder
 from pfgov.cli.demo.stage import Stage, Voice
 from pfgov.cli.demo.story import ACTS, FAR, FIRST, PACKET
-from pfgov.cli.desk import ExportWanted
-from pfgov.cli.folder import FolderReading
-from pfgov.cli.ledger.verify import examine
-from pfgov.cli.screen import Screen, facts, indented, styled
+from pfgov.cli.ledger.verify import examine, fresh_replay
+from pfgov.cli.output import Output, facts, indented, styled
 from pfgov.clock import ManualClock
-from pfgov.engine import Engine, EntryFilter, LedgerReader
 from pfgov.errors import StateConflictError
 from pfgov.model.times import to_microseconds
 from pfgov_ledger.conclusions import Question
@@ -40,21 +40,21 @@ ORIGIN: Final = "pfgov.example/demo"
 EXPORT: Final = "demo.lineage.jsonl"
 
 
-def run(screen: Screen, keep: Path | None) -> int:
+def run(output: Output, keep: Path | None) -> int:
     """Play the story; return the exit status."""
-    voice = Voice(screen)
+    voice = Voice(output)
     with _folder(keep) as folder:
         ledger = folder / "ledger"
         with _opened(ledger, voice) as stage:
             for act in ACTS:
                 act(stage)
-        with LedgerReader(ledger) as reader:
-            anchor = parse_anchor((ledger / "anchor.txt").read_text())
-            path = _export(reader, folder, voice)
+        with reading_folder(ledger) as book:
+            anchor = parse_anchor((ledger / "anchor.txt").read_text(encoding="utf-8"))
+            path = _export(book, folder, voice)
             report = _verify(path, anchor, voice)
-            tampered = _tamper(path, reader, anchor, voice)
-            summary = _summary(reader, report, tampered)
-    _end(screen, summary, keep)
+            tampered = _tamper(path, book, anchor, voice)
+            summary = _summary(book, report, tampered)
+    _end(output, summary, keep)
     is_good = summary["verified"] and summary["replayed"] and summary["tampered"] is not None
     return 0 if is_good else 1
 
@@ -83,16 +83,16 @@ def _opened(folder: Path, voice: Voice) -> Generator[Stage]:
         "Keys for entries and checkpoints, an anchor for verifiers, the starter policies.",
     )
     voice.command("pfgov init")
-    with Engine.create(folder, ORIGIN, clock=clock) as engine:
-        stage = Stage(engine, clock, voice)
+    with creating(folder, ORIGIN, clock=clock) as ledger:
+        stage = Stage(ledger, clock, voice)
         voice.entries(stage.since(0))
         yield stage
 
 
-def _export(reader: LedgerReader, folder: Path, voice: Voice) -> Path:
+def _export(book: LocalReading, folder: Path, voice: Voice) -> Path:
     path = folder / EXPORT
     with path.open("wb") as file:
-        written = FolderReading(reader).export(ExportWanted(), file)
+        written = book.export(ExportWanted(), file)
     voice.chapter(
         "Export, and verify offline",
         f"{written.entries} entries, {written.attachments} payloads and the policies in force go into one file.",
@@ -103,19 +103,17 @@ def _export(reader: LedgerReader, folder: Path, voice: Voice) -> Path:
 
 def _verify(path: Path, anchor: Anchor, voice: Voice) -> Report:
     """Verify the export against the anchor, and run every command in it again."""
-    report = examine(path, anchor=anchor, question=Question("full"), replay=True)
+    report = examine(path, anchor=anchor, question=Question("full"), replayer=fresh_replay())
     voice.command(f"pfgov ledger verify {EXPORT} --key anchor.txt --full --replay")
     voice.show(indented(report.to_text().rstrip("\n")))
     return report
 
 
-def _tamper(
-    path: Path, reader: LedgerReader, anchor: Anchor, voice: Voice
-) -> dict[str, Any] | None:
+def _tamper(path: Path, book: LocalReading, anchor: Anchor, voice: Voice) -> dict[str, Any] | None:
     """Change one byte of the export, and let the verifier name the entry."""
     seq = next(
         found.row.seq
-        for found in reader.lineage(f"packet/{PACKET}")
+        for found in book.reader.lineage(f"packet/{PACKET}")
         if found.event.type == "assignment_decision" and getattr(found.event, "owner", None)
     )
     changed = _one_byte_changed(path.read_bytes(), seq)
@@ -163,11 +161,9 @@ def _one_byte_changed(raw: bytes, seq: int) -> bytes:
     return b"\n".join(lines)
 
 
-def _summary(
-    reader: LedgerReader, report: Report, tampered: dict[str, Any] | None
-) -> dict[str, Any]:
+def _summary(book: LocalReading, report: Report, tampered: dict[str, Any] | None) -> dict[str, Any]:
     """Count from the ledger what happened."""
-    events: list[Any] = [found.event for found in reader.entries(EntryFilter())]
+    events: list[Any] = [found.event for found in book.reader.entries()]
     decisions = [event for event in events if event.type == "assignment_decision"]
     allowed = [event for event in decisions if event.outcome == "allowed"]
     kinds = [event.type for event in events]
@@ -192,15 +188,15 @@ def _summary(
     }
 
 
-def _end(screen: Screen, summary: dict[str, Any], keep: Path | None) -> None:
+def _end(output: Output, summary: dict[str, Any], keep: Path | None) -> None:
     """Print the summary and what to try next."""
-    if screen.json:
-        screen.emit(summary)
+    if output.json:
+        output.emit(summary)
         return
     tampered = summary["tampered"]
     named = f"{tampered['code']} at entry {tampered['position']}" if tampered else "NOT FOUND"
     shown = {**summary, "tampered": named}
-    screen.tell(
+    output.tell(
         "",
         styled("In sum", "bold"),
         facts((f"   {name.replace('_', ' ')}", value) for name, value in shown.items()),
@@ -208,7 +204,7 @@ def _end(screen: Screen, summary: dict[str, Any], keep: Path | None) -> None:
         styled("Try next", "bold"),
     )
     for command, why in _next(keep):  # a command is never folded, so that it can be copied
-        screen.write(f"   {command:<29}  {why}\n" if keep is None else f"   {command}\n")
+        output.write(f"   {command:<29}  {why}\n" if keep is None else f"   {command}\n")
 
 
 def _next(keep: Path | None) -> tuple[tuple[str, str], ...]:

@@ -9,20 +9,20 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from pfgov.app.done import Done
+from pfgov.app.ledger import EntriesWanted
+from pfgov.app.local import LocalLedger
 from pfgov.cli import render
-from pfgov.cli.desk import Done, EntriesWanted
-from pfgov.cli.folder import FolderDesk
-from pfgov.cli.screen import Screen, indented, styled
+from pfgov.cli.output import Output, indented, styled
 from pfgov.clock import ManualClock
-from pfgov.commands import Action
-from pfgov.engine import Engine
+from pfgov.core.commands import Action
 from pfgov.errors import PfgovError
-from pfgov.model import FlightPacket, MemberRegistration, check_tree, parse, read_json
+from pfgov.model import FlightPacket, MemberRegistration, Wire, check_tree, parse, read_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from pfgov.views import EntryView
+    from pfgov.app.views import EntryView
 
 SECOND = 1_000_000
 FILE_BYTES_MAX = 65_536
@@ -31,28 +31,28 @@ FILE_BYTES_MAX = 65_536
 class Voice:
     """Tells the story to a person; with ``--json`` it is silent."""
 
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
+    def __init__(self, output: Output) -> None:
+        self._output = output
         self._chapters = 0
 
     def chapter(self, title: str, *sentences: str) -> None:
         """Begin a chapter."""
         self._chapters += 1
-        self._screen.tell("", styled(f"{self._chapters}. {title}", "bold"))
+        self._output.tell("", styled(f"{self._chapters}. {title}", "bold"))
         self.say(*sentences)
 
     def say(self, *sentences: str) -> None:
         """Tell something."""
-        self._screen.tell(*(indented(sentence) for sentence in sentences))
+        self._output.tell(*(indented(sentence) for sentence in sentences))
 
     def show(self, *parts: "RenderableType") -> None:
         """Show tables."""
-        self._screen.tell(*parts)
+        self._output.tell(*parts)
 
     @property
     def width(self) -> int:
         """How many columns the person's screen has."""
-        return self._screen.width
+        return self._output.width
 
     def entries(self, entries: Sequence["EntryView"]) -> None:
         """Show what was recorded."""
@@ -61,29 +61,29 @@ class Voice:
 
     def command(self, text: str) -> None:
         """Show the command that does the same."""
-        self._screen.tell(indented(f"$ {text}", "cyan"))
+        self._output.tell(indented(f"$ {text}", "cyan"))
 
 
 class Stage:
-    """An engine, its clock and a voice."""
+    """A ledger, its clock and a voice."""
 
-    def __init__(self, engine: Engine, clock: ManualClock, voice: Voice) -> None:
-        self.engine = engine
+    def __init__(self, ledger: LocalLedger, clock: ManualClock, voice: Voice) -> None:
+        self.ledger_port = ledger
+        self.engine = ledger.engine
         self.clock = clock
         self.voice = voice
-        self.desk = FolderDesk(engine)
 
-    def do(self, action: Action, attachments: Sequence[Any] = ()) -> Done:
-        """Carry out *action* with everything that follows, and show what was recorded."""
-        done = self.desk.do(action, attachments=attachments)
+    def do(self, asked: Wire | Action, packet_id: str | None = None) -> Done:
+        """Carry out what is asked with everything that follows, and show what was recorded."""
+        done = self.ledger_port.do(asked, packet_id=packet_id)
         self.voice.entries([*done.recorded, *done.followed])
         return done
 
     def refused(self, action: Action) -> PfgovError:
         """Carry out *action*, which is refused; return the refusal."""
-        before = self.desk.size()
+        before = self.ledger_port.size()
         try:
-            self.desk.do(action)
+            self.ledger_port.do(action)
         except PfgovError as error:
             self.voice.show(indented(f"error: {error.message} [{error.code}]", "red"))
             self.voice.entries(self.since(before))
@@ -92,15 +92,15 @@ class Stage:
 
     def register(self, tree: dict[str, Any]) -> Done:
         """Register a member."""
-        return self.desk.do(parse(MemberRegistration, check_tree(tree)))
+        return self.ledger_port.do(parse(MemberRegistration, check_tree(tree)))
 
     def submit(self, tree: dict[str, Any]) -> Done:
         """Submit a packet, with its context attached."""
-        return self.desk.do(parse(FlightPacket, check_tree(tree)))
+        return self.ledger_port.do(parse(FlightPacket, check_tree(tree)))
 
     def since(self, before: int) -> "list[EntryView]":
         """Return what was recorded from position *before* on."""
-        return self.desk.entries(EntriesWanted(after=before - 1))
+        return self.ledger_port.entries(EntriesWanted(after=before - 1))
 
     def opens(self, digest: str) -> bool:
         """Whether the payload and the salt behind a commitment (hex) still open it."""
@@ -121,7 +121,7 @@ class Stage:
 
     def wait(self, seconds: int, alive: Iterable[tuple[str, int]]) -> list["EntryView"]:
         """Let time pass, five seconds a step; *alive* are the (member, life) pairs that send heartbeats."""
-        before = self.desk.size()
+        before = self.ledger_port.size()
         beating = list(alive)
         for _ in range(0, seconds, 5):
             self.clock.advance(5 * SECOND)

@@ -5,13 +5,13 @@ The members and packets are the specification's, with the colleagues that its te
 
 from typing import Any, Final
 
-from pfgov import commands as c
+from pfgov.app.views import EntryView
 from pfgov.cli import render
 from pfgov.cli.demo.stage import Stage, specified_member, specified_packet
 from pfgov.cli.packet.why import tell
+from pfgov.core import commands as c
 from pfgov.errors import StateConflictError
 from pfgov.model import Checkpoint, check_tree, parse
-from pfgov.views import EntryView
 
 PACKET: Final = "fp-001"
 FIRST: Final = "agent-customer-01"
@@ -52,7 +52,7 @@ def members_join(stage: Stage) -> None:
     stage.register(specified_member())
     for tree in MEMBERS:
         stage.register(tree)
-    stage.voice.show(render.members_table(stage.desk.members()))
+    stage.voice.show(render.members_table(stage.ledger_port.members()))
 
 
 def packet_arrives(stage: Stage) -> None:
@@ -74,8 +74,11 @@ def packet_arrives(stage: Stage) -> None:
 def review(stage: Stage) -> None:
     """A person agrees, the whole pipeline runs, and the table says why each other one was refused."""
     stage.voice.chapter("A person reviews, policy judges, a scheduler chooses")
-    stage.voice.command(f"pfgov packet review {PACKET} --grant")
-    stage.do(c.ReviewPacket(packet_id=PACKET, granted=True, note="case file checked"))
+    version = stage.engine.reader.packet(PACKET).version
+    stage.voice.command(f"pfgov packet review {PACKET} --grant --version {version}")
+    stage.do(
+        c.ReviewPacket(packet_id=PACKET, granted=True, version=version, note="case file checked")
+    )
     explain(stage)
     stage.voice.say("Naming a target bypasses nothing:")
     stage.voice.command(f"pfgov packet handoff {PACKET} --to {FAR}")
@@ -84,14 +87,14 @@ def review(stage: Stage) -> None:
 
 def explain(stage: Stage) -> None:
     """Show the last decision, and why not each other one."""
-    told = tell(stage.desk, stage.desk.packet(PACKET), None)
-    if told is not None:
+    rendered = tell(stage.ledger_port, stage.ledger_port.packet(PACKET), None)
+    if rendered is not None:
         stage.voice.command(f"pfgov packet explain {PACKET}")
         stage.voice.show(
-            render.verdicts_table(told.rows, chosen=told.chosen, width=stage.voice.width)
+            render.verdicts_table(rendered.rows, chosen=rendered.chosen, width=stage.voice.width)
         )
-        if told.nearest:
-            stage.voice.say(f"nearest: {told.nearest}")
+        if rendered.nearest:
+            stage.voice.say(f"nearest: {rendered.nearest[0]}")
 
 
 def owner_works(stage: Stage) -> None:
@@ -104,8 +107,7 @@ def owner_works(stage: Stage) -> None:
     body = {"case_id": "CUST-88291", "step": "documents_verified", "verified": 3}
     tree = {"member_id": FIRST, "incarnation": 1, "epoch": 1, "context_checkpoint": body}
     wire = parse(Checkpoint, check_tree(tree))
-    attached = stage.engine.attach(f"packet/{PACKET}", "context", wire.context_payload())
-    stage.do(wire.to_action(packet_id=PACKET, context=attached.commitment), [attached])
+    stage.do(wire, PACKET)
 
 
 def owner_dies(stage: Stage) -> None:
@@ -114,15 +116,15 @@ def owner_dies(stage: Stage) -> None:
         "The owner goes silent",
         f"{SECOND} joins.  {FIRST} sends no heartbeat for 30 seconds, its lease.",
     )
-    before = stage.desk.record(PACKET).context
+    before = stage.ledger_port.record(PACKET).context
     stage.register(COLLEAGUE)
-    stage.voice.entries(_told(stage.wait(30, [(SECOND, 1)])))
+    stage.voice.entries(_rendered(stage.wait(30, [(SECOND, 1)])))
     explain(stage)
-    after = stage.desk.record(PACKET).context
+    after = stage.ledger_port.record(PACKET).context
     stage.voice.say(_context_line(stage, before, after))
 
 
-def _told(entries: list[EntryView]) -> list[EntryView]:
+def _rendered(entries: list[EntryView]) -> list[EntryView]:
     return [entry for entry in entries if entry.type != "capability_discovered"]
 
 
@@ -158,7 +160,7 @@ def drain(stage: Stage) -> None:
     stage.do(c.RecoverMember(member_id=FIRST))
     stage.voice.command(f"pfgov member drain {SECOND}")
     stage.do(c.DrainMember(member_id=SECOND))
-    pending = stage.desk.record(PACKET).pending
+    pending = stage.ledger_port.record(PACKET).pending
     if pending is None or pending.context is None:
         raise StateConflictError(f"{PACKET} is not being handed off")
     stage.voice.say(
@@ -181,7 +183,7 @@ def done(stage: Stage) -> None:
     """The work is finished."""
     stage.voice.chapter("Done")
     stage.voice.command(f"pfgov packet complete {PACKET}")
-    packet = stage.desk.record(PACKET)
+    packet = stage.ledger_port.record(PACKET)
     claim = c.OwnerClaim(
         member_id=packet.owner or "", incarnation=packet.incarnation, epoch=packet.epoch
     )
@@ -204,14 +206,14 @@ def schedulers(stage: Stage) -> None:
                 "required_capabilities": ["compute"], "demand": {"cpu": 2, "memory": 8},
             }
         )  # fmt: skip
-        told = tell(stage.desk, stage.desk.packet(packet_id), None)
-        if told is not None:
-            decision = told.result
+        rendered = tell(stage.ledger_port, stage.ledger_port.packet(packet_id), None)
+        if rendered is not None:
+            decision = rendered.result
             rows.append(
                 (
                     packet_id,
                     name,
-                    told.chosen,
+                    rendered.chosen,
                     f"{decision['score']:,}",
                     decision["runner_up"],
                     decision["eligible"],

@@ -7,9 +7,9 @@ from typing import Final
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.ledger.group import ledger
-from pfgov.cli.screen import table
+from pfgov.cli.output import table
 
 FAILED, COULD_NOT = 1, 4
 
@@ -24,17 +24,15 @@ MARKS: Final = {"ok": "ok", "warning": "warning", "failed": "FAILED", "not_check
     folder="it looks at files; a server answers for its own at /api/health/ready",
 )
 @click.option("--strict", is_flag=True, help="A warning fails, too.")
-def doctor(screen: Screen, strict: bool) -> int:
+def doctor(output: Output, strict: bool) -> int:
     """Look the ledger over: schema, keys, head, tables, erasures, disk.
 
     Writes nothing and runs beside a server.  Exits 0 if all is well (warnings are allowed without --strict), 1 if
     something is wrong, 4 if there is no ledger.
     """
-    from pfgov.engine import Layout
-    from pfgov.engine.doctor import examine
+    from pfgov.app.local.folder import examine
 
-    Layout(screen.directory).require()
-    findings = examine(screen.directory)
+    findings = examine(output.directory)
     outcomes = {finding.outcome for finding in findings}
     bad = {"failed", "warning"} if strict else {"failed"}
     status = FAILED if outcomes & bad else COULD_NOT if "not_checked" in outcomes else 0
@@ -47,5 +45,5 @@ def doctor(screen: Screen, strict: bool) -> int:
     }
     rows = [(f.check, MARKS[f.outcome], f.says) for f in findings]
     hints = [f"{f.check}: {f.hint}" for f in findings if f.hint and f.outcome != "ok"]
-    screen.show(result, table(("!check", "!outcome", "what was found"), rows), *hints)
+    output.show(result, table(("!check", "!outcome", "what was found"), rows), *hints)
     return status

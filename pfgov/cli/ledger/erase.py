@@ -9,9 +9,10 @@ from typing import Final
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.ledger.group import ledger, unless_served
-from pfgov.cli.screen import counted, facts, table
+from pfgov.cli.output import facts, table
+from pfgov.core.wording import counted
 
 REASONS: Final = ("data_subject_request", "retention", "operator_error", "legal_order")
 """The closed list of reasons; an entry holds no free text about a person."""
@@ -37,7 +38,7 @@ PENDING: Final = 4
     type=click.Choice(REASONS),
     help="The reason, recorded for good; without it nothing is erased, only listed.",
 )
-def erase(screen: Screen, commitment: str | None, packet_id: str | None, why: str | None) -> int:
+def erase(output: Output, commitment: str | None, packet_id: str | None, why: str | None) -> int:
     """List payloads, or erase them: one by its COMMITMENT, or all of a packet.
 
     Exits 0 when it is done, 4 while something still reads old pages (run it again then).
@@ -47,35 +48,35 @@ def erase(screen: Screen, commitment: str | None, packet_id: str | None, why: st
             "name either a COMMITMENT or --packet ID", click.get_current_context()
         )
     if why is None:
-        return _list(screen, commitment, packet_id)
-    return _erase(screen, commitment, packet_id, why)
+        return _list(output, commitment, packet_id)
+    return _erase(output, commitment, packet_id, why)
 
 
-def _list(screen: Screen, commitment: str | None, packet_id: str | None) -> int:
-    from pfgov.cli.desk import reading
+def _list(output: Output, commitment: str | None, packet_id: str | None) -> int:
+    from pfgov.cli.opening import reading
 
-    with reading(screen) as book:
+    with reading(output) as book:
         payloads = book.payloads(packet_id=packet_id, commitment=commitment)
     result = {"payloads": payloads, "erased": [], "state": "listed"}
     if not payloads:
-        screen.show(result, "no payloads were ever stored for it")
+        output.show(result, "no payloads were ever stored for it")
         return 0
     columns = ("commitment", "field", "#entry", "#bytes", "state", "why")
     rows = [tuple(p[name.removeprefix("#")] for name in columns) for p in payloads]
-    screen.show(result, table(columns, rows), "erase them: add --why REASON")
+    output.show(result, table(columns, rows), "erase them: add --why REASON")
     return 0
 
 
-def _erase(screen: Screen, commitment: str | None, packet_id: str | None, why: str) -> int:
-    from pfgov.cli.desk import acting
+def _erase(output: Output, commitment: str | None, packet_id: str | None, why: str) -> int:
+    from pfgov.cli.opening import acting
     from pfgov.model import Erasure, parse
 
     tree = {"packet_id": packet_id, "commitment": commitment, "why": why}
     what = commitment if packet_id is None else f"--packet {packet_id}"
     step = f"pfgov ledger erase {what} --why {why} --url {{url}}"
     asked = parse(Erasure, {name: value for name, value in tree.items() if value is not None})
-    with unless_served(step), acting(screen) as desk:
-        done = desk.erase(asked)
+    with unless_served(step), acting(output) as ledger_port:
+        done = ledger_port.erase(asked)
     state = "done" if done.is_done else "pending"
     result = {
         "state": state,
@@ -85,7 +86,7 @@ def _erase(screen: Screen, commitment: str | None, packet_id: str | None, why: s
         "entries": done.entries,
     }
     count = len(done.erased)
-    screen.show(
+    output.show(
         result,
         f"{counted(count, 'payload')} erased: {state}"
         if count

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.ledger.group import ledger
-from pfgov.cli.screen import counted
+from pfgov.cli.output import remark
+from pfgov.core.wording import counted
 from pfgov.errors import PfgovError
 
 if TYPE_CHECKING:
-    from pfgov.cli.desk import ExportWanted
+    from pfgov.app.ledger import ExportWanted
     from pfgov_ledger.export import Written
 
 SUFFIX: Final = ".lineage.jsonl"
@@ -78,7 +79,7 @@ def _span(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
 )
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 def export(
-    screen: Screen,
+    output: Output,
     subject: str | None,
     span: tuple[int, int] | None,
     out: Path | None,
@@ -87,7 +88,8 @@ def export(
     force: bool,
 ) -> int:
     """Write the history to one file that can be verified offline."""
-    from pfgov.cli.desk import EntriesWanted, ExportWanted, reading
+    from pfgov.app.ledger import EntriesWanted, ExportWanted
+    from pfgov.cli.opening import reading
 
     if subject is not None and span is not None:
         raise click.UsageError(
@@ -97,20 +99,31 @@ def export(
     path = out or Path(file_name(wanted))
     if str(path) != "-" and path.exists() and not force:
         raise click.BadParameter(f"{path} exists; --force replaces it", param_hint="--out")
-    with reading(screen) as book, screen.progress("exporting") as step, target(path) as file:
+    with reading(output) as book, output.progress("exporting") as step, target(path) as file:
         written = book.export(wanted, file, step, compress=path.suffix == ".gz")
         is_absent = subject is not None and not book.entries(EntriesWanted(subject, limit=1))
         anchor = book.anchor_path
-    if is_absent and (not screen.json or str(path) == "-"):
-        click.echo(f"there is no entry of {subject}: the export proves that", err=True)
-    if str(path) == "-":
-        return 0
-    _report(screen, path, wanted, written, anchor)
-    return 0
+    if is_absent and (not output.json or str(path) == "-"):
+        remark(f"there is no entry of {subject}: the export proves that")
+    if str(path) != "-":
+        _report(output, path, wanted, written, anchor)
+    elif written.altered:
+        remark(f"warning: {_changed(written.altered)}")
+    return 1 if written.altered else 0
+
+
+def _changed(count: int) -> str:
+    """Return what is said of payloads that do not open their commitments."""
+    found = counted(
+        count,
+        "payload was changed in the database and does not open its commitment",
+        "payloads were changed in the database and do not open their commitments",
+    )
+    return f"{found}: the export says so in its place; see which: pfgov ledger doctor"
 
 
 def _report(
-    screen: Screen, path: Path, wanted: "ExportWanted", written: "Written", anchor: str
+    output: Output, path: Path, wanted: "ExportWanted", written: "Written", anchor: str
 ) -> None:
     question = (
         f"--subject {wanted.subject}"
@@ -123,7 +136,7 @@ def _report(
     covered = (
         "" if written.kind == "full" else f"; entries from {written.size - 1} on are not covered"
     )
-    screen.show(
+    output.show(
         {
             "file": str(path),
             "kind": written.kind,
@@ -132,24 +145,13 @@ def _report(
             "entries": written.entries,
             "attachments": written.attachments,
             "policies": written.policies,
-            "unreadable": written.unreadable,
+            "altered": written.altered,
             "sha256": written.sha256,
             "verify": command,
         },
         f"{path}: {counted(written.entries, 'entry', 'entries')} of {written.size}, "
         f"{counted(written.attachments, 'payload')}, {counted(written.policies, 'policy set')}{covered}",
-        *(
-            [
-                "warning: "
-                + counted(
-                    written.unreadable,
-                    "payload does not open its commitment",
-                    "payloads do not open their commitments",
-                )
-            ]
-            if written.unreadable
-            else []
-        ),
+        *([f"warning: {_changed(written.altered)}"] if written.altered else []),
         f"next:  {command}",
     )
 
@@ -174,7 +176,7 @@ def checked(subject: str | None) -> str | None:
 
 @contextmanager
 def target(path: Path) -> Generator[BinaryIO]:
-    """Give a file that takes its name when the block has ended well.
+    """Give a file that takes its name when the block has ended well, and that only its owner may read.
 
     Raises:
         OutputError: it cannot be written.
@@ -191,7 +193,7 @@ def target(path: Path) -> Generator[BinaryIO]:
         )
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with unfinished.open("xb") as file:
+        with open(unfinished, "xb", opener=_private) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -202,6 +204,11 @@ def target(path: Path) -> Generator[BinaryIO]:
         if isinstance(error, OSError) and error.filename in {None, str(unfinished)}:
             raise _unwritable(path, error) from error
         raise
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file for its owner alone, whatever the umask: an export holds the contexts of packets."""
+    return os.open(path, flags, 0o600)
 
 
 class OutputError(PfgovError):

@@ -10,7 +10,19 @@ ledger: Final = Nouns(
     "ledger",
     help="The history: every decision, signed and chained.\n\n"
     "An export is one file that anybody can verify without pfgov and without the network.",
-    order=("export", "verify", "prove", "replay", "head", "log", "keys", "erase", "doctor"),
+    order=(
+        "export",
+        "verify",
+        "convert",
+        "prove",
+        "replay",
+        "head",
+        "log",
+        "tiles",
+        "keys",
+        "erase",
+        "doctor",
+    ),
     examples=(
         "pfgov ledger export --out all.lineage.jsonl",
         "pfgov-verify all.lineage.jsonl --key .pfgov/anchor.txt",

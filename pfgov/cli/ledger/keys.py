@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.inputs import read_tree
 from pfgov.cli.ledger.group import ledger, unless_served
-from pfgov.cli.screen import facts, table
+from pfgov.cli.output import facts, table
 
 if TYPE_CHECKING:
-    from pfgov.cli.desk import KeyChange
+    from pfgov.app.ledger import KeyChange
     from pfgov.model import KeyList, Revocation
 
 NOT_THERE: Final = (
@@ -79,7 +79,7 @@ _FILE: Final = click.Path(path_type=Path, allow_dash=True)
     help="With revoke: record a statement that was signed with --sign-only.",
 )
 def keys(
-    screen: Screen,
+    output: Output,
     action: str,
     what: str | None,
     recovery: Path | None,
@@ -101,42 +101,42 @@ def keys(
     if action in {"show", "list"}:
         if what is not None or recovery is not None:
             _refuse(f"{action} takes nothing else")
-        return _show(screen) if action == "show" else _list(screen)
+        return _show(output) if action == "show" else _list(output)
     if action == "rotate":
         if what not in {"issuer", "log"}:
             _refuse("which key: rotate issuer, or rotate log?")
-        return _rotate(screen, str(what), recovery)
+        return _rotate(output, str(what), recovery)
     if statement is not None:
         if what is not None or recovery is not None or sign_only or suspect_from is not None:
             _refuse("a statement says everything itself: --statement FILE takes nothing else")
-        return _send(screen, statement)
+        return _send(output, statement)
     if what is None:
         _refuse("which key: the first digits of its public key")
     if sign_only:
-        return _sign(screen, str(what), recovery, suspect_from, listed)
-    return _revoke(screen, str(what), recovery, suspect_from)
+        return _sign(output, str(what), recovery, suspect_from, listed)
+    return _revoke(output, str(what), recovery, suspect_from)
 
 
 def _refuse(why: str) -> NoReturn:
     raise click.UsageError(why, click.get_current_context())
 
 
-def _show(screen: Screen) -> int:
-    from pfgov.cli.desk import reading
+def _show(output: Output) -> int:
+    from pfgov.cli.opening import reading
 
-    with reading(screen) as book:
+    with reading(output) as book:
         text, path = book.anchor(), book.anchor_path
-    if screen.json:
-        screen.emit({"anchor": text, "path": path})
+    if output.json:
+        output.emit({"anchor": text, "path": path})
     else:
-        screen.write(text)
+        output.write(text)
     return 0
 
 
-def _list(screen: Screen) -> int:
-    found = _known(screen)
+def _list(output: Output) -> int:
+    found = _known(output)
     rows = [(one.role, one.public, one.state, one.since, one.until) for one in found.keys]
-    screen.show(
+    output.show(
         found.model_dump(mode="json"),
         table(("role", "public", "state", "#since", "#until"), rows),
         facts((("next key event", found.next.seq), ("after", found.next.prev))),
@@ -144,17 +144,17 @@ def _list(screen: Screen) -> int:
     return 0
 
 
-def _known(screen: Screen) -> "KeyList":
+def _known(output: Output) -> "KeyList":
     """Return the ledger's keys; a folder is read beside a running server."""
-    from pfgov.cli.desk import reading
+    from pfgov.cli.opening import reading
 
-    with reading(screen) as book:
+    with reading(output) as book:
         return book.keys()
 
 
-def _rotate(screen: Screen, role: str, recovery: Path | None) -> int:
-    from pfgov.cli.desk import acting
-    from pfgov.cli.folder import acting_on_folder
+def _rotate(output: Output, role: str, recovery: Path | None) -> int:
+    from pfgov.app.local.folder import acting_on_folder
+    from pfgov.cli.opening import acting
     from pfgov.model import Rotation
 
     step = f"pfgov ledger keys rotate {role} --url {{url}}"
@@ -163,12 +163,12 @@ def _rotate(screen: Screen, role: str, recovery: Path | None) -> int:
     asked = Rotation(role=cast("Any", role))
     with unless_served(step):
         if recovery is None:
-            with acting(screen) as desk:
-                done = desk.rotate(asked)
+            with acting(output) as ledger_port:
+                done = ledger_port.rotate(asked)
         else:
-            with acting_on_folder(screen.folder(STAYS)) as folder:
+            with acting_on_folder(output.folder(STAYS)) as folder:
                 done = folder.rotate(asked, recovery=recovery)
-    where = "" if screen.url is None else "on the server "
+    where = "" if output.url is None else "on the server "
     hints = [
         f"what was signed before stays good; the old private key is kept {where}as {role}.*.retired: destroy it"
     ]
@@ -176,77 +176,59 @@ def _rotate(screen: Screen, role: str, recovery: Path | None) -> int:
         hints = ["the old one is still in force: pfgov ledger keys revoke KEY; see: keys list"]
     if role == "log":
         hints.append("anchor.txt names the new key now; old copies go on being good for exports")
-    return _say(screen, done, f"another {role} key signs from here on", *hints)
+    return _say(output, done, f"another {role} key signs from here on", *hints)
 
 
-def _guard(screen: Screen, recovery: Path | None) -> Path:
+def _guard(output: Output, recovery: Path | None) -> Path:
     """Return where the recovery key is: where it is said to be, or in the ledger's folder."""
     if recovery is not None:
         return recovery
-    from pfgov.engine import Layout
+    from pfgov.app.local.folder import recovery_path
 
-    return Layout(screen.folder(NOT_THERE)).key("recovery")
-
-
-def _guarded(
-    found: "KeyList",
-    key: str,
-    recovery: Path,
-    suspect_from: int | None,
-) -> "Revocation":
-    """Return the revocation of *key*, signed by the recovery key."""
-    from pfgov.engine.ceremony import Place, find_key, recovery_key, sign_revocation
-    from pfgov.model import Revocation
-    from pfgov.records import Key
-
-    known = {
-        one.public: Key(one.role, one.public, one.since, one.until, one.state == "revoked")
-        for one in found.keys
-    }
-    place = Place(found.origin, found.next.seq, bytes.fromhex(found.next.prev))
-    guard = recovery_key(known, recovery)
-    action = sign_revocation(place, find_key(known, key), guard, suspect_from=suspect_from)
-    return Revocation.of(action, origin=place.origin, seq=place.seq, prev=place.prev)
+    return recovery_path(output.folder(NOT_THERE))
 
 
 def _sign(
-    screen: Screen, key: str, recovery: Path | None, suspect_from: int | None, listed: Path | None
+    output: Output, key: str, recovery: Path | None, suspect_from: int | None, listed: Path | None
 ) -> int:
+    from pfgov.app.local.folder import revocation
     from pfgov.model import KeyList, parse
 
-    guard = _guard(screen, recovery)
-    found = _known(screen) if listed is None else parse(KeyList, read_tree(listed))
-    signed = _guarded(found, key, guard, suspect_from)
-    screen.emit(signed.model_dump(mode="json"))
+    guard = _guard(output, recovery)
+    found = _known(output) if listed is None else parse(KeyList, read_tree(listed))
+    signed = revocation(found, key, guard, suspect_from=suspect_from)
+    output.emit(signed.model_dump(mode="json"))
     return 0
 
 
-def _revoke(screen: Screen, key: str, recovery: Path | None, suspect_from: int | None) -> int:
-    guard = _guard(screen, recovery)
-    signed = _guarded(_known(screen), key, guard, suspect_from)
+def _revoke(output: Output, key: str, recovery: Path | None, suspect_from: int | None) -> int:
+    from pfgov.app.local.folder import revocation
+
+    guard = _guard(output, recovery)
+    signed = revocation(_known(output), key, guard, suspect_from=suspect_from)
     return _record(
-        screen, signed, f"pfgov ledger keys revoke {key} --sign-only > statement.json; then"
+        output, signed, f"pfgov ledger keys revoke {key} --sign-only > statement.json; then"
     )
 
 
-def _send(screen: Screen, statement: Path) -> int:
+def _send(output: Output, statement: Path) -> int:
     from pfgov.model import Revocation, parse
 
-    return _record(screen, parse(Revocation, read_tree(statement)), "")
+    return _record(output, parse(Revocation, read_tree(statement)), "")
 
 
-def _record(screen: Screen, signed: "Revocation", first: str) -> int:
-    from pfgov.cli.desk import acting
+def _record(output: Output, signed: "Revocation", first: str) -> int:
+    from pfgov.cli.opening import acting
 
     step = f"{first} pfgov ledger keys revoke --statement statement.json --url {{url}}".strip()
-    with unless_served(step), acting(screen) as desk:
-        done = desk.revoke(signed)
-    return _say(screen, done, f"that {done.role} key counts for nothing from here on")
+    with unless_served(step), acting(output) as ledger_port:
+        done = ledger_port.revoke(signed)
+    return _say(output, done, f"that {done.role} key counts for nothing from here on")
 
 
-def _say(screen: Screen, done: "KeyChange", says: str, *hints: str) -> int:
+def _say(output: Output, done: "KeyChange", says: str, *hints: str) -> int:
     result = {"role": done.role, "entry": done.entry, "old": done.old, "new": done.new}
-    screen.show(
+    output.show(
         result,
         says,
         facts((("recorded by entry", done.entry), ("old", done.old), ("new", done.new))),

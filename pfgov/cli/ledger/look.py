@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.ledger.group import ledger
-from pfgov.cli.screen import facts
+from pfgov.cli.output import facts
 
 if TYPE_CHECKING:
-    from pfgov.cli.desk import Reading
+    from pfgov.app.ledger import Reading
 
 LIMIT: int = 50
 
@@ -23,13 +23,13 @@ LIMIT: int = 50
 @click.option(
     "--note", is_flag=True, help="Print only the signed checkpoint, as C2SP programs read it."
 )
-def head(screen: Screen, note: bool) -> int:
+def head(output: Output, note: bool) -> int:
     """Say where the ledger ends: its size, its root, its signed checkpoint."""
-    from pfgov.cli.desk import reading
+    from pfgov.cli.opening import reading
     from pfgov_ledger import checkpoint
     from pfgov_ledger import note as notes
 
-    with reading(screen) as book:
+    with reading(output) as book:
         signed = book.head()
     stated = checkpoint.parse_text(notes.split(signed)[0])
     text = signed.decode()
@@ -39,10 +39,10 @@ def head(screen: Screen, note: bool) -> int:
         "root": stated.root.hex(),
         "checkpoint": text,
     }
-    if note and not screen.json:
-        screen.write(text)
+    if note and not output.json:
+        output.write(text)
         return 0
-    screen.show(
+    output.show(
         result,
         facts((("ledger", stated.origin), ("entries", stated.size), ("root", stated.root.hex()))),
     )
@@ -84,7 +84,7 @@ def head(screen: Screen, note: bool) -> int:
     help="At most so many.",
 )
 def log(
-    screen: Screen,
+    output: Output,
     subject: str | None,
     types: tuple[str, ...],
     seq: int | None,
@@ -92,11 +92,12 @@ def log(
     limit: int,
 ) -> int:
     """List entries: the newest, or those after a position."""
+    from pfgov.app.ledger import EntriesWanted
     from pfgov.cli import render
-    from pfgov.cli.desk import EntriesWanted, reading
     from pfgov.cli.ledger.export import checked
+    from pfgov.cli.opening import reading
+    from pfgov.core.events import EVENTS
     from pfgov.errors import InvalidError
-    from pfgov.events import EVENTS
 
     for name in types:
         if name not in EVENTS:
@@ -105,19 +106,19 @@ def log(
                 hint=_near(name, list(EVENTS)),
                 pointer="/type",
             )
-    wanted = EntriesWanted(checked(subject), types, after, limit, full=screen.json)
-    with reading(screen) as book:
+    wanted = EntriesWanted(checked(subject), types, after, limit, full=output.json)
+    with reading(output) as book:
         if seq is not None:
-            entries = [book.entry(seq, full=screen.json)]
+            entries = [book.entry(seq, full=output.json)]
         else:
             entries = book.entries(wanted)
             if not entries and subject is not None:
                 _is_known(book, subject)
     result = {"entries": entries, "count": len(entries)}
     if not entries:
-        screen.show(result, "no such entries; all of them: pfgov ledger log")
+        output.show(result, "no such entries; all of them: pfgov ledger log")
         return 0
-    screen.show(result, render.entries_table(entries, width=screen.width))
+    output.show(result, render.entries_table(entries, width=output.width))
     return 0
 
 
@@ -127,7 +128,7 @@ def _is_known(book: "Reading", subject: str) -> None:
     Raises:
         NotFoundError: ``subject.not_found``.
     """
-    from pfgov.cli.desk import EntriesWanted
+    from pfgov.app.ledger import EntriesWanted
     from pfgov.errors import NotFoundError
 
     kind, found, _ = subject.partition("/")

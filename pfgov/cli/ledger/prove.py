@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.ledger.group import ledger
 
 
@@ -30,28 +30,28 @@ from pfgov.cli.ledger.group import ledger
     help="Where to; standard output by default.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
-def prove(screen: Screen, seq: int, out: Path | None, force: bool) -> int:
+def prove(output: Output, seq: int, out: Path | None, force: bool) -> int:
     """Prove that the entry at position SEQ is in the signed log."""
-    from pfgov.cli.desk import reading
     from pfgov.cli.ledger.export import target
+    from pfgov.cli.opening import reading
     from pfgov_ledger import checkpoint, note, proof
 
     is_file = out is not None and str(out) != "-"
     if out is not None and is_file and out.exists() and not force:
         raise click.BadParameter(f"{out} exists; --force replaces it", param_hint="--out")
-    with reading(screen) as book:
+    with reading(output) as book:
         raw, anchor = book.proof(seq), book.anchor_path
     stated = checkpoint.parse_text(note.split(proof.parse(raw).checkpoint)[0])
     if out is None or not is_file:
-        if screen.json:
-            screen.emit({"seq": seq, "size": stated.size, "proof": raw.decode()})
+        if output.json:
+            output.emit({"seq": seq, "size": stated.size, "proof": raw.decode()})
         else:
-            screen.write(raw.decode())
+            output.write(raw.decode())
         return 0
     with target(out) as file:
         file.write(raw)
     command = f"pfgov-verify {out} --key {anchor}"
-    screen.show(
+    output.show(
         {"seq": seq, "size": stated.size, "file": str(out), "verify": command},
         f"{out}: entry {seq} in the log of {stated.size}",
         f"next:  {command}",

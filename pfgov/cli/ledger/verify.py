@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.ledger.group import ledger
-from pfgov.cli.screen import facts
+from pfgov.cli.output import facts, remark
+from pfgov.errors import PfgovError
 
 if TYPE_CHECKING:
+    from pfgov.app.local.folder import Replay
     from pfgov_ledger.checkpoint import Checkpoint
     from pfgov_ledger.conclusions import Question
     from pfgov_ledger.errors import LedgerError
     from pfgov_ledger.examine import Progress
     from pfgov_ledger.keys import Anchor
-    from pfgov_ledger.replaying import Replayer
     from pfgov_ledger.report import Report
 
 COULD_NOT = 4
@@ -62,7 +63,7 @@ PROCESSES_MAX = 8
 @click.option("--init", is_flag=True, help="With --remember: there is none yet.")
 @click.option("--require", metavar="V,V", help="Which verdicts must pass, separated by commas.")
 def verify(
-    screen: Screen,
+    output: Output,
     *,
     file: Path | None,
     key: Path | None,
@@ -87,18 +88,19 @@ def verify(
     if init and remember is None:
         raise click.UsageError("--init belongs to --remember", click.get_current_context())
     if file is not None:
-        screen.files_only(
+        output.files_only(
             "the file is verified on this machine; without it the server's own log is"
         )
     question = _question(subject, full=full or file is None, range_=range_)
-    with _file(screen, file) as path, screen.progress("verifying") as step:
+    replayer = fresh_replay() if replay else None
+    with _file(output, file) as path, output.progress("verifying") as step:
         report = examine(
             path,
-            anchor=_anchor(screen, key),
+            anchor=anchor_from(output, key),
             question=question,
             remembered=_remembered(remember, is_first=init),
             is_remembering=remember is not None and not init,
-            replay=replay,
+            replayer=replayer,
             quick=quick,
             require=None
             if require is None
@@ -107,8 +109,10 @@ def verify(
         )
     unread = report.verdicts["integrity"]
     if unread.why == "unreadable":
-        click.echo(f"cannot read {file}: {unread.detail}", err=True)
-    _show(screen, report)
+        remark(f"cannot read {file}: {unread.detail}")
+    _show(output, report)
+    if replayer is not None and not output.json:
+        output.write("".join(f"{said}\n" for said in older_orders(replayer.reordered)))
     if remember is not None and report.exit_status == 0 and report.note:
         remembering.store(remember, report.note)
     return report.exit_status
@@ -121,40 +125,54 @@ def verify(
     then="verify signatures and proofs, too: pfgov ledger verify --replay",
 )
 @click.option("--allow-plugin", is_flag=True, help="Run schedulers of installed packages, too.")
-def replay(screen: Screen, allow_plugin: bool) -> int:
+def replay(output: Output, allow_plugin: bool) -> int:
     """Run every recorded command again: each entry must come out byte for byte, and so must every table.
 
     Exits 0 if it does, 1 if something differs, 4 if it cannot be told.
     """
-    from pfgov.cli.desk import reading
+    from pfgov.cli.opening import reading
     from pfgov_ledger.errors import LedgerError
     from pfgov_ledger.replaying import ReplayUnavailableError
 
     try:
         with (
-            reading(screen) as book,
-            screen.progress("replaying") as step,
+            reading(output) as book,
+            output.progress("replaying") as step,
         ):
             found = book.replay(step, allow_plug_ins=allow_plugin)
     except ReplayUnavailableError as error:
-        screen.show({"replayed": False, "why": error.why}, f"cannot be told: {error.why}: {error}")
+        output.show({"replayed": False, "why": error.why}, f"cannot be told: {error.why}: {error}")
         return COULD_NOT
     except LedgerError as error:
-        return _differs(screen, error)
+        return _differs(output, error)
     compared = "" if found.rows is None else f", and so did the {found.rows} rows of the tables"
-    screen.show(
+    output.show(
         {
             "replayed": True,
             "entries": found.entries,
             "commands": found.commands,
             "rows": found.rows,
+            "reordered": found.reordered,
         },
         f"{found.commands} commands were run again: all {found.entries} entries came out byte for byte{compared}",
+        *older_orders(found.reordered),
     )
     return 0
 
 
-def _differs(screen: Screen, error: "LedgerError") -> int:
+def older_orders(count: int) -> tuple[str, ...]:
+    """Return what is said of commands that came out in an order from before semantics 4 only; nothing of none."""
+    if not count:
+        return ()
+    commands = "1 command" if count == 1 else f"{count} commands"
+    said = (
+        f"{commands} of semantics before 4 came out in the order in which members' offers were given, not in that of "
+        "their names: the one known fault of such ledgers, and no sign of tampering"
+    )
+    return (said,)
+
+
+def _differs(output: Output, error: "LedgerError") -> int:
     """Say where a replay parted from the record."""
     result = {
         "replayed": False,
@@ -163,12 +181,19 @@ def _differs(screen: Screen, error: "LedgerError") -> int:
         "expected": error.expected,
         "found": error.found,
     }
-    screen.show(
+    output.show(
         result,
         f"FAILED: {error.code} at {error.position}: {error}",
         facts((("expected", error.expected), ("found", error.found))),
     )
     return 1
+
+
+class OtherGzipError(PfgovError):
+    """An export was packed again by a tool whose gzip has another form than an export's."""
+
+    code = "export.other_gzip"
+    exit_status = 4
 
 
 def examine(
@@ -178,14 +203,17 @@ def examine(
     question: "Question",
     remembered: "Checkpoint | None" = None,
     is_remembering: bool = False,
-    replay: bool = False,
+    replayer: "Replay | None" = None,
     quick: bool = False,
     require: tuple[str, ...] | None = None,
     progress: "Progress | None" = None,
 ) -> "Report":
     """Return what the verifier says of the file at *path*."""
+    from pfgov_ledger.reader import OTHER_GZIP, is_other_gzip
     from pfgov_ledger.verify import verify as check
 
+    if is_other_gzip(path):
+        raise OtherGzipError(OTHER_GZIP, hint=f"gunzip {path}")
     report = check(
         path,
         anchor=anchor,
@@ -196,9 +224,9 @@ def examine(
         require=require,
         processes=min(os.cpu_count() or 1, PROCESSES_MAX),
         progress=progress,
-        replayer=_replayer() if replay else None,
+        replayer=replayer,
     )
-    return report if replay else _unasked(report)
+    return report if replayer is not None else _unasked(report)
 
 
 def _unasked(report: "Report") -> "Report":
@@ -211,18 +239,18 @@ def _unasked(report: "Report") -> "Report":
     return replace(report, verdicts={**report.verdicts, REPLAY: replace(left, why="not_asked")})
 
 
-def _replayer() -> "Replayer":
+def fresh_replay() -> "Replay":
     """Return what runs recorded commands again, fresh for one reading."""
-    from pfgov.replay import Replay
+    from pfgov.app.local.folder import Replay
 
     return Replay()
 
 
-def _show(screen: Screen, report: "Report") -> None:
-    if screen.json:
-        screen.emit(report.to_json())
+def _show(output: Output, report: "Report") -> None:
+    if output.json:
+        output.emit(report.to_json())
     else:
-        screen.write(report.to_text())
+        output.write(report.to_text())
 
 
 def _question(subject: str | None, *, full: bool, range_: bool) -> "Question":
@@ -252,16 +280,16 @@ def _verdict_name(text: str) -> str:
     return name
 
 
-def _anchor(screen: Screen, key: Path | None) -> "Anchor | None":
+def anchor_from(output: Output, key: Path | None) -> "Anchor | None":
     """Return what the reader pins: the file named, or this ledger's own, or nothing."""
     from pfgov_ledger.keys import parse_anchor
 
-    if key is None and screen.url is not None:
+    if key is None and output.url is not None:
         return None  # what a server hands over proves nothing about that server
-    path = key or screen.directory / "anchor.txt"
+    path = key or output.directory / "anchor.txt"
     if key is None and not path.exists():
         return None
-    return parse_anchor(path.read_text(errors="replace"))
+    return parse_anchor(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def _remembered(path: Path | None, *, is_first: bool) -> "Checkpoint | None":
@@ -276,16 +304,17 @@ def _remembered(path: Path | None, *, is_first: bool) -> "Checkpoint | None":
 
 
 @contextmanager
-def _file(screen: Screen, file: Path | None) -> Generator[Path]:
+def _file(output: Output, file: Path | None) -> Generator[Path]:
     """Give the file to verify: the one that was named, or an export of this ledger."""
     if file is not None:
         yield file
         return
-    from pfgov.cli.desk import ExportWanted, reading, warn_of_loss
+    from pfgov.app.ledger import ExportWanted
+    from pfgov.cli.opening import reading, warn_of_loss
 
     with tempfile.TemporaryDirectory(prefix="pfgov-") as folder:
         path = Path(folder) / "ledger.lineage.jsonl"
-        with reading(screen) as book, path.open("wb") as out:
+        with reading(output) as book, path.open("wb") as out:
             warn_of_loss(book)
             book.export(ExportWanted(), out)
         yield path

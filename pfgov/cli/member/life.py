@@ -8,29 +8,29 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.inputs import NUMBER, WHEN, given, moment_of
 from pfgov.cli.member.group import member
 
 if TYPE_CHECKING:
-    from pfgov.commands import Action
+    from pfgov.core.commands import Action
     from pfgov.model import Wire
 
 member_argument = click.argument("member_id", metavar="ID")
 reason_option = click.option("--reason", help="Why; it is recorded.")
 
 
-def _run(screen: Screen, asked: "Wire | Action", member_id: str, headline: str) -> int:
+def _run(output: Output, asked: "Wire | Action", member_id: str, headline: str) -> int:
     """Carry out what was *asked* and say what became of the member and its work."""
     from pfgov.cli import render
-    from pfgov.cli.desk import acting
+    from pfgov.cli.opening import acting
 
-    with acting(screen) as desk:
-        done = desk.do(asked, member_id=member_id)
-        view = desk.member(member_id)
+    with acting(output) as ledger_port:
+        done = ledger_port.do(asked, member_id=member_id)
+        view = ledger_port.member(member_id)
     left = f", and owns {len(view.owns)} packets" if view.owns else ""
     said = headline.format(id=member_id, status=view.status) + left
-    screen.show(done.result(member=view), *render.done(done, said))
+    output.show(done.result(member=view), *render.done(done, said))
     return 0
 
 
@@ -49,7 +49,7 @@ def _run(screen: Screen, asked: "Wire | Action", member_id: str, headline: str) 
 )
 @click.option("--pressure", type=NUMBER, help="How loaded it is, 0 to 1.")
 def heartbeat(
-    screen: Screen,
+    output: Output,
     member_id: str,
     incarnation: int | None,
     owns: tuple[str, ...],
@@ -60,16 +60,16 @@ def heartbeat(
     The answer names the packets it believes to own and has lost.
     """
     from pfgov.cli import render
-    from pfgov.cli.desk import acting
+    from pfgov.cli.opening import acting
     from pfgov.model import Heartbeat, PressureReport, parse
     from pfgov.model.times import to_moment
 
     believed = [_believed(text) for text in owns]
     report = None if pressure is None else parse(PressureReport, {"pressure": pressure})
-    with acting(screen) as desk:
-        life = desk.member(member_id).incarnation if incarnation is None else incarnation
+    with acting(output) as ledger_port:
+        life = ledger_port.member(member_id).incarnation if incarnation is None else incarnation
         beat = parse(Heartbeat, given(incarnation=life, owns=believed or None))
-        heard = desk.heartbeat(member_id, beat, report)
+        heard = ledger_port.heartbeat(member_id, beat, report)
     done = heard.done
     lost = [{"packet_id": packet_id, "epoch": epoch} for packet_id, epoch in heard.lost]
     until = to_moment(heard.lease_until)
@@ -78,7 +78,7 @@ def heartbeat(
         f"it has lost {name} (epoch {epoch}): it must stop working on it"
         for name, epoch in heard.lost
     ]
-    screen.show(done.result(member_id=member_id, lease_until=until, lost=lost), *parts)
+    output.show(done.result(member_id=member_id, lease_until=until, lost=lost), *parts)
     return 1 if lost else 0
 
 
@@ -106,29 +106,29 @@ def _believed(text: str) -> dict[str, object]:
 )
 @click.option("--cancel", is_flag=True, help="Keep the member after all.")
 def drain(
-    screen: Screen, member_id: str, deadline: str | None, mode: str | None, cancel: bool
+    output: Output, member_id: str, deadline: str | None, mode: str | None, cancel: bool
 ) -> int:
     """Move everything off a member; when it owns nothing it retires."""
     from pfgov.clock import SystemClock
-    from pfgov.commands import CancelDrain
+    from pfgov.core.commands import CancelDrain
     from pfgov.model import Drain, parse
 
     if cancel:
         return _run(
-            screen, CancelDrain(member_id=member_id), member_id, "{id} stays and is {status}"
+            output, CancelDrain(member_id=member_id), member_id, "{id} stays and is {status}"
         )
     tree = given(deadline=moment_of(deadline, SystemClock().now()), mode=mode)
     asked = parse(Drain, tree)
-    return _run(screen, asked, member_id, "{id} is {status}")
+    return _run(output, asked, member_id, "{id} is {status}")
 
 
 @verb(member, "retire", examples=("pfgov member retire agent-1",), then="pfgov member list --all")
 @member_argument
-def retire(screen: Screen, member_id: str) -> int:
+def retire(output: Output, member_id: str) -> int:
     """Let a member go: at once when it owns nothing, else after its work has moved."""
-    from pfgov.commands import RetireMember
+    from pfgov.core.commands import RetireMember
 
-    return _run(screen, RetireMember(member_id=member_id), member_id, "{id} is {status}")
+    return _run(output, RetireMember(member_id=member_id), member_id, "{id} is {status}")
 
 
 @verb(
@@ -139,23 +139,23 @@ def retire(screen: Screen, member_id: str) -> int:
 )
 @member_argument
 @reason_option
-def fail(screen: Screen, member_id: str, reason: str | None) -> int:
+def fail(output: Output, member_id: str, reason: str | None) -> int:
     """Report a member dead: everything it owns is taken away and placed again."""
     from pfgov.model import Failure, parse
 
     asked = parse(Failure, given(reason=reason))
-    return _run(screen, asked, member_id, "{id} is {status}")
+    return _run(output, asked, member_id, "{id} is {status}")
 
 
 @verb(
     member, "recover", examples=("pfgov member recover agent-1",), then="pfgov member show agent-1"
 )
 @member_argument
-def recover(screen: Screen, member_id: str) -> int:
+def recover(output: Output, member_id: str) -> int:
     """Take a failed member back in its next life; it owns nothing of before."""
-    from pfgov.commands import RecoverMember
+    from pfgov.core.commands import RecoverMember
 
-    return _run(screen, RecoverMember(member_id=member_id), member_id, "{id} is back and {status}")
+    return _run(output, RecoverMember(member_id=member_id), member_id, "{id} is back and {status}")
 
 
 @verb(
@@ -167,22 +167,22 @@ def recover(screen: Screen, member_id: str) -> int:
 @member_argument
 @reason_option
 @click.option("--until", type=WHEN, help="When it ends by itself: a span like 2h, or a moment.")
-def quarantine(screen: Screen, member_id: str, reason: str | None, until: str | None) -> int:
+def quarantine(output: Output, member_id: str, reason: str | None, until: str | None) -> int:
     """Give a member no new work; it keeps what it owns unless policy says otherwise."""
     from pfgov.clock import SystemClock
     from pfgov.model import Quarantine, parse
 
     tree = given(reason=reason, until=moment_of(until, SystemClock().now()))
     asked = parse(Quarantine, tree)
-    return _run(screen, asked, member_id, "{id} is {status}")
+    return _run(output, asked, member_id, "{id} is {status}")
 
 
 @verb(
     member, "release", examples=("pfgov member release agent-1",), then="pfgov member show agent-1"
 )
 @member_argument
-def release(screen: Screen, member_id: str) -> int:
+def release(output: Output, member_id: str) -> int:
     """End a member's quarantine."""
-    from pfgov.commands import ReleaseMember
+    from pfgov.core.commands import ReleaseMember
 
-    return _run(screen, ReleaseMember(member_id=member_id), member_id, "{id} is {status} again")
+    return _run(output, ReleaseMember(member_id=member_id), member_id, "{id} is {status} again")

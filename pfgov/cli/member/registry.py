@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.inputs import (
     NUMBER,
     PAIR,
@@ -76,7 +76,7 @@ STATUSES: Final = ("ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED", "FAILED", "RE
 @click.option("--label", "labels", type=PAIR, multiple=True, help="A label; repeatable.")
 @click.option("--public-key", metavar="HEX", help="Its Ed25519 public key.")
 def register(
-    screen: Screen,
+    output: Output,
     *,
     file: Path | None,
     member_id: str | None,
@@ -115,20 +115,20 @@ def register(
         public_key=public_key,
     )
     tree = merged(read_tree(file), options)
-    return _register(screen, tree)
+    return _register(output, tree)
 
 
-def _register(screen: Screen, tree: dict[str, Any]) -> int:
+def _register(output: Output, tree: dict[str, Any]) -> int:
     from pfgov.cli import render
-    from pfgov.cli.desk import acting
+    from pfgov.cli.opening import acting
     from pfgov.model import MemberRegistration, parse
 
     asked = parse(MemberRegistration, tree)
-    with acting(screen) as desk:
-        done = desk.do(asked)
-        view = desk.member(asked.id)
+    with acting(output) as ledger_port:
+        done = ledger_port.do(asked)
+        view = ledger_port.member(asked.id)
     headline = f"{view.id} is registered and {view.status}"
-    screen.show(done.result(member=view), *render.done(done, headline))
+    output.show(done.result(member=view), *render.done(done, headline))
     return 0
 
 
@@ -149,45 +149,47 @@ def _register(screen: Screen, tree: dict[str, Any]) -> int:
 @click.option("--region", help="Only members in this region.")
 @click.option("--all", "all_", is_flag=True, help="Retired members, too.")
 def list_(
-    screen: Screen,
+    output: Output,
     statuses: tuple[str, ...],
     capability: str | None,
     region: str | None,
     all_: bool,
 ) -> int:
     """List the members."""
+    from pfgov.app.ledger import MembersWanted
     from pfgov.cli import render
-    from pfgov.cli.desk import MembersWanted, reading
+    from pfgov.cli.opening import reading
 
     here = tuple(one for one in STATUSES if all_ or one != "RETIRED")
     wanted = MembersWanted(statuses or here, capability, region)
-    with reading(screen) as book:
+    with reading(output) as book:
         members = book.members(wanted)
     result = {"members": members, "count": len(members)}
     if members:
-        screen.show(result, render.members_table(members))
+        output.show(result, render.members_table(members))
     else:
-        screen.show(result, "no members here; add one with: pfgov member register --help")
+        output.show(result, "no members here; add one with: pfgov member register --help")
     return 0
 
 
 @verb(member, "show", examples=("pfgov member show agent-1",), then="pfgov member list")
 @click.argument("member_id", metavar="ID")
 @click.option("--history", is_flag=True, help="Every entry about it, too.")
-def show(screen: Screen, member_id: str, history: bool) -> int:
+def show(output: Output, member_id: str, history: bool) -> int:
     """Show everything about one member."""
+    from pfgov.app.ledger import EntriesWanted
     from pfgov.cli import render
-    from pfgov.cli.desk import EntriesWanted, reading
+    from pfgov.cli.opening import reading
 
-    with reading(screen) as book:
+    with reading(output) as book:
         view = book.member(member_id)
         entries = book.entries(EntriesWanted(subject=f"member/{member_id}")) if history else []
     result: dict[str, Any] = {"member": view}
     parts = [render.member_facts(view)]
     if history:
         result["history"] = entries
-        parts.append(render.entries_table(entries, width=screen.width))
-    screen.show(result, *parts)
+        parts.append(render.entries_table(entries, width=output.width))
+    output.show(result, *parts)
     return 0
 
 
@@ -233,7 +235,7 @@ def show(screen: Screen, member_id: str, history: bool) -> int:
 @click.option("--weight", type=int, help="Its share of the work, 1 to 1000.")
 @click.option("--label", "labels", type=PAIR, multiple=True, help="All its labels; repeatable.")
 def update(
-    screen: Screen,
+    output: Output,
     *,
     member_id: str,
     file: Path | None,
@@ -249,7 +251,7 @@ def update(
 ) -> int:
     """Change what a member says about itself; what it owns is judged again."""
     from pfgov.cli import render
-    from pfgov.cli.desk import acting
+    from pfgov.cli.opening import acting
     from pfgov.model import MemberUpdate, parse
 
     options = given(
@@ -264,11 +266,11 @@ def update(
         labels=dict(labels) or None,
     )
     asked = parse(MemberUpdate, merged(read_tree(file), options))
-    with acting(screen) as desk:
-        done = desk.do(asked, member_id=member_id)
-        view = desk.member(member_id)
+    with acting(output) as ledger_port:
+        done = ledger_port.do(asked, member_id=member_id)
+        view = ledger_port.member(member_id)
     headline = f"{member_id} is changed" if done.recorded else f"{member_id} was like that already"
-    screen.show(done.result(member=view), *render.done(done, headline))
+    output.show(done.result(member=view), *render.done(done, headline))
     return 0
 
 
@@ -281,17 +283,17 @@ def update(
 @click.argument("member_id", metavar="ID")
 @click.argument("score", type=NUMBER)
 @click.option("--expires", type=WHEN, help="Until when it counts: a span like 30d, or a moment.")
-def trust(screen: Screen, member_id: str, score: Decimal, expires: str | None) -> int:
+def trust(output: Output, member_id: str, score: Decimal, expires: str | None) -> int:
     """Attest how far a member is trusted, 0 to 1; what it owns is judged again."""
     from pfgov.cli import render
-    from pfgov.cli.desk import acting
+    from pfgov.cli.opening import acting
     from pfgov.clock import SystemClock
     from pfgov.model import TrustAssessment, parse
 
     tree = given(score=score, expires_at=moment_of(expires, SystemClock().now()))
     asked = parse(TrustAssessment, tree)
-    with acting(screen) as desk:
-        done = desk.do(asked, member_id=member_id)
-        view = desk.member(member_id)
-    screen.show(done.result(member=view), *render.done(done, f"{member_id} is trusted {score}"))
+    with acting(output) as ledger_port:
+        done = ledger_port.do(asked, member_id=member_id)
+        view = ledger_port.member(member_id)
+    output.show(done.result(member=view), *render.done(done, f"{member_id} is trusted {score}"))
     return 0

@@ -13,6 +13,8 @@ packet: Final = Nouns(
         "list",
         "show",
         "explain",
+        "audit",
+        "result",
         "update",
         "review",
         "assign",

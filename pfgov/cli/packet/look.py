@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.packet.group import packet
 
 STATUSES: Final = (
@@ -45,7 +45,7 @@ LIST_MAX: Final = 1_000
     help="At most so many.",
 )
 def list_(
-    screen: Screen,
+    output: Output,
     statuses: tuple[str, ...],
     owner: str | None,
     stuck: bool,
@@ -54,25 +54,32 @@ def list_(
     limit: int,
 ) -> int:
     """List the packets that have not ended."""
+    from pfgov.app.ledger import PacketsWanted
     from pfgov.cli import render
-    from pfgov.cli.desk import PacketsWanted, reading
+    from pfgov.cli.opening import reading
+    from pfgov.cli.state import halt
 
     wanted = statuses or (STATUSES if all_ else LIVE)
-    with reading(screen) as book:
+    with reading(output) as book:
         packets, more = book.packets(
             PacketsWanted(wanted, owner, stuck=stuck, after=after, limit=limit)
         )
-    result = {"packets": packets, "count": len(packets), "more": more}
+        halted = book.overview().halted if stuck else None
+    result: dict[str, Any] = {"packets": packets, "count": len(packets), "more": more}
+    if stuck:
+        result["halted"] = halted
+    said = halt(halted)
     if not packets:
-        screen.show(
-            result,
-            "nothing is stuck" if stuck else "no packets here; see: pfgov packet submit --help",
+        nothing = (
+            "nothing is stuck" if stuck else "no packets here; see: pfgov packet submit --help"
         )
+        output.show(result, said or nothing)
         return 0
-    parts = [render.packets_table(packets, width=screen.width)]
+    parts: list[Any] = [said] if said else []
+    parts.append(render.packets_table(packets, width=output.width))
     if more:
         parts.append(f"there are more: pfgov packet list --after {packets[-1].packet_id}")
-    screen.show(result, *parts)
+    output.show(result, *parts)
     return 0
 
 
@@ -87,12 +94,13 @@ def list_(
 @click.option(
     "--context", is_flag=True, help="The context's body, too, held against its commitment."
 )
-def show(screen: Screen, packet_id: str, history: bool, context: bool) -> int:
+def show(output: Output, packet_id: str, history: bool, context: bool) -> int:
     """Show everything about one packet."""
+    from pfgov.app.ledger import EntriesWanted
     from pfgov.cli import render
-    from pfgov.cli.desk import EntriesWanted, reading
+    from pfgov.cli.opening import reading
 
-    with reading(screen) as book:
+    with reading(output) as book:
         view = book.packet(packet_id)
         result: dict[str, Any] = {"packet": view}
         parts = [render.packet_facts(view)]
@@ -105,6 +113,24 @@ def show(screen: Screen, packet_id: str, history: bool, context: bool) -> int:
         if history:
             entries = book.entries(EntriesWanted(subject=f"packet/{packet_id}"))
             result["history"] = entries
-            parts.append(render.entries_table(entries, width=screen.width))
-    screen.show(result, *parts)
+            parts.append(render.entries_table(entries, width=output.width))
+    output.show(result, *parts)
+    return 0
+
+
+@verb(
+    packet,
+    "result",
+    examples=("pfgov packet result fp-001", "pfgov packet result fp-001 --json"),
+    then="how it came about: pfgov packet audit fp-001",
+)
+@click.argument("packet_id", metavar="ID")
+def result(output: Output, packet_id: str) -> int:
+    """Show what came of a packet that you submitted; nobody else may read it, and the ledger has a commitment to it."""
+    from pfgov.cli import render
+    from pfgov.cli.opening import reading
+
+    with reading(output) as book:
+        found = book.result(packet_id)
+    output.show({"packet_id": packet_id, "result": found}, render.shown(found))
     return 0

@@ -7,37 +7,39 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.inputs import WHEN, given, moment_of
+from pfgov.cli.packet.claims import as_owner, named
 from pfgov.cli.packet.group import packet
 from pfgov.cli.packet.submit import advice, headline
 
 if TYPE_CHECKING:
-    from pfgov.cli.desk import Desk, Done
+    from pfgov.app.done import Done
+    from pfgov.app.ledger import LedgerPort
+    from pfgov.app.views import PacketView
     from pfgov.model import Acceptance, Wire
-    from pfgov.views import PacketView
 
 packet_argument = click.argument("packet_id", metavar="ID")
 
 
-def run(screen: Screen, asked: "Wire", packet_id: str) -> tuple["PacketView", "Done"]:
+def run(output: Output, asked: "Wire", packet_id: str) -> tuple["PacketView", "Done"]:
     """Carry out what was *asked* and return where the packet stands then, with what was recorded."""
-    from pfgov.cli.desk import acting
+    from pfgov.cli.opening import acting
 
-    with acting(screen) as desk:
-        done = desk.do(asked, packet_id=packet_id)
-        return desk.packet(packet_id), done
+    with acting(output) as ledger_port:
+        done = ledger_port.do(asked, packet_id=packet_id)
+        return ledger_port.packet(packet_id), done
 
 
-def report(screen: Screen, view: "PacketView", done: "Done", *, succeeded: bool = True) -> int:
+def report(output: Output, view: "PacketView", done: "Done", *, succeeded: bool = True) -> int:
     """Say what became of a packet; return the exit status."""
     from pfgov.cli import render
 
     said = headline(view) if succeeded else f"not done: {headline(view)}"
     parts = [*render.done(done, said), *advice(view)]
     if not succeeded and view.review is None:
-        parts.append(f"next:  why nobody may own it: pfgov packet explain {view.packet_id}")
-    screen.show(done.result(packet=view, succeeded=succeeded), *parts)
+        parts.append(f"next:  why it stays where it is: pfgov packet explain {view.packet_id}")
+    output.show(done.result(packet=view, succeeded=succeeded), *parts)
     return 0 if succeeded else 1
 
 
@@ -49,12 +51,12 @@ def report(screen: Screen, view: "PacketView", done: "Done", *, succeeded: bool 
 )
 @packet_argument
 @click.option("--to", "target", metavar="MEMBER", help="Judge only this member.")
-def assign(screen: Screen, packet_id: str, target: str | None) -> int:
+def assign(output: Output, packet_id: str, target: str | None) -> int:
     """Find an owner for a packet that has none; naming one bypasses nothing."""
     from pfgov.model import Placement, parse
 
-    view, done = run(screen, parse(Placement, given(target=target)), packet_id)
-    return report(screen, view, done, succeeded=view.current_owner is not None)
+    view, done = run(output, parse(Placement, given(target=target)), packet_id)
+    return report(output, view, done, succeeded=view.current_owner is not None)
 
 
 @verb(
@@ -69,13 +71,25 @@ def assign(screen: Screen, packet_id: str, target: str | None) -> int:
 @packet_argument
 @click.option("--to", "target", metavar="MEMBER", help="Judge only this member.")
 @click.option("--reason", help="Why; policies may read it.")
-def handoff(screen: Screen, packet_id: str, target: str | None, reason: str | None) -> int:
-    """Move a packet away from its owner, to a target or to whoever is best."""
+@as_owner
+def handoff(
+    output: Output,
+    packet_id: str,
+    target: str | None,
+    reason: str | None,
+    member_id: str | None,
+    incarnation: int | None,
+    epoch: int | None,
+) -> int:
+    """Move a packet away from its owner, to a target or to whoever is best; with a member's key, name the member."""
     from pfgov.model import Handoff, parse
 
-    view, done = run(screen, parse(Handoff, given(target=target, reason=reason)), packet_id)
+    who = named(output, packet_id, member_id, incarnation, epoch)
+    view, done = run(
+        output, parse(Handoff, {**given(target=target, reason=reason), **who}), packet_id
+    )
     began = "handoff_started" in done.types and "handoff_aborted" not in done.types
-    return report(screen, view, done, succeeded=began)
+    return report(output, view, done, succeeded=began)
 
 
 @verb(packet, "accept", examples=("pfgov packet accept fp-001",), then="pfgov packet show fp-001")
@@ -89,7 +103,7 @@ def handoff(screen: Screen, packet_id: str, target: str | None, reason: str | No
     "--view", metavar="DIGEST", help="The commitment of what it read; the pinned one by default."
 )
 def accept(
-    screen: Screen,
+    output: Output,
     packet_id: str,
     member_id: str | None,
     incarnation: int | None,
@@ -97,17 +111,17 @@ def accept(
     view: str | None,
 ) -> int:
     """Take over a packet that is being handed off; policy judges once more."""
-    from pfgov.cli.desk import acting
+    from pfgov.cli.opening import acting
 
-    with acting(screen) as desk:
-        asked = _acceptance(desk, packet_id, member_id, incarnation, position, view)
-        done = desk.do(asked, packet_id=packet_id)
-        now = desk.packet(packet_id)
-    return report(screen, now, done, succeeded="handoff_completed" in done.types)
+    with acting(output) as ledger_port:
+        asked = _acceptance(ledger_port, packet_id, member_id, incarnation, position, view)
+        done = ledger_port.do(asked, packet_id=packet_id)
+        now = ledger_port.packet(packet_id)
+    return report(output, now, done, succeeded="handoff_completed" in done.types)
 
 
 def _acceptance(
-    desk: "Desk",
+    ledger_port: "LedgerPort",
     packet_id: str,
     member_id: str | None,
     incarnation: int | None,
@@ -117,7 +131,7 @@ def _acceptance(
     from pfgov.errors import StateConflictError
     from pfgov.model import Acceptance, parse
 
-    pending = desk.packet(packet_id).handoff.pending
+    pending = ledger_port.packet(packet_id).handoff.pending
     if pending is None:
         raise StateConflictError(
             f"packet {packet_id} is not being handed off",
@@ -140,30 +154,44 @@ def _acceptance(
     then="its owner keeps it: pfgov packet show fp-001",
 )
 @packet_argument
-@click.option("--as", "member_id", metavar="MEMBER", help="The target, to refuse it.")
-def abort(screen: Screen, packet_id: str, member_id: str | None) -> int:
+@as_owner
+def abort(
+    output: Output,
+    packet_id: str,
+    member_id: str | None,
+    incarnation: int | None,
+    epoch: int | None,
+) -> int:
     """Call a pending handoff off, or refuse it as its target; the owner keeps the packet."""
     from pfgov.model import Abort, parse
 
-    view, done = run(screen, parse(Abort, given(member_id=member_id)), packet_id)
-    return report(screen, view, done)
+    who = named(output, packet_id, member_id, incarnation, epoch)
+    view, done = run(output, parse(Abort, who), packet_id)
+    return report(output, view, done)
 
 
 @verb(
     packet,
     "review",
-    examples=("pfgov packet review fp-001 --grant --note 'checked the case'",),
+    examples=("pfgov packet review fp-001 --grant --version 3 --note 'checked the case'",),
     then="pfgov packet explain fp-001",
 )
 @packet_argument
 @click.option("--grant/--refuse", "granted", default=None, help="What you decide.")
+@click.option(
+    "--version",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="The packet's version that you looked at; granting needs it.",
+)
 @click.option("--for", "member_id", metavar="MEMBER", help="Only for this member.")
 @click.option("--expires", type=WHEN, help="Until when it counts: a span like 7d, or a moment.")
 @click.option("--note", help="Why; it is recorded.")
 def review(
-    screen: Screen,
+    output: Output,
     packet_id: str,
     granted: bool | None,
+    version: int | None,
     member_id: str | None,
     expires: str | None,
     note: str | None,
@@ -176,12 +204,13 @@ def review(
         raise click.UsageError("say --grant or --refuse", click.get_current_context())
     tree = given(
         granted=granted,
+        version=version,
         member_id=member_id,
         expires_at=moment_of(expires, SystemClock().now()),
         note=note,
     )
-    view, done = run(screen, parse(Review, tree), packet_id)
-    return report(screen, view, done)
+    view, done = run(output, parse(Review, tree), packet_id)
+    return report(output, view, done)
 
 
 @verb(
@@ -192,12 +221,12 @@ def review(
 )
 @packet_argument
 @click.option("--reason", help="Why; it is recorded.")
-def requeue(screen: Screen, packet_id: str, reason: str | None) -> int:
+def requeue(output: Output, packet_id: str, reason: str | None) -> int:
     """Take a packet from its owner and place it again."""
     from pfgov.model import Requeue, parse
 
-    view, done = run(screen, parse(Requeue, given(reason=reason)), packet_id)
-    return report(screen, view, done)
+    view, done = run(output, parse(Requeue, given(reason=reason)), packet_id)
+    return report(output, view, done)
 
 
 @verb(
@@ -208,9 +237,9 @@ def requeue(screen: Screen, packet_id: str, reason: str | None) -> int:
 )
 @packet_argument
 @click.option("--reason", help="Why; it is recorded.")
-def cancel(screen: Screen, packet_id: str, reason: str | None) -> int:
+def cancel(output: Output, packet_id: str, reason: str | None) -> int:
     """Call the work off, wherever it stands."""
     from pfgov.model import Cancellation, parse
 
-    view, done = run(screen, parse(Cancellation, given(reason=reason)), packet_id)
-    return report(screen, view, done)
+    view, done = run(output, parse(Cancellation, given(reason=reason)), packet_id)
+    return report(output, view, done)

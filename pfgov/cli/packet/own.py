@@ -5,62 +5,14 @@ naming them means the present owner; a worker names them, so that a stale one is
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from pfgov.cli.frame import Function, Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.inputs import given, read_tree
+from pfgov.cli.packet.claims import as_owner, claim
 from pfgov.cli.packet.group import packet
 from pfgov.cli.packet.move import packet_argument, report
-
-if TYPE_CHECKING:
-    from pfgov.cli.desk import Desk
-
-
-def as_owner(function: Function) -> Function:
-    """Add the options that say who writes."""
-    options = (
-        click.option(
-            "--as", "member_id", metavar="MEMBER", help="Who writes; the owner by default."
-        ),
-        click.option(
-            "--incarnation", type=int, help="In which life; the owner's present one by default."
-        ),
-        click.option("--epoch", type=int, help="Under which epoch; the present one by default."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def claim(
-    desk: "Desk", packet_id: str, member_id: str | None, incarnation: int | None, epoch: int | None
-) -> dict[str, Any]:
-    """Return who writes, as the border reads it; what is not said is what is true now.
-
-    Raises:
-        NotOwnerError: nobody owns the packet, and nobody was named.
-        NotFoundError: there is no such packet or member.
-    """
-    from pfgov.errors import NotOwnerError
-
-    view = desk.packet(packet_id)
-    last = view.last_owner
-    if member_id is None and last is None:
-        raise NotOwnerError(
-            f"nobody owns {packet_id}, which is {view.status}",
-            hint=f"see what it waits for: pfgov packet explain {packet_id}",
-        )
-    if incarnation is None and last is not None and member_id in {None, last.member_id}:
-        incarnation = last.incarnation
-    elif incarnation is None and member_id is not None:
-        incarnation = desk.member(member_id).incarnation
-    return {
-        "member_id": member_id or (last.member_id if last else ""),
-        "incarnation": incarnation,
-        "epoch": view.epoch if epoch is None else epoch,
-    }
 
 
 @verb(
@@ -81,7 +33,7 @@ def claim(
 @click.option("--step", help="The step it is at, a label that policies may read.")
 @as_owner
 def checkpoint(
-    screen: Screen,
+    output: Output,
     packet_id: str,
     file: Path | None,
     step: str | None,
@@ -90,16 +42,16 @@ def checkpoint(
     epoch: int | None,
 ) -> int:
     """Save the owner's progress: the ledger keeps a commitment to the context, never its body."""
-    from pfgov.cli.desk import acting
+    from pfgov.cli.opening import acting
     from pfgov.model import Checkpoint, parse
 
     body = {**read_tree(file), **given(step=step)}
-    with acting(screen) as desk:
-        owner = claim(desk, packet_id, member_id, incarnation, epoch)
+    with acting(output) as ledger_port:
+        owner = claim(ledger_port, packet_id, member_id, incarnation, epoch)
         asked = parse(Checkpoint, {**owner, "context_checkpoint": body})
-        done = desk.do(asked, packet_id=packet_id)
-        view = desk.packet(packet_id)
-    return report(screen, view, done)
+        done = ledger_port.do(asked, packet_id=packet_id)
+        view = ledger_port.packet(packet_id)
+    return report(output, view, done)
 
 
 @verb(
@@ -107,28 +59,37 @@ def checkpoint(
     "complete",
     examples=(
         "pfgov packet complete fp-001",
-        "pfgov packet complete fp-001 --as agent-1 --incarnation 1 --epoch 2",
+        "pfgov packet complete fp-001 --as agent-1 --incarnation 1 --epoch 2 --result result.json",
     ),
-    then="pfgov ledger export --subject packet/fp-001",
+    then="what came of it, for whoever submitted it: pfgov packet result fp-001",
 )
 @packet_argument
+@click.option(
+    "--result",
+    "result",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE",
+    help="What came of it: a JSON object; - reads standard input. Only whoever submitted the packet may read it.",
+)
 @as_owner
 def complete(
-    screen: Screen,
+    output: Output,
     packet_id: str,
+    result: Path | None,
     member_id: str | None,
     incarnation: int | None,
     epoch: int | None,
 ) -> int:
-    """Say that the owner has finished the work."""
-    from pfgov.cli.desk import acting
+    """Say that the owner has finished the work, and what came of it: the ledger keeps a commitment to that."""
+    from pfgov.cli.opening import acting
     from pfgov.model import Completion, parse
 
-    with acting(screen) as desk:
-        owner = claim(desk, packet_id, member_id, incarnation, epoch)
-        done = desk.do(parse(Completion, owner), packet_id=packet_id)
-        view = desk.packet(packet_id)
-    return report(screen, view, done)
+    body = {} if result is None else {"result": read_tree(result)}
+    with acting(output) as ledger_port:
+        owner = claim(ledger_port, packet_id, member_id, incarnation, epoch)
+        done = ledger_port.do(parse(Completion, {**owner, **body}), packet_id=packet_id)
+        view = ledger_port.packet(packet_id)
+    return report(output, view, done)
 
 
 @verb(
@@ -141,7 +102,7 @@ def complete(
 @click.option("--reason", required=True, help="Why; it is recorded.")
 @as_owner
 def fail(
-    screen: Screen,
+    output: Output,
     packet_id: str,
     reason: str,
     member_id: str | None,
@@ -149,11 +110,11 @@ def fail(
     epoch: int | None,
 ) -> int:
     """Say that the owner gives up for good."""
-    from pfgov.cli.desk import acting
+    from pfgov.cli.opening import acting
     from pfgov.model import GivingUp, parse
 
-    with acting(screen) as desk:
-        owner = claim(desk, packet_id, member_id, incarnation, epoch)
-        done = desk.do(parse(GivingUp, {**owner, "reason": reason}), packet_id=packet_id)
-        view = desk.packet(packet_id)
-    return report(screen, view, done)
+    with acting(output) as ledger_port:
+        owner = claim(ledger_port, packet_id, member_id, incarnation, epoch)
+        done = ledger_port.do(parse(GivingUp, {**owner, "reason": reason}), packet_id=packet_id)
+        view = ledger_port.packet(packet_id)
+    return report(output, view, done)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.inputs import (
     NUMBER,
     PAIR,
@@ -19,9 +19,10 @@ from pfgov.cli.inputs import (
     read_tree,
 )
 from pfgov.cli.packet.group import packet
+from pfgov.core.wording import with_article
 
 if TYPE_CHECKING:
-    from pfgov.views import PacketView
+    from pfgov.app.views import PacketView
 
 
 @verb(
@@ -79,7 +80,7 @@ if TYPE_CHECKING:
 @click.option("--hold", is_flag=True, default=None, help="Do not place it yet.")
 @click.option("--again", metavar="ID", help="The ended packet whose work it repeats.")
 def submit(
-    screen: Screen,
+    output: Output,
     *,
     file: Path | None,
     packet_id: str | None,
@@ -125,20 +126,20 @@ def submit(
         hold=hold,
         again=again,
     )
-    return _submit(screen, merged(read_tree(file), options))
+    return _submit(output, merged(read_tree(file), options))
 
 
-def _submit(screen: Screen, tree: dict[str, Any]) -> int:
+def _submit(output: Output, tree: dict[str, Any]) -> int:
     from pfgov.cli import render
-    from pfgov.cli.desk import acting
+    from pfgov.cli.opening import acting
     from pfgov.model import FlightPacket, parse
 
     asked = parse(FlightPacket, tree)
-    with acting(screen) as desk:
-        done = desk.do(asked)
-        view = desk.packet(done.packet_id)
+    with acting(output) as ledger_port:
+        done = ledger_port.do(asked)
+        view = ledger_port.packet(done.packet_id)
     parts = [*render.done(done, headline(view)), *advice(view)]
-    screen.show(done.result(packet=view), *parts)
+    output.show(done.result(packet=view), *parts)
     return 0
 
 
@@ -149,7 +150,7 @@ def headline(view: "PacketView") -> str:
         pending = view.handoff.pending
         return f"{said}, and waits for {pending['target']} to accept it" if pending else said
     if view.status == "AWAITING_REVIEW" and view.review is not None:
-        return f"{view.packet_id} waits for a {view.review.to}"
+        return f"{view.packet_id} waits for {with_article(view.review.to)}"
     if view.status == "PENDING":
         return f"{view.packet_id} is held" if view.hold else f"{view.packet_id} waits for an owner"
     return f"{view.packet_id} is {view.status}"
@@ -158,7 +159,9 @@ def headline(view: "PacketView") -> str:
 def advice(view: "PacketView") -> list[str]:
     """Return what to type next, where somebody has to do something."""
     if view.review is not None:
-        return [f"next:  pfgov packet review {view.packet_id} --grant, or --refuse"]
+        return [
+            f"next:  pfgov packet review {view.packet_id} --grant --version {view.version}, or --refuse"
+        ]
     if view.handoff.pending is not None:
         return [f"next:  pfgov packet accept {view.packet_id}, or abort it"]
     if view.status == "PENDING":
@@ -200,7 +203,7 @@ def advice(view: "PacketView") -> list[str]:
 @click.option("--max-handoffs", type=int, help="How often it may move.")
 @click.option("--hold/--no-hold", default=None, help="Whether to keep it from being placed.")
 def update(
-    screen: Screen,
+    output: Output,
     *,
     packet_id: str,
     file: Path | None,
@@ -222,7 +225,7 @@ def update(
     What is not given stays as it is.  Constraints can only become narrower.
     """
     from pfgov.cli import render
-    from pfgov.cli.desk import acting
+    from pfgov.cli.opening import acting
     from pfgov.clock import SystemClock
     from pfgov.model import PacketUpdate, parse
 
@@ -243,12 +246,12 @@ def update(
         pii_review_required=pii_review,
     )
     tree = merged(read_tree(file), options)
-    with acting(screen) as desk:
+    with acting(output) as ledger_port:
         if narrower:
-            present = desk.packet(packet_id).policy_constraints
+            present = ledger_port.packet(packet_id).policy_constraints
             stated = tree.get("policy_constraints", present)
             tree["policy_constraints"] = {**stated, **narrower}
-        done = desk.do(parse(PacketUpdate, tree), packet_id=packet_id)
-        view = desk.packet(packet_id)
-    screen.show(done.result(packet=view), *render.done(done, headline(view)), *advice(view))
+        done = ledger_port.do(parse(PacketUpdate, tree), packet_id=packet_id)
+        view = ledger_port.packet(packet_id)
+    output.show(done.result(packet=view), *render.done(done, headline(view)), *advice(view))
     return 0

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pfgov.cli.frame import Screen, verb
+from pfgov.cli.frame import Output, verb
 from pfgov.cli.packet.group import packet
 from pfgov.cli.packet.move import packet_argument
-from pfgov.cli.screen import counted
+from pfgov.core.wording import counted, with_article
 
 if TYPE_CHECKING:
-    from pfgov import events as e
-    from pfgov.cli.desk import DecisionEntry, Reading
-    from pfgov.views import PacketView, VerdictRow
+    from pfgov.app.ledger import DecisionEntry, Reading
+    from pfgov.app.views import PacketView, VerdictRow
+    from pfgov.core import events as e
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Rendered:
     """One decision, told."""
 
     seq: int
     why: list[str]
     rows: list["VerdictRow"]
     chosen: str | None
-    nearest: str | None
+    nearest: list[str]
     result: dict[str, Any]
 
 
@@ -41,44 +41,46 @@ class Told:
 )
 @packet_argument
 @click.option("--at", "seq", type=int, metavar="SEQ", help="An earlier decision, by its position.")
-def explain(screen: Screen, packet_id: str, seq: int | None) -> int:
+def explain(output: Output, packet_id: str, seq: int | None) -> int:
     """Say why a packet is where it is: why this member, and why not each other one."""
+    from pfgov.app.views import misses_result
     from pfgov.cli import render
-    from pfgov.cli.desk import reading
+    from pfgov.cli.opening import reading
 
-    with reading(screen) as book:
+    with reading(output) as book:
         view = book.packet(packet_id)
-        told = tell(book, view, seq)
+        rendered = tell(book, view, seq)
     stands = stand(view)
-    if told is None:
+    if rendered is None:
         nothing = "nobody has decided about it yet"
-        screen.show(
-            {"packet": view, "decision": None, "members": [], "nearest_miss": None, "why": nothing},
+        output.show(
+            {"packet": view, "decision": None, "members": [], **misses_result([]), "why": nothing},
             stands,
             nothing,
         )
         return 0
-    why = " ".join([stands, *told.why])
-    parts: list[Any] = [stands, "", *told.why]
-    if told.rows:
-        parts.append(render.verdicts_table(told.rows, chosen=told.chosen, width=screen.width))
-    if told.nearest:
-        parts.append(f"nearest: {told.nearest}")
+    why = " ".join([stands, *rendered.why])
+    parts: list[Any] = [stands, "", *rendered.why]
+    if rendered.rows:
+        parts.append(
+            render.verdicts_table(rendered.rows, chosen=rendered.chosen, width=output.width)
+        )
+    parts += [f"nearest: {one}" for one in rendered.nearest]
     result = {
         "packet": view,
-        "decision": told.result,
-        "members": told.rows,
-        "nearest_miss": told.nearest,
+        "decision": rendered.result,
+        "members": rendered.rows,
+        **misses_result(rendered.nearest),
         "why": why,
     }
-    screen.show(result, *parts)
+    output.show(result, *parts)
     return 0
 
 
 def stand(view: "PacketView") -> str:
     """Return where a packet stands, in a sentence or two."""
     if view.current_owner is not None and view.status in {"ASSIGNED", "HANDOFF_PENDING"}:
-        moved = f", after {view.handoff.count} moves" if view.handoff.count else ""
+        moved = f", after {counted(view.handoff.count, 'move')}" if view.handoff.count else ""
         owner = f"{view.current_owner} (life {view.incarnation})"
         said = f"{view.packet_id} is owned by {owner} under epoch {view.epoch}{moved}."
         pending = view.handoff.pending
@@ -90,16 +92,14 @@ def stand(view: "PacketView") -> str:
     if view.review is not None:
         review = view.review
         rules = ", ".join(review.rules)
-        return (
-            f"{view.packet_id} waits for a {review.to} until {review.expires_at}, asked by {rules}."
-        )
+        return f"{view.packet_id} waits for {with_article(review.to)} until {review.expires_at}, asked by {rules}."
     if view.status == "PENDING":
         return f"{view.packet_id} has no owner{' because it is held' if view.hold else ''}."
     cause = f" ({view.cause})" if view.cause else ""
     return f"{view.packet_id} is {view.status}{cause} under epoch {view.epoch}."
 
 
-def tell(book: "Reading", view: "PacketView", seq: int | None) -> Told | None:
+def tell(book: "Reading", view: "PacketView", seq: int | None) -> Rendered | None:
     """Return the decision about a packet at position *seq*, or the last one; None if there is none.
 
     Raises:
@@ -109,7 +109,7 @@ def tell(book: "Reading", view: "PacketView", seq: int | None) -> Told | None:
 
     found = book.decision(view.packet_id, seq)
     if found is not None:
-        return told_of(book, found)
+        return rendered_of(book, found)
     if seq is not None:
         raise NotFoundError(
             f"entry {seq} is not a decision about {view.packet_id}",
@@ -119,9 +119,9 @@ def tell(book: "Reading", view: "PacketView", seq: int | None) -> Told | None:
     return None
 
 
-def told_of(book: "Reading", found: "DecisionEntry") -> Told:
+def rendered_of(book: "Reading", found: "DecisionEntry") -> Rendered:
     """Return the decision that an entry records, told."""
-    from pfgov.views import nearest_miss
+    from pfgov.app.views import nearest_misses
 
     event: Any = found.event
     decision: e.Decision = event.decision
@@ -136,19 +136,19 @@ def told_of(book: "Reading", found: "DecisionEntry") -> Told:
         why.append(
             "Its whole verdict table cannot be had; these are the nearest that the entry names."
         )
-    return Told(
+    return Rendered(
         seq=found.seq,
         why=why,
         rows=rows,
         chosen=name,
-        nearest=nearest_miss([row for row in rows if row.member_id != name]),
+        nearest=nearest_misses([row for row in rows if row.member_id != name]),
         result=_result(found, event, decision, name),
     )
 
 
 def kept_rows(decision: "e.Decision", chosen: str | None) -> list["VerdictRow"]:
     """Return what the entry itself says of members."""
-    from pfgov.views import ReasonView, VerdictRow
+    from pfgov.app.views import ReasonView, VerdictRow
 
     rows = (
         [VerdictRow(member_id=chosen, outcome="allow", active=0, score=decision.score)]
@@ -181,11 +181,20 @@ _NOBODY: Final[Mapping[str, str]] = {
 
 def because(event: Any, decision: "e.Decision", chosen: str | None) -> Sequence[str]:
     """Return why it came out as it did, in sentences."""
+    from pfgov.app.views.sentences import asked_alone
+
     considered = counted(decision.considered, "member was", "members were")
     judged = f"{considered} judged, and {decision.eligible} could own it."
     policy = f"Policy set {decision.policy[:12]}, point {decision.point}."
+    shadow = [f"In shadow: {_ruled(decision.shadow)}."] if decision.shadow else []
     if chosen is None:
-        return [f"{_NOBODY[event.outcome]}: {judged}", policy]
+        only = asked_alone(decision)
+        whoever = (
+            f"{only} may not have it"
+            if only and event.outcome == "denied"
+            else _NOBODY[event.outcome]
+        )
+        return [f"{whoever}: {judged}", policy, *shadow]
     by = ""
     if decision.scheduler is not None:
         by = f" {decision.scheduler.name} chose {chosen}"
@@ -196,7 +205,15 @@ def because(event: Any, decision: "e.Decision", chosen: str | None) -> Sequence[
         elif decision.eligible == 1:
             by += ", the only one"
         by += "."
-    return [f"{judged}{by}", policy]
+    return [f"{judged}{by}", policy, *shadow]
+
+
+def _ruled(counts: "Sequence[tuple[str, int]]") -> str:
+    """Return what policies that do not bind would have said."""
+    ranked = sorted(counts, key=lambda one: (-one[1], one[0]))
+    return ", ".join(
+        f"{name} would have kept out {counted(count, 'member')}" for name, count in ranked
+    )
 
 
 def _result(
@@ -217,6 +234,7 @@ def _result(
         "considered": decision.considered,
         "eligible": decision.eligible,
         "rejected": dict(decision.rejected),
+        "shadow": dict(decision.shadow),
         "scheduler": None
         if scheduler is None
         else {

@@ -17,10 +17,11 @@ BINARY: Final = {
     "+": "_+_", "-": "_-_", "*": "_*_", "/": "_/_", "%": "_%_", "<": "_<_", "<=": "_<=_",
     ">": "_>_", ">=": "_>=_", "==": "_==_", "!=": "_!=_", "in": "@in",
 }  # fmt: skip
-_ZONED: Final = frozenset({
+ZONED: Final = frozenset({
     "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
     "getHours", "getMinutes", "getSeconds", "getMilliseconds",
 })  # fmt: skip
+_OFFSET_STARTS: Final = frozenset("+-0123456789")
 _MACROS: Final = {
     "has": "has(member.region)",
     "all": "list.all(x, condition)",
@@ -110,9 +111,15 @@ def _constant_arguments(
             compile_pattern(text)
         except CelError as error:
             c.mismatch("cel.pattern", str(error), last.span)
-    zoned = function.name in _ZONED and len(arguments) == 2 and last is not None
+    zoned = function.name in ZONED and len(arguments) == 2 and last is not None
     if zoned and not c.environment.named_zones and (text is None or not is_fixed_zone(text)):
-        c.mismatch("cel.zone", NAMED_ZONE, last.span if last is not None else node.span)
+        at = last.span if last is not None else node.span
+        if text is not None and text[:1] in _OFFSET_STARTS:
+            c.mismatch(
+                "cel.zone", f"`{text}` is no UTC offset", at, "write hours and minutes: +02:00"
+            )
+        else:
+            c.mismatch("cel.zone", NAMED_ZONE, at)
     found = constant.never_taken(function, arguments)
     if found is not None and not c.lenient:
         c.problem("cel.never_equal", found[0], node.span, found[1])

@@ -162,7 +162,11 @@ def field(c: Checking, type_: CelType, name: str, at: syntax.Span) -> Field:
 
 def _unknown_field(c: Checking, record: Record, name: str, at: syntax.Span) -> None:
     hint = did_you_mean(name, record.fields)
-    if hint is None and len(record.fields) <= FIELDS_SHOWN:
+    if hint is None and not record.fields:
+        hint = (
+            "no file declares any: add one with `kind: Labels`" if record.name == "labels" else None
+        )
+    elif hint is None and len(record.fields) <= FIELDS_SHOWN:
         hint = f"it has {', '.join(sorted(record.fields))}"
     c.problem("cel.unknown_field", f"{record} has no field `{name}`", at, hint)
 

@@ -62,6 +62,7 @@ def check(
         roots=frozenset(access.path[0] for access in paths),
         paths=paths,
         named=checking.named,
+        time=cost.time_of(root, checking.named),
     )
 
 

@@ -18,8 +18,8 @@ from pfgov.policy.cel.types import ListType, NumberType, StringType
 Finding = tuple[str, str | None]
 """A message, and perhaps a hint."""
 
-_FLIPPED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
-_SIGNS: Final = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_==_": "==", "_!=_": "!="}
+FLIPPED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
+SIGNS: Final = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_==_": "==", "_!=_": "!="}
 
 
 def condition_problem(root: ir.Node) -> Finding | None:
@@ -72,15 +72,15 @@ def _decided_logic(kind: str, operands: Sequence[ir.Node]) -> Finding | None:
 # --- ranges ---------------------------------------------------------------------------------
 
 
-def _comparison(node: ir.Node) -> tuple[str, tuple[str, ...], ir.Node, object] | None:
+def comparison(node: ir.Node) -> tuple[str, tuple[str, ...], ir.Node, object] | None:
     """(operator, path, the node of the path, constant) of a comparison with a constant."""
-    if not isinstance(node, ir.Call) or node.function.name not in _SIGNS:
+    if not isinstance(node, ir.Call) or node.function.name not in SIGNS:
         return None
     left, right = node.arguments
     operator = node.function.name
     if isinstance(left, ir.Const) and left.label is None:
         left, right = right, left
-        operator = _FLIPPED.get(operator, operator)
+        operator = FLIPPED.get(operator, operator)
     path = ir.path_of(left)
     if path is None or not isinstance(right, ir.Const) or right.label is not None:
         return None
@@ -88,7 +88,7 @@ def _comparison(node: ir.Node) -> tuple[str, tuple[str, ...], ir.Node, object] |
 
 
 def _outside_range(node: ir.Node) -> Finding | None:
-    found = _comparison(node)
+    found = comparison(node)
     if found is None:
         return None
     operator, path, fact, value = found
@@ -100,15 +100,15 @@ def _outside_range(node: ir.Node) -> Finding | None:
     if low == -math.inf and high == math.inf:
         return None
     number = float(value)  # type: ignore[arg-type]
-    truth = _always(operator, low, high, number)
+    truth = always(operator, low, high, number)
     if truth is None:
         return None
-    shown = f"{'.'.join(path)} {_SIGNS[operator]} {value}"
+    shown = f"{'.'.join(path)} {SIGNS[operator]} {value}"
     verdict = "always" if truth else "never"
     return f"`{shown}` is {verdict} true", f"{path[-1]} is between {low:g} and {high:g}"
 
 
-def _always(operator: str, low: float, high: float, value: float) -> bool | None:
+def always(operator: str, low: float, high: float, value: float) -> bool | None:
     """True or False when the comparison with anything in [low, high] is; else None."""
     match operator:
         case "_<_":
@@ -129,12 +129,12 @@ def _contradiction(operands: Sequence[ir.Node]) -> Finding | None:
     """Two comparisons of one path that cannot both hold."""
     facts: dict[tuple[str, ...], list[tuple[str, object]]] = {}
     for operand in operands:
-        found = _comparison(operand)
+        found = comparison(operand)
         if found is not None:
             facts.setdefault(found[1], []).append((found[0], found[3]))
     for path, claims in facts.items():
         if _empty(claims):
-            shown = " && ".join(f"{'.'.join(path)} {_SIGNS[op]} {v!r}" for op, v in claims)
+            shown = " && ".join(f"{'.'.join(path)} {SIGNS[op]} {v!r}" for op, v in claims)
             return f"never true: `{shown}` contradicts itself", None
     return None
 

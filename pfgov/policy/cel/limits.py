@@ -37,6 +37,9 @@ ITEMS_ASSUMED: Final = 256
 CHARACTERS_ASSUMED: Final = 1_024
 """Characters assumed, for the static cost, in a string or bytes whose bound nobody declared."""
 
+FACT_DEPTH: Final = 128
+"""Deepest nesting of facts that are compared; what comes in is never nested deeper than 32."""
+
 RANGE_ITEMS: Final = 1_000
 """Longest list that ``lists.range`` makes."""
 
@@ -46,11 +49,20 @@ PATTERN_CHARACTERS: Final = 512
 PATTERN_MEMORY_BYTES: Final = 1 << 20
 """Memory one compiled regular expression may take (RE2's ``max_mem``)."""
 
+PATTERN_STEP_UNITS: Final = 10
+"""Time of compiling one step of a regular expression's program."""
+
+PATTERN_COMPILED_UNITS: Final = 20_000
+"""Time of compiling a regular expression that is not known before it is used."""
+
 FORMAT_PRECISION: Final = 1_000
 """Largest precision in a format clause such as ``%.3f``."""
 
 INT_MIN: Final = -(2**63)
+"""The least int of CEL: 64 bits with a sign."""
 INT_MAX: Final = 2**63 - 1
+"""The greatest int of CEL."""
 UINT_MAX: Final = 2**64 - 1
+"""The greatest uint of CEL: 64 bits."""
 DOUBLE_EXACT: Final = 2**53
 """Integers up to this magnitude convert to double without rounding."""

@@ -95,7 +95,10 @@ def complaint(function: Function, arguments: Sequence[CelType]) -> tuple[str, st
     if len(shown) == 1:
         return f"`{sign}` does not apply to {shown[0]}", None
     if function.name in _EQUALITY:
-        return f"{shown[0]} and {shown[1]} are never equal", _quoting(arguments)
+        hint = _quoting(arguments)
+        if "null" in shown:
+            hint = "whether an optional fact is there is asked with has(member.region)"
+        return f"{shown[0]} and {shown[1]} are never equal", hint
     return f"`{sign}` does not apply to {shown[0]} and {shown[1]}", _numeric(function, arguments)
 
 

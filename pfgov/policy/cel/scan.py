@@ -269,6 +269,8 @@ class _Scanner:
             hint = f"write {_WORD_OPERATORS[text]}"
         elif text in ("not", "NOT"):
             hint = "write !(a in b)"
+        elif kind == "word" and self.source[:position].rstrip().endswith(("not", "NOT")):
+            hint = "write !(...)"
         elif kind == "word":
             hint = "write text in quotes"
         else:

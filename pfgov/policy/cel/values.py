@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, TypeGuard, cast
 
 from pfgov.policy.cel.errors import CelError
+from pfgov.policy.cel.limits import FACT_DEPTH
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -170,11 +171,12 @@ def _items_of(value: object) -> list[object]:
 # --- equality -------------------------------------------------------------------------------
 
 
-def equal(left: object, right: object) -> bool:
+def equal(left: object, right: object, depth: int = 0) -> bool:
     """CEL's ``==``: false across types (numbers compare by value), NaN equals nothing.
 
     Raises:
-        CelError: Neither side is a string and one of them is no CEL value.
+        CelError: Neither side is a string and one of them is no CEL value; or they are nested deeper than
+            ``FACT_DEPTH``, however much stack there happens to be left.
     """
     left_type, right_type = type(left), type(right)
     if left_type is str or right_type is str:
@@ -183,37 +185,47 @@ def equal(left: object, right: object) -> bool:
         if left_type in _SCALARS:
             return left == right
         if left_type is list:
-            return _equal_lists(cast("list[object]", left), cast("list[object]", right))
+            return _equal_lists(
+                cast("list[object]", left), cast("list[object]", right), _deeper(depth)
+            )
     if left_type in _NUMERIC and right_type in _NUMERIC:
         return _equal_numbers(left, right)
     if is_map(left) and is_map(right):
-        return _equal_maps(left, right)
+        return _equal_maps(left, right, _deeper(depth))
     if left_type is OptionalValue and right_type is OptionalValue:
-        return _equal_optionals(cast("OptionalValue", left), cast("OptionalValue", right))
+        return _equal_optionals(
+            cast("OptionalValue", left), cast("OptionalValue", right), _deeper(depth)
+        )
     type_of(left)
     type_of(right)
     return False
 
 
-def _equal_lists(left: list[object], right: list[object]) -> bool:
+def _deeper(depth: int) -> int:
+    if depth >= FACT_DEPTH:
+        raise CelError("the facts are nested too deeply")
+    return depth + 1
+
+
+def _equal_lists(left: list[object], right: list[object], depth: int) -> bool:
     if len(left) != len(right):
         return False
-    return all(equal(a, b) for a, b in zip(left, right, strict=True))
+    return all(equal(a, b, depth) for a, b in zip(left, right, strict=True))
 
 
-def _equal_maps(left: MapValue, right: MapValue) -> bool:
+def _equal_maps(left: MapValue, right: MapValue, depth: int) -> bool:
     if map_size(left) != map_size(right):
         return False
     for key, value in map_items(left):
         other = map_get(right, key, _ABSENT)
-        if other is _ABSENT or not equal(value, other):
+        if other is _ABSENT or not equal(value, other, depth):
             return False
     return True
 
 
-def _equal_optionals(left: OptionalValue, right: OptionalValue) -> bool:
+def _equal_optionals(left: OptionalValue, right: OptionalValue, depth: int) -> bool:
     if left.present and right.present:
-        return equal(left.value, right.value)
+        return equal(left.value, right.value, depth)
     return left.present == right.present
 
 

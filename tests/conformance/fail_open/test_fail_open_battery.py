@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from support import policy_kit as kit
 
+from pfgov.core.verdicts import PLACING, Point, Verdict
 from pfgov.policy import PolicyErrors, PolicySet, kernel_only, load_directory
-from pfgov.verdicts import Point, Verdict
 
 REQUIRE = kit.policy("  - {id: trust, require: member.trust_score >= 0.9}\n")
 DENY = kit.policy("  - {id: trust, deny: member.trust_score < 0.9}\n")
@@ -81,7 +81,7 @@ BROKEN_MEMBERS = {
     "empty": {},
     "of a foreign kind": "m-1",
     "without capabilities": kit.member(capability_versions=...),
-    "with a text for clearances": kit.member(clearances="pii:email"),
+    "with a text for clearances": kit.member(clearances="pii.email"),
     "with a number for a region": kit.member(region=5),
     "without a region": kit.member(region=...),
     "with a null region": kit.member(region=None),
@@ -103,7 +103,7 @@ def test_a_broken_member_never_gets_demanding_work(
     policies = kit.load(tmp_path, REGION, generated=generated)
     work = kit.packet(
         required_capabilities=["ocr>=1.2"],
-        data_classes=["pii:email"],
+        data_classes=["pii.email"],
         policy_constraints={
             "pii_review_required": False,
             "minimum_trust_score": 0.9,
@@ -156,7 +156,6 @@ def test_a_broken_packet_is_never_placed(broken: str, tmp_path: Path, *, generat
         ('packet.labels["team"] == "a"', "missing_input", "packet.labels.team"),
         ('packet.step == "review"', "missing_input", "packet.step"),
         ("int(packet.packet_id) == 1", "evaluation_error", None),
-        ("source.region == member.region", "missing_input", "source"),
     ],
 )
 @pytest.mark.parametrize(
@@ -173,7 +172,8 @@ def test_an_error_in_when_denies(
 ) -> None:
     """An error or an absent fact in `when` denies for every kind of rule: it never skips one."""
     text = kit.policy(f"  - id: rule\n    when: '{when}'\n    {effect}\n")
-    policies = kit.load(tmp_path, text, generated=generated)
+    # Some of these no author could mean: a folder with them is refused, and a recorded set with them still denies.
+    policies = kit.load(tmp_path, text, kit.labels("team"), generated=generated, is_sound=False)
     verdict = judged(policies, kit.member())
     assert verdict.outcome == "deny"
     assert [(r.name, r.effect, r.cause, r.missing) for r in verdict.reasons] == [
@@ -196,6 +196,7 @@ def test_an_error_in_when_denies(
         ("member.region == 1", "cel.type"),
         ('member.status == "QUARANTINE"', "cel.never_equal"),
         ("!has(packet.policy_constraints.alowed_regions)", "cel.unknown_field"),
+        ("source.region == member.region", "policy.always_denies"),
     ],
 )
 @pytest.mark.parametrize("style", ["require", "deny"])
@@ -207,9 +208,9 @@ def test_a_policy_that_cannot_mean_anything_does_not_load(
     assert [problem[0] for problem in kit.problems(tmp_path, text)] == [code]
 
 
-@pytest.mark.parametrize("point", list(Point))
+@pytest.mark.parametrize("point", sorted(PLACING))
 def test_nothing_loaded_allows_nothing(point: Point) -> None:
-    """With only the kernel every decision is `pfgov:no_policy`."""
+    """With only the kernel every placing decision is `pfgov:no_policy`."""
     verdict = kernel_only().judge_one(kit.question(point), kit.member())
     assert verdict.outcome == "deny"
     assert "pfgov:no_policy" in {reason.name for reason in verdict.reasons}
@@ -233,7 +234,7 @@ def test_shadowed_policies_cover_nothing(tmp_path: Path, *, generated: bool) -> 
     assert [reason.name for reason in verdict.shadow] == ["placement/trust"]
 
 
-@pytest.mark.parametrize("point", [Point.REGISTER, Point.RETAIN, Point.EXPORT])
+@pytest.mark.parametrize("point", [Point.REGISTER, Point.RETAIN])
 def test_another_decision_point_is_not_covered(point: Point, tmp_path: Path) -> None:
     """A policy says nothing where it is not asked, and where nobody says anything nothing goes."""
     policies = kit.load(tmp_path, REQUIRE)

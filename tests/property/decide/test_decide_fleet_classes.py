@@ -7,15 +7,15 @@ from unittest import mock
 import pytest
 from support.world import OPERATOR, World
 
-from pfgov import commands as c
-from pfgov import events as e
-from pfgov.decide import judging
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.core.decide import judging
 from pfgov.errors import PfgovError
 from pfgov.policy import PolicySet, load_directory, shipped_directory
 from pfgov.policy.load import shipped_names
 
 REGIONS = ("eu-west", "eu-west/fr", "us-east/1a", "embargoed", None)
-CLASSES = ((), ("pii:email",), ("pii", "pii:special"))
+CLASSES = ((), ("pii.email",), ("pii", "pii.special"))
 
 
 @cache
@@ -70,7 +70,12 @@ def _step(draw: random.Random, number: int, world: World) -> c.Action:
     if kind < 0.75:
         return c.QuarantineMember(member_id=member_id, reason="t")
     if kind < 0.8:
-        return c.ReviewPacket(packet_id=draw.choice(packets), granted=draw.random() < 0.8)
+        chosen = draw.choice(packets)
+        found = world.state.packets.get(chosen)
+        granted = draw.random() < 0.8
+        return c.ReviewPacket(
+            packet_id=chosen, granted=granted, version=found.version if found else 0
+        )
     if kind < 0.9:
         return c.HandOff(packet_id=draw.choice(packets), reason="requested")
     return _member(draw, number % 30)

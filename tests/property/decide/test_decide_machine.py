@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from support.world import World
 
-from pfgov import commands as c
-from pfgov import events as e
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.core.lifecycle import TERMINAL, MemberStatus
 from pfgov.errors import ConflictError, PfgovError
-from pfgov.lifecycle import TERMINAL, MemberStatus
 
 NAMES = tuple(f"m{i}" for i in range(4))
 IDS = tuple(f"p{i}" for i in range(5))

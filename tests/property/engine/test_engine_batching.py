@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.ledgers import OPERATOR, fresh, opened, packet
 
-from pfgov import commands as c
+from pfgov.core import commands as c
 from pfgov.engine import Engine
 from pfgov.errors import PfgovError
 
@@ -44,7 +44,7 @@ actions = st.one_of(
 
 def _submit(engine: Engine, batch: list[c.Action]) -> list[str]:
     """Run *batch* as one commit; return how each command ended."""
-    with engine._front._turn:
+    with engine._queue._turn:
         futures = [
             engine.submit_nowait(
                 action, principal=c.ENGINE if isinstance(action, c.CommitIndex) else OPERATOR

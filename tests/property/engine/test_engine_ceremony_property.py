@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.ledgers import fresh, opened, packet, register, submit, verified
 
-from pfgov.engine import Engine, Layout, ceremony
-from pfgov.replay import Replay
+from pfgov.engine import Engine, Layout
+from pfgov.engine.maintenance import ceremony
+from pfgov.engine.reading.replay import Replay
 from pfgov_ledger import keys
 from pfgov_ledger.verify import verify
 

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pfgov import commands as c
-from pfgov import model, quantity
-from pfgov.errors import InputError, PfgovError
-from pfgov.limits import ACTION_BYTES_MAX
+from pfgov import model
+from pfgov.core import commands as c
+from pfgov.core import quantity
+from pfgov.core.spelling import CLASS_PATTERN, NAME_PATTERN, check_label
+from pfgov.errors import InputError, InvalidError, PfgovError
+from pfgov.limits import ACTION_BYTES_MAX, ID_LENGTH_MAX
 from pfgov.model.fields import ID_PATTERN
 
 COMMITMENT = c.Commitment(digest="ab" * 32, size=256)
@@ -67,12 +69,33 @@ trees = st.recursive(
     ),
     max_leaves=20,
 )
+
+
+def short(text: str) -> bool:
+    """Whether a name is no longer than one may be."""
+    return len(text) <= ID_LENGTH_MAX
+
+
+classes = st.from_regex(re.compile(CLASS_PATTERN, re.ASCII), fullmatch=True).filter(
+    lambda text: short(text) and (not text.startswith("pii") or text == "pii" or text[3] == ".")
+)
 identifiers = st.from_regex(re.compile(ID_PATTERN, re.ASCII), fullmatch=True)
+
+
+def admitted(text: str) -> bool:
+    """Whether a text can be the value of a label: all of it is seen, in its normal form."""
+    try:
+        return check_label(text) == text
+    except InvalidError:
+        return False
+
+
 micros = st.integers(0, 10**15 - 1)
 scores = st.integers(0, 10**6)
 plain = st.text(
     st.characters(exclude_categories=("C", "Zl", "Zp")), max_size=40
 )  # letters, marks, numbers, signs and spaces of every script
+values = plain.filter(admitted)
 
 
 def number(micro: int) -> Decimal:
@@ -85,7 +108,11 @@ members = st.fixed_dictionaries(
     optional={
         "capabilities": st.lists(
             st.fixed_dictionaries(
-                {"name": st.from_regex(r"[a-z][a-z_]{0,8}[a-z]", fullmatch=True)},
+                {
+                    "name": st.from_regex(
+                        re.compile(NAME_PATTERN, re.ASCII), fullmatch=True
+                    ).filter(short)
+                },
                 optional={"version": st.sampled_from(["1.2", "2.0rc1"]), "description": plain},
             ),
             max_size=5,
@@ -97,8 +124,8 @@ members = st.fixed_dictionaries(
         ),
         "trust_score": scores.map(number),
         "region": st.sampled_from(["us-east", "eu/west/1a"]),
-        "clearances": st.lists(identifiers, unique=True, max_size=4),
-        "labels": st.dictionaries(st.sampled_from(["a", "team/x", "Z"]), plain),
+        "clearances": st.lists(classes, unique=True, max_size=4),
+        "labels": st.dictionaries(st.sampled_from(["a", "team/x", "Z"]), values),
         "lease_seconds": st.integers(1, 86_400),
         "handoff_mode": st.sampled_from(["auto", "accept"]),
         "weight": st.integers(1, 100),

@@ -9,13 +9,17 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import hostile
 from support import policy_kit as kit
 
-from pfgov.policy import Fleet, PolicySet, from_document, judge, load_directory, shipped_directory
-from pfgov.policy.facts import LOAD_PATHS
-from pfgov.policy.fingerprint import paths_of
+from pfgov.core.judging import Question
+from pfgov.core.verdicts import Point
+from pfgov.policy import PolicySet, from_document, load_directory, shipped_directory
+from pfgov.policy.facts import LOAD_PATHS, shared_facts
+from pfgov.policy.judging import judge
+from pfgov.policy.judging.evaluator import paths_of
+from pfgov.policy.judging.fleet import Fleet
 from pfgov.policy.load import shipped_names
-from pfgov.verdicts import Point
 
 EVERYTHING = """
   - {id: floor, require: member.trust_score >= 0.6, message: "trust {member.trust_score}"}
@@ -26,8 +30,11 @@ EVERYTHING = """
   - {id: late, deny: 'now >= timestamp("2026-01-01T00:00:00Z") && member.type == "tool"'}
   - {id: hops, require: packet.handoff_count < 4 || member.trust_score > 0.8}
   - {id: owners, deny: member.id in packet.previous_owners}
-  - {id: source, when: has(source.region), require: source.region != member.region}
-  - {id: idler, when: "source.load.active > 1", require: member.load.active <= source.load.active}
+  - {id: source, on: [handoff, accept], when: has(source.region), require: source.region != member.region}
+  - id: idler
+    on: [handoff, accept]
+    when: "source.load.active > 1"
+    require: member.load.active <= source.load.active
   - {id: region, require: 'member.region.startsWith("eu") || packet.labels["stage"] == "low"'}
   - {id: classes, require: "packet.data_classes.all(c, c in member.clearances)"}
   - {id: who, deny: 'principal.id == member.id || reason == "odd"'}
@@ -42,11 +49,18 @@ SHADOW = """
   - {id: strict, require: member.trust_score >= 0.9, message: "{member.trust_score} {packet.priority}"}
   - {id: idle, require: member.load.cpu < 1.0}
 """
-WORDS = st.sampled_from(["eu-west", "eu-west/fr", "us-east", "pii", "pii:email", "m-1", ""])
+WORDS = st.sampled_from(
+    [
+        *("eu-west", "eu-west/fr", "us-east", "pii", "pii.email", "m-1", ""),
+        *hostile.IDS_ADMITTED,
+        *hostile.CLASSES_REFUSED,
+        *hostile.REGIONS_ADMITTED,
+    ]
+)
 SCORES = st.sampled_from([0.0, 0.3, 0.5, 0.6, 0.8, 0.9, 1.0])
 CHANGES = st.fixed_dictionaries(
     {
-        "id": st.sampled_from(["m-1", "m-2", "local", "m-9"]),
+        "id": st.sampled_from(["m-1", "m-2", "local", "m-9", "M-1", "m_1", "keys:1"]),
         "type": st.sampled_from(["agent", "human", "tool", "model"]),
         "clearances": st.lists(WORDS, max_size=3),
         "capability_versions": st.dictionaries(WORDS, st.sampled_from(["", "1.0", "2.1"]), max_size=2),
@@ -67,7 +81,9 @@ PACKETS = st.fixed_dictionaries(
         "data_classes": st.lists(WORDS, max_size=2),
         "required_capabilities": st.lists(st.sampled_from(["eu-west", "pii>=1.5"]), max_size=1),
         "labels": st.dictionaries(
-            st.sampled_from(["stage", "risk", "residency"]), st.sampled_from(["low", "eu"]), max_size=2
+            st.sampled_from(["stage", "risk", "residency", "Stage"]),
+            st.sampled_from(["low", "eu", *hostile.LABEL_VALUES_ADMITTED]),
+            max_size=2,
         ),
         "handoff_count": st.integers(0, 5),
         "previous_owners": st.lists(st.sampled_from(["m-1", "m-2"]), max_size=2),
@@ -88,7 +104,9 @@ def everything(*, generated: bool = True) -> PolicySet:
             Path(folder),
             kit.policy(EVERYTHING),
             kit.policy(SHADOW, name="shadow", extra="mode: shadow\n"),
+            kit.labels("stage", "risk"),
             generated=generated,
+            is_sound=False,  # a last owner is read where there is none, so that it is missing
         )
 
 
@@ -101,16 +119,16 @@ def pack(name: str, *, generated: bool = True) -> PolicySet:
     return shipped if generated else from_document(shipped.document)
 
 
-def ask(point: Point, work: kit.Facts, source: kit.Facts | None) -> dict[str, object]:
-    """Return the shared facts of a question."""
-    return kit.question(point, work=work, source=source).shared()
+def ask(point: Point, work: kit.Facts, source: kit.Facts | None) -> Question:
+    """Return a question about *work*."""
+    return kit.question(point, work=work, source=source)
 
 
-def check(policies: PolicySet, fleet: Fleet, point: Point, shared: dict[str, object],
+def check(policies: PolicySet, fleet: Fleet, point: Point, question: Question,
           members: list[kit.Facts]) -> None:  # fmt: skip
     """Hold the verdicts by class against the ones taken one by one."""
-    plain = policies.judges[point].verdicts(shared, members, validated=True)
-    assert fleet.kinds(shared, members).each() == plain
+    plain = policies.judges[point].verdicts(shared_facts(question), members, validated=True)
+    assert fleet.kinds(question, members).each() == plain
 
 
 @pytest.mark.parametrize("name", [*shipped_names(), "everything"])
@@ -139,9 +157,9 @@ def test_a_class_is_judged_as_its_members_are(
         elif step == "load":  # the engine renews these in the same record
             members[at]["load"] = data.draw(MEMBERS)["load"]
             members[at]["reliability"] = data.draw(SCORES)
-        shared = ask(point, data.draw(PACKETS), data.draw(st.none() | MEMBERS))
+        question = ask(point, data.draw(PACKETS), data.draw(st.none() | MEMBERS))
         for _ in range(data.draw(st.integers(1, 3))):  # a second time what was remembered answers
-            check(policies, fleet, point, shared, list(members))
+            check(policies, fleet, point, question, list(members))
 
 
 def many(size: int, seed: int) -> list[kit.Facts]:
@@ -167,8 +185,8 @@ def many(size: int, seed: int) -> list[kit.Facts]:
 
 def test_what_is_remembered_stays_bounded_and_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Members that keep changing and new packets fill the memory, or verdicts go wrong when it is full."""
-    monkeypatch.setattr("pfgov.policy.columns.COLUMN_OUTCOMES_MAX", 64)
-    monkeypatch.setattr("pfgov.policy.columns.COLUMN_KEYS_MAX", 8)
+    monkeypatch.setattr("pfgov.policy.judging.columns.COLUMN_OUTCOMES_MAX", 64)
+    monkeypatch.setattr("pfgov.policy.judging.columns.COLUMN_KEYS_MAX", 8)
     policies, draw = pack("everything"), random.Random(5)
     for point in (Point.ASSIGN, Point.RETAIN):
         fleet, members = policies.fleet(point), many(30, 1)
@@ -211,9 +229,11 @@ def _differs(policies: PolicySet, members: list[kit.Facts]) -> bool:
                 "allowed_regions": ["eu-west"],
             },
         )
-        shared = ask(Point.ASSIGN, work, draw.choice([None, *members[:9]]))
-        plain = policies.judges[Point.ASSIGN].verdicts(shared, members, validated=True)
-        if fleet.kinds(shared, members).each() != plain:
+        question = ask(Point.ASSIGN, work, draw.choice([None, *members[:9]]))
+        plain = policies.judges[Point.ASSIGN].verdicts(
+            shared_facts(question), members, validated=True
+        )
+        if fleet.kinds(question, members).each() != plain:
             return True
     return False
 
@@ -257,11 +277,11 @@ def test_a_fact_forgotten_in_the_key_is_caught(
 def test_a_load_remembered_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Classing by a load, which changes inside a member's record, would pass unseen."""
     assert {path[1] for _, path in reads()} >= LOAD_PATHS
-    monkeypatch.setattr("pfgov.policy.columns.LOAD_PATHS", frozenset())
+    monkeypatch.setattr("pfgov.policy.judging.columns.LOAD_PATHS", frozenset())
     policies, members = everything(), many(9, 4)
     fleet = policies.fleet(Point.ASSIGN)
-    shared = ask(Point.ASSIGN, kit.packet(), None)
-    check(policies, fleet, Point.ASSIGN, shared, members)
+    question = ask(Point.ASSIGN, kit.packet(), None)
+    check(policies, fleet, Point.ASSIGN, question, members)
     members[0]["load"] = {"active": 9, "cpu": 0.0, "memory": 0.0, "pressure": 1.0}
     with pytest.raises(AssertionError):
-        check(policies, fleet, Point.ASSIGN, shared, members)
+        check(policies, fleet, Point.ASSIGN, question, members)

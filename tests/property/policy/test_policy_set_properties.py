@@ -7,35 +7,49 @@ from functools import cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import hostile
 from support import policy_kit as kit
 
+from pfgov.core.verdicts import Point, Verdict
 from pfgov.policy import PolicySet, from_document, load_directory, shipped_directory
 from pfgov.policy.compile import compile_set
-from pfgov.policy.document import decode
+from pfgov.policy.files.document import decode
 from pfgov.policy.load import shipped_names
-from pfgov.verdicts import Point, Verdict
 
 PACKS = shipped_names()
 
 WORDS = st.sampled_from(
     [
-        "a",
-        "eu-west",
-        "eu-west/fr",
-        "us-east",
-        "us-east/1a",
-        "pii",
-        "pii:email",
-        "tool:shell",
-        "gold",
-        "",
+        *(
+            "a",
+            "eu-west",
+            "eu-west/fr",
+            "us-east",
+            "us-east/1a",
+            "pii",
+            "pii.email",
+            "tool.shell",
+            "gold",
+            "",
+        ),
+        *hostile.IDS_ADMITTED,
+        *hostile.CLASSES_ADMITTED,
+        *hostile.REGIONS_ADMITTED,
+        *hostile.CLASSES_REFUSED,
+        *hostile.ODD_TEXTS,
     ]
 )
 SCORES = st.sampled_from([0.0, 0.3, 0.5, 0.75, 0.8, 0.9, 0.95, 1.0])
-LISTS = st.lists(WORDS, max_size=3)
+LISTS = st.lists(WORDS, max_size=3) | st.just([f"c{number}" for number in range(64)])
 LABELS = st.dictionaries(
-    st.sampled_from(["tier", "risk", "residency", "stage", "x"]),
-    st.sampled_from(["gold", "high", "critical", "low", "eu-west", "sign-off"]),
+    st.sampled_from(["tier", "risk", "residency", "stage", "x", *hostile.LABEL_NAMES_ADMITTED]),
+    st.sampled_from(
+        [
+            *("gold", "high", "critical", "low", "eu-west", "sign-off"),
+            *hostile.LABEL_VALUES_ADMITTED,
+            *hostile.LABEL_VALUES_REFUSED,
+        ]
+    ),
     max_size=3,
 )
 
@@ -204,7 +218,7 @@ def test_order_of_policies_and_rules_changes_nothing(
         replace(policy, rules=tuple(shuffle(policy.rules, len(policy.rules))))
         for policy in shuffle(bundle.policies, len(bundle.policies))
     ]
-    other = compile_set(policies, bundle.definitions, generated=False)
+    other = compile_set(policies, bundle.definitions, bundle.labels, generated=False)
     question = kit.question(work=work)
     first, second = (
         exactly("agent-fleet").judge_one(question, member),
@@ -238,7 +252,7 @@ def test_narrowing_a_packet_never_admits(work: kit.Facts, member: kit.Facts, tru
             "minimum_trust_score": floor,
             "allowed_regions": regions,
         },
-        "data_classes": [*work["data_classes"], "pii:email"],  # type: ignore[misc]
+        "data_classes": [*work["data_classes"], "pii.email"],  # type: ignore[misc]
     }
     before = pack("starter").judge_one(kit.question(work=work), member).outcome
     after = pack("starter").judge_one(kit.question(work=narrower), member).outcome

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from unit.scheduling.naive_scheduling import choose as naive_choose
 from unit.scheduling.scheduling_members import Member, asked, idle, machines
 
-from pfgov.reliability import COUNT_MAX, Record, faded, observed, value
-from pfgov.scheduling.base import MICRO, Choice, Pairs, Request, Scheduler, fits
+from pfgov.core.reliability import COUNT_MAX, Record, faded, observed, value
+from pfgov.core.scheduler import MICRO, Choice, Pairs, Request, Scheduler, fits
 from pfgov.scheduling.binpack import STRATEGIES, BinPack
 from pfgov.scheduling.registry import BUILT_IN, scheduler
 from pfgov.scheduling.ring import Ring

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pfgov_api.corked import HELD_BYTES_MAX, Corked
+from pfgov_api.write_coalescing import HELD_BYTES_MAX, CoalescingTransport
 
 
 class Sink(asyncio.Transport):
@@ -43,7 +43,7 @@ def play(story: Any) -> Sink:
 
     async def run() -> Sink:
         sink = Sink()
-        await story(Corked(sink, asyncio.get_running_loop()), sink)
+        await story(CoalescingTransport(sink, asyncio.get_running_loop()), sink)
         await asyncio.sleep(0)
         return sink
 
@@ -53,7 +53,7 @@ def play(story: Any) -> Sink:
 def test_one_turn_is_one_write() -> None:
     """Head and body written in one turn of the loop are sent together, and the next turn's apart from them."""
 
-    async def story(corked: Corked, sink: Sink) -> None:
+    async def story(corked: CoalescingTransport, sink: Sink) -> None:
         corked.write(b"head ")
         corked.write(bytearray(b"body"))
         assert sink.sent == []
@@ -68,7 +68,7 @@ def test_what_is_large_goes_out_at_once_and_in_order(first: int) -> None:
     """More than may be held is written now, after what was held, so that a slow reader is noticed in time."""
     held, large = b"a" * first, b"x" * (HELD_BYTES_MAX + 1)
 
-    async def story(corked: Corked, sink: Sink) -> None:
+    async def story(corked: CoalescingTransport, sink: Sink) -> None:
         corked.write(held)
         corked.write(large)
         corked.write(b"z")
@@ -80,7 +80,7 @@ def test_what_is_large_goes_out_at_once_and_in_order(first: int) -> None:
 def test_held_bytes_are_bounded_within_a_turn() -> None:
     """A turn that writes without end holds back no more than the bound, and counts it as not sent yet."""
 
-    async def story(corked: Corked, _: Sink) -> None:
+    async def story(corked: CoalescingTransport, _: Sink) -> None:
         for _number in range(1_000):
             corked.write(b"x" * 1_000)
             assert 7 <= corked.get_write_buffer_size() <= 7 + HELD_BYTES_MAX
@@ -91,11 +91,11 @@ def test_held_bytes_are_bounded_within_a_turn() -> None:
 def test_closing_sends_what_was_written_and_aborting_does_not() -> None:
     """An answer written just before the connection is closed arrives; one before an abort need not."""
 
-    async def closed(corked: Corked, _: Sink) -> None:
+    async def closed(corked: CoalescingTransport, _: Sink) -> None:
         corked.write(b"bye")
         corked.close()
 
-    async def aborted(corked: Corked, _: Sink) -> None:
+    async def aborted(corked: CoalescingTransport, _: Sink) -> None:
         corked.write(b"bye")
         corked.abort()
 

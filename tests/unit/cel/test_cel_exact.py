@@ -28,6 +28,7 @@ from pfgov.policy.cel import (
     trace,
     value_of,
 )  # fmt: skip
+from pfgov.policy.cel.limits import FACT_DEPTH
 
 NAN = math.nan
 
@@ -270,6 +271,27 @@ def test_comparing_deep_facts_is_an_error_that_can_be_absorbed() -> None:
         first, second = [first], [second]
     assert failure("x.distinct() == []", x=[first, second]) == ("error", None)
     assert outcome("x.distinct() == [] || true", x=[first, second]) is True
+
+
+@pytest.mark.parametrize("stack", [1_000, 2_500, 20_000])
+@pytest.mark.parametrize(("depth", "is_compared"), [(FACT_DEPTH, True), (FACT_DEPTH + 1, False)])
+def test_how_deep_facts_are_compared_does_not_depend_on_the_stack(
+    stack: int, depth: int, is_compared: bool
+) -> None:
+    """The same facts have one outcome here and another where the interpreter allows more frames."""
+    first: Any = 1
+    second: Any = 1
+    for number in range(depth):
+        first, second = ([first], [second]) if number % 2 else ({"a": first}, {"a": second})
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(stack)
+    try:
+        if is_compared:
+            assert outcome("x == y", x=first, y=second) is True
+        else:
+            assert failure("x == y", x=first, y=second) == ("error", None)
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def test_replay_that_cannot_be_told(pfgov: CommandLine, monkeypatch: pytest.Monk
         raise ReplayUnavailableError("scheduler:mine:1.0")
 
     pfgov.ok("init")
-    monkeypatch.setattr("pfgov.replay.replay_store", unavailable)
+    monkeypatch.setattr("pfgov.engine.reading.replay_store", unavailable)
     told = pfgov("ledger", "replay", "--json")
     assert (told.status, told.json["why"]) == (4, "scheduler:mine:1.0")
 
@@ -225,9 +225,9 @@ def test_explain_with_nothing_but_the_entry(
     pfgov.ok("member", "register", "--id", "a1", *GOOD)
     pfgov.ok("member", "register", "--id", "low", *CAPABLE, "--region", "us-east", "--trust", "0.6")
     pfgov.ok("packet", "submit", "--file", PACKET)
-    pfgov.ok("packet", "review", "fp-001", "--grant")
+    pfgov.ok("packet", "review", "fp-001", "--grant", "--version", "3")
     monkeypatch.setattr(LedgerReader, "verdict_table", lambda *_: None)
-    monkeypatch.setattr("pfgov.replay.verdict_table", unavailable)
+    monkeypatch.setattr("pfgov.engine.reading.replay.verdict_table", unavailable)
     told = pfgov.ok("packet", "explain", "fp-001")
     assert [row["member_id"] for row in told["members"]] == ["a1", "low"]
     assert told["members"][1]["reasons"][0]["rule"] == "kernel/minimum-trust"
@@ -241,7 +241,7 @@ def test_explain_two_eligible(pfgov: CommandLine) -> None:
     for name in ("a1", "a2"):
         pfgov.ok("member", "register", "--id", name, *GOOD)
     pfgov.ok("packet", "submit", "--file", PACKET)
-    pfgov.ok("packet", "review", "fp-001", "--grant")
+    pfgov.ok("packet", "review", "fp-001", "--grant", "--version", "3")
     said = pfgov("packet", "explain", "fp-001").out
     assert "before a" in said
     assert "satisfies every rule" in said
@@ -285,7 +285,7 @@ def test_a_payload_that_does_not_open_is_said(pfgov: CommandLine, tmp_path: Path
         store.execute("UPDATE attachment SET payload = x'00'")
     store.close()
     out = pfgov("ledger", "export", "--out", tmp_path / "a.jsonl").out
-    assert "warning: 1 payload does not open its commitment" in out
+    assert "warning: 1 payload was changed in the database" in " ".join(out.split())
 
 
 def test_discover_from_standard_input(pfgov: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def test_explain_names_winner_losers_and_the_nearest_miss(pfgov: CommandLine) ->
     pfgov.ok("packet", "submit", "--file", PACKET)
     waits = pfgov("packet", "explain", "fp-001")
     assert "waits for a reviewer" in waits.out
-    pfgov.ok("packet", "review", "fp-001", "--grant")
+    pfgov.ok("packet", "review", "fp-001", "--grant", "--version", "3")
     told = pfgov.ok("packet", "explain", "fp-001")
     assert told["decision"]["chosen"] == "a1"
     assert (told["decision"]["considered"], told["decision"]["eligible"]) == (3, 1)
@@ -109,7 +109,7 @@ def test_discover(pfgov: CommandLine, tmp_path: Path) -> None:
     assert pfgov.ok("status")["size"] == size
     pfgov.ok("packet", "submit", "--file", PACKET)
     assert pfgov("discover", "--packet", PACKET).status == 1
-    pfgov.ok("packet", "review", "fp-001", "--grant")
+    pfgov.ok("packet", "review", "fp-001", "--grant", "--version", "3")
     moved = pfgov.ok("discover", "--packet", "fp-001")
     owner = pfgov.ok("packet", "show", "fp-001")["packet"]["current_owner"]
     assert moved["eligible"] == [name for name in ("a1", "a2") if name != owner]

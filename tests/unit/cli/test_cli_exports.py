@@ -1,8 +1,10 @@
 """Exports and their verification from the command line: what is said beside the file, and of a file that cannot be."""
 
 import errno
+import os
 import shutil
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,40 @@ def test_an_older_copy_is_read_with_a_warning(pfgov: CommandLine, tmp_path: Path
         warning, hint = said.err.splitlines()
         assert warning.startswith("warning: 1 published entry is not here")
         assert hint == "next:  pfgov ledger doctor"
+
+
+@pytest.mark.parametrize("name", ["all.lineage.jsonl", "all.lineage.jsonl.gz"])
+def test_an_export_is_its_owners_alone(pfgov: CommandLine, tmp_path: Path, name: str) -> None:
+    """An export holds contexts: nobody else may read it, whatever the umask and whoever could read what it replaces."""
+    path = tmp_path / name
+    pfgov.owned()
+    before = os.umask(0)
+    try:
+        pfgov.ok("ledger", "export", "--out", path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        path.chmod(0o644)
+        pfgov.ok("ledger", "export", "--out", path, "--force")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
+
+
+def test_an_export_that_was_packed_again_is_not_called_forged(
+    pfgov: CommandLine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The ordinary gzip of an honest export is a failed verification with exit status 1."""
+    import gzip
+
+    from pfgov_ledger.cli import main
+
+    pfgov.ok("init")
+    plain, packed = tmp_path / "all.jsonl", tmp_path / "all.jsonl.gz"
+    pfgov.ok("ledger", "export", "--out", str(plain))
+    with gzip.open(packed, "wb") as out:
+        out.write(plain.read_bytes())
+    refused = pfgov.refused("ledger", "verify", str(packed))
+    assert (refused["code"], refused["status"]) == ("export.other_gzip", 4)
+    anchor = str(pfgov.directory / "anchor.txt")
+    assert main([str(packed), "--key", anchor]) == 4
+    assert "gunzip it first" in capsys.readouterr().err
+    assert main([str(plain), "--key", anchor]) == 0

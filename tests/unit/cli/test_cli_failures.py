@@ -8,7 +8,7 @@ import pytest
 from pfgov import cli, errors
 from pfgov.cli import frame, tree
 from pfgov.cli.failures import report
-from pfgov.cli.screen import Screen
+from pfgov.cli.output import Output
 from pfgov.errors import Problem
 from pfgov.policy.problems import PolicyErrors
 from pfgov.policy.problems import Problem as Found
@@ -37,12 +37,12 @@ def test_every_error_has_a_code_and_a_status(
     error: Exception, code: str, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """People get a sentence with the code on standard error, programs the same as an object on standard output."""
-    assert report(error, Screen()) == status
+    assert report(error, Output()) == status
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: ")
     assert f"[{code}]" in err
-    assert report(error, Screen(json=True)) == status
+    assert report(error, Output(json=True)) == status
     out, err = capsys.readouterr()
     assert err == ""
     assert json.loads(out)["error"]["code"] == code
@@ -50,7 +50,7 @@ def test_every_error_has_a_code_and_a_status(
 
 def test_the_next_step_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """The hint stands on a line of its own."""
-    report(errors.NotFoundError("there is no x", hint="make one"), Screen())
+    report(errors.NotFoundError("there is no x", hint="make one"), Output())
     assert capsys.readouterr().err == "error: there is no x [not_found]\nnext:  make one\n"
 
 
@@ -58,21 +58,24 @@ def test_all_problems_of_an_input_are_listed(capsys: pytest.CaptureFixture[str])
     """Whoever sent three mistakes sees three, with their places."""
     problems = [Problem(f"/a/{i}", f"is wrong {i}", hint="mend it") for i in range(20)]
     error = errors.InvalidError("a: is wrong (and 19 more)", errors=problems)
-    report(error, Screen())
+    report(error, Output())
     err = capsys.readouterr().err
     assert "  /a/0: is wrong 0 (mend it)\n" in err
     assert "  and 8 more\n" in err
-    report(error, Screen(json=True))
+    report(error, Output(json=True))
     listed = json.loads(capsys.readouterr().out)["error"]["errors"]
     assert [one["pointer"] for one in listed] == [f"/a/{i}" for i in range(20)]
 
 
 def test_all_problems_of_policies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    """Policy files that do not load show every problem with file, line and column."""
-    problems = [Found("cel.x", "bad", "a.policy.yaml", line, 3) for line in (4, 9)]
-    report(PolicyErrors(problems), Screen())
-    assert "  a.policy.yaml:9:3: cel.x: bad\n" in capsys.readouterr().err
-    report(PolicyErrors(problems), Screen(json=True))
+    """Policy files that do not load show every problem once, with its place, as ``policy check`` does."""
+    problems = [Found("cel.x", "bad", "a.policy.yaml", line, 3, "mend it") for line in (4, 9)]
+    report(PolicyErrors(problems), Output())
+    assert capsys.readouterr().err == (
+        "a.policy.yaml:4:3: error: bad [cel.x]\n    mend it\n"
+        "a.policy.yaml:9:3: error: bad [cel.x]\n    mend it\n2 errors\n"
+    )
+    report(PolicyErrors(problems), Output(json=True))
     listed = json.loads(capsys.readouterr().out)["error"]["problems"]
     assert [one["line"] for one in listed] == [4, 9]
 
@@ -82,7 +85,7 @@ def test_long_sentences_are_not_broken(
 ) -> None:
     """An error is one line, however narrow the window, so that it can be searched for."""
     monkeypatch.setenv("COLUMNS", "20")
-    report(errors.InvalidError("word " * 30 + "end"), Screen())
+    report(errors.InvalidError("word " * 30 + "end"), Output())
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 

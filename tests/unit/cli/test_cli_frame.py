@@ -1,8 +1,11 @@
 """The tree of commands: every one teaches, parses its own examples, and is found when it is misspelt."""
 
+import re
 import shlex
 import subprocess
 import sys
+from importlib import metadata
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import click
@@ -11,7 +14,7 @@ from support.commandline import environment
 
 from pfgov.cli import run
 from pfgov.cli.frame import Nouns, Verb
-from pfgov.cli.screen import Screen
+from pfgov.cli.output import Output
 from pfgov.cli.tree import root
 
 HEAVY = ("litestar", "celpy", "pydantic", "sqlite_utils", "msgspec", "cryptography", "lark")
@@ -58,11 +61,11 @@ def _examples() -> list[str]:
 @pytest.mark.parametrize("text", _examples())
 def test_every_example_parses(text: str) -> None:
     """Every example in the help is a command line that its command accepts."""
-    words = shlex.split(text.partition(" > ")[0])
+    words = shlex.split(re.split(" [>|] ", text)[0])
     if words[0] == "pfgov-verify":
         return
     assert words[0] == "pfgov"
-    context = click.Context(root, obj=Screen())
+    context = click.Context(root, obj=Output())
     command: click.Command | None = root
     rest = words[1:]
     while isinstance(command, Nouns):
@@ -143,7 +146,7 @@ def test_completion_knows_the_tree() -> None:
     """The shell's completion offers commands, sub-commands and options."""
     from click.shell_completion import ShellComplete
 
-    complete = ShellComplete(root, {"obj": Screen()}, "pfgov", "_PFGOV_COMPLETE")
+    complete = ShellComplete(root, {"obj": Output()}, "pfgov", "_PFGOV_COMPLETE")
     assert "packet" in [item.value for item in complete.get_completions([], "pa")]
     assert "submit" in [item.value for item in complete.get_completions(["packet"], "su")]
     assert "--file" in [
@@ -158,3 +161,19 @@ def test_a_listing_shows_summaries_without_importing(capsys: pytest.CaptureFixtu
     for name, lazy in root.lazy.items():
         assert name in out
         assert lazy.summary.split()[0] in out
+
+
+def test_a_command_that_two_packages_offer_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A package cannot put its own ``pfgov key`` in the place of ours: nothing is run until one of the two is gone."""
+    ours = EntryPoint("key", "pfgov_api.cli:key", "pfgov.commands")
+    theirs = EntryPoint("key", "helpful_keys:key", "pfgov.commands")
+    for offered in ([theirs, ours], [ours, theirs]):
+        monkeypatch.setattr(metadata, "entry_points", lambda offered=offered, **_: offered)
+        assert run(["key", "list"]) == 4
+        said = capsys.readouterr().err
+        assert "[cli.duplicate_command]" in said
+        assert "helpful_keys:key, pfgov_api.cli:key" in said
+    monkeypatch.setattr(metadata, "entry_points", lambda **_: [ours, ours])
+    assert run(["key", "--help"]) == 0, "one package that is found twice is one"

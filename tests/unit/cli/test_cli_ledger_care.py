@@ -9,6 +9,7 @@ from support.commandline import GOOD, PACKET, CommandLine
 
 from pfgov.engine import Engine, Options
 from pfgov.errors import InvalidError
+from pfgov.storage import open_store
 from pfgov_ledger import cli as verifier
 
 SECRET = "Ms Unmistakable"
@@ -181,7 +182,19 @@ def test_a_new_ledger_is_well_but_for_what_lies_too_close(
     assert (found.pop("key_files"), found.pop("head")) == ("warning", "warning")
     assert found.pop("disk") in {"ok", "warning"}
     assert set(found.values()) == {"ok"}
-    assert set(found) == {"schema", "signers", "rows", "erasures", "tables", "database_files"}
+    assert set(found) == {
+        "schema",
+        "signers",
+        "entries",
+        "payloads",
+        "documents",
+        "rows",
+        "orders",
+        "erasures",
+        "tables",
+        "clock",
+        "database_files",
+    }
     outcomes(pfgov, "--strict", status=1)
     assert "PFGOV_HEAD_LOCK" in pfgov("ledger", "doctor").out
     (pfgov.directory / "keys" / "recovery.key").rename(tmp_path / "recovery.key")
@@ -262,7 +275,7 @@ def test_doctor_warns_before_the_disk_is_full(
     pfgov: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Little room is a warning, hardly any a failure."""
-    from pfgov.engine import doctor
+    from pfgov.engine.maintenance import doctor
 
     for free, outcome, status in (
         (1 << 20, "failed", 1),
@@ -369,5 +382,7 @@ def test_a_server_takes_signers_only_for_roles_that_sign(pfgov: CommandLine) -> 
     assert pfgov.refused("serve", "--signer", "recovery=env:X")["code"] == "usage"
     assert pfgov.refused("serve", "--signer", "issuer")["code"] == "usage"
     with pytest.raises(InvalidError):
-        Engine.create(pfgov.directory.parent / "new", options=Options(issuer=("env:X",)))
+        Engine.create(
+            open_store(pfgov.directory.parent / "new"), options=Options(issuer=("env:X",))
+        )
     assert not (pfgov.directory.parent / "new").exists()

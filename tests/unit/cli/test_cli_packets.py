@@ -29,7 +29,18 @@ def test_a_review_places(pfgov: CommandLine) -> None:
     pfgov.ok("packet", "submit", "--file", PACKET)
     assert pfgov.refused("packet", "review", "fp-001")["code"] == "usage"
     granted = pfgov.ok(
-        "packet", "review", "fp-001", "--grant", "--for", "a1", "--expires", "7d", "--note", "ok"
+        "packet",
+        "review",
+        "fp-001",
+        "--grant",
+        "--version",
+        "3",
+        "--for",
+        "a1",
+        "--expires",
+        "7d",
+        "--note",
+        "ok",
     )
     assert says(granted, "as_a_result") == ["assignment_decision"]
     assert granted["packet"]["current_owner"] == "a1"
@@ -123,6 +134,24 @@ def test_packet_list(pfgov: CommandLine) -> None:
     assert "kernel/capabilities" in pfgov("packet", "list").out
     pfgov.ok("member", "drain", "a1")
     assert "fp-001" in names("--stuck")
+
+
+def test_a_denied_move_leaves_a_packet_well(pfgov: CommandLine) -> None:
+    """A packet whose owner works is not stuck because one other member may not have it; the words name that member."""
+    pfgov.owned()
+    pfgov.ok("member", "register", "--id", "low", "--type", "agent", "--trust", "0.3")
+    to_itself = pfgov.refused("packet", "handoff", "fp-001", "--to", "a1")
+    assert (to_itself["code"], to_itself["status"]) == ("handoff.to_owner", 1)
+    denied = pfgov("packet", "handoff", "fp-001", "--to", "low")
+    assert "low may not take it" in denied.out
+    assert "nobody" not in denied.out
+    told = pfgov("packet", "explain", "fp-001").out
+    assert "low may not have it: 1 member was judged" in told
+    assert pfgov("packet", "list", "--stuck").out == "nothing is stuck\n"
+    pfgov.ok("packet", "submit", "--id", "p1", "--workload", "w", "--needs", "flying")
+    waiting = pfgov.ok("packet", "show", "p1")["packet"]["waiting"]
+    assert (waiting["waits_for"], waiting["reasons"]["kernel/capabilities"]) == ("policy", 2)
+    assert "policy: kernel/capabilities (2)" in pfgov("packet", "show", "p1").out
 
 
 def test_nothing_listed(pfgov: CommandLine) -> None:

@@ -3,15 +3,16 @@
 import io
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from support.commandline import CommandLine
 
-from pfgov.cli import screen as screens
-from pfgov.cli.screen import (
-    Screen,
+from pfgov.cli import output as screens
+from pfgov.cli.output import (
+    Output,
     Step,
     console,
-    counted,
     facts,
     indented,
     shown,
@@ -19,11 +20,12 @@ from pfgov.cli.screen import (
     styled,
     table,
 )
+from pfgov.core.wording import counted
 
 
 def test_text_from_outside_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     """A label that looks like markup or a link is printed letter by letter."""
-    Screen().tell(facts((("label", "[red]x[/red] :smile: [link=http://a]b[/link]"),)))
+    Output().tell(facts((("label", "[red]x[/red] :smile: [link=http://a]b[/link]"),)))
     assert "[red]x[/red] :smile: [link=http://a]b[/link]" in capsys.readouterr().out
 
 
@@ -32,7 +34,7 @@ def test_no_line_ends_in_blanks(
 ) -> None:
     """Tables and lists can be pasted: no line has blanks at its end."""
     monkeypatch.setenv("COLUMNS", "40")
-    Screen().tell(
+    Output().tell(
         table(("A", "#B"), [("x", 1), ("a longer word", 2)]),
         facts((("a", 1), ("bcd", "e"))),
         indented("some words " * 10),
@@ -49,7 +51,7 @@ def test_a_command_stays_in_one_line_off_a_terminal(
     """The next step, copied from a log or a pipe, must not break in its middle."""
     monkeypatch.setenv("COLUMNS", "40")
     step = f"next:  pfgov-verify {'long-name-' * 8}.jsonl --key .pfgov/anchor.txt --full"
-    Screen().tell(step)
+    Output().tell(step)
     assert capsys.readouterr().out == f"{step}\n"
 
 
@@ -65,20 +67,26 @@ def test_what_is_counted_is_in_the_right_number(count: int, words: str) -> None:
 def test_tables_lose_no_letter(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a narrow window cells fold; no id is cut."""
+    """In a narrow window cells fold between words; no id, digest or other word is cut in two."""
     monkeypatch.setenv("COLUMNS", "30")
-    name = "agent-with-a-rather-long-name-01"
-    Screen().tell(table(("!MEMBER", "TEXT"), [(name, "w" * 40)]))
-    letters = "".join(capsys.readouterr().out.split())
-    assert all(letters.count(letter) >= name.count(letter) for letter in set(name) - {"-"})
-    assert letters.count("w") == 40 + name.count("w")
+    name, digest = f"agent-{'with-' * 20}long-name", "0123456789abcdef" * 4
+    Output().tell(table(("!MEMBER", "TEXT"), [(name, f"{'words ' * 20}{digest}")]))
+    said = capsys.readouterr().out
+    assert name in said
+    assert digest in said
+    assert said.split().count("words") == 20
+    assert len(said.splitlines()) > 3, "words go below each other where there is no room beside"
+    Output().tell(facts((("digest", digest), ("name", "w " * 40))))
+    said = capsys.readouterr().out
+    assert digest in said
+    assert said.split().count("w") == 40
 
 
 def test_json_is_one_object_and_silences_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
     """With ``--json`` only the object is printed, with views and decimals in it."""
-    screen = Screen(json=True)
-    screen.tell("nothing of this")
-    screen.show({"a": Decimal("0.9"), "b": (1, 2)}, "nor this")
+    output = Output(json=True)
+    output.tell("nothing of this")
+    output.show({"a": Decimal("0.9"), "b": (1, 2)}, "nor this")
     assert json.loads(capsys.readouterr().out) == {"a": "0.9", "b": [1, 2]}
 
 
@@ -96,13 +104,13 @@ def test_cells(value: object, text: str) -> None:
 
 def test_facts_leave_out_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     """A name without a value is not shown."""
-    Screen().tell(facts((("there", 1), ("absent", None), ("empty", []))))
+    Output().tell(facts((("there", 1), ("absent", None), ("empty", []))))
     assert capsys.readouterr().out == "there  1\n"
 
 
 def test_statuses_are_words_first(capsys: pytest.CaptureFixture[str]) -> None:
     """A status is told by its word; colour only repeats it."""
-    Screen().tell(status("ACTIVE"), status("UNHEARD_OF"), styled("x", "bold"))
+    Output().tell(status("ACTIVE"), status("UNHEARD_OF"), styled("x", "bold"))
     assert capsys.readouterr().out == "ACTIVE\nUNHEARD_OF\nx\n"
 
 
@@ -129,16 +137,63 @@ def test_progress_is_for_terminals_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A bar is drawn on a terminal's standard error, and nowhere else."""
-    with Screen().progress("working") as step:
+    with Output().progress("working") as step:
         step(1, 2)
     assert capsys.readouterr() == ("", "")
     terminal = _Terminal()
     monkeypatch.setattr(screens.sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    with Screen().progress("working") as step:
+    with Output().progress("working") as step:
         step(1, 2)
     assert "working" in terminal.getvalue()
-    with Screen(json=True).progress("working") as step:
+    with Output(json=True).progress("working") as step:
         assert isinstance(step, Step)
     assert capsys.readouterr().out == ""
+
+
+STEERING = "\x1b[2J\x07\x9b\u202e\u2066\u200b\ufeff\u2028\x85\U000e0041end"
+
+
+def steering(text: str) -> set[str]:
+    """The characters of *text* that a terminal does not just show."""
+    return {c for c in text if c != "\n" and not c.isprintable()}
+
+
+def test_no_text_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A label, an id, a title, a message or a hint reaches the terminal with its control characters."""
+    output = Output()
+    output.tell(
+        STEERING,
+        facts(((STEERING, STEERING), ("list", [STEERING]), ("map", {STEERING: STEERING}))),
+        table((STEERING,), [(STEERING,), (styled(STEERING, "red"),)], title=STEERING),
+        indented(STEERING),
+        styled(STEERING, "bold"),
+        status(STEERING),
+    )
+    screens.remark(STEERING)
+    told = "".join(capsys.readouterr())
+    output.emit({STEERING: STEERING + "\x7f"})
+    emitted = capsys.readouterr().out
+    assert steering(told + emitted) == set()
+    assert told.count("\\u{2066}") >= 12
+    assert json.loads(emitted) == {STEERING: STEERING + "\x7f"}
+
+
+def test_a_cell_stays_in_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A label with line breaks writes lines that look like the command's own."""
+    Output().tell(facts((("label", "x\nPASSED"),)), table(("A",), [("x\r\nPASSED",)]))
+    assert "PASSED" not in [line.strip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_an_error_steers_nothing(pfgov: CommandLine, tmp_path: Path) -> None:
+    """An error quotes an argument, a file's name or an id as it is."""
+    pfgov("init")
+    for arguments in (
+        ("packet", "show", STEERING), ("member", "show", STEERING), ("ledger", "verify", STEERING),
+        ("ledger", "verify", str(tmp_path), "--key", STEERING), (STEERING,), ("packet", STEERING),
+        ("policy", "check", STEERING), ("ledger", "export", "--subject", STEERING),
+        ("member", "register", "--id", STEERING),
+    ):  # fmt: skip
+        done = pfgov(*arguments)
+        assert steering(done.out + done.err) == set(), arguments

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pfgov.cli.server.routes import MEMBER, PACKET, Route
+from pfgov.app.remote.routes import MEMBER, PACKET, Route
 from pfgov.errors import NotFoundError
 
 

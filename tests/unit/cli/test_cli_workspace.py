@@ -61,7 +61,7 @@ def test_an_overdue_lease_ends_in_a_later_process(
     pfgov.ok("init")
     pfgov.ok("member", "register", "--id", "a1", *GOOD, "--lease", 30)
     pfgov.ok("packet", "submit", "--file", PACKET)
-    pfgov.ok("packet", "review", "fp-001", "--grant")
+    pfgov.ok("packet", "review", "fp-001", "--grant", "--version", "3")
     pfgov.ok("member", "register", "--id", "a2", *GOOD)
     real = SystemClock.now
     monkeypatch.setattr(SystemClock, "now", lambda self: real(self) + 40_000_000)
@@ -71,7 +71,7 @@ def test_an_overdue_lease_ends_in_a_later_process(
     assert pfgov.ok("packet", "show", "fp-001")["packet"]["current_owner"] == "a2"
 
 
-def test_tick_says_that_leases_stand_still(
+def test_tick_says_that_leases_do_not_end(
     pfgov: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When too many leases end at once nothing expires, and the tick says so and what to do."""
@@ -83,7 +83,7 @@ def test_tick_says_that_leases_stand_still(
     real = SystemClock.now
     monkeypatch.setattr(SystemClock, "now", lambda self: real(self) + 40_000_000)
     said = pfgov("tick")
-    assert "leases stand still (mass_expiry)" in said.out
+    assert "leases do not end (mass_expiry)" in said.out
     assert "pfgov tick --resume" in said.out
 
 
@@ -112,7 +112,7 @@ def test_config(pfgov: CommandLine) -> None:
 BROKEN = """apiVersion: pfgov/v1
 kind: Policy
 metadata: {name: mine, version: "1"}
-on: [place]
+on: [register, place, retain]
 rules:
   - id: a
     require: member.trst_score >= 0.5
@@ -136,7 +136,10 @@ def test_policy_activation(pfgov: CommandLine, tmp_path: Path) -> None:
     assert pfgov.ok("policy", "show")["policy"]["digest"] == before["digest"]
     assert pfgov.ok("ledger", "log", "--type", "policy_refused")["count"] == 1
     path.write_text(STRICT)
-    made = pfgov.ok("policy", "activate", folder)
+    unsaid = pfgov.refused("policy", "activate", folder)
+    assert (unsaid["code"], unsaid["status"]) == ("policy.unconfirmed", 1)
+    assert pfgov.ok("policy", "show")["policy"]["digest"] == before["digest"]
+    made = pfgov.ok("policy", "activate", folder, "--yes")
     assert says(made, "entries")[0] == "policy_activated"
     assert pfgov.ok("policy", "show")["policy"]["digest"] == made["policy"]["digest"]
     assert "was binding already" in pfgov("policy", "activate", folder).out

@@ -3,10 +3,10 @@
 import pytest
 from support.world import SECOND, World
 
-from pfgov import commands as c
-from pfgov import events as e
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.core.lifecycle import MemberStatus, PacketStatus
 from pfgov.errors import ConflictError, StateConflictError
-from pfgov.lifecycle import MemberStatus, PacketStatus
 
 COMMITMENT = c.Commitment(digest="ab" * 32, size=64)
 
@@ -38,6 +38,28 @@ def test_decide_two_phase_handoff_reserves_and_moves() -> None:
     packet = world.state.packets["p"]
     assert (packet.owner, packet.epoch, packet.handoff_count) == ("n", 2, 1)
     assert world.state.members["m"].active == 0
+
+
+@pytest.mark.parametrize("semantics", [3, e.SEMANTICS])
+def test_decide_an_owner_is_no_target(semantics: int) -> None:
+    """A handoff to the present owner is refused, and says nothing of others; older ledgers record a denial."""
+    world = World()
+    world.state.semantics = semantics
+    world.member("m")
+    world.packet("p")
+    world.member("n")
+    if semantics < e.SEMANTICS:
+        assert [event.type for event in world.do(c.HandOff(packet_id="p", target="m"))] == [
+            "handoff_denied"
+        ]
+        assert world.state.packets["p"].waiting is not None
+        return
+    with pytest.raises(StateConflictError) as refused:
+        world.do(c.HandOff(packet_id="p", target="m"))
+    assert refused.value.code == "handoff.to_owner"
+    assert world.state.packets["p"].waiting is None
+    world.do(c.HandOff(packet_id="p", target="n"))
+    assert world.state.packets["p"].owner == "n"
 
 
 def test_decide_completing_ends_a_pending_handoff() -> None:
@@ -143,7 +165,7 @@ def test_decide_rebalancing_comes_to_rest() -> None:
     world.settle()
     assert len(world.state.owned["m"]) == 10, "nothing moves before its cooldown"
     world.wait(11)
-    from pfgov.decide import due
+    from pfgov.core.decide import due
 
     moves = due(world.state, world.memory, world.leases, world.now)
     assert [type(move) for move in moves] == [c.HandOff, c.HandOff]

@@ -3,12 +3,12 @@
 import pytest
 from support.world import OPERATOR, World
 
-from pfgov import commands as c
+from pfgov.core import commands as c
+from pfgov.core.lifecycle import MemberStatus
 from pfgov.errors import (
     ForbiddenError,
     NotFoundError,
 )
-from pfgov.lifecycle import MemberStatus
 
 SCOPED = c.Principal(id="m", rights=("member:m",))
 

@@ -3,14 +3,14 @@
 import pytest
 from support.world import SECOND, World
 
-from pfgov import commands as c
+from pfgov.core import commands as c
+from pfgov.core.lifecycle import PacketStatus
 from pfgov.errors import (
     ConflictError,
     NotOwnerError,
     StaleEpochError,
     StateConflictError,
 )
-from pfgov.lifecycle import PacketStatus
 
 COMMITMENT = c.Commitment(digest="ab" * 32, size=64)
 
@@ -184,8 +184,9 @@ def test_decide_an_epoch_that_never_was_leaves_no_entry(semantics: int) -> None:
     size = world.state.size
     for epoch in range(100, 110):
         claim = c.OwnerClaim(member_id="m", incarnation=1, epoch=epoch)
-        with pytest.raises(StaleEpochError):
+        with pytest.raises(StaleEpochError) as caught:
             world.do(c.CompletePacket(packet_id="p", owner=claim), SCOPED)
+        assert f"no epoch {epoch} yet" in str(caught.value.hint), "it never left"
     assert world.state.size == size + (10 if semantics == 2 else 0)
     with pytest.raises(StaleEpochError):
         world.do(

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 from support.world import SECOND, FakePolicy, World
 
-from pfgov import commands as c
-from pfgov import events as e
-from pfgov.decide import NeedsViewError
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.core.decide import NeedsViewError
+from pfgov.core.lifecycle import PacketStatus
+from pfgov.core.verdicts import ALLOW, Reason, Verdict, combine
 from pfgov.errors import (
     ForbiddenError,
     NarrowingError,
     StateConflictError,
 )
-from pfgov.lifecycle import PacketStatus
-from pfgov.verdicts import ALLOW, Reason, Verdict, combine
 
 SCOPED = c.Principal(id="m", rights=("member:m",))
 COMMITMENT = c.Commitment(digest="ab" * 32, size=64)
@@ -72,6 +72,42 @@ def test_decide_expired_trust_is_no_trust_at_once() -> None:
     assert world.packet("p").owner is None
 
 
+@pytest.mark.parametrize(("fleet", "semantics"), [(4, e.SEMANTICS), (12, e.SEMANTICS), (4, 3)])
+def test_decide_what_keeps_a_packet_waiting_is_counted_over_the_living(
+    fleet: int, semantics: int
+) -> None:
+    """Members that have failed do not make it look as if the packet waited for members to be active."""
+
+    def trusted(point: str, _: object, member: Mapping[str, Any]) -> Verdict:
+        if point == "register":
+            return ALLOW
+        if member["status"] != "ACTIVE":
+            return combine((Reason("kernel", "active", observed=str(member["status"])),))
+        return combine((Reason("t", "trust", observed="0.1", bound="0.9"),))
+
+    world = World(policy=FakePolicy(trusted))
+    world.state.semantics = semantics
+    for number in range(fleet):
+        world.member(f"m{number:02}")
+    for number in range(fleet - 1):
+        world.do(c.FailMember(member_id=f"m{number:02}"))
+    waiting = world.packet("p").waiting
+    assert waiting is not None
+    if semantics < e.SEMANTICS:
+        assert waiting.reasons == (("kernel/active", fleet - 1), ("t/trust", 1))
+        return
+    assert waiting.reasons == (("t/trust", 1),)
+    decision = world.entries[-1][1].decision  # type: ignore[union-attr]
+    assert [loser.member_id for loser in decision.nearest] == [f"m{fleet - 1:02}"]
+    world.do(c.FailMember(member_id=f"m{fleet - 1:02}"))
+    world.do(c.PlacePacket(packet_id="p"))
+    waiting = world.state.packets["p"].waiting
+    assert waiting is not None
+    assert waiting.reasons == (("kernel/active", fleet),), (
+        "where nobody is left, that is the reason"
+    )
+
+
 def test_decide_escalation_waits_for_somebody_else() -> None:
     """A packet under review goes on only after a review by a principal with the scope who is not the owner."""
 
@@ -85,9 +121,9 @@ def test_decide_escalation_waits_for_somebody_else() -> None:
     packet = world.packet("p")
     assert packet.status is PacketStatus.AWAITING_REVIEW
     with pytest.raises(ForbiddenError):
-        world.do(c.ReviewPacket(packet_id="p", granted=True), SCOPED)
+        world.do(world.review("p"), SCOPED)
     reviewing_owner = c.Principal(id="m", rights=("member:m", "reviewer"))
-    world.do(c.ReviewPacket(packet_id="p", granted=False))
+    world.do(world.review("p", granted=False))
     assert world.state.packets["p"].status is PacketStatus.PENDING
     world.wait(600)
     world.settle()
@@ -95,7 +131,7 @@ def test_decide_escalation_waits_for_somebody_else() -> None:
         "nobody is asked again while nothing changed"
     )
     world.do(c.PlacePacket(packet_id="p"))
-    world.do(c.ReviewPacket(packet_id="p", granted=True))
+    world.do(world.review("p"))
     world.settle()
     assert world.state.packets["p"].owner == "m"
     world.member("n")
@@ -106,7 +142,7 @@ def test_decide_escalation_waits_for_somebody_else() -> None:
     assert world.state.packets["p"].request is not None, "new data classes end the review"
     with pytest.raises(ForbiddenError):
         world.do(
-            c.ReviewPacket(packet_id="p", granted=True),
+            world.review("p"),
             c.Principal(id="n", rights=("member:n", "reviewer")),
         )
     assert reviewing_owner.rights
@@ -127,7 +163,7 @@ def test_decide_a_review_after_its_time_counts_for_nothing(late: int, semantics:
     request = world.packet("p").request
     assert request is not None
     world.now = request.expires_at + late
-    review = c.ReviewPacket(packet_id="p", granted=True)
+    review = world.review("p")
     if late < 0 or semantics == 1:
         assert [event.type for event in world.do(review)] == ["review_recorded"]
         return
@@ -194,9 +230,7 @@ def test_decide_an_obligation_nobody_can_carry_out_denies() -> None:
     """An allow that depends on something the engine cannot do is a deny."""
     approval = c.Obligation(type="approval", to="boss")
     world = World(
-        policy=FakePolicy(
-            lambda point, *_: Verdict("allow", (), () if point == "register" else (approval,))
-        )
+        policy=FakePolicy(lambda point, *_: combine((), () if point == "register" else (approval,)))
     )
     world.member("m")
     packet = world.packet("p")
@@ -288,10 +322,10 @@ def test_decide_a_pending_handoff_shields_nobody_from_a_retain_denial() -> None:
     for _ in range(5):
         packet = world.state.packets["p"]
         if packet.owner == "m" and packet.pending is None:
-            world.do(c.HandOff(packet_id="p", target="n"), SCOPED)
+            world.do(c.HandOff(packet_id="p", target="n", owner=world.claim("p")), SCOPED)
         elif packet.owner == "m":
-            world.do(c.AbortHandoff(packet_id="p"), SCOPED)
-            world.do(c.HandOff(packet_id="p", target="n"), SCOPED)
+            world.do(c.AbortHandoff(packet_id="p", owner=world.claim("p")), SCOPED)
+            world.do(c.HandOff(packet_id="p", target="n", owner=world.claim("p")), SCOPED)
         world.settle()
     assert "ownership_revoked" in world.types()
     assert world.state.packets["p"].owner != "m"

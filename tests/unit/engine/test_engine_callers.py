@@ -18,10 +18,10 @@ from support.ledgers import (
     verified,
 )
 
-from pfgov import commands as c
+from pfgov.core import commands as c
 from pfgov.engine import Attachment, Engine, Idempotency, Receipt
-from pfgov.engine.front import Job
-from pfgov.engine.views import attach
+from pfgov.engine.answers import attach
+from pfgov.engine.sequencing.command_queue import Job
 from pfgov.errors import BusyError, DuplicateError, PfgovError
 
 
@@ -37,7 +37,7 @@ class Hold:
             if not self.release.wait(30):
                 raise TimeoutError
 
-        engine._front.enqueue(Job(wait))
+        engine._queue.enqueue(Job(wait))
         taken.wait(30)
 
 
@@ -98,6 +98,25 @@ def test_engine_a_full_queue_says_so(tmp_path: Path) -> None:
             queue(engine, packet("p9"))
         hold.release.set()
         assert all(future.result(30).count == 2 for future in futures)
+
+
+def test_engine_a_queue_of_many_bytes_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few commands with large payloads fill the memory while a commit hangs."""
+    monkeypatch.setattr("pfgov.engine.sequencing.command_queue.QUEUED_BYTES_MAX", 1_500_000)
+    with opened(fresh(tmp_path)) as engine:
+        register(engine, "m")
+        hold = Hold(engine)
+        contexts = [_context(f"p{n}") for n in range(2)]
+        asked = [
+            packet(f"p{n}", hold=True, context=one.commitment) for n, one in enumerate(contexts)
+        ]
+        first = queue(engine, asked[0], attachments=(contexts[0],))
+        with pytest.raises(BusyError):
+            queue(engine, asked[1], attachments=(contexts[1],))
+        hold.release.set()
+        assert first.result(30).count
 
 
 def test_engine_one_refusal_is_not_the_others(tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ import pytest
 from support.commandline import CommandLine
 from support.ledgers import fresh, opened, packet, place, register, submit, verified
 
-from pfgov import commands as c
-from pfgov.engine import Engine, Layout, LedgerReader, ceremony
+from pfgov.core import commands as c
+from pfgov.engine import Engine, Layout, LedgerReader
 from pfgov.engine.answers import Caller, Idempotency
-from pfgov.engine.exporting import stored_log
-from pfgov.engine.failing import MismatchError
+from pfgov.engine.maintenance import ceremony
+from pfgov.engine.reading.exporting import stored_log
+from pfgov.engine.sequencing.failing import MismatchError
 from pfgov.errors import InvalidError, NotFoundError, PfgovError, StateConflictError, StoreError
+from pfgov.storage import open_store
 from pfgov_ledger import entry, export, keys
 from pfgov_ledger.conclusions import Question
 from pfgov_ledger.report import Report
@@ -24,7 +26,11 @@ from pfgov_ledger.verify import verify
 def subject_report(directory: Path, anchor: str, tmp: Path) -> Report:
     """Export a packet's history and verify it against an anchor's text."""
     target = tmp / "subject.jsonl"
-    with LedgerReader(directory) as reader, stored_log(reader) as log, target.open("wb") as out:
+    with (
+        LedgerReader(open_store(directory)) as reader,
+        stored_log(reader) as log,
+        target.open("wb") as out,
+    ):
         export.write_subject(log, "packet/p", out)
     return verify(
         target, anchor=keys.parse_anchor(anchor), question=Question("subject", "packet/p")
@@ -92,7 +98,11 @@ def test_ceremony_every_checkpoint_of_a_rotated_ledger_verifies(
         with opened(directory) as engine:
             ceremony.rotate(engine, role)
         target = tmp_path / "now.jsonl"
-        with LedgerReader(directory) as reader, stored_log(reader) as log, target.open("wb") as out:
+        with (
+            LedgerReader(open_store(directory)) as reader,
+            stored_log(reader) as log,
+            target.open("wb") as out,
+        ):
             export.write_full(log, out)
         assert verify(target, anchor=anchor).exit_status == 0
 
@@ -207,11 +217,11 @@ def test_ceremony_an_engine_signs_nothing_with_a_key_that_was_replaced(tmp_path:
     elsewhere = tmp_path / "elsewhere.key"
     with opened(directory) as engine:
         rotate_in_place(engine, elsewhere)
-        size = LedgerReader(directory).head().size
+        size = LedgerReader(open_store(directory)).head().size
         for _ in range(2):
             with pytest.raises(StoreError):
                 register(engine, "m")
-        assert LedgerReader(directory).head().size == size
+        assert LedgerReader(open_store(directory)).head().size == size
         shutil.copy(elsewhere, Layout(directory).next_key("issuer"))
         register(engine, "m")
     assert verified(directory, tmp_path).exit_status == 0
@@ -224,7 +234,7 @@ def test_ceremony_the_entry_after_the_event_is_the_first_of_the_new_key(tmp_path
     with opened(directory) as engine:
         register(engine, "m")
         action = prepared(engine, Layout(directory).next_key("issuer"))
-        with engine._front._turn:
+        with engine._queue._turn:
             futures = [
                 engine.submit_nowait(one, principal=c.LOCAL_OPERATOR)
                 for one in (packet("p"), action, packet("q"))

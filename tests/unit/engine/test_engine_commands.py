@@ -22,9 +22,10 @@ from support.ledgers import (
     verified,
 )  # fmt: skip
 
-from pfgov import commands as c
-from pfgov import events as e
 from pfgov.clock import ManualClock
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.core.lifecycle import PacketStatus
 from pfgov.engine import Engine, EntryFilter, Idempotency, LedgerReader, Options, PacketFilter
 from pfgov.engine.layout import SigningKeyError
 from pfgov.errors import (
@@ -35,10 +36,11 @@ from pfgov.errors import (
     PfgovError,
     StaleEpochError,
     StateConflictError,
+    StoreCorruptError,
     StoreUnavailableError,
     TooLargeError,
 )  # fmt: skip
-from pfgov.lifecycle import PacketStatus
+from pfgov.storage import open_store
 from pfgov_ledger import dsse, ed25519, entry
 
 
@@ -331,15 +333,17 @@ def test_engine_a_subject_map_is_committed_and_reused(tmp_path: Path) -> None:
 def test_engine_create_makes_everything_that_opening_needs(tmp_path: Path) -> None:
     """A new ledger has keys for its owner alone, an anchor, an active policy set, and refuses to be made twice."""
     directory = tmp_path / "deep" / "ledger"
-    with Engine.create(directory, policy=open_policy(), clock=ManualClock(START)) as engine:
+    with Engine.create(
+        open_store(directory), policy=open_policy(), clock=ManualClock(START)
+    ) as engine:
         assert engine.origin.startswith("pfgov.local/")
     for role in ("log", "issuer", "recovery"):
         assert stat.S_IMODE((directory / "keys" / f"{role}.key").stat().st_mode) == 0o600
     with pytest.raises(DuplicateError) as caught:
-        Engine.create(directory, policy=open_policy())
+        Engine.create(open_store(directory), policy=open_policy())
     assert caught.value.code == "ledger.exists"
     (directory / "anchor.txt").unlink()
-    with Engine.open(directory) as engine:
+    with Engine.open(open_store(directory)) as engine:
         assert engine.status().size == 2
     assert verified(directory, tmp_path).exit_status == 0
 
@@ -352,18 +356,20 @@ def test_engine_an_interrupted_creation_is_taken_up(tmp_path: Path) -> None:
             raise OSError("the power went out")
 
     with pytest.raises(PfgovError):
-        Engine.create(tmp_path, ORIGIN, policy=open_policy(), options=Options(probe=no_commit))
+        Engine.create(
+            open_store(tmp_path), ORIGIN, policy=open_policy(), options=Options(probe=no_commit)
+        )
     with pytest.raises(PfgovError) as caught:
-        Engine.open(tmp_path)
+        Engine.open(open_store(tmp_path))
     assert caught.value.code == "store.unfinished"
-    with Engine.create(tmp_path, policy=open_policy()) as engine:
+    with Engine.create(open_store(tmp_path), policy=open_policy()) as engine:
         assert engine.origin == ORIGIN
 
 
 def test_engine_refuses_names_and_keys_that_do_not_fit(tmp_path: Path) -> None:
     """An origin with a space, a readable key and another ledger's key are refused before anything is written."""
     with pytest.raises(InvalidError):
-        Engine.create(tmp_path / "a", "two words", policy=open_policy())
+        Engine.create(open_store(tmp_path / "a"), "two words", policy=open_policy())
     directory = fresh(tmp_path)
     key = directory / "keys" / "issuer.key"
     key.chmod(0o644)
@@ -378,7 +384,7 @@ def test_engine_a_missing_folder_is_named(tmp_path: Path) -> None:
     """Opening or reading nothing says what is missing and how to make it."""
     for opening in (Engine.open, LedgerReader):
         with pytest.raises(StoreUnavailableError) as caught:
-            opening(tmp_path / "nothing")
+            opening(open_store(tmp_path / "nothing"))
         assert caught.value.code == "store.missing"
         assert "pfgov init" in str(caught.value.hint)
 
@@ -430,6 +436,8 @@ def test_engine_reading_answers_questions(tmp_path: Path) -> None:
         assert reader.verdict_table(decision.decision.table) is not None
         assert reader.verdict_table("0" * 64) is None
         assert reader.payload("0" * 64) is None
+        with pytest.raises(StoreCorruptError):
+            reader.named_payload("0" * 64)
         for missing in (
             lambda: reader.member("x"), lambda: reader.packet("x"), lambda: reader.entry(99),
         ):  # fmt: skip

@@ -6,11 +6,13 @@ import pytest
 from support.faulty import Faulty
 from support.ledgers import claim, fresh, opened, packet, register, submit, verified
 
-from pfgov import commands as c
-from pfgov.engine import Engine, LedgerReader, erasing
+from pfgov.core import commands as c
+from pfgov.engine import Engine, LedgerReader
 from pfgov.engine.answers import Caller, Idempotency
+from pfgov.engine.maintenance import erasing
+from pfgov.engine.reading.replay import Replay
 from pfgov.errors import ForbiddenError, PfgovError
-from pfgov.replay import Replay
+from pfgov.storage import open_store
 
 SECRET = b'{"secret":"Ms Unmistakable","step":%d}'
 
@@ -36,7 +38,7 @@ def on_disk(directory: Path) -> bool:
 
 def erased(directory: Path) -> list[str]:
     """The commitments that entries name, in order."""
-    with LedgerReader(directory) as reader:
+    with LedgerReader(open_store(directory)) as reader:
         return [
             found.event.commitment  # type: ignore[attr-defined]
             for found in reader.entries()

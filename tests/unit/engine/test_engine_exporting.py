@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from support.ledgers import claim, fresh, opened, packet, place, register, submit
 
-from pfgov import commands as c
+from pfgov.core import commands as c
 from pfgov.engine import LedgerReader
-from pfgov.engine.exporting import stored_log
+from pfgov.engine.reading.exporting import stored_log
 from pfgov.errors import NotFoundError
-from pfgov.storage.writing import Store
+from pfgov.storage import open_store
+from pfgov.storage.sqlite.writing import SqliteWriter
 from pfgov_ledger import export, keys
 from pfgov_ledger.conclusions import Question
 from pfgov_ledger.errors import IndexNeededError
@@ -55,7 +56,7 @@ def test_engine_an_export_does_not_see_what_comes_later(tmp_path: Path) -> None:
     """While an export is written the ledger goes on, and the export stays one state."""
     directory = fresh(tmp_path)
     with opened(directory) as engine:
-        with LedgerReader(directory) as reader, stored_log(reader) as log:
+        with LedgerReader(open_store(directory)) as reader, stored_log(reader) as log:
             register(engine, "m")
             assert log.size() == 2
             assert len(list(log.entries(0, 99))) == 2
@@ -65,8 +66,8 @@ def test_engine_an_export_does_not_see_what_comes_later(tmp_path: Path) -> None:
 
 def test_engine_an_empty_ledger_has_nothing_to_export(tmp_path: Path) -> None:
     """A database without entries says so, for exports and heads."""
-    Store(tmp_path / "ledger.db", must_exist=False).close()
-    with LedgerReader(tmp_path, heed_head_lock=False) as reader:
+    SqliteWriter(tmp_path / "ledger.db", must_exist=False).close()
+    with LedgerReader(open_store(tmp_path), heed_head_lock=False) as reader:
         with pytest.raises(NotFoundError):
             reader.head()
         with pytest.raises(NotFoundError), stored_log(reader):

@@ -9,14 +9,15 @@ import pytest
 from support.faulty import Faulty
 from support.ledgers import SECOND, START, fresh, opened, place, register, submit
 
-from pfgov import commands as c
 from pfgov.clock import ManualClock, SystemClock
+from pfgov.core import commands as c
 from pfgov.engine import Engine, LedgerReader
+from pfgov.engine.committing.writer import StoredNodes, Writer, frontier_at
+from pfgov.engine.keys.signing import KeySources
 from pfgov.engine.layout import Layout, make_keys
-from pfgov.engine.signing import KeySources
-from pfgov.engine.writer import StoredNodes, Writer, frontier_at
 from pfgov.errors import PfgovError, StoreCorruptError, StoreError
-from pfgov.storage.writing import EntryRow, WriteSet
+from pfgov.storage import open_store
+from pfgov.storage.port import EntryRow, WriteSet
 from pfgov_ledger import merkle
 
 
@@ -41,7 +42,7 @@ def _alter(directory: Path, statement: str) -> None:
 
 def test_engine_a_new_folder_is_its_owners_alone(tmp_path: Path) -> None:
     """Payloads lie in the database: nobody else on the machine may look into the folder that was made for it."""
-    with Engine.create(tmp_path / "new", clock=ManualClock(START)):
+    with Engine.create(open_store(tmp_path / "new"), clock=ManualClock(START)):
         assert (tmp_path / "new").stat().st_mode & 0o077 == 0
 
 
@@ -58,7 +59,7 @@ def test_engine_a_restored_backup_is_refused(tmp_path: Path) -> None:
         file.unlink()
     shutil.copy(backup, directory / "ledger.db")
     assert _refused(directory) == "store.rolled_back"
-    with LedgerReader(directory, heed_head_lock=False) as reader:
+    with LedgerReader(open_store(directory), heed_head_lock=False) as reader:
         assert reader.head().size == 3
 
 
@@ -99,7 +100,7 @@ def test_engine_a_commit_that_was_not_published_is_published_on_opening(tmp_path
     for file in directory.glob("head.db-*"):
         file.unlink()
     (directory / "head.db").write_bytes(before)
-    with pytest.raises(PfgovError) as caught, LedgerReader(directory) as reader:
+    with pytest.raises(PfgovError) as caught, LedgerReader(open_store(directory)) as reader:
         reader.head()
     assert caught.value.code == "store.unpublished"
     with opened(directory) as engine:
@@ -130,7 +131,7 @@ def test_engine_a_damaged_end_is_refused(tmp_path: Path, change: str) -> None:
 def test_engine_keys_of_another_ledger_do_not_sign(tmp_path: Path) -> None:
     """With another ledger's keys in the folder nothing is signed."""
     directory = fresh(tmp_path)
-    with Engine.create(tmp_path / "other", "pfgov.test/other"):
+    with Engine.create(open_store(tmp_path / "other"), "pfgov.test/other"):
         pass
     for role in ("log", "issuer"):
         shutil.copy(tmp_path / "other" / "keys" / f"{role}.key", directory / "keys" / f"{role}.key")
@@ -145,13 +146,15 @@ def test_engine_the_stored_nodes_are_the_tree(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     layout.make()
     make_keys(layout, "pfgov.test/one")
-    writer = Writer(KeySources(layout), SystemClock().monotonic, must_exist=False)
+    writer = Writer(
+        open_store(tmp_path), KeySources(layout), SystemClock().monotonic, must_exist=False
+    )
     whole, size, end = merkle.LeafTree(), 0, 66_000
     steps = (1, 254, 1, 1, 600, 43)
     while size < end:
         step = steps[size % len(steps)] if size < 2_000 else 4_000
         rows = [
-            EntryRow(n, "ledger", n, "t", 0, hashlib.sha256(b"%d" % n).digest(), b"", b"")
+            EntryRow(n, "ledger", n, "t", 0, hashlib.sha256(b"\x00%d" % n).digest(), b"", b"%d" % n)
             for n in range(size, size + step)
         ]
         writer.store.write(WriteSet(entries=rows, nodes=writer._full_tiles(size, rows)))
@@ -186,7 +189,7 @@ def test_engine_what_follows_from_a_commit_follows_after_a_recovery_too(tmp_path
 def test_engine_questions_inside_a_snapshot_see_the_snapshot(tmp_path: Path) -> None:
     """A reader that is asked while it holds a snapshot answers from it."""
     directory = fresh(tmp_path)
-    with opened(directory) as engine, LedgerReader(directory) as reader:
+    with opened(directory) as engine, LedgerReader(open_store(directory)) as reader:
         with reader.snapshot():
             assert reader.members() == []
             register(engine, "m")

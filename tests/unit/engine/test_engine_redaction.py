@@ -20,11 +20,12 @@ from support.ledgers import (
     verified,
 )  # fmt: skip
 
-from pfgov import commands as c
-from pfgov import events as e
 from pfgov.clock import ManualClock
+from pfgov.core import commands as c
+from pfgov.core import events as e
 from pfgov.engine import Engine, LedgerReader
 from pfgov.policy import PolicySet
+from pfgov.storage import open_store
 
 WHOLE = {"open": 1, "people": [{"name": "a", "email": "x"}, {"name": "b", "email": "y"}]}
 CUT = {"open": 1, "people": [{"name": "a"}, {"name": "b"}]}
@@ -59,7 +60,7 @@ def shown(engine: Engine) -> Any:
 
 def replayed(directory: Path) -> None:
     """Run every command of the ledger again."""
-    with LedgerReader(directory) as reader:
+    with LedgerReader(open_store(directory)) as reader:
         assert reader.replay().entries == reader.head().size
 
 

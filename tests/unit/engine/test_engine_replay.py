@@ -18,12 +18,13 @@ from support.ledgers import (
     verified,
 )
 
-from pfgov import commands as c
-from pfgov import events as e
 from pfgov.clock import ManualClock
+from pfgov.core import commands as c
+from pfgov.core import events as e
 from pfgov.engine import Engine, LedgerReader
+from pfgov.engine.reading.replay import Replay, ReplayDifferenceError, RowsDifferError
 from pfgov.errors import PfgovError
-from pfgov.replay import Replay, ReplayDifferenceError, RowsDifferError
+from pfgov.storage import open_store
 from pfgov_ledger.replaying import ReplayUnavailableError
 from pfgov_ledger.verdicts import REPLAY
 
@@ -42,7 +43,10 @@ def story(engine: Engine, clock: ManualClock) -> None:
     )
     reviewed = c.Constraints(pii_review_required=True)
     submit(engine, packet("r", constraints=reviewed))
-    submit(engine, c.ReviewPacket(packet_id="r", granted=True))
+    submit(
+        engine,
+        c.ReviewPacket(packet_id="r", granted=True, version=engine.reader.packet("r").version),
+    )
     mine = claim(engine, "p0")
     submit(
         engine,
@@ -82,7 +86,7 @@ def told(tmp_path: Path) -> Path:
 
 def test_replay_regenerates_every_entry_and_every_row(told: Path, tmp_path: Path) -> None:
     """Every command gives its recorded bodies again, and the fold gives every stored row, byte for byte."""
-    with LedgerReader(told) as reader:
+    with LedgerReader(open_store(told)) as reader:
         done = reader.replay()
         assert done.entries == reader.head().size
         assert done.rows == len(reader.members()) + len(reader.packets()) + 3
@@ -121,13 +125,13 @@ def test_replay_finds_a_changed_missing_or_added_row(told: Path, table: str) -> 
         f"DELETE FROM {table} WHERE {key} = '{names[table]}'",
     ):
         _altered(told, change)
-        with LedgerReader(told) as reader, pytest.raises(RowsDifferError, match=table):
+        with LedgerReader(open_store(told)) as reader, pytest.raises(RowsDifferError, match=table):
             reader.replay()
 
 
 def test_replay_finds_a_verdict_that_policy_would_not_give(told: Path) -> None:
     """A decision that was rewritten, whoever signed it, is found at its position with what it should have been."""
-    with LedgerReader(told) as reader:
+    with LedgerReader(open_store(told)) as reader:
         decisions = [r for r in reader.entries() if r.row.type == "assignment_decision"]
         chosen = decisions[2]
     other = {b"m": b"n", b"n": b"m"}
@@ -135,14 +139,14 @@ def test_replay_finds_a_verdict_that_policy_would_not_give(told: Path) -> None:
     raw = chosen.row.raw.replace(b'"member_id":"%b"' % owner, b'"member_id":"%b"' % other[owner])
     assert raw != chosen.row.raw
     _altered(told, "UPDATE entry SET raw = ? WHERE seq = ?", (raw, chosen.row.seq))
-    with LedgerReader(told) as reader, pytest.raises(ReplayDifferenceError) as caught:
+    with LedgerReader(open_store(told)) as reader, pytest.raises(ReplayDifferenceError) as caught:
         reader.replay()
     assert caught.value.position == chosen.row.seq
     assert owner.decode() in str(caught.value.expected)
 
 
 def _replay(rows: list[tuple[bytes, bytes]], told: Path) -> None:
-    with LedgerReader(told) as reader, reader.snapshot() as queries:
+    with LedgerReader(open_store(told)) as reader, reader.snapshot() as queries:
         replay = Replay(queries.policy_set)
         for raw, leaf in rows:
             replay.take(raw, leaf)
@@ -151,7 +155,7 @@ def _replay(rows: list[tuple[bytes, bytes]], told: Path) -> None:
 
 def test_replay_finds_what_was_left_out_or_put_in(told: Path) -> None:
     """A command that lost its last entry, gained one, or lost its command is found."""
-    with LedgerReader(told) as reader:
+    with LedgerReader(open_store(told)) as reader:
         rows = [(r.row.raw, r.row.leaf) for r in reader.entries()]
         events = [r.event for r in reader.entries()]
     second = next(i for i, event in enumerate(events) if isinstance(event, e.AssignmentDecision))
@@ -169,7 +173,7 @@ def test_replay_finds_what_was_left_out_or_put_in(told: Path) -> None:
 
 def test_replay_finds_a_command_that_would_have_been_refused(told: Path) -> None:
     """A recorded command that the rules refuse is a difference, not an error of the replay."""
-    with LedgerReader(told) as reader:
+    with LedgerReader(open_store(told)) as reader:
         rows = [(r.row.raw, r.row.leaf) for r in reader.entries()]
     forged = [
         (
@@ -186,15 +190,16 @@ def test_replay_finds_a_command_that_would_have_been_refused(told: Path) -> None
 
 def test_replay_says_what_it_cannot_tell(told: Path) -> None:
     """Other rules, a missing policy set and a plug-in that may not run are not failures but unknowns."""
-    with LedgerReader(told) as reader:
+    with LedgerReader(open_store(told)) as reader:
         rows = [(r.row.raw, r.row.leaf) for r in reader.entries()]
     replay = Replay()
     replay.take(*rows[0])
     replay.take(*rows[1])
     with pytest.raises(ReplayUnavailableError, match="policy:"):
         replay.finish()
+    ours = f'"semantics":{e.SEMANTICS}'.encode()
     with pytest.raises(ReplayUnavailableError, match="semantics:7"):
-        _replay([(rows[0][0].replace(b'"semantics":3', b'"semantics":7'), b"")], told)
+        _replay([(rows[0][0].replace(ours, b'"semantics":7'), b"")], told)
     mine = [(raw.replace(b'"ring"', b'"mine"'), leaf) for raw, leaf in rows]
     with pytest.raises(ReplayUnavailableError) as caught:
         _replay(mine, told)
@@ -225,12 +230,12 @@ def test_replay_a_ledger_goes_on_under_the_rules_that_it_began_with(
     clock = ManualClock(START)
     with monkeypatch.context() as patch:
         patch.setattr("pfgov.engine.engine.SEMANTICS", 1)
-        with Engine.create(tmp_path / "old", "pfgov.test/old", clock=clock):
+        with Engine.create(open_store(tmp_path / "old"), "pfgov.test/old", clock=clock):
             pass
     constraints = c.Constraints(pii_review_required=True)
     for again in (False, True):
         name = f"p{again}"
-        with Engine.open(tmp_path / "old", clock=clock) as engine:
+        with Engine.open(open_store(tmp_path / "old"), clock=clock) as engine:
             if not again:
                 register(engine, "m")
             submit(
@@ -258,9 +263,9 @@ def test_replay_decisions_of_older_rules_run_again_as_they_were(
     clock = ManualClock(START)
     with monkeypatch.context() as patch:
         patch.setattr("pfgov.engine.engine.SEMANTICS", 2)
-        with Engine.create(tmp_path / "old", "pfgov.test/old", clock=clock):
+        with Engine.create(open_store(tmp_path / "old"), "pfgov.test/old", clock=clock):
             pass
-    with Engine.open(tmp_path / "old", clock=clock) as engine:
+    with Engine.open(open_store(tmp_path / "old"), clock=clock) as engine:
         register(engine, "m")
         submit(engine, packet("p"))
         submit(engine, c.EvaluateDecision(packet_id="p", member_id="m"))
@@ -280,3 +285,32 @@ def test_replay_decisions_of_older_rules_run_again_as_they_were(
     outcomes = [event.outcome for event in told if isinstance(event, e.DecisionEvaluated)]
     assert outcomes == ["allowed", "allowed"]
     assert verified(tmp_path / "old", tmp_path, replayer=Replay()).exit_status == 0
+
+
+def test_replay_does_not_count_packets_that_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound on live packets counts what is in memory: an auditor, who holds all, refuses what was taken."""
+    monkeypatch.setattr("pfgov.core.decide.packets.LIVE_PACKETS_MAX", 3)
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    for again in range(2):
+        with opened(directory, clock, seed=str(again)) as engine:
+            for number in range(5):
+                place(engine, f"p{again}{number}")
+                submit(engine, c.CancelPacket(packet_id=f"p{again}{number}"))
+                with pytest.raises(
+                    PfgovError
+                ):  # an ended packet that a command names is loaded, and counts no more
+                    submit(engine, c.CancelPacket(packet_id="p00"))
+            assert engine.status().live_packets == 0
+            engine.reader.replay()
+    with opened(directory, clock, seed="full") as engine:
+        for number in range(3):
+            place(engine, f"live{number}")
+    with opened(directory, clock, seed="over") as engine:
+        with pytest.raises(PfgovError) as caught:
+            place(engine, "over")
+        assert caught.value.code == "packet.too_many"
+        submit(engine, c.CancelPacket(packet_id="live0"))
+        place(engine, "room")
+        engine.reader.replay()

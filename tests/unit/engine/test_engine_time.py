@@ -16,12 +16,18 @@ from support.ledgers import (
     types,
 )
 
-from pfgov import commands as c
-from pfgov import events as e
-from pfgov.clock import ManualClock
-from pfgov.engine import Idempotency
-from pfgov.errors import ConflictError, NotFoundError, PfgovError, StaleEpochError
-from pfgov.lifecycle import MemberStatus
+from pfgov.clock import ClockError, ManualClock
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.core.lifecycle import MemberStatus
+from pfgov.engine import Engine, Idempotency
+from pfgov.errors import (
+    ConflictError,
+    NotFoundError,
+    PfgovError,
+    StaleEpochError,
+    StateConflictError,
+)
 
 
 def test_engine_a_silent_owner_loses_its_packet(tmp_path: Path) -> None:
@@ -165,10 +171,11 @@ def test_engine_a_jump_of_the_clock_stops_the_ticks(tmp_path: Path) -> None:
         clock.step(3_600 * SECOND)
         report = engine.tick()
         assert (report.halted, report.effective) == ("clock_jump", 1)
-        clock.advance(3_600 * SECOND)
+        clock.advance(299 * SECOND)
         assert engine.tick().tried == 0
         engine.resume()
         assert engine.tick().halted is None
+        assert list(types(engine))[-2:] == ["expiry_halted", "expiry_resumed"]
 
 
 def test_engine_a_follow_up_that_leads_nowhere_is_not_repeated_at_once(tmp_path: Path) -> None:
@@ -244,3 +251,239 @@ def test_engine_what_is_kept_for_a_while_is_trimmed(tmp_path: Path) -> None:
         with pytest.raises(PfgovError) as caught:
             submit(engine, packet("p"), idempotency=key)
         assert caught.value.code == "packet.exists"
+
+
+# --- leases and restarts --------------------------------------------------------------------
+
+
+def test_engine_restarts_do_not_keep_the_dead_alive(tmp_path: Path) -> None:
+    """A server that restarts more often than a lease lasts gives a dead owner a whole lease each time, for ever."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    with opened(directory, clock) as engine:
+        register(engine, "dead", lease_seconds=30)
+        register(engine, "alive", lease_seconds=30)
+        submit(engine, packet("p"))
+    for restart in range(8):
+        engine = opened(directory, clock)
+        for _ in range(20):
+            clock.advance(SECOND)
+            engine.heartbeat("alive", 1)
+            engine.tick()
+        engine.abandon() if restart % 2 else engine.close()  # killed or closed, it is the same
+        clock.advance(5 * SECOND)
+    with opened(directory, clock) as engine:
+        assert engine.reader.member("dead").status is MemberStatus.FAILED
+        assert engine.reader.member("alive").status is MemberStatus.ACTIVE
+
+
+def test_engine_a_restart_holds_nothing_against_who_was_heard(tmp_path: Path) -> None:
+    """An hour in which no server ran is held against members, or heartbeats that a killed server forgot."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    engine = opened(directory, clock)
+    register(engine, "m", lease_seconds=30)
+    for _ in range(30):
+        clock.advance(3 * SECOND)
+        engine.heartbeat("m", 1)
+    engine.abandon()
+    clock.advance(3_600 * SECOND)
+    with opened(directory, clock) as engine:
+        clock.advance(29 * SECOND)
+        engine.tick()
+        assert engine.reader.member("m").status is not MemberStatus.FAILED
+        engine.heartbeat("m", 1)
+        clock.advance(29 * SECOND)
+        engine.tick()
+        assert engine.reader.member("m").status is not MemberStatus.FAILED
+
+
+# --- halts and their ends -------------------------------------------------------------------
+
+
+def _six(engine: Engine, clock: ManualClock) -> None:
+    """Six leases, of which four end: too many at once."""
+    for i in range(6):
+        register(engine, f"m{i}", lease_seconds=30)
+    for i in range(12):
+        submit(engine, packet(f"p{i}"))
+    for _ in range(4):
+        clock.advance(10 * SECOND)
+        _two_live(engine)
+        engine.tick()
+    assert engine.status().halted == "mass_expiry"
+
+
+def _two_live(engine: Engine) -> None:
+    for name in ("m0", "m1"):
+        engine.heartbeat(name, 1)
+
+
+def _owners(engine: Engine) -> set[str | None]:
+    return {engine.reader.packet(f"p{i}").owner for i in range(12)}
+
+
+def test_engine_a_halt_ends_by_the_evidence_of_the_living(tmp_path: Path) -> None:
+    """Four of six are really dead: every end of the halt leads to the next one, and their packets stay with them."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    with opened(directory, clock) as engine:
+        _six(engine, clock)
+        for _ in range(5):
+            clock.advance(10 * SECOND)
+            _two_live(engine)
+            engine.tick()
+        engine.settle()
+        assert engine.status().halted is None
+        assert _owners(engine) == {"m0", "m1"}
+        assert list(types(engine)).count("expiry_halted") == 1
+        engine.reader.replay()
+
+
+def test_engine_a_halt_lasts_while_nobody_is_heard_and_a_lease_longer(tmp_path: Path) -> None:
+    """A deaf observer ends everybody's leases as soon as it hears the first heartbeat again."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    with opened(directory, clock) as engine:
+        for i in range(6):
+            register(engine, f"m{i}", lease_seconds=30)
+        for _ in range(30):
+            clock.advance(10 * SECOND)
+            engine.tick()
+        assert engine.status().halted == "mass_expiry"
+        for i in range(6):  # one after the other, within a lease
+            engine.heartbeat(f"m{i}", 1)
+            clock.advance(4 * SECOND)
+            engine.tick()
+        assert engine.status().halted is None
+        assert {m.status for m in engine.reader.members()} <= {
+            MemberStatus.ACTIVE,
+            MemberStatus.SUSPECT,
+        }
+
+
+def test_engine_a_halt_outlives_a_restart(tmp_path: Path) -> None:
+    """A restart forgets that leases are halted, and what the operator does not know it cannot end."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    with opened(directory, clock) as engine:
+        _six(engine, clock)
+    with opened(directory, clock) as engine:
+        assert engine.status().halted == "mass_expiry"
+
+
+def test_engine_an_operator_names_the_dead(tmp_path: Path) -> None:
+    """Resuming gives the dead whole leases, too, and then halts again."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    with opened(directory, clock) as engine:
+        _six(engine, clock)
+        engine.resume(dead=("m2", "m3", "m4", "m5"))
+        engine.settle()
+        assert _owners(engine) == {"m0", "m1"}
+        assert list(types(engine)).count("expiry_halted") == 1
+
+
+def test_engine_an_operator_acknowledges_a_share(tmp_path: Path) -> None:
+    """An acknowledged share is not heeded, or covers more than was acknowledged."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    with opened(directory, clock) as engine:
+        _six(engine, clock)
+        with pytest.raises(StateConflictError) as more:
+            engine.resume(share_permille=600)
+        assert more.value.code == "expiry.more_than_that"
+        assert engine.status().halted == "mass_expiry"
+        engine.resume(share_permille=700)
+        engine.settle()
+        assert _owners(engine) == {"m0", "m1"}
+
+
+# --- clocks that cannot be right ------------------------------------------------------------
+
+
+def test_engine_a_clock_that_is_years_ahead_is_refused_at_the_border(tmp_path: Path) -> None:
+    """One command under a clock that is years ahead makes every deadline pass and stops every lease for good."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    opened(directory, clock).close()
+    ahead = ManualClock(START + 10 * 365 * 86_400 * SECOND)
+    with opened(directory, ahead, fresh_leases=False) as engine:
+        with pytest.raises(ClockError) as wrong:
+            submit(engine, packet("p"))
+        assert wrong.value.code == "clock.ahead"
+        with pytest.raises(ClockError):
+            engine.tick()
+        assert len(list(engine.reader.entries())) == 2
+    with opened(directory, clock) as engine:
+        submit(engine, packet("p", deadline=START + 60 * SECOND))
+    with opened(directory, ahead, fresh_leases=False) as engine:
+        engine.resume()  # it did rest that long
+        submit(engine, packet("q"))
+
+
+def test_engine_a_clock_that_leaps_by_years_is_doubted_until_somebody_says_that_it_is_right(
+    tmp_path: Path,
+) -> None:
+    """A running server takes a leap of its clock at its word, and deadlines of years to come are passed."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    with opened(directory, clock) as engine:
+        register(engine, "dead", lease_seconds=30)
+        register(engine, "m", lease_seconds=30)
+        submit(engine, packet("p", deadline=START + 86_400 * SECOND))
+        clock.step(10 * 365 * 86_400 * SECOND)
+        assert engine.tick().halted == "clock_jump"
+        assert engine.status().clock_ahead > 0
+        for _ in range(400):
+            clock.advance(SECOND)
+            engine.heartbeat("m", 1)
+            engine.tick()
+        assert engine.reader.member("dead").status is MemberStatus.FAILED  # by the time that passed
+        assert engine.reader.packet("p").owner == "m"
+        assert engine.status().halted == "clock_jump"
+        clock.step(-10 * 365 * 86_400 * SECOND)
+        engine.tick()
+        assert engine.status().halted is None
+        assert engine.reader.packet("p").owner == "m"
+        assert engine.look(lambda state: state.time) < START + 3_600 * SECOND
+
+
+def test_engine_a_leap_of_hours_is_taken_after_a_steady_while(tmp_path: Path) -> None:
+    """A machine that slept, or whose clock was set right, stands still until somebody notices."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    with opened(directory, clock) as engine:
+        register(engine, "m", lease_seconds=30)
+        clock.step(8 * 3_600 * SECOND)
+        engine.tick()
+        for _ in range(310):
+            clock.advance(SECOND)
+            engine.heartbeat("m", 1)
+            engine.tick()
+        assert engine.status().halted is None
+        assert engine.status().clock_ahead == 0
+        submit(engine, packet("p"))
+        assert engine.look(lambda state: state.time) == clock.now()
+        assert engine.reader.member("m").status is MemberStatus.ACTIVE
+
+
+def test_engine_leases_end_in_a_ledger_that_is_ahead_of_the_clock(tmp_path: Path) -> None:
+    """With the last entry years ahead of the clock, time stands still and no lease ever ends."""
+    directory, clock = fresh(tmp_path), ManualClock(START + 300 * 86_400 * SECOND)
+    with opened(directory, clock) as engine:
+        register(engine, "m", lease_seconds=30)
+        submit(engine, packet("p"))
+    clock.step(-299 * 86_400 * SECOND)
+    with opened(directory, clock) as engine:
+        assert engine.status().clock_ahead < 0
+        for _ in range(62):
+            clock.advance(SECOND)
+            engine.tick()
+        assert engine.reader.member("m").status is MemberStatus.FAILED
+
+
+def test_engine_a_clock_that_is_set_back_a_little_is_caught_up_with(tmp_path: Path) -> None:
+    """Time stands still until the wall clock has come up again, or runs ahead of it for good."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    with opened(directory, clock) as engine:
+        register(engine, "m", lease_seconds=30)
+        clock.step(-20 * SECOND)
+        clock.advance(10 * SECOND)
+        submit(engine, packet("p"))
+        assert engine.look(lambda state: state.time) == START + 6 * SECOND
+        clock.advance(100 * SECOND)
+        submit(engine, packet("q"))
+        clock.advance(SECOND)
+        submit(engine, packet("r"))
+        assert engine.look(lambda state: state.time) == clock.now()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfgov.engine.views import overlaid, without
+from pfgov.engine.sequencing.context_views import overlaid, without
 from pfgov.errors import InvalidError
 
 PEOPLE = {"people": [{"name": "a", "email": "x"}, {"name": "b"}, {"name": "c", "email": "z"}]}

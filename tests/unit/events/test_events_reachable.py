@@ -12,12 +12,13 @@ import pytest
 from support.largest_events import ENVELOPE, NAME, WIDE
 from support.world import FakePolicy, World
 
-from pfgov import commands as c
-from pfgov import events as e
 from pfgov import limits
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.core.verdicts import ALLOW, Reason, Verdict, combine
 from pfgov.errors import TooLargeError
-from pfgov.model import FlightPacket, MemberRegistration, parse
-from pfgov.verdicts import ALLOW, Reason, Verdict, combine
+from pfgov.model import FlightPacket, MemberRegistration, PacketUpdate, parse
+from pfgov.model.border import FEW_ITEMS
 
 PRINCIPAL = c.Principal(
     id="o" * limits.ID_LENGTH_MAX,
@@ -138,6 +139,28 @@ def test_the_budget_is_reached() -> None:
             < len(msgspec.json.encode(action))
             <= limits.ACTION_BYTES_MAX
         )
+
+
+@pytest.mark.parametrize("wire", [FlightPacket, PacketUpdate])
+def test_what_is_not_measured_is_never_too_large(wire: Any) -> None:
+    """An action with few things in its collections is not measured, and could be more than an entry takes."""
+    text, name = WIDE * limits.TEXT_LENGTH_MAX, "n" * limits.ID_LENGTH_MAX
+    tree: dict[str, Any] = {
+        "packet_id": name, "workload_type": name, "current_owner": name, "again": name, "status": "IN_PROGRESS",
+        "scheduler": "rendezvous", "priority": limits.PRIORITY_MAX, "hold": True, "max_handoffs": limits.HANDOFFS_MAX,
+        "handoff": {"allowed": False, "reason": text}, "deadline": "2026-12-31T23:59:59.999999Z",
+        "policy_constraints": {"pii_review_required": True, "minimum_trust_score": 0.999999},
+        "audit": {"lineage_id": name, "last_event": name, "created_at": "2026-12-31T23:59:59.999999Z"},
+        "context_checkpoint": {"step": text, "state_hash": text},
+        "labels": {f"{i:064d}"[:limits.NAME_LENGTH_MAX]: WIDE * limits.LABEL_LENGTH_MAX for i in range(FEW_ITEMS)},
+    }  # fmt: skip
+    known = {field.alias or name for name, field in wire.model_fields.items()}
+    value = parse(wire, {key: one for key, one in tree.items() if key in known})
+    context = c.Commitment(digest="d" * 64, size=limits.CONTEXT_BYTES_MAX)
+    more = {"context": context} if wire is FlightPacket else {}
+    action = value.to_action(packet_id=name, **more)
+    assert len(action.labels) == FEW_ITEMS
+    assert len(msgspec.json.encode(action)) <= limits.ACTION_BYTES_MAX
 
 
 def test_the_largest_inputs_make_entries_that_fit(history: list[e.Event]) -> None:

@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from support.largest_events import build
 
-from pfgov import commands as c
-from pfgov import events as e
+from pfgov.core import commands as c
+from pfgov.core import events as e
 from pfgov_ledger import vocabulary
 
 SCHEMAS = Path(__file__).parents[3] / "ledger" / "schemas"

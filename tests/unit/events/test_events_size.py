@@ -7,8 +7,8 @@ the border refuses a larger one.  Every other event is built at its largest (:mo
 import pytest
 from support.largest_events import COPIES, ENVELOPE, body_bytes, command_bytes, size
 
-from pfgov import events as e
 from pfgov import limits
+from pfgov.core import events as e
 
 
 @pytest.mark.parametrize("name", sorted(e.EVENTS))
@@ -29,4 +29,5 @@ def test_copies_add_no_list(event: type[e.Event]) -> None:
     extra = set(event.__struct_fields__) - set(COPIES[event].__struct_fields__)
     assert extra <= {
         "command", "incarnation", "kind", "trust", "claimed_trust", "principal", "policy", "capability", "imported",
+        "submitted_by", "submitted_for",
     }  # fmt: skip

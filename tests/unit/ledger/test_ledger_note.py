@@ -57,7 +57,7 @@ def test_a_note_signed_by_nobody_known_is_worth_nothing() -> None:
 
 def test_a_key_of_an_unsupported_type_counts_as_unknown() -> None:
     """A newer witness does not break an older verifier, nor does it vouch for anything there."""
-    newer = note.Vkey("w.example", b"abcd", 0x06, bytes(1312))
+    newer = note.Vkey("w.example", b"abcd", 0x07, bytes(1312))
     assert note.parse_vkey(str(newer)) == newer
     raw = (
         note.sign(b"text\n", [LOG])

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfgov_ledger import canonical, custody, ed25519, errors, reader, signatures, subject_map
+from pfgov_ledger.disk_map import DiskMap
 from pfgov_ledger.examine import Examination
 from pfgov_ledger.histories import Claim, Histories
 from pfgov_ledger.report import dumps
-from pfgov_ledger.spill import SpillDict
 from pfgov_ledger.subjects import SubjectTable, root_of_sorted
 from pfgov_ledger.verdicts import Findings
 
@@ -89,11 +89,11 @@ def test_custody_states_survive_packing(state: custody.State | None) -> None:
 
 def test_spilled_rows_can_be_read_changed_and_listed() -> None:
     """A row in the file is not found, not replaced, or counted twice."""
-    rows: SpillDict[int] = SpillDict(2, pack=str, unpack=int)
+    rows: DiskMap[int] = DiskMap(2, pack=str, unpack=int)
     for number in range(7):
         rows.put(f"k{number}", number)
     rows.put("k0", 100)
-    assert rows.is_spilled
+    assert rows.is_on_disk
     assert [rows.get(f"k{number}") for number in range(7)] == [100, 1, 2, 3, 4, 5, 6]
     assert rows.get("other") is None
     assert [value for _, value in rows.in_file_order()] == [100, 1, 2, 3, 4, 5, 6]

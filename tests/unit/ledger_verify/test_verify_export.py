@@ -8,7 +8,7 @@ from conformance.ledger_verify.corpus.story import begin, create, packet, tell
 
 from pfgov_ledger import errors, export, export_lines
 from pfgov_ledger.errors import IndexNeededError
-from pfgov_ledger.export_format import EntryLine, Header, parse_line
+from pfgov_ledger.export_format import TEXT_MAX, EntryLine, Header, parse_line
 from pfgov_ledger.verify import Question, verify
 
 
@@ -18,7 +18,7 @@ def test_what_was_written_is_counted() -> None:
     written = export.write_full(log, out, progress=lambda *at: seen.append(at), writer="test 1")
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert (written.kind, written.size, written.entries) == ("full", 26, 26)
-    assert (written.attachments, written.policies, written.unreadable) == (3, 2, 0)
+    assert (written.attachments, written.policies, written.altered) == (3, 2, 0)
     assert (written.lines, written.sha256) == (lines[-1]["lines"], lines[-1]["sha256"])
     assert lines[0]["writer"] == "test 1"
     assert seen == [(26, 26)]
@@ -47,7 +47,7 @@ def test_large_payloads_travel_in_chunks() -> None:
     assert data.count(b'"policy":"' + digest.encode()) == 2
     report = verify(io.BytesIO(data), anchor=log.anchor())
     assert report.exit_status == 0
-    assert report.attachments == {"disclosed": 2, "erased": 0, "withheld": 0}
+    assert report.attachments == {"disclosed": 2, "erased": 0, "withheld": 0, "altered": 0}
 
 
 def test_a_payload_too_large_is_refused() -> None:
@@ -56,18 +56,37 @@ def test_a_payload_too_large_is_refused() -> None:
         export_lines.write_attachment("00" * 32, "f", bytes(32), bytes(65 * 65_536))
 
 
-def test_a_damaged_payload_is_withheld_and_counted() -> None:
-    """A payload that does not open its commitment is exported, or silently left out."""
+def test_a_policy_set_too_large_is_refused() -> None:
+    """A policy set of more chunks than a reader takes is written."""
+    with pytest.raises(errors.OversizeError):
+        export_lines.write_policy("00" * 32, bytes(257 * 65_536))
+
+
+def test_a_text_too_long_is_refused() -> None:
+    """A header may carry as much text as somebody cares to write."""
+    for length in (255, 256):
+        line = export_lines.write_header(Header("full", "log.test", 1, 0, 1, None, "w" * length))
+        if length <= TEXT_MAX:
+            parse_line(line[:-1])
+        else:
+            with pytest.raises(errors.LineError):
+                parse_line(line[:-1])
+
+
+def test_an_altered_payload_is_named_and_counted() -> None:
+    """A payload that does not open its commitment is exported, or left out as if it were only withheld."""
     log, _ = begin()
     create(log, "fp-001", b"{}")
     digest = next(iter(log.payloads))
     log.payloads[digest] = (bytes(32), b"other")
     log.commit()
     out = io.BytesIO()
-    assert export.write_full(log, out).unreadable == 1
+    assert export.write_full(log, out).altered == 1
+    assert b'{"altered":"' + digest.encode() + b'"}\n' in out.getvalue()
     report = verify(io.BytesIO(out.getvalue()), anchor=log.anchor())
     assert report.exit_status == 0
-    assert report.attachments["withheld"] == 1
+    assert report.attachments == {"disclosed": 0, "erased": 0, "withheld": 0, "altered": 1}
+    assert "altered           1: what the exporter keeps does not open" in report.to_text()
 
 
 def test_partial_exports_need_an_index() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pfgov import commands as c
 from pfgov import limits, model
+from pfgov.core import commands as c
 from pfgov.errors import InputError, InvalidError, TooLargeError, UnknownFieldError
 from pfgov.model import (
     Checkpoint,
@@ -406,10 +406,15 @@ BODIES: list[tuple[type[Wire], dict[str, Any], dict[str, Any], c.Action]] = [
     ),
     (
         model.Review,
-        {"granted": True, "member_id": "a", "expires_at": MOMENT[0], "note": "seen"},
+        {"granted": True, "version": 3, "member_id": "a", "expires_at": MOMENT[0], "note": "seen"},
         {"packet_id": "p"},
         c.ReviewPacket(
-            packet_id="p", granted=True, member_id="a", expires_at=MOMENT[1], note="seen"
+            packet_id="p",
+            granted=True,
+            version=3,
+            member_id="a",
+            expires_at=MOMENT[1],
+            note="seen",
         ),
     ),
 ]

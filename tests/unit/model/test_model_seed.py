@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pfgov import commands as c
+from pfgov.core import commands as c
 from pfgov.model import FlightPacket, MemberRegistration, parse_json
 
 SEED = Path(__file__).parents[2] / "data" / "seed"

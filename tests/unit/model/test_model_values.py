@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from pfgov import capability, ids, quantity
 from pfgov.clock import ManualClock
+from pfgov.core import capability, ids, quantity
 from pfgov.errors import InvalidError
 from pfgov.limits import INTEGER_MAX
 from pfgov.model import times

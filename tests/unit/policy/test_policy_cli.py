@@ -8,6 +8,8 @@ from support import policy_kit as kit
 
 from pfgov.cli import run
 from pfgov.policy import shipped_directory
+from pfgov.policy.authoring.showing import source_text
+from pfgov.policy.cel import parse
 
 STARTER = str(shipped_directory("starter"))
 PACKETS = f"{STARTER}/fixtures/packets.yaml"
@@ -173,5 +175,228 @@ def test_schemas_are_printed_and_written(cli, tmp_path: Path) -> None:  # noqa: 
     assert (status, json.loads(out)["title"]) == (0, "pfgov Policy")
     assert cli("schema", "--out", str(tmp_path))[0] == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "definitions.schema.json", "fixtures.schema.json", "policy.schema.json", "policytest.schema.json",
+        "definitions.schema.json", "fixtures.schema.json", "labels.schema.json", "policy.schema.json",
+        "policytest.schema.json",
     ]  # fmt: skip
+
+
+# --- which set is asked -----------------------------------------------------------------------
+
+NO_TOOLS = kit.policy(
+    "  - {id: no-tools, deny: member.type == 'tool'}\n", name="own", on="[register, place, retain]"
+)
+
+
+@pytest.fixture
+def ledger(cli, tmp_path: Path) -> Path:  # noqa: ANN001
+    """A ledger whose binding set refuses tools, and only these."""
+    kit.write(tmp_path / "own", {"own.policy.yaml": NO_TOOLS})
+    assert run(["init", "--dir", str(tmp_path / "ledger")]) == 0
+    asked = ["policy", "activate", str(tmp_path / "own"), "--dir", str(tmp_path / "ledger")]
+    assert run(asked) == 0
+    kit.write(
+        tmp_path,
+        {
+            "p.json": '{"workload_type": "w"}',
+            "m.json": '{"id": "m", "type": "agent"}',
+            "t.json": '{"id": "t", "type": "tool", "trust_score": 0.9}',
+        },
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(("member", "status"), [("m", 0), ("t", 1)])
+@pytest.mark.parametrize("against", [(), ("--against", "binding"), ("--against", "own")])
+def test_the_binding_set_answers_where_there_is_a_ledger(
+    cli,  # noqa: ANN001
+    ledger: Path,
+    capsys,  # noqa: ANN001
+    member: str,
+    status: int,
+    against: tuple[str, ...],
+) -> None:
+    """What `eval` says is what the ledger's engine would decide, and the set that was asked is named."""
+    capsys.readouterr()
+    named = tuple(str(ledger / "own") if word == "own" else word for word in against)
+    asked = ("eval", "--packet", str(ledger / "p.json"), "--member", str(ledger / f"{member}.json"))
+    found = as_json(cli, *asked, "--dir", str(ledger / "ledger"), *named)
+    assert found[0] == status
+    digest = kit.load_directory(ledger / "own").digest
+    assert found[1]["policy"] == digest
+    said = str(ledger / "own") if named[-1:] == (str(ledger / "own"),) else "the binding set of "
+    assert found[1]["against"].startswith(said)
+    status_of_text, text = cli(*asked, "--dir", str(ledger / "ledger"), *named)
+    assert (status_of_text, f"policy set {digest[:12]}" in text) == (status, True)
+
+
+def test_a_recorded_set_is_asked_by_its_digest(cli, ledger: Path, capsys) -> None:  # noqa: ANN001
+    """A set that was binding once can be asked again; an unknown digest and a wrong word are errors."""
+    digest = kit.load_directory(ledger / "own").digest
+    starter = kit.load_directory(STARTER).digest
+    capsys.readouterr()
+    asked = ("--packet", str(ledger / "p.json"), "--dir", str(ledger / "ledger"))
+    who = ("who", *asked, "--members", str(ledger / "m.json"))
+    assert as_json(cli, *who, "--against", digest)[1]["eligible"] == ["m"]
+    status, found = as_json(cli, *who, "--against", starter)
+    assert (status, found["policy"], found["eligible"]) == (1, starter, [])
+    assert as_json(cli, *who, "--against", "0" * 64)[1]["error"]["code"] == "policy.not_found"
+    status, found = as_json(cli, *who, "--against", "bindnig")
+    assert (status, found["error"]["code"]) == (2, "usage")
+    assert "write `binding`, a folder, or the 64 digits" in found["error"]["hint"]
+
+
+def test_without_a_ledger_the_starter_set_answers(cli, tmp_path: Path, monkeypatch) -> None:  # noqa: ANN001
+    """Beside no ledger the starter set is asked, and said to be."""
+    monkeypatch.chdir(tmp_path)
+    status, found = as_json(
+        cli, "eval", "--packet", f"{PACKETS}#plain", "--member", f"{MEMBERS}#good"
+    )
+    assert (status, found["against"]) == (0, "the starter set")
+
+
+def test_who_takes_the_time_the_asker_and_explains(cli, tmp_path: Path) -> None:  # noqa: ANN001
+    """`who` asks at a time and as somebody, and shows every rule for every member if it is asked to."""
+    rules = (
+        "  - {id: late, require: 'now < timestamp(\"2027-01-01T00:00:00Z\")'}\n"
+        "  - {id: asked, require: '\"auditor\" in principal.rights'}\n"
+    )
+    kit.write(
+        tmp_path,
+        {
+            "set/p.policy.yaml": kit.policy(rules),
+            "p.json": '{"workload_type": "w"}',
+            "m.json": '[{"id": "m", "type": "agent"}, {"id": "n", "type": "tool"}]',
+            "a.json": '{"id": "key:a", "rights": ["auditor"]}',
+        },
+    )
+    who = (
+        "who", "--packet", str(tmp_path / "p.json"), "--members", str(tmp_path / "m.json"),
+        "--against", str(tmp_path / "set"),
+    )  # fmt: skip
+    early, late = ("--now", "2026-06-01T00:00:00Z"), ("--now", "2027-06-01T00:00:00Z")
+    auditor = ("--principal", str(tmp_path / "a.json"))
+    assert as_json(cli, *who, *early, *auditor)[1]["eligible"] == ["m", "n"]
+    status, found = as_json(cli, *who, *late, "--explain")
+    reasons = [reason["rule"] for reason in found["members"][0]["reasons"]]
+    assert (status, reasons) == (1, ["placement/late", "placement/asked"])
+    assert found["members"][0]["rules"][-1]["status"] == "failed"
+    text = cli(*who, *late, "--explain")[1]
+    assert text.count("placement/late: failed") == 2
+    assert "rules" not in as_json(cli, *who, *late)[1]["members"][0]
+
+
+def test_the_binding_set_can_be_printed_and_read_back(cli, ledger: Path, capsys) -> None:  # noqa: ANN001
+    """`show --source` leaves nothing out: files of its text make the same set, for every shipped set."""
+    capsys.readouterr()
+    status, text = cli("show", "--source", "--dir", str(ledger / "ledger"))
+    assert status == 0
+    assert "deny:" in text
+    assert "member.trust_score >= packet.policy_constraints.minimum_trust_score" in text
+
+
+@pytest.mark.parametrize("name", ["starter", "eu-residency", "agent-fleet", "regulated-review"])
+def test_the_source_of_a_set_makes_the_same_set(name: str, tmp_path: Path) -> None:
+    """Files of the printed text have the digest of the set that was printed."""
+    found = kit.load_directory(shipped_directory(name))
+    for number, text in enumerate(source_text(found).split("---\n")):
+        if "name: kernel\n" not in text:
+            kind = "policy." if "kind: Policy\n" in text else ""
+            kit.write(tmp_path, {f"f{number}.{kind}yaml": text})
+    assert kit.load_directory(tmp_path).digest == found.digest
+
+
+# --- layout -----------------------------------------------------------------------------------
+
+SLOPPY = """# why
+apiVersion: pfgov/v1
+kind: Policy
+metadata: {name: p, version: "1"}
+on: [place]
+variables:
+  able: member.capabilities.exists( c,c=="ocr" )   # can read
+rules:
+  - id: folded
+    require: >-
+      variables.able&&member.trust_score>0.5
+      ||!( member.type=="tool" )
+  - id: quoted
+    when: '"eu"==member.region'
+    deny: "packet.priority>  - 1"
+  - {id: flow, require: 'member.type  in["agent","human"]'}
+  - id: by-hand
+    require: |
+      member.trust_score>0.1  &&
+        member.trust_score<0.9
+"""
+
+NEAT = """# why
+apiVersion: pfgov/v1
+kind: Policy
+metadata: {name: p, version: "1"}
+on: [place]
+variables:
+  able: member.capabilities.exists(c, c == "ocr")  # can read
+rules:
+  - id: folded
+    require: >-
+      variables.able && member.trust_score > 0.5
+      || !(member.type == "tool")
+  - id: quoted
+    when: '"eu" == member.region'
+    deny: "packet.priority>  - 1"
+  - {id: flow, require: 'member.type in ["agent", "human"]'}
+  - id: by-hand
+    require: |
+      member.trust_score>0.1  &&
+        member.trust_score<0.9
+"""
+
+
+def test_fmt_lays_expressions_out(cli, tmp_path: Path) -> None:  # noqa: ANN001
+    """White space in expressions is put in order, in every style of scalar; nothing else of them changes."""
+    path = kit.write(tmp_path, {"p.policy.yaml": SLOPPY}) / "p.policy.yaml"
+    before = kit.load_directory(tmp_path)
+    assert cli("fmt", str(tmp_path))[0] == 0
+    assert path.read_text() == NEAT
+    assert cli("fmt", str(tmp_path), "--check")[0] == 0
+    after = kit.load_directory(tmp_path)
+    for one, other in zip(before.bundle.policies, after.bundle.policies, strict=True):
+        for rule, same in zip(one.rules, other.rules, strict=True):
+            for text, new in ((rule.when, same.when), (rule.condition, same.condition)):
+                assert (text is None) == (new is None)
+                assert text is None or new is None or parse(text.text) == parse(new.text)
+
+
+def test_tests_can_try_the_binding_set(cli, ledger: Path, capsys) -> None:  # noqa: ANN001
+    """`test --against` holds the same cases to another set, and names it; a folder without tests fails."""
+    capsys.readouterr()
+    tests = {
+        "own.test.yaml": "apiVersion: pfgov/v1\nkind: PolicyTest\npolicy: own\ncases:\n"
+        "  - {name: x, packet: p, members: [m, t], expect: {m: allow, t: {deny: [no-tools]}}}\n",
+        "fixtures/f.yaml": "apiVersion: pfgov/v1\nkind: Fixtures\npackets: {p: {}}\n"
+        "members: {m: {}, t: {type: tool}}\n",
+    }
+    kit.write(ledger / "next", {**tests, "own.policy.yaml": NO_TOOLS.replace("'tool'", "'node'")})
+    status, found = as_json(cli, "test", str(ledger / "next"))
+    assert (status, found["against"]) == (1, str(ledger / "next"))
+    binding = ("--against", "binding", "--dir", str(ledger / "ledger"))
+    status, found = as_json(cli, "test", str(ledger / "next"), *binding)
+    assert (status, found["policy"]) == (0, kit.load_directory(ledger / "own").digest)
+    assert "the binding set of" in found["against"]
+    status, found = as_json(cli, "test", str(ledger / "own"))
+    assert (status, found["error"]["code"]) == (1, "policy.no_tests")
+
+
+def test_a_fixture_is_picked_by_its_name_or_its_id(cli, tmp_path: Path) -> None:  # noqa: ANN001
+    """`FILE#NAME` is the name that the file gives, or an id; a wrong one says what there is, with exit status 2."""
+    text = (
+        "apiVersion: pfgov/v1\nkind: Fixtures\npackets: {p: {}}\nmembers: {good: {id: m-1, trust_score: 0.9}}\n"
+        "principals: {asker: {id: local, rights: [operator]}}\n"
+    )
+    path = kit.write(tmp_path, {"f.yaml": text}) / "f.yaml"
+    asked = ("eval", "--packet", f"{path}#p", "--against", STARTER, "--principal", f"{path}#asker")
+    for name in ("good", "m-1"):
+        assert as_json(cli, *asked, "--member", f"{path}#{name}")[0] == 0
+    status, found = as_json(cli, *asked, "--member", f"{path}#god")
+    assert (status, found["error"]["hint"]) == (2, "did you mean `good`?")
+    assert as_json(cli, *asked, "--member", f"{path}#good", "--now", "soon")[0] == 2

@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 from support import policy_kit as kit
 
+from pfgov.core.verdicts import PLACING
 from pfgov.errors import PolicyError
-from pfgov.policy import PolicySet, from_document, load_starter, shipped_directory
-from pfgov.policy.document import digest_of
+from pfgov.policy import SEMANTICS, PolicySet, from_document, load_starter, shipped_directory
+from pfgov.policy.files.document import digest_of
 from pfgov.policy.load import load_directory
 from pfgov_ledger import canonical
+
+OLD = Path(__file__).parents[2] / "data" / "policy-sets" / "semantics-1"
+"""Documents that were written before the facts of semantics 2."""
 
 RICH = kit.policy(
     "  - id: trust\n    when: variables.pii\n    require: member.trust_score >= params.floor\n"
@@ -44,7 +48,7 @@ def test_a_set_comes_back_from_its_document(policies: PolicySet) -> None:
     assert again.digest == policies.digest
     assert again.policies == policies.policies
     assert again.points == policies.points
-    work = kit.packet(data_classes=["pii:email"], priority=10)
+    work = kit.packet(data_classes=["pii.email"], priority=10)
     members = [kit.member(trust_score=score) for score in (0.1, 1.0, ...)]
     question = kit.question(work=work)
     assert again.judge(question, members) == policies.judge(question, members)
@@ -97,7 +101,7 @@ EDITS = {
     "with a weaker kernel": ("policy.kernel", lambda t: t["policies"][0]["rules"].pop()),
     "with a shadowed kernel": ("policy.kernel", lambda t: t["policies"][0].update(mode="shadow")),
     "with two kernels": ("policy.document", lambda t: t["policies"].insert(0, t["policies"][0])),
-    "with other semantics": ("policy.semantics", lambda t: t.update(semantics=2)),
+    "with other semantics": ("policy.semantics", lambda t: t.update(semantics=SEMANTICS + 1)),
     "with another schema": ("policy.semantics", lambda t: t["schema"].pop()),
     "of another format": ("policy.document", lambda t: t.update(format="pfgov/policy-set/v9")),
     "with an unknown key": ("policy.document", lambda t: t.update(extra=1)),
@@ -172,9 +176,41 @@ def test_replay_runs_no_generated_code(policies: PolicySet) -> None:
     assert from_document(document, generated=True).judges[kit.Point.ASSIGN].is_generated
 
 
-def test_the_starter_set_covers_every_decision_point() -> None:
-    """A fresh workspace has a policy wherever policy is asked."""
-    assert load_starter().points == set(kit.Point)
+def test_the_starter_set_covers_every_placing_point() -> None:
+    """A fresh workspace has a policy wherever nothing would be allowed without one, and says who may export."""
+    assert load_starter().points == PLACING | {kit.Point.EXPORT}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in OLD.iterdir()))
+def test_a_set_of_the_first_semantics_still_compiles(name: str) -> None:
+    """A document from before the new facts keeps its bytes, its digest and its kernel; labels are free in it."""
+    raw = (OLD / f"{name}.json").read_bytes()
+    found = from_document(raw, generated=True)
+    assert (found.document, found.semantics) == (raw, 1)
+    assert found.labels.is_free
+    assert ("kernel", "1", "enforce") in found.policies
+
+
+@pytest.mark.parametrize("name", ["starter", "regulated-review"])
+def test_a_set_of_the_second_semantics_still_compiles(name: str) -> None:
+    """A document from before contexts were looked through keeps its bytes and its meaning: labels stay declared."""
+    raw = (OLD.parent / "semantics-2" / f"{name}.json").read_bytes()
+    found = from_document(raw, generated=True)
+    assert (found.document, found.semantics) == (raw, 2)
+    assert not found.labels.is_free
+    assert ("kernel", "2", "enforce") in found.policies
+
+
+def test_a_set_of_the_first_semantics_brings_its_own_schema(policies: PolicySet) -> None:
+    """A document cannot mix: neither old semantics with the present schema, nor with another kernel."""
+    old = (OLD / "starter.json").read_bytes()
+    for change in (
+        lambda t: t.update(schema=json.loads(policies.document)["schema"]),
+        lambda t: t["schema"].pop(),
+        lambda t: t["policies"][0].update(json.loads(policies.document)["policies"][0]),
+    ):
+        with pytest.raises(PolicyError):
+            from_document(broken(old, change))
 
 
 def test_reasons_have_one_order_wherever_the_set_came_from(tmp_path: Path) -> None:

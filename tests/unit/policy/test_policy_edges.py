@@ -8,12 +8,18 @@ import pytest
 from support import policy_kit as kit
 
 from pfgov.errors import PolicyError
-from pfgov.policy import PolicyErrors, asking, limits, load_directory, params
+from pfgov.policy import PolicyErrors, limits, load_directory
+from pfgov.policy.authoring import asking
+from pfgov.policy.authoring.checking import check_directory
+from pfgov.policy.authoring.inputs import complete, differences, vary
+from pfgov.policy.authoring.lint import lint
 from pfgov.policy.cel import CelError
-from pfgov.policy.functions import FUNCTIONS, capability_match, region_within, split_requirement
-from pfgov.policy.inputs import complete, differences, vary
-from pfgov.policy.lint import lint
-from pfgov.policy.load import read_directory
+from pfgov.policy.files import params
+from pfgov.policy.judging.functions import (
+    FUNCTIONS,
+    split_requirement,
+)
+from pfgov.policy.load import compiled_files, read_directory
 
 TRUST = "  - {id: trust, require: member.trust_score >= 0.6}\n"
 
@@ -64,19 +70,64 @@ def test_too_many_rules_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert codes(tmp_path) == ["policy.too_many"]
 
 
-def test_hidden_files_and_fixtures_are_not_policies(tmp_path: Path) -> None:
-    """Editors' leftovers and fixtures are not read as policies."""
+def test_what_is_no_policy_is_named_with_why_it_is_not_read(tmp_path: Path) -> None:
+    """Folders of tools and texts are no problem; they are listed with the reason, not passed over in silence."""
     kit.write(
         tmp_path,
         {
             "a.policy.yaml": kit.policy(TRUST),
-            ".a.policy.yaml": "garbage: [",
             ".git/b.yaml": "garbage: [",
-            "fixtures/c.yaml": "garbage: [",
+            "a.policy.yaml.bak": kit.policy(TRUST, name="other"),
+            "fixtures/README.md": "garbage: [",
             "README.md": "garbage: [",
         },
     )
     assert load_directory(tmp_path).points
+    unread = read_directory(tmp_path).unread
+    names = [item.path.relative_to(tmp_path).as_posix() for item in unread]
+    assert names == [".git", "README.md", "a.policy.yaml.bak", "fixtures/README.md"]
+    assert all(item.why for item in unread)
+
+
+MORE = kit.policy('  - {id: never, deny: member.type == "model"}\n', name="strict")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x.POLICY.YAML", "x.policy.Yaml", "X.YML", ".hidden.policy.yaml", "x.TEST.yaml", "x.test.yaml",
+        "fixtures/x.yaml", "fixtures/deep/x.yml",
+    ],
+)  # fmt: skip
+def test_a_policy_where_none_is_read_refuses_the_folder(tmp_path: Path, name: str) -> None:
+    """A restrictive policy is never skipped: whatever hides it from the loader is a problem, at check and at load."""
+    kit.write(tmp_path, {"a.policy.yaml": kit.policy(TRUST), name: MORE})
+    with pytest.raises(PolicyErrors) as caught:
+        load_directory(tmp_path)
+    assert str(tmp_path / name) in {problem.file for problem in caught.value.problems}
+    assert {problem.file for problem in check_directory(tmp_path).errors} == {str(tmp_path / name)}
+
+
+def test_a_policy_behind_a_link_is_read_or_named(tmp_path: Path) -> None:
+    """A link to a file is read as the file; one to a folder is refused, for it could lead anywhere."""
+    folder, outside = tmp_path / "set", tmp_path / "outside"
+    kit.write(tmp_path, {"set/a.policy.yaml": kit.policy(TRUST), "outside/s.policy.yaml": MORE})
+    (folder / "s.policy.yaml").symlink_to(outside / "s.policy.yaml")
+    assert [name for name, _, _ in load_directory(folder).policies] == [
+        "kernel",
+        "placement",
+        "strict",
+    ]
+    (folder / "s.policy.yaml").unlink()
+    (folder / "more").symlink_to(outside)
+    assert codes(folder) == ["policy.unread"]
+
+
+def test_a_pipe_that_is_named_like_a_policy_hangs_nobody(tmp_path: Path) -> None:
+    """What is no regular file is refused without being opened."""
+    kit.write(tmp_path, {"a.policy.yaml": kit.policy(TRUST)})
+    os.mkfifo(tmp_path / "b.policy.yaml")
+    assert codes(tmp_path) == ["policy.unread"]
 
 
 def test_two_policies_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -194,7 +245,9 @@ def test_lint_says_what_nobody_uses(tmp_path: Path) -> None:
         },
     )
     files = read_directory(tmp_path)
-    found = [problem.code for problem in lint(files.policies, files.definitions)]
+    compiled, _ = compiled_files(files)
+    assert compiled is not None
+    found = [problem.code for problem in lint(files.policies, files.definitions, compiled)]
     assert sorted(found) == [
         "policy.unused_definitions",
         "policy.unused_import",
@@ -257,8 +310,7 @@ def test_constants_survive_the_document(type_name: str, value: object) -> None:
 def test_regions_contain_what_stands_below_them(
     region: str, regions: list[str], within: bool
 ) -> None:
-    """The function of policies and the one of Python are the same."""
-    assert region_within(region, regions) is within
+    """A region is inside another by whole steps of its path, and in no other way."""
     by_name = {function.name: function.call for function in FUNCTIONS}
     assert by_name["region_within"](region, regions) is within
 
@@ -286,8 +338,9 @@ def test_requirements_are_names_with_bounds() -> None:
     assert split_requirement("ocr") == ("ocr", None)
     assert split_requirement("ocr >=1.2,<2") == ("ocr", ">=1.2,<2")
     assert split_requirement("ocr~=1.2") == ("ocr", "~=1.2")
-    assert capability_match("ocr>=1", {"ocr": "1.0"}) is True
-    assert capability_match("ocr>=1", {"plan": "1.0"}) is False
+    match = {function.name: function.call for function in FUNCTIONS}["capability_match"]
+    assert match("ocr>=1", {"ocr": "1.0"}) is True
+    assert match("ocr>=1", {"plan": "1.0"}) is False
     for bad in ("", " ocr", "ocr >>> 1", ">=1", "ocr>="):
         with pytest.raises(ValueError, match=r"capability|specifier"):
             split_requirement(bad)

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from support import policy_kit as kit
 
+from pfgov.core.verdicts import Point
 from pfgov.policy import PolicySet, load_starter
-from pfgov.policy.explain import explain
-from pfgov.policy.messages import TemplateError, fill, show, split
-from pfgov.verdicts import Point
+from pfgov.policy.authoring.explain import explain
+from pfgov.policy.judging.messages import TemplateError, fill, show, split
 
 DEMANDS = kit.packet(
     required_capabilities=["ocr>=1.2", "plan"],
-    data_classes=["pii:email"],
+    data_classes=["pii.email"],
     policy_constraints={
         "pii_review_required": False,
         "minimum_trust_score": 0.9,
@@ -54,7 +54,7 @@ def test_several_misses_are_named_together(starter: PolicySet) -> None:
     for piece in (
         "trust_score 0.9; has 0.2",
         "region within [us-east]; has eu",
-        "clearances with [pii:email]; has []",
+        "clearances with [pii.email]; has []",
         "capability_versions with [ocr>=1.2, plan]; has [ocr]",
     ):
         assert piece in found

@@ -4,9 +4,12 @@ from pathlib import Path
 
 from support import policy_kit as kit
 
-from pfgov import facts as engine
-from pfgov.commands import LOCAL_OPERATOR, RIGHTS, Capability, Constraints, HandoffTerms
-from pfgov.lifecycle import MemberStatus, PacketStatus
+from pfgov import limits
+from pfgov.core import judging as engine
+from pfgov.core.commands import LOCAL_OPERATOR, RIGHTS, Capability, Constraints, HandoffTerms
+from pfgov.core.lifecycle import MemberStatus, PacketStatus
+from pfgov.core.quantity import from_text, to_float
+from pfgov.core.records import Member, Packet, Review, Terms, TrustScore
 from pfgov.policy import facts
 from pfgov.policy.cel.types import (
     BOOL,
@@ -18,7 +21,7 @@ from pfgov.policy.cel.types import (
     Record,
     StringType,
 )
-from pfgov.records import Member, Packet, Terms, TrustScore
+from pfgov.policy.files.labels import Declarations
 
 BARE_MEMBER = Member(
     member_id="m-1", incarnation=1, kind="agent", status=MemberStatus.ACTIVE, principal="local"
@@ -32,7 +35,7 @@ FULL_MEMBER = Member(
     capabilities={"ocr": Capability(name="ocr", version="1.4"), "plan": Capability(name="plan")},
     capacity={"cpu": 2_500_000, "memory": 1_000_000, "tasks": 3_000_000, "gpu": 1_000_000},
     region="us-east/1a",
-    clearances=("pii:email",),
+    clearances=("pii.email",),
     labels=(("team", "a"),),
     attested=TrustScore(score=950_000, source="x", assessed_at=1),
     used={"cpu": 500_000},
@@ -65,6 +68,18 @@ FULL_PACKET = Packet(
     lineage_id="l",
     step="review",
     owners=("m-0",),
+    submitted_by="key:one",
+    submitted_for=("m-0",),
+    reviews=(
+        Review(
+            position=3,
+            reviewer="key:two",
+            point="place",
+            policy="",
+            rules=(),
+            reviewed_for=("m-9",),
+        ),
+    ),
 )
 
 
@@ -106,11 +121,11 @@ def _record(value: object, fields: dict[str, Field], path: str) -> list[str]:
 def test_the_engines_facts_have_the_declared_shape() -> None:
     """What the engine hands over is what expressions were checked against: no more, no other type."""
     for member in (BARE_MEMBER, FULL_MEMBER):
-        found = engine.member_facts(member)
+        found = engine.member_facts(member, Declarations())
         assert misfits(found, facts.ROOTS["member"].type, "member") == []
         assert misfits(found, facts.ROOTS["source"].type, "source") == []
     for packet in (BARE_PACKET, FULL_PACKET):
-        found = engine.packet_facts(packet, engine.terms_facts(packet.terms))
+        found = engine.packet_facts(packet, engine.terms_facts(packet.terms, Declarations()))
         assert misfits(found, facts.ROOTS["packet"].type, "packet") == []
     principal = engine.principal_facts(LOCAL_OPERATOR)
     assert misfits(principal, facts.ROOTS["principal"].type, "principal") == []
@@ -118,8 +133,8 @@ def test_the_engines_facts_have_the_declared_shape() -> None:
 
 def test_full_records_show_every_fact() -> None:
     """Every declared fact is one that the engine can produce."""
-    member = engine.member_facts(FULL_MEMBER)
-    packet = engine.packet_facts(FULL_PACKET, engine.terms_facts(FULL_PACKET.terms))
+    member = engine.member_facts(FULL_MEMBER, Declarations())
+    packet = engine.packet_facts(FULL_PACKET, engine.terms_facts(FULL_PACKET.terms, Declarations()))
     for root, found in (("member", member), ("packet", packet)):
         kind = facts.ROOTS[root].type
         assert isinstance(kind, Record)
@@ -136,7 +151,7 @@ def test_every_fact_is_documented() -> None:
     """Every fact has a sentence, and every row of the schema stands on the generated page."""
     page = (Path(__file__).parents[3] / "docs" / "reference" / "facts.md").read_text()
     for path, _kind, _optional in facts.schema_rows():
-        if not path.startswith("source."):
+        if not path.startswith(("source.", "before")):
             assert f"`{path}`" in page
     stack = list(facts.ROOTS.values())
     while stack:
@@ -149,3 +164,16 @@ def test_every_fact_is_documented() -> None:
 def test_rights_are_the_commands_rights() -> None:
     """Policies and commands name the same rights."""
     assert set(facts.RIGHTS) == set(RIGHTS)
+
+
+def test_a_quantity_ranges_as_far_as_the_border_lets_it() -> None:
+    """The largest decimal that a door takes, or the sum of two of them, is outside the range of its fact."""
+    largest = to_float(from_text(f"{limits.QUANTITY_MAX}.999999"))
+    for path, value in (("capacity", largest), ("load", 2 * largest)):
+        member = facts.ROOTS["member"].type
+        assert isinstance(member, Record)
+        part = member.fields[path].type
+        assert isinstance(part, Record)
+        amount = part.fields["cpu"].type
+        assert isinstance(amount, NumberType)
+        assert amount.maximum is None or value <= amount.maximum

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from support import policy_kit as kit
 
+from pfgov.core.verdicts import Point
 from pfgov.errors import PolicyError
 from pfgov.policy import PolicySet, kernel_only, load, load_starter
-from pfgov.policy.model import KERNEL
-from pfgov.verdicts import Point
+from pfgov.policy.files.model import KERNEL
 
 ANY = kit.policy("  - {id: any, require: member.id != ''}\n", on="[place, retain]")
 
@@ -62,9 +62,9 @@ def test_constraints_hold_wherever_a_packet_has_an_owner(
     [
         (["public"], [], []),
         (["pii"], ["pii"], []),
-        (["pii:email", "public"], ["pii:email"], []),
-        (["pii:email"], ["pii"], ["pii-clearance"]),
-        (["pii", "pii:email"], ["pii"], ["pii-clearance"]),
+        (["pii.email", "public"], ["pii.email"], []),
+        (["pii.email"], ["pii"], ["pii-clearance"]),
+        (["pii", "pii.email"], ["pii"], ["pii-clearance"]),
     ],
 )
 def test_personal_data_needs_its_own_clearance(
@@ -134,7 +134,7 @@ def test_a_pii_review_is_asked_of_a_reviewer(policies: PolicySet) -> None:
 def test_the_kernel_is_in_every_set() -> None:
     """There is no way to a set without the kernel."""
     for found in (kernel_only(), load_starter()):
-        assert (KERNEL, "1", "enforce") in found.policies
+        assert (KERNEL, "2", "enforce") in found.policies
 
 
 def test_the_kernel_cannot_be_replaced(tmp_path: Path) -> None:

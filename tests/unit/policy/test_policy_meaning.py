@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from support import policy_kit as kit
 
-from pfgov.commands import Obligation
+from pfgov.core.commands import Obligation
+from pfgov.core.verdicts import ALLOW, Point, Verdict
 from pfgov.policy import PolicySet
-from pfgov.verdicts import ALLOW, Point, Verdict
+from pfgov.policy.authoring.explain import explain
 
 TRUST = "  - {id: trust, require: member.trust_score >= 0.6}\n"
 
@@ -123,7 +124,7 @@ def test_obligations_come_with_the_rules_that_apply(tmp_path: Path) -> None:
     notify = Obligation(type="notify", to="dpo")
     redact = Obligation(type="redact", paths=("/a", "/b"))
     assert verdict(policies).obligations == (notify,)
-    work = kit.packet(data_classes=["pii:email"])
+    work = kit.packet(data_classes=["pii.email"])
     found = policies.judge_one(kit.question(work=work), kit.member())
     assert (found.outcome, set(found.obligations)) == ("allow", {redact, notify})
     refused = policies.judge_one(kit.question(work=work), kit.member(trust_score=0.1))
@@ -150,7 +151,7 @@ def test_a_reason_carries_the_value_and_the_bound(tmp_path: Path) -> None:
         ('has(member.region) && member.trust_score > 0.5 && member.type == "tool"', "0.5", "0.5"),
         ('member.type == "tool" || member.trust_score >= 0.9', "agent", "tool"),
         ("!(member.trust_score < 0.6)", "0.5", "0.6"),
-        ("packet.data_classes.all(c, c in member.clearances)", "[pii:email]", "[secret]"),
+        ("packet.data_classes.all(c, c in member.clearances)", "[pii.email]", "[secret]"),
         ("has(member.capacity.cpu)", "member.capacity.cpu is absent", None),
         ("member.trust_score > 0.1 ? member.reliability > 0.9 : false", "0.5", "0.9"),
     ],
@@ -161,9 +162,9 @@ def test_the_part_that_decided_is_shown(
     """Of a compound condition the first part that failed is the one whose values are shown."""
     text = kit.policy(f"  - id: rule\n    require: >-\n      {condition}\n")
     policies = kit.load(tmp_path, text)
-    work = kit.packet(data_classes=["pii:email", "secret"])
+    work = kit.packet(data_classes=["pii.email", "secret"])
     found = policies.judge_one(
-        kit.question(work=work), kit.member(trust_score=0.5, clearances=["pii:email"])
+        kit.question(work=work), kit.member(trust_score=0.5, clearances=["pii.email"])
     )
     (reason,) = [reason for reason in found.reasons if reason.policy == "placement"]
     assert (reason.observed, reason.bound) == (observed, bound)
@@ -250,3 +251,25 @@ def test_a_rule_of_its_own_points_is_asked_there_only(tmp_path: Path) -> None:
     assert policies.points == {Point.HANDOFF}
     assert names(verdict(policies)) == ["pfgov:no_policy"]
     assert names(verdict(policies, Point.HANDOFF)) == ["placement/t"]
+
+
+@pytest.mark.parametrize("generated", [True, False])
+def test_an_obligation_that_nobody_carries_out_denies(tmp_path: Path, generated: bool) -> None:
+    """What pfgov cannot do is a denial wherever it is judged: one by one, as a fleet, explained and in tests."""
+    rule = "  - {id: a, require: member.trust_score > 0.5, obligations: [{type: approval, to: reviewer}]}\n"
+    found = kit.load(
+        tmp_path, kit.policy(rule, on="[register, place, retain]"), generated=generated
+    )
+    for point in (Point.REGISTER, Point.ASSIGN, Point.HANDOFF, Point.ACCEPT, Point.RETAIN):
+        asked = kit.question(point)
+        member = kit.member()
+        verdict = found.judge_one(asked, member)
+        assert (verdict.outcome, [r.name for r in verdict.reasons]) == (
+            "deny",
+            ["pfgov:obligation"],
+        )
+        kinds = found.fleet(point).kinds(asked, [member] * 3)
+        assert [one.outcome for one in kinds.each()] == ["deny"] * 3
+        assert explain(found, asked, member).verdict == verdict
+        poor = found.judge_one(asked, kit.member(trust_score=0.4))
+        assert [reason.rule for reason in poor.reasons] == ["a"]

@@ -6,7 +6,7 @@ import pytest
 from support import policy_kit as kit
 
 from pfgov.policy import PolicyErrors
-from pfgov.policy.checking import check_directory
+from pfgov.policy.authoring.checking import check_directory
 
 HEAD = (
     'apiVersion: pfgov/v1\nkind: Policy\nmetadata: {name: placement, version: "1"}\non: [place]\n'
@@ -143,11 +143,162 @@ MISTAKES = {
         f"{HEAD}rules:\n  - id: yes-man\n    require: 1 < 2\n",
         ("cel.constant", 7, 14, "compare a fact"),
     ),
+    "a quote that ends too early": (
+        f'{HEAD}rules:\n  - id: pii\n    require: "pii" in packet.data_classes\n',
+        ("policy.yaml.syntax", 7, 20, """'"pii" in packet.data_classes'"""),
+    ),
+    "an expression that YAML takes for a tag": (
+        f"{HEAD}rules:\n  - id: low\n    require: !(member.trust_score > 0.5)\n",
+        ("policy.yaml.syntax", 7, 37, "'!(member.trust_score > 0.5)'"),
+    ),
+    "a negation that YAML takes for a tag": (
+        f"{HEAD}rules:\n  - id: low\n    require: !has(member.region)\n",
+        ("policy.yaml.tag", 7, 14, "'!has(member.region)'"),
+    ),
+    "a tab": (
+        f"{HEAD}rules:\n  - id: low\n    require: \tmember.trust_score > 0.5\n",
+        ("policy.yaml.syntax", 7, 14, "use spaces"),
+    ),
+    "half an offset": (
+        f"{HEAD}rules:\n  - id: day\n    require: now.getHours('+2') > 8\n",
+        ("cel.zone", 7, 27, "+02:00"),
+    ),
+    "an offset that there is not": (
+        f"{HEAD}rules:\n  - id: day\n    require: now.getHours('+99:00') > 8\n",
+        ("cel.always_fails", 7, 14, "from -23:59 to +23:59"),
+    ),
+    "a date for a time": (
+        f"{HEAD}rules:\n  - id: until\n    require: now < timestamp('2026-12-01')\n",
+        ("cel.always_fails", 7, 20, "2026-12-01T00:00:00Z"),
+    ),
+    "a division by zero": (
+        f"{HEAD}rules:\n  - id: half\n    require: packet.priority / 0 > 1\n",
+        ("cel.always_fails", 7, 14, "not zero"),
+    ),
+    "a remainder of a param that is zero": (
+        (
+            f"{HEAD}params: {{z: {{type: int, value: 0}}}}\n"
+            "rules:\n  - id: odd\n    require: packet.priority % params.z == 1\n"
+        ),
+        ("cel.always_fails", 8, 14, "not zero"),
+    ),
+    "a failure in a variable": (
+        f"{HEAD}variables:\n  late: now > timestamp('soon')\nrules:\n  - {{id: late, deny: variables.late}}\n",
+        ("cel.always_fails", 6, 15, "2026-12-01T00:00:00Z"),
+    ),
+    "a key that a param has not": (
+        (
+            f"{HEAD}params: {{t: {{type: 'map(string, int)', value: {{a: 1}}}}}}\n"
+            "rules:\n  - id: t\n    require: params.t['b'] > packet.priority\n"
+        ),
+        ("cel.always_fails", 8, 14, None),
+    ),
+    "a month too many": (
+        f"{HEAD}rules:\n  - id: xmas\n    deny: now.getMonth() == 12\n",
+        ("cel.constant", 7, 11, "from 0 to 11"),
+    ),
+    "a day that no week has": (
+        f"{HEAD}rules:\n  - id: weekend\n    deny: now.getDayOfWeek() in [6, 7]\n",
+        ("cel.never_equal", 7, 37, "from 0 to 6"),
+    ),
+    "a size below nothing": (
+        f"{HEAD}rules:\n  - id: some\n    require: 0 <= size(member.capabilities)\n",
+        ("cel.constant", 7, 14, "from 0 to 64"),
+    ),
+    "a right that there is not": (
+        f"{HEAD}rules:\n  - id: asked\n    require: \"'opertor' in principal.rights\"\n",
+        ("cel.never_equal", 7, 15, "did you mean `operator`?"),
+    ),
+    "a right that there is not, in a loop": (
+        f"{HEAD}rules:\n  - id: asked\n    require: principal.rights.exists(r, r in ['admin', 'revewer'])\n",
+        ("cel.never_equal", 7, 41, "did you mean `reviewer`?"),
+    ),
+    "a last owner where there is none yet": (
+        f"{HEAD}rules:\n  - id: same\n    require: source.region == member.region\n",
+        ("policy.always_denies", 6, 9, "on: [handoff, accept]"),
+    ),
+    "a question whether there is a last owner": (
+        f"{HEAD}rules:\n  - id: same\n    on: [assign]\n    deny: has(source.region)\n",
+        ("policy.always_denies", 6, 9, "at another decision point"),
+    ),
+    "a rule about another decision point": (
+        f"{HEAD}rules:\n  - id: kept\n    when: action == 'retain'\n    deny: member.trust_score < 0.2\n",
+        ("policy.never_applies", 6, 9, "another decision point"),
+    ),
+    "a rule that a stricter one makes needless": (
+        (
+            f"{HEAD}rules:\n  - {{id: a, require: member.trust_score > 0.5}}\n"
+            "  - {id: b, require: member.trust_score > 0.9}\n"
+        ),
+        ("policy.shadowed", 6, 10, "`b` is on line 7"),
+    ),
+    "a denial that a broader one makes needless": (
+        (
+            f"{HEAD}rules:\n  - {{id: a, when: packet.priority > 5, deny: member.trust_score <= 0.5}}\n"
+            "  - {id: b, when: packet.priority > 7 && member.type == 'tool', deny: member.trust_score < 0.5}\n"
+        ),
+        ("policy.shadowed", 7, 10, "`a` is on line 6"),
+    ),
+    "an obligation that nobody carries out": (
+        f"{HEAD}{BODY}    obligations: [{{type: approval, to: reviewer}}]\n",
+        ("policy.undoable", 6, 9, "`escalate`"),
+    ),
+    "an index inside braces": (
+        f"{HEAD}rules:\n  - {{id: eu, require: member.region in ['eu']}}\n",
+        ("policy.yaml.syntax", 6, 40, "quote the expression"),
+    ),
+    "a word for an exclamation mark": (
+        f"{HEAD}rules:\n  - id: low\n    require: not has(member.region)\n",
+        ("cel.missing_operator", 7, 18, "write !(...)"),
+    ),
+    "a comparison with null": (
+        f"{HEAD}rules:\n  - id: placed\n    deny: member.region == null\n",
+        ("cel.type", 7, 11, "has(member.region)"),
+    ),
+    "a label that no file declares": (
+        f"{HEAD}rules:\n  - id: team\n    require: member.labels.team == 'a'\n",
+        ("cel.unknown_field", 7, 28, "kind: Labels"),
+    ),
+    "a rule that allows": (
+        f"{HEAD}rules:\n  - id: good\n    allow: member.trust_score > 0.5\n",
+        ("policy.unknown_key", 7, 5, "write `require`"),
+    ),
+    "days in a duration": (
+        f"{HEAD}rules:\n  - id: old\n    deny: now - now > duration('2d')\n",
+        ("cel.always_fails", 7, 23, "there are no days"),
+    ),
+    "a class in capitals": (
+        f"{HEAD}rules:\n  - id: pii\n    deny: packet.data_classes.exists(k, k == 'PII')\n",
+        ("policy.spelling", 7, 41, "did you mean `pii`?"),
+    ),
+    "a region in capitals": (
+        f"{HEAD}rules:\n  - id: eu\n    require: member.region in ['EU', 'eu']\n",
+        ("policy.spelling", 7, 14, "did you mean `eu`?"),
+    ),
     "a rule said twice": (
         f"{HEAD}{BODY}  - id: again\n    require: member.trust_score >= 0.6\n",
         ("policy.shadowed", 8, 9, "`trust` is on line 6"),
     ),
 }
+
+SOUND = {
+    "what is asked of a handoff only": "deny: action == 'handoff' && source.status == 'QUARANTINED'",
+    "a closed handoff": "{on: [handoff], deny: action == 'handoff'}",
+    "a range that is narrower": "require: now.getMonth() < 11 && now.getHours('-23:59') >= 1",
+    "two floors of different facts": "require: member.trust_score > 0.5 && member.reliability > 0.4",
+    "a member's own right": "require: \"'member:m-1' in principal.rights\"",
+    "a failure that another operand absorbs": "require: member.trust_score > 0.5 || member.trust_score < params.x",
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_what_may_be_meant_is_left_alone(name: str, tmp_path: Path) -> None:
+    """A rule that facts can satisfy and can break is nobody's mistake."""
+    body = SOUND[name].strip("{}")
+    text = kit.policy(f"  - {{id: a, {body}}}\n", extra="params: {x: {type: double, value: 0.1}}\n")
+    found = [code for code, *_ in found_in(tmp_path, {"p.policy.yaml": text})]
+    assert set(found) <= {"policy.unused_definitions", "policy.unused_param"}
+
 
 REGIONS = (
     "apiVersion: pfgov/v1\nkind: Definitions\nmetadata: {name: common/regions, version: '1'}\n"
@@ -220,6 +371,42 @@ TEST_MISTAKES = {
         "cases:\n  - {name: x, members: [good], expect: {good: allow}}\n",
         ("policy.missing_key", 5, 5, None),
     ),
+    "a denial that looks like an allowance": (
+        "cases:\n  - {name: x, packet: plain, members: [good], expect: {good: {allow: false}}}\n",
+        ("policy.test.expect", 5, 70, "write `deny`"),
+    ),
+    "a denial for no reason": (
+        "cases:\n  - {name: x, packet: plain, members: [good], expect: {good: {deny: []}}}\n",
+        ("policy.test.expect", 5, 69, "name the rules"),
+    ),
+    "a path of no fact": (
+        (
+            "cases:\n  - name: x\n    packet: plain\n    members: [good]\n"
+            "    expect: {good: {deny: [eu], missing: [member.regoin]}}\n"
+        ),
+        ("policy.unknown_fact", 8, 43, "did you mean `region`?"),
+    ),
+    "an obligation that there is not": (
+        (
+            "cases:\n  - name: x\n    packet: plain\n    members: [good]\n"
+            "    expect: {good: {allow: true, obligations: [redakt]}}\n"
+        ),
+        ("policy.value", 8, 48, "did you mean `redact`?"),
+    ),
+    "a last owner who is not named": (
+        "cases:\n  - {name: x, action: handoff, packet: plain, members: [good], expect: {good: allow}}\n",
+        ("policy.missing_key", 5, 5, "source: null"),
+    ),
+    "a last owner before there is one": (
+        "cases:\n  - {name: x, packet: plain, source: good, members: [good], expect: {good: allow}}\n",
+        ("policy.test.case", 5, 38, None),
+    ),
+    "no cases": ("cases: []\n", ("policy.test.empty", 4, 8, None)),
+    "no properties": ("properties: []\n", ("policy.test.empty", 4, 13, None)),
+    "a case about nobody": (
+        "cases:\n  - {name: x, packet: plain, members: [], expect: {}}\n",
+        ("policy.test.empty", 5, 39, None),
+    ),
     "a path that is no number": (
         "properties:\n  - {name: x, monotone: member.region}\n",
         ("policy.test.property", 5, 25, "name a number to raise"),
@@ -233,7 +420,8 @@ FIXTURES = "apiVersion: pfgov/v1\nkind: Fixtures\npackets: {plain: {}}\nmembers:
 def test_a_mistake_in_a_test_is_a_problem_of_the_test(mistake: str, tmp_path: Path) -> None:
     """A misspelt fixture, rule or fact never makes a test pass by accident."""
     text, (code, line, column, hint) = TEST_MISTAKES[mistake]
-    body = TEST.replace("regions", "region") + "cases: []\n" if text is None else TEST + text
+    one = "cases:\n  - {name: x, packet: plain, members: [good], expect: {good: allow}}\n"
+    body = TEST.replace("regions", "region") + one if text is None else TEST + text
     found = found_in(tmp_path, {"regions.test.yaml": body, "fixtures/all.yaml": FIXTURES})
     assert [item[:3] for item in found] == [(code, line, column)]
     if hint is not None:
@@ -243,7 +431,7 @@ def test_a_mistake_in_a_test_is_a_problem_of_the_test(mistake: str, tmp_path: Pa
 def test_a_bad_fixture_is_found_where_it_stands(tmp_path: Path) -> None:
     """A fixture with a value outside a fact's range is a problem of the fixture file."""
     broken = FIXTURES.replace("region: eu-west", "trust_score: 99, statsu: ACTIVE")
-    found = found_in(tmp_path, {"a.test.yaml": f"{TEST}cases: []\n", "fixtures/all.yaml": broken})
+    found = found_in(tmp_path, {"fixtures/all.yaml": broken})
     assert [item[:3] for item in found] == [
         ("policy.fact", 4, 31),
         ("policy.unknown_fact", 4, 35),
@@ -267,3 +455,15 @@ def test_all_mistakes_of_all_files_come_at_once(tmp_path: Path) -> None:
     assert files == sorted(files)
     assert {"a.policy.yaml", "b.policy.yaml", "c.policy.yaml", "d.policy.yaml"} == set(files)
     assert caught.value.exit_status == 3
+
+
+def test_a_comma_inside_braces_says_what_it_did(tmp_path: Path) -> None:
+    """An expression that YAML cuts at its comma is told as that, not as an odd key."""
+    text = f"{HEAD}rules:\n  - {{id: a, require: packet.data_classes.all(k, k in member.clearances)}}\n"
+    hints = [
+        hint or ""
+        for code, *_, hint in kit.problems(tmp_path, text)
+        if code == "policy.unknown_key"
+    ]
+    assert len(hints) == 1
+    assert "quote the expression" in hints[0]

@@ -1,5 +1,6 @@
 """Tests beside policies: the runner fails what is wrong, counts outcomes and finds counterexamples."""
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -8,9 +9,9 @@ from support import policy_kit as kit
 
 from pfgov.errors import PolicyError
 from pfgov.policy import PolicyErrors, shipped_directory
+from pfgov.policy.authoring.testing.junit import junit
+from pfgov.policy.authoring.testing.runner import Report, run_directory
 from pfgov.policy.load import shipped_names
-from pfgov.policy.testing.junit import junit
-from pfgov.policy.testing.runner import Report, run_directory
 
 POLICY = kit.policy(
     "  - {id: trust, require: member.trust_score >= 0.6}\n"
@@ -29,7 +30,12 @@ def run(folder: Path, test: str, policy: str = POLICY) -> Report:
     head = "apiVersion: pfgov/v1\nkind: PolicyTest\npolicy: placement\n"
     kit.write(
         folder,
-        {"p.policy.yaml": policy, "p.test.yaml": head + test, "fixtures/all.yaml": FIXTURES},
+        {
+            "p.policy.yaml": policy,
+            "labels.yaml": kit.labels("risk"),
+            "p.test.yaml": head + test,
+            "fixtures/all.yaml": FIXTURES,
+        },
     )
     return run_directory(folder)
 
@@ -50,7 +56,7 @@ FAILS = [
     ("{good: deny}", "good", "expected deny, got allow []"),
     ("{good: allow, low: allow}", "low", "expected allow, got deny [trust]"),
     ("{good: allow, low: {deny: [eu]}}", "low", "deny: expected [eu], got [trust]"),
-    ("{good: allow, low: {deny: []}}", "low", "deny: expected [], got [trust]"),
+    ("{good: {allow: true, shadow: [trust]}}", "good", "shadow: expected [trust], got []"),
     (
         "{good: allow, unknown: {deny: [trust]}}",
         "unknown",
@@ -211,3 +217,72 @@ def test_a_run_that_tries_nothing_is_no_pass(tmp_path: Path) -> None:
     with pytest.raises(PolicyError) as caught:
         run_directory(tmp_path, only="zzz")
     assert caught.value.code == "policy.no_tests"
+
+
+# --- nothing passes by saying nothing -----------------------------------------------------------
+
+LABELLED = kit.policy(
+    "  - {id: trust, require: member.trust_score >= 0.6}\n"
+    '  - {id: risky, when: \'"risk" in packet.labels && packet.labels.risk == "high"\','
+    " deny: member.trust_score < 0.9}\n"
+)
+CASES = (
+    "cases:\n  - {name: x, packet: {from: plain, with: {labels: {risk: high}}}, members: [good],"
+    " expect: {good: allow}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("never", "problem"),
+    [
+        ('decision == "allow" && packet.labels.risk == "high" && member.trust_score < 0.9', None),
+        ('decision == "allow" && size(packet.previous_owners) > 90', "never held"),
+        ("source.region == member.region && source.region == 'mars'", "could never be decided"),
+    ],
+)
+def test_a_property_whose_premise_never_held_fails(
+    tmp_path: Path, never: str, problem: str | None
+) -> None:
+    """A property that no generated input could have broken is no promise."""
+    body = f"{CASES}properties:\n  - {{name: prop, on: [assign], never: {json.dumps(never)}}}\n"
+    failed = [item.problem or "" for item in run(tmp_path, body, LABELLED).failed]
+    assert len(failed) == (problem is not None)
+    if problem is not None:
+        assert problem in failed[0]
+
+
+def test_a_property_about_a_label_that_nobody_sets_is_an_error(tmp_path: Path) -> None:
+    """A misspelt label would be absent in every input, and the property would hold of everything: none is declared."""
+    never = 'decision == "allow" && packet.labels.rsik == "high"'
+    body = f"{CASES}properties:\n  - {{name: prop, never: {json.dumps(never)}}}\n"
+    with pytest.raises(PolicyErrors) as caught:
+        run(tmp_path, body, LABELLED)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.hint) == ("cel.unknown_field", "did you mean `risk`?")
+
+
+SHADOWED = POLICY + "mode: shadow\n"
+
+
+@pytest.mark.parametrize(
+    ("extra", "expect", "passes"),
+    [
+        (
+            "",
+            "{good: {shadow: []}, low: {shadow: [trust]}, unknown: {deny: [pfgov:no_policy], shadow: [trust]}}",
+            True,
+        ),
+        ("", "{good: {shadow: [trust]}, low: deny}", False),
+        ("", "{good: allow, low: {deny: [trust]}}", False),
+        ("mode: enforce\n", "{good: allow, low: {deny: [trust]}, unknown: deny}", True),
+        ("mode: enforce\n", "{good: allow, low: {shadow: [trust]}}", False),
+    ],
+)
+def test_a_policy_in_shadow_mode_can_be_tested(
+    tmp_path: Path, extra: str, expect: str, passes: bool
+) -> None:
+    """What it would say can be expected as `shadow`, and the file can try it as if it were binding."""
+    report = run(tmp_path, extra + case(expect), SHADOWED)
+    assert (not report.failed) == passes
+    if not passes and not extra:
+        assert any("is in shadow mode" in line for item in report.failed for line in item.details)

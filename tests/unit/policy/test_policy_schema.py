@@ -7,9 +7,9 @@ import pytest
 from support import policy_kit as kit
 
 from pfgov.policy import shipped_directory
-from pfgov.policy.formatting import format_text
-from pfgov.policy.schema import schemas
-from pfgov.policy.source import plain, read
+from pfgov.policy.authoring.formatting import format_text
+from pfgov.policy.authoring.schema import schemas
+from pfgov.policy.files.source import plain, read
 
 SHIPPED = sorted(shipped_directory("kernel").parent.rglob("*.yaml"))
 SCHEMAS = schemas()

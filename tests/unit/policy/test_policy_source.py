@@ -2,8 +2,8 @@
 
 import pytest
 
+from pfgov.policy.files.source import Entries, Scalar, SourceError, plain, read
 from pfgov.policy.limits import FILE_BYTES_MAX, YAML_DEPTH_MAX
-from pfgov.policy.source import Entries, Scalar, SourceError, plain, read
 
 REFUSED = [
     ("a: 1\na: 2", "duplicate_key", 2, 1),
@@ -91,3 +91,11 @@ def test_a_place_inside_a_text_is_a_place_in_the_file(
     line = before.count("\n") + 1
     column = len(before) - (before.rfind("\n") + 1) + 1
     assert scalar.position(line, column) == place
+
+
+@pytest.mark.parametrize("piece", ["{", "[", "[{", "? ", "{? ", "[? ", "- ? ", "- "])
+def test_nesting_of_every_kind_is_bounded(piece: str) -> None:
+    """Whatever is nested in whatever, keys that are no words above all, is refused at the same depth."""
+    with pytest.raises(SourceError) as caught:
+        read(piece * 3_000, "f.yaml")
+    assert caught.value.problem.code == "policy.yaml.too_deep"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pfgov.scheduling.base import MICRO, Request
+from pfgov.core.scheduler import MICRO, Request
 
 
 @dataclass

@@ -3,8 +3,7 @@
 import pytest
 from unit.scheduling.scheduling_members import Member, asked, idle, machines
 
-from pfgov.scheduling import draws
-from pfgov.scheduling.base import (
+from pfgov.core.scheduler import (
     MICRO,
     SCORE_MAX,
     WEIGHT_MAX,
@@ -17,11 +16,13 @@ from pfgov.scheduling.base import (
     Pooling,
     Request,
     Scheduler,
+    checked_choose,
     fits,
 )
+from pfgov.scheduling import draws
 from pfgov.scheduling.binpack import BinPack
+from pfgov.scheduling.draws import ranking
 from pfgov.scheduling.registry import BUILT_IN, scheduler
-from pfgov.scheduling.selection import checked_choose, ranking
 
 ALL = sorted(BUILT_IN)
 

@@ -3,7 +3,7 @@
 import doctest
 from pathlib import Path
 
-import pfgov.reliability
+import pfgov.core.reliability
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "schedulers.md"
 
@@ -17,6 +17,6 @@ def test_every_example_of_the_page_runs() -> None:
 
 def test_the_docstring_example_of_reliability_runs() -> None:
     """The example in the module is what the module does."""
-    failed, run = doctest.testmod(pfgov.reliability)
+    failed, run = doctest.testmod(pfgov.core.reliability)
     assert run
     assert not failed

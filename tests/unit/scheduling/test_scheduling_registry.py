@@ -6,13 +6,13 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 import pytest
 
-from pfgov.scheduling import registry
-from pfgov.scheduling.base import (
+from pfgov.core.scheduler import (
     BadParameterError,
     BrokenSchedulerError,
     Pairs,
     UnknownSchedulerError,
 )
+from pfgov.scheduling import registry
 from pfgov.scheduling.registry import BUILT_IN, GROUP, available, scheduler
 from pfgov.scheduling.rendezvous import Rendezvous
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pfgov.reliability import COUNT_MAX, Record, faded, observed, value
+from pfgov.core.reliability import COUNT_MAX, Record, faded, observed, value
 
 DAY = 86_400_000_000
 

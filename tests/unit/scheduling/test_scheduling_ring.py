@@ -6,9 +6,9 @@ import pytest
 from unit.scheduling.naive_scheduling import seed_holders
 from unit.scheduling.scheduling_members import Member, asked, idle
 
+from pfgov.core.scheduler import BadWeightError
 from pfgov.scheduling import draws, hash_ring, seed_ring, vectorised
 from pfgov.scheduling import ring as ring_module
-from pfgov.scheduling.base import BadWeightError
 from pfgov.scheduling.draws import position, token
 from pfgov.scheduling.hash_ring import CIRCLE, HashRing, tokens
 from pfgov.scheduling.registry import scheduler

@@ -9,8 +9,8 @@ import pytest
 from unit.scheduling.naive_scheduling import write
 from unit.scheduling.scheduling_members import Member
 
-from pfgov.reliability import Record, observed, value
-from pfgov.scheduling.base import Request
+from pfgov.core.reliability import Record, observed, value
+from pfgov.core.scheduler import Request
 from pfgov.scheduling.registry import BUILT_IN, scheduler
 
 VECTORS = Path(__file__).parent / "vectors"

@@ -12,7 +12,8 @@ from sqlite_utils import Database
 from support.ledgers import fresh, opened, place, register
 
 from pfgov.engine import Engine, LedgerReader
-from pfgov.engine.doctor import examine
+from pfgov.engine.committing.writer import reconcile
+from pfgov.engine.maintenance.doctor import examine
 from pfgov.errors import (
     PfgovError,
     StoreCorruptError,
@@ -20,20 +21,22 @@ from pfgov.errors import (
     StoreLockedError,
     StoreUnavailableError,
 )  # fmt: skip
-from pfgov.storage import schema
-from pfgov.storage.connections import open_reader, open_writer
-from pfgov.storage.errors import translated
-from pfgov.storage.head_lock import HeadLock, Published, read_head, reconcile
-from pfgov.storage.queries import Queries
-from pfgov.storage.reading import ReadStore
-from pfgov.storage.writer_lock import WriterLock
-from pfgov.storage.writing import AnswerRow, EntryRow, Store, WriteSet
+from pfgov.storage import open_store
+from pfgov.storage.leases import LeaseRow
+from pfgov.storage.port import AnswerRow, EntryRow, Published, WriteSet
+from pfgov.storage.sqlite import schema
+from pfgov.storage.sqlite.connections import open_reader, open_writer
+from pfgov.storage.sqlite.errors import translated
+from pfgov.storage.sqlite.head_lock import SqliteHeadLock, read_head
+from pfgov.storage.sqlite.reading import SqliteReader
+from pfgov.storage.sqlite.writer_lock import FileLock
+from pfgov.storage.sqlite.writing import SqliteWriter
 
 ENTRY = EntryRow(0, "ledger", 0, "ledger_created", 1, bytes(32), bytes(64), b"{}")
 
 
-def _store(folder: Path) -> Store:
-    return Store(folder / "ledger.db", must_exist=False)
+def _store(folder: Path) -> SqliteWriter:
+    return SqliteWriter(folder / "ledger.db", must_exist=False)
 
 
 # --- schema -------------------------------------------------------------------------------
@@ -56,7 +59,7 @@ def test_storage_a_new_database_has_the_literal_schema(tmp_path: Path) -> None:
     ours = {"application_id": schema.APPLICATION_ID, "user_version": schema.VERSION}
     assert found == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, **ours}
     store.close()
-    Store(tmp_path / "ledger.db").close()
+    SqliteWriter(tmp_path / "ledger.db").close()
 
 
 @pytest.mark.parametrize("table", schema.APPEND_ONLY)
@@ -95,9 +98,9 @@ def test_storage_a_changed_schema_is_named(tmp_path: Path, change: str) -> None:
     store.close()
     name = change.split()[2]
     with pytest.raises(StoreCorruptError, match=name):
-        Store(tmp_path / "ledger.db")
+        SqliteWriter(tmp_path / "ledger.db")
     with pytest.raises(StoreCorruptError, match=name):
-        ReadStore(tmp_path / "ledger.db", None)
+        SqliteReader(tmp_path / "ledger.db", None)
 
 
 def test_storage_a_transform_by_the_sqlite_utils_tool_is_noticed(tmp_path: Path) -> None:
@@ -107,7 +110,7 @@ def test_storage_a_transform_by_the_sqlite_utils_tool_is_noticed(tmp_path: Path)
     tool.table("policy_set").transform()
     tool.close()
     with pytest.raises(StoreCorruptError, match="policy_set_no_delete"):
-        Store(tmp_path / "ledger.db")
+        SqliteWriter(tmp_path / "ledger.db")
 
 
 def test_storage_a_newer_or_foreign_database_is_refused(tmp_path: Path) -> None:
@@ -116,14 +119,14 @@ def test_storage_a_newer_or_foreign_database_is_refused(tmp_path: Path) -> None:
     store.connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     store.close()
     with pytest.raises(StoreError) as caught:
-        Store(tmp_path / "ledger.db")
+        SqliteWriter(tmp_path / "ledger.db")
     assert caught.value.code == "store.newer"
     foreign = tmp_path / "foreign.db"
     connection = sqlite3.connect(foreign)
     connection.execute("CREATE TABLE t (a)")
     connection.close()
     with pytest.raises(StoreError) as caught:
-        Store(foreign)
+        SqliteWriter(foreign)
     assert caught.value.code == "store.foreign"
 
 
@@ -133,7 +136,7 @@ def test_storage_a_newer_or_foreign_database_is_refused(tmp_path: Path) -> None:
 def test_storage_what_is_not_a_database_is_named(tmp_path: Path) -> None:
     """A text file in the database's place is corrupt, a missing one missing, a folder unavailable."""
     (tmp_path / "ledger.db").write_text("this is not a database, however long it may be " * 100)
-    for opening in (Store, lambda p: ReadStore(p, None)):
+    for opening in (SqliteWriter, lambda p: SqliteReader(p, None)):
         with pytest.raises(StoreCorruptError):
             opening(tmp_path / "ledger.db")
         with pytest.raises(StoreUnavailableError) as caught:
@@ -172,7 +175,7 @@ def test_storage_a_read_only_folder_is_named(tmp_path: Path) -> None:
     try:
         with pytest.raises(StoreUnavailableError):
             opened(directory)
-        with LedgerReader(directory, heed_head_lock=False) as reader:
+        with LedgerReader(open_store(directory), heed_head_lock=False) as reader:
             assert reader.head().size == 2
     finally:
         directory.chmod(0o700)
@@ -201,15 +204,15 @@ def test_storage_a_read_only_file_system_is_named(tmp_path: Path) -> None:
 def test_storage_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
     """The holder's process, host and address are named; after its release the next one gets the lock."""
     path = tmp_path / "writer.lock"
-    with WriterLock(path, address="http://127.0.0.1:8000"):
+    with FileLock(path, address="http://127.0.0.1:8000"):
         with pytest.raises(StoreLockedError) as caught:
-            WriterLock(path)
+            FileLock(path)
         assert f"process {os.getpid()}" in caught.value.message
         assert "http://127.0.0.1:8000" in caught.value.message
         path.write_text("scribble")
         with pytest.raises(StoreLockedError, match="another process"):
-            WriterLock(path)
-    with WriterLock(path) as lock:
+            FileLock(path)
+    with FileLock(path) as lock:
         lock.announce("there")
         assert json.loads(path.read_text())["address"] == "there"
     lock.release()
@@ -219,8 +222,8 @@ def test_storage_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     """The kernel gives the lock back when its holder dies, however it dies."""
     path = tmp_path / "writer.lock"
     code = (
-        "import sys, time, pathlib; from pfgov.storage.writer_lock import WriterLock;"
-        "lock = WriterLock(pathlib.Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+        "import sys, time, pathlib; from pfgov.storage.sqlite.writer_lock import FileLock;"
+        "lock = FileLock(pathlib.Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True
@@ -229,10 +232,10 @@ def test_storage_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
             raise AssertionError
         assert child.stdout.readline() == "held\n"
         with pytest.raises(StoreLockedError, match=f"process {child.pid}"):
-            WriterLock(path)
+            FileLock(path)
         child.kill()
         child.wait()
-    WriterLock(path).release()
+    FileLock(path).release()
 
 
 ROOTS = {0: b"0" * 32, 2: b"2" * 32, 3: b"3" * 32}
@@ -255,7 +258,7 @@ def test_storage_a_ledger_is_held_against_its_head_lock(
     tmp_path: Path, published: Published | None, head: int, code: str | None
 ) -> None:
     """Equal goes on, longer with the same prefix advances the lock; shorter, another root or no lock refuse to sign."""
-    lock = HeadLock(tmp_path / "head.db", "log")
+    lock = SqliteHeadLock(tmp_path / "head.db", "log")
     if published is not None:
         lock.start(ROOTS[0])
         if published.size:
@@ -275,7 +278,7 @@ def test_storage_a_ledger_is_held_against_its_head_lock(
 def test_storage_the_head_lock_moves_only_from_where_it_stands(tmp_path: Path) -> None:
     """A move from anywhere else means that somebody else signs: it is refused and changes nothing."""
     path = tmp_path / "head.db"
-    lock = HeadLock(path, "log", sync=True)
+    lock = SqliteHeadLock(path, "log", sync=True)
     lock.start(ROOTS[0])
     lock.move(0, Published(2, ROOTS[2]), 5_000_000)
     with pytest.raises(StoreCorruptError) as caught:
@@ -298,7 +301,7 @@ def test_storage_a_failing_row_takes_the_whole_batch_with_it(tmp_path: Path) -> 
     )
     with pytest.raises(StoreCorruptError):
         store.write(batch)
-    queries = Queries(store.connection, store.path)
+    queries = store.queries
     assert (queries.size(), list(queries.members())) == (1, [])
     store.close()
 
@@ -306,15 +309,15 @@ def test_storage_a_failing_row_takes_the_whole_batch_with_it(tmp_path: Path) -> 
 def test_storage_readers_see_only_what_was_published(tmp_path: Path) -> None:
     """A commit that the head lock does not cover yet is not served; without the lock it is."""
     directory = fresh(tmp_path)
-    store = Store(directory / "ledger.db")
+    store = SqliteWriter(directory / "ledger.db")
     rows = [ENTRY._replace(seq=2, subject="packet/x")]
     store.write(WriteSet(entries=rows))
-    reader = ReadStore(directory / "ledger.db", directory / "head.db")
+    reader = SqliteReader(directory / "ledger.db", directory / "head.db")
     with pytest.raises(StoreUnavailableError) as caught, reader.snapshot():
         pass
     assert caught.value.code == "store.unpublished"
     reader.close()
-    with ReadStore(directory / "ledger.db", None) as reader, reader.snapshot() as queries:
+    with SqliteReader(directory / "ledger.db", None) as reader, reader.snapshot() as queries:
         assert queries.size() == 3
     store.close()
 
@@ -322,7 +325,7 @@ def test_storage_readers_see_only_what_was_published(tmp_path: Path) -> None:
 def test_storage_a_snapshot_does_not_move(tmp_path: Path) -> None:
     """While a snapshot is held, commits go on and the snapshot stays as it was."""
     directory = fresh(tmp_path)
-    with opened(directory) as engine, LedgerReader(directory) as reader:
+    with opened(directory) as engine, LedgerReader(open_store(directory)) as reader:
         with reader.snapshot() as queries:
             assert queries.size() == 2
             register(engine, "m")
@@ -368,10 +371,10 @@ def test_storage_a_read_only_folder_is_read_as_immutable(
 def test_storage_leases_and_tables_can_be_replaced(tmp_path: Path) -> None:
     """Leases are replaced as a whole, verdict tables dropped by position, answers and attachments found by key."""
     store = _store(tmp_path)
-    queries = Queries(store.connection, store.path)
-    store.write_leases([("a", 1, 2, 3)])
-    store.write_leases([("b", 1, 2, 3)])
-    assert list(queries.leases()) == [("b", 1, 2, 3)]
+    queries = store.queries
+    store.write_leases([LeaseRow("a", 1, 2, 3, 4, 1, 5)])
+    store.write_leases([LeaseRow("b", 1, 2, 3, 4, 0, 5)])
+    assert list(queries.leases()) == [LeaseRow("b", 1, 2, 3, 4, 0, 5)]
     store.write(WriteSet(tables=[("x", 1, b"t"), ("y", 9, b"t")]))
     answers = [AnswerRow("p", f"k{i}", b"d", i, 1, i * 10, None) for i in range(4)]
     store.write(WriteSet(answers=answers))
@@ -400,7 +403,7 @@ def test_storage_every_file_of_a_ledger_is_its_owners_alone(tmp_path: Path, mask
     folder.mkdir(mode=0o755)
     before = os.umask(mask)
     try:
-        with Engine.create(folder, "pfgov.test/private"):
+        with Engine.create(open_store(folder), "pfgov.test/private"):
             running = _modes(folder)
         with opened(folder):
             again = _modes(folder)
@@ -433,7 +436,7 @@ def test_storage_files_that_an_administrator_shared_stay_shared(tmp_path: Path) 
     with opened(directory):
         pass
     assert (directory / "ledger.db").stat().st_mode & 0o777 == 0o640
-    found = {finding.check: finding for finding in examine(directory)}["database_files"]
+    found = {finding.check: finding for finding in examine(open_store(directory))}["database_files"]
     assert found.outcome == "warning"
     assert found.hint is not None
     assert found.hint.startswith("chmod 600 ")
@@ -441,4 +444,4 @@ def test_storage_files_that_an_administrator_shared_stay_shared(tmp_path: Path) 
     assert {"ledger.db", "head.db"} <= {path.name for path in named}
     for path in named:
         path.chmod(0o600)
-    assert {f.check: f.outcome for f in examine(directory)}["database_files"] == "ok"
+    assert {f.check: f.outcome for f in examine(open_store(directory))}["database_files"] == "ok"

@@ -4,10 +4,11 @@ import json
 
 import msgspec
 
-from pfgov import commands as c
-from pfgov import events as e
-from pfgov.lifecycle import MemberStatus, PacketStatus
-from pfgov.records import (
+from pfgov.app.views import entry_view, member_view, packet_view
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.core.lifecycle import MemberStatus, PacketStatus
+from pfgov.core.records import (
     Drain,
     Member,
     Packet,
@@ -18,7 +19,6 @@ from pfgov.records import (
     TrustScore,
     Waiting,
 )
-from pfgov.views import entry_view, member_view, packet_view
 
 T = 1_781_380_800_000_000
 MOMENT = "2026-06-13T20:00:00Z"
@@ -54,7 +54,7 @@ def test_a_member_in_full() -> None:
     }  # fmt: skip
     assert shown["claimed_trust"] == 0.99
     assert shown["reliability"] == 0.5
-    assert shown["drain"] == {"mode": "stop_first", "since": 7, "deadline": MOMENT}
+    assert shown["drain"] == {"mode": "stop_first", "since": 7, "deadline": MOMENT, "stays": False}
     assert shown["owns"] == ["p", "q"]
 
 

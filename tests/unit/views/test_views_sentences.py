@@ -2,10 +2,10 @@
 
 import pytest
 
-from pfgov import commands as c
-from pfgov import events as e
-from pfgov.views import sentence
-from pfgov.views.sentences import SENTENCES
+from pfgov.app.views import sentence
+from pfgov.app.views.sentences import SENTENCES
+from pfgov.core import commands as c
+from pfgov.core import events as e
 
 A = e.Owner(member_id="a", incarnation=1)
 B = e.Owner(member_id="b", incarnation=2)
@@ -41,12 +41,25 @@ SAID: list[tuple[e.Event, str]] = [
     (e.ConfigurationChanged(configuration=CONFIGURATION), "the configuration changed; the scheduler is ring"),
     (
         e.ExpiryHalted(cause="mass_expiry", overdue=4, leased=5),
-        "no lease expires until somebody looks: 4 of 5 ended at once",
+        "no lease expires: 4 of 5 ended at once",
     ),
     (
         e.ExpiryHalted(cause="clock_jump", jump=HOUR),
-        "no lease expires until somebody looks: the clock jumped by 3600 s",
+        "nothing is due: the clock jumped by 3600 s",
     ),
+    (
+        e.ExpiryResumed(cause="requested", dead=("a", "b")),
+        "leases end again: an operator says so; known to be dead: a, b",
+    ),
+    (
+        e.ExpiryResumed(cause="evidence", overdue=4, leased=6, silent_since=1),
+        "leases end again: 4 of 6 stayed silent while others were heard",
+    ),
+    (
+        e.ExpiryResumed(cause="heard", overdue=1, leased=6),
+        "leases end again: only 1 of 6 are still silent",
+    ),
+    (e.ExpiryResumed(cause="clock"), "leases end again: the clock is steady"),
     (e.IndexCommitted(size=9, subjects=3, root="r"), "the map of 3 subjects over 9 entries is committed"),
     (e.KeyRotated(role="log", new="n" * 64, signatures=()), "the log key nnnnnnnnnnnn takes over"),
     (e.KeyRevoked(role="issuer", key="k" * 64, signatures=()), "the issuer key kkkkkkkkkkkk is revoked"),
@@ -59,6 +72,39 @@ SAID: list[tuple[e.Event, str]] = [
             digest="d" * 64, policies=(e.PolicyRef(name="k", version="1", mode="enforce"),), points=()
         ),
         "the policy set dddddddddddd is binding: k 1",
+    ),
+    (
+        e.PolicyDenied(principal="key:a", point="update", about="packet/p", policy="d" * 64, reasons=("x/y",)),
+        "policy denied key:a the update of packet/p because of x/y",
+    ),
+    (
+        e.PolicyProposed(digest="d" * 64, policies=(), points=(), proposer="key:a"),
+        "key:a proposes the policy set dddddddddddd",
+    ),
+    (
+        e.PolicyApproved(digest="d" * 64, proposal=3, approver="key:b", remaining=1),
+        "key:b approves the policy set dddddddddddd; 1 more to approve",
+    ),
+    (e.PolicyRejected(digest="d" * 64, proposal=3, reviewer="key:b"), "key:b turns the policy set dddddddddddd down"),
+    (
+        e.PolicyChangeRefused(digest="d" * 64, action="approve", code="policy.own_proposal", principal="key:a"),
+        "approving the policy set dddddddddddd was refused to key:a (policy.own_proposal)",
+    ),
+    (
+        e.PublisherTrusted(name="acme", key="k" * 64, principal="key:a"),
+        "key:a trusts the key kkkkkkkkkkkk of the publisher acme",
+    ),
+    (
+        e.PublisherTrusted(name="acme", key="k" * 64, principal="key:a", expires_at=0),
+        "key:a trusts the key kkkkkkkkkkkk of the publisher acme until 1970-01-01T00:00:00Z",
+    ),
+    (
+        e.PublisherRotated(name="acme", old="o" * 64, new="n" * 64, principal="key:a", signatures=()),
+        "the publisher acme has the key nnnnnnnnnnnn in place of oooooooooooo",
+    ),
+    (
+        e.PublisherRevoked(name="acme", key="k" * 64, principal="key:a"),
+        "key:a trusts the key kkkkkkkkkkkk of the publisher acme no more",
     ),
     (e.PolicyRefused(codes=("x",), errors=2), "a policy set did not load (2 errors); the last good one stays"),
     (
@@ -89,7 +135,7 @@ SAID: list[tuple[e.Event, str]] = [
     ),
     (
         member(e.MemberFailed, incarnation=1, cause="lease_expired", lease=LEASE),
-        "a is held for dead: its lease of 30 s ran out",
+        "a is declared failed: its lease of 30 s ran out",
     ),
     (member(e.MemberFailed, incarnation=1, cause="reported", detail="gone"), "a is reported dead: gone"),
     (member(e.MemberRecovered, incarnation=2), "a (life 2) is back"),

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
+from pfgov.app.views import ReasonView, VerdictRow, nearest_misses, read_table
+from pfgov.app.views.verdicts import plain
 from pfgov.errors import StoreCorruptError
-from pfgov.views import ReasonView, VerdictRow, nearest_miss, read_table
-from pfgov.views.verdicts import plain
 
 
 def row(member_id: str, *reasons: ReasonView) -> VerdictRow:
@@ -68,6 +68,19 @@ REVIEW = reason("kernel/pii-review", "true", "false", effect="escalate")
             "a would be eligible with member.region known (kernel/region)",
         ),
         ([row("a", reason("mine/rule"))], None),
+        (
+            [row("a", reason("kernel/capabilities", "{scan: }", "[ocr, pdf]")), row("b", TRUST)],
+            "b would be eligible with trust 0.9; has 0.87",
+        ),
+        (
+            [
+                row("a", reason("kernel/pii-clearance", "[]", "[pii.customer]")),
+                row("b", reason("mine/low", "0.3", "0.9")),
+            ],
+            "b would be eligible with mine/low satisfied by 0.9; has 0.3",
+        ),
+        ([row("a", reason("kernel/active", "FAILED", "ACTIVE"))], None),
+        ([row("a", reason("mine/payment", "payment", "payment"))], None),
         ([row("a", reason("mine/rule", "1", "2"))], "a would be eligible with mine/rule satisfied by 2; has 1"),
         (
             [row("a", reason("pfgov:capacity", "6", "4", message="cpu would be 6 of 4"))],
@@ -76,8 +89,23 @@ REVIEW = reason("kernel/pii-review", "true", "false", effect="escalate")
     ],
 )  # fmt: skip
 def test_nearest_miss(rows: list[VerdictRow], sentence: str | None) -> None:
-    """Fewest denials first, then the smallest gap; a review is asked for, not missed."""
-    assert nearest_miss(rows) == sentence
+    """The smallest distance first; a review is asked for, not missed."""
+    assert next(iter(nearest_misses(rows)), None) == sentence
+
+
+def test_the_nearest_of_each_kind() -> None:
+    """One member for each set of rules, the nearest of those that it keeps out; the nearest kind comes first."""
+    lacks = reason("kernel/capabilities", "{}", "[ocr, pdf]")
+    rows = [
+        row("a", lacks), row("b", TRUST), row("c", reason("kernel/minimum-trust", "0.1", "0.9")),
+        row("d", reason("kernel/capabilities", "{pdf: }", "[ocr]")), row("e", REGION),
+        row("f", REGION, TRUST),
+    ]  # fmt: skip
+    assert nearest_misses(rows) == [
+        "b would be eligible with trust 0.9; has 0.87",
+        "d would be eligible with the capabilities ocr; has pdf",
+        "e would be eligible with a region within us-east, us-west; has eu-west",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +113,7 @@ def test_nearest_miss(rows: list[VerdictRow], sentence: str | None) -> None:
     [
         ("[a, b]", "a, b"), ("[]", "none"), ("{}", "none"), ("{a: , b: 1.2}", "a, b 1.2"), ("0.9", "0.9"), ("", ""),
         ("eu-west/2b", "eu-west/2b"),
+        ("[pii:customer, b:c]", "pii:customer, b:c"), ("{ocr:eu: 1.2, a: }", "ocr:eu 1.2, a"),
     ],
 )  # fmt: skip
 def test_values_as_people_write_them(text: str, shown: str) -> None:

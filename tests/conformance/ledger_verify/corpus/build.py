@@ -23,6 +23,7 @@ from conformance.ledger_verify.corpus import (  # noqa: E402 (a script sets its 
     odd_values,
     outsiders,
     receipts,
+    second_reading,
 )
 from conformance.ledger_verify.corpus.case import Case  # noqa: E402
 from conformance.ledger_verify.corpus.memory_log import MemoryLog  # noqa: E402
@@ -48,6 +49,8 @@ def files() -> Iterator[tuple[str, bytes]]:
         "log.example/another", 20, checkpoint.parse_text(note.split(log.notes[20])[0]).root
     )
     yield "remembered-another.note", note.sign(another.text(), [log.log_key])
+    yield "remembered-unsigned.note", second_reading.unsigned_note(log)
+    yield "remembered-rotated.note", second_reading.rotated_note()
     for case in goldens.cases():
         yield from _written(f"golden/{case.code}", case)
     for case in tampered():
@@ -72,6 +75,7 @@ def tampered() -> Iterator[Case]:
         impossible,
         odd_values,
         receipts,
+        second_reading,
     )
     for module in every:
         yield from module.cases()

@@ -9,7 +9,7 @@ from typing import Any
 from conformance.ledger_verify.corpus.case import Case
 from conformance.ledger_verify.corpus.memory_log import MemoryLog
 from conformance.ledger_verify.corpus.story import tell
-from conformance.ledger_verify.corpus.tools import Export, members_of
+from conformance.ledger_verify.corpus.tools import Export, Line, members_of
 
 from pfgov_ledger import canonical, commitment, entry, strict64
 from pfgov_ledger.export import GzipWriter
@@ -19,6 +19,7 @@ def cases() -> Iterator[Case]:
     """Every damaged or hostile file."""
     log = tell()
     yield from _payloads(log)
+    yield from _altered(log)
     yield from _files(log)
 
 
@@ -92,6 +93,43 @@ def _payloads(log: MemoryLog) -> Iterator[Case]:
         export.build(),
         {"completeness": ("policy_missing", 1)},
     )
+
+
+def altered(export: Export, seq: int) -> Line:
+    """Put a line that the payload of entry *seq* was altered where that payload stands; return it."""
+    line: Line = {"altered": export.chunk(seq)["attachment"]}
+    export.lines[export.lines.index(export.chunk(seq))] = line
+    return line
+
+
+def _altered(log: MemoryLog) -> Iterator[Case]:
+    stop = {"integrity": ("line_malformed", 6)}
+    export = Export(log.full())
+    digest = export.chunk(5)["attachment"]
+    export.lines.insert(export.after(6), {"altered": digest})
+    yield Case(
+        "attachment_unnamed", "altered_unnamed",
+        "A payload is said to be altered after an entry that does not name it.",
+        export.build(), {"integrity": ("attachment_unnamed", 6)},
+    )  # fmt: skip
+    export = Export(log.full())
+    export.lines.insert(export.after(5), altered(export, 5))
+    yield Case(
+        "line_malformed", "altered_twice", "A payload is said to be altered twice.", export.build(), stop
+    )  # fmt: skip
+    export = Export(log.full())
+    export.lines.insert(export.lines.index(export.chunk(5)) + 1, {"altered": digest})
+    yield Case(
+        "line_malformed", "altered_and_disclosed", "A payload that is there is said to be altered.",
+        export.build(), stop,
+    )  # fmt: skip
+    for name, value in (("upper", digest.upper()), ("short", digest[:-1]), ("number", 5)):
+        export = Export(log.full())
+        altered(export, 5)["altered"] = value
+        yield Case(
+            "line_malformed", f"altered_{name}", "The digest of an altered payload is none.",
+            export.build(), stop,
+        )  # fmt: skip
 
 
 def tell_with_payload() -> tuple[bytes, bytes]:

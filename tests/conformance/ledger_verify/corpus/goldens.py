@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from conformance.ledger_verify.corpus import second_reading
 from conformance.ledger_verify.corpus.case import Case
 from conformance.ledger_verify.corpus.damage import zipped
 from conformance.ledger_verify.corpus.insiders import witness
@@ -71,6 +72,8 @@ def cases() -> Iterator[Case]:
         now=1_782_331_260,
     )
     yield from _receipts(log)
+    for name, about, data, more in second_reading.goldens():
+        yield _case(name, about, data, **more)
 
 
 def _case(name: str, about: str, data: bytes, **more: object) -> Case:

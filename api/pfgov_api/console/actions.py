@@ -1,0 +1,184 @@
+"""Everything that can be done in the console, as data: the operation, its form, and what is said before it is sent.
+
+Who may do it is the operation's business; a button that would be refused is not drawn.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+_PARTS: Final = {"member": "members", "packet": "workloads", "proposal": "policies"}
+
+Kind = Literal[
+    "text", "number", "list", "select", "flag", "moment", "amounts", "pairs", "offers", "verdict"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One line of a form; ``name`` is where its value goes in the body, with dots between objects."""
+
+    name: str
+    label: str
+    kind: Kind = "text"
+    hint: str = ""
+    options: tuple[str, ...] = ()
+    required: bool = False
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that can be done.
+
+    Attributes:
+        operation: The operation of the API that it runs.
+        verb: What its buttons say.
+        says: What it will do, before it is done; ``{id}`` is what it is about.
+        about: ``member``, ``packet`` or ``proposal``, or empty where it is about none of those.
+        statuses: Where its subject has to stand for the button to be drawn.
+        fields: What can be said with it.
+        must_type: Whether the id has to be typed.
+        is_grave: Whether it is drawn as something that cannot be taken back.
+        looks_ahead: Whether a dry run shows what would move.
+        here: The part of the console that it belongs to.
+        can_look: What its second button says, which asks who could own it and records nothing.
+    """
+
+    operation: str
+    verb: str
+    says: str
+    about: Literal["member", "packet", "proposal", ""]
+    statuses: frozenset[str] = frozenset()
+    fields: tuple[Field, ...] = ()
+    must_type: bool = False
+    is_grave: bool = False
+    looks_ahead: bool = False
+    here: str = ""
+    can_look: str = ""
+
+    def __post_init__(self) -> None:
+        """Take the part of the console from what it is about, where it is not said."""
+        if not self.here:
+            about = self.about or ("member" if "member" in self.operation else "packet")
+            object.__setattr__(self, "here", _PARTS[about])
+
+
+def _in(*statuses: str) -> frozenset[str]:
+    return frozenset(statuses)
+
+
+_REASON: Final = Field(
+    "reason", "Reason", hint="It stands in the entry for good; leave personal data out."
+)
+_NOTE: Final = Field(
+    "note", "Note", hint="It stands in the entry for good; leave personal data out."
+)
+_LIVE: Final = _in("PENDING", "AWAITING_REVIEW", "ASSIGNED", "HANDOFF_PENDING")
+
+_REGISTER: Final = (
+    Field("id", "Id", hint="Letters, digits and ._:@~-", required=True),
+    Field(
+        "type",
+        "Type",
+        "select",
+        options=("agent", "service", "tool", "node", "vnode", "model", "human", "worker"),
+        value="agent",
+    ),
+    Field("capabilities", "Capabilities", "offers", hint="ocr 1.2, planning"),
+    Field("capacity", "Capacity", "amounts", hint="cpu 8, memory 32, tasks 12"),
+    Field(
+        "trust_score",
+        "Trust",
+        "number",
+        hint="0 to 1; counts where an assessor attests it, and most policies want some",
+    ),
+    Field("region", "Region", hint="eu-west/2b"),
+    Field("clearances", "Clearances", "list", hint="pii.customer"),
+    Field("labels", "Labels", "pairs", hint="team=claims"),
+    Field("lease_seconds", "Lease in seconds", "number", hint="How long it may be silent"),
+    Field("handoff_mode", "Handoffs", "select", options=("auto", "accept"), value="auto"),
+    Field("weight", "Weight", "number"),
+)
+_SUBMIT: Final = (
+    Field("packet_id", "Id", hint="Drawn for you if left empty"),
+    Field("workload_type", "Work", hint="claim-intake", required=True),
+    Field("required_capabilities", "Needs", "list", hint="ocr>=1.2, planning"),
+    Field("demand", "Takes", "amounts", hint="cpu 0.5, memory 1"),
+    Field("policy_constraints.minimum_trust_score", "Least trust", "number", hint="0 to 1"),
+    Field("policy_constraints.allowed_regions", "Regions", "list", hint="eu-west, eu-central"),
+    Field("data_classes", "Data classes", "list", hint="pii.customer"),
+    Field(
+        "policy_constraints.pii_review_required",
+        "A person has to agree before anybody owns it",
+        "flag",
+    ),
+    Field("priority", "Priority", "number"),
+    Field("deadline", "Deadline", "moment", hint="2026-12-01T12:00:00Z"),
+    Field("labels", "Labels", "pairs", hint="case=CASE-1"),
+    Field("scheduler", "Scheduler", hint="The ledger's own if left empty"),
+    Field("hold", "Hold it: do not place it yet", "flag"),
+)
+_UPDATE: Final = (
+    Field("capacity", "Capacity", "amounts", hint="cpu 8, memory 32; replaces all of it"),
+    Field("region", "Region"),
+    Field("clearances", "Clearances", "list", hint="Replaces all of them"),
+    Field("lease_seconds", "Lease in seconds", "number"),
+    Field("weight", "Weight", "number"),
+    Field("discovered", "Offers now, too", "offers", hint="ocr 1.2"),
+    Field("withdrawn", "Offers no more", "list", hint="ocr"),
+)
+
+ACTIONS: Final[tuple[Action, ...]] = (
+    Action("register_member", "Register a member", "A member joins the fleet, and waiting packets may go to it.", "",
+           fields=_REGISTER),
+    Action("update_member", "Change", "Fields left empty stay as they are.  Packets that {id} may own no longer move off.",
+           "member", _in("ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED"), _UPDATE),
+    Action("assess_trust", "Assess trust", "The score is attested under your name, and what {id} owns is judged again.",
+           "member", _in("ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED"),
+           (Field("score", "Score", "number", hint="0 to 1", required=True), Field("expires_at", "Until", "moment"))),
+    Action("drain_member", "Drain", "{id} takes nothing new, its packets move off, and then it retires.", "member",
+           _in("ACTIVE", "SUSPECT"),
+           (Field("deadline", "Deadline", "moment", hint="After it, packets are taken"),
+            Field("mode", "Mode", "select", options=("start_first", "stop_first"), value="start_first")),
+           looks_ahead=True),
+    Action("cancel_drain", "Cancel the drain", "{id} stays, and takes work again.", "member", _in("DRAINING")),
+    Action("quarantine_member", "Quarantine", "{id} takes no new work; what it owns stays with it.", "member",
+           _in("ACTIVE", "SUSPECT", "DRAINING"), (_REASON, Field("until", "Until", "moment"))),
+    Action("release_member", "Release", "The quarantine of {id} ends, and it takes work again.", "member", _in("QUARANTINED")),
+    Action("fail_member", "Declare failed", "Every packet of {id} is taken from it at once and placed anew; what it still"
+           " writes is refused.", "member", _in("ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED"), (_REASON,),
+           must_type=True, is_grave=True, looks_ahead=True),
+    Action("recover_member", "Recover", "{id} comes back in its next life, owning nothing.", "member", _in("FAILED", "SUSPECT")),
+    Action("retire_member", "Retire", "{id} leaves for good; it can only register again.", "member", _in("DRAINING"),
+           must_type=True, is_grave=True),
+    Action("submit_packet", "Submit a packet", "The packet is recorded, and placed at once unless it is held.", "",
+           fields=_SUBMIT, can_look="Who could own it?"),
+    Action("assign_packet", "Assign", "An owner is looked for now; with a target only that member is judged.", "packet",
+           _in("PENDING", "AWAITING_REVIEW"), (Field("target", "Target", hint="Any member if left empty"),), looks_ahead=True),
+    Action("hand_off_packet", "Hand off", "{id} begins to move from its owner; with a target only to that member.", "packet",
+           _in("ASSIGNED"), (Field("target", "Target", hint="Whom the scheduler chooses if left empty"), _REASON),
+           looks_ahead=True),
+    Action("accept_handoff", "Accept for the target", "Policy judges once more, and the target owns {id}.", "packet",
+           _in("HANDOFF_PENDING")),
+    Action("abort_handoff", "Abort the handoff", "{id} stays with its owner.", "packet", _in("HANDOFF_PENDING")),
+    Action("requeue_packet", "Requeue", "{id} is taken from its owner and waits for a new one.", "packet",
+           _in("ASSIGNED"), (_REASON,)),
+    Action("cancel_packet", "Cancel", "The work is called off; {id} has ended.", "packet", _LIVE, (_REASON,),
+           must_type=True, is_grave=True),
+    Action("review_packet", "Review", "What policy escalated is granted or refused under your name.", "packet",
+           _in("AWAITING_REVIEW", "ASSIGNED"),
+           (Field("granted", "Verdict", "verdict", options=("grant", "refuse"), value="grant", required=True),
+            _NOTE)),
+    Action("approve_proposal", "Approve", "You agree, under your name, that this set is made binding; that is another step.",
+           "proposal", _in("OPEN"), (_NOTE,)),
+    Action("reject_proposal", "Turn down", "The proposal ends.  It can be made again.", "proposal", _in("OPEN"), (_NOTE,)),
+    Action("configure", "Change settings", "Decisions read the new values from the next entry on; what is not named stays.", "",
+           fields=(Field("settings", "Settings", "pairs", hint="activation_approvals=1, deletion_seconds=60", required=True),),
+           here="settings"),
+    Action("rotate_key", "Replace a key", "The server makes a new key, or opens the next one that its operator configured; it"
+           " signs from the next entry on.  Keep the new anchor.", "",
+           fields=(Field("role", "Role", "select", options=("log", "issuer"), value="log", required=True),), here="keys"),
+)  # fmt: skip
+"""In the order in which they are drawn."""
+
+BY_OPERATION: Final = {one.operation: one for one in ACTIONS}

@@ -1,0 +1,495 @@
+"""Requests for the console: who visits, which page, and the answer with the headers that keep others out of it.
+
+A page is sent whole, or without what surrounds it to a page that is open already (``Pfgov-Fragment``).  What is asked
+and drawn is elsewhere; this module knows HTTP.
+"""
+
+import asyncio
+import gzip
+import hashlib
+import logging
+import re
+import secrets
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Method
+
+from pfgov.app.hosting import PATIENCE_SECONDS, UnpublishedError
+from pfgov.app.local import LOCAL
+from pfgov.errors import BusyError, NotFoundError, PfgovError
+from pfgov_api.console import assets, doing, downloads, live, playground, searching
+from pfgov_api.console.fragments import PACKED_FROM, PACKING, Drawn, Fragments
+from pfgov_api.console.issuer import IssuerDoor
+from pfgov_api.console.pages import NAVIGATION, VALUE_LENGTH_MAX, Page, Visit
+from pfgov_api.console.rendering import render
+from pfgov_api.console.sessions import Sessions, cookie, secret_of
+from pfgov_api.console.site import PAGES
+from pfgov_api.console.visiting import Visitor
+from pfgov_api.dispatcher import (
+    PAUSE_SECONDS,
+    framing_error,
+    read_headers,
+)
+from pfgov_api.grants import Grant
+from pfgov_api.leaving import cut, uncancel
+from pfgov_api.origins import require_here
+from pfgov_api.outgoing import request_id_of
+from pfgov_api.problems import CrossSiteError, HttpError, UnauthenticatedError, status_of
+from pfgov_api.replies import Reply
+from pfgov_api.scarcity import exhausted
+from pfgov_api.service import Service
+
+NOBODY: Final = "nobody is signed in"
+HOME: Final = "/console/"
+START: Final = "overview"
+FRAGMENT: Final = "pfgov-fragment"
+"""The header of a page that asks for itself anew."""
+
+FORM_BYTES_MAX: Final = 131_072
+HTML: Final = "text/html; charset=utf-8"
+KEPT: Final = "public, max-age=31536000, immutable"
+
+log = logging.getLogger("pfgov.api")
+
+Asgi = Request[Any, Any, Any]
+
+
+def policy(nonce: str) -> str:
+    """Return the content security policy of a page whose scripts carry *nonce*: nothing inline, nothing of others."""
+    return (
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+        "trusted-types pfgov"
+    )
+
+
+class Console:
+    """The console of one service."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.fragments = Fragments()
+        self.sessions = Sessions()
+        self.issuer = IssuerDoor(service, self.sessions, _local)
+        self.pulse = live.Pulse(service, lambda: self.fragments.slowest)
+
+    def handlers(self) -> list[HTTPRouteHandler]:
+        """Return the handlers of every path of the console."""
+        read: Final[tuple[Method, ...]] = ("GET", "HEAD")
+
+        async def handle(request: Asgi) -> ASGIApp:
+            return await self.answer(request)
+
+        paths: tuple[tuple[str, tuple[Method, ...]], ...] = (
+            ("/", read),
+            ("/console", read),
+            ("/console/{rest:path}", (*read, "POST")),
+        )
+        return [
+            HTTPRouteHandler(path, http_method=methods, status_code=200, name=f"console {path}")(
+                handle
+            )
+            for path, methods in paths
+        ]
+
+    async def answer(self, request: Asgi) -> Reply:
+        """Answer one request, whatever happens."""
+        headers, twice = read_headers(request)
+        request_id = request_id_of(self.service, headers).id
+        raw = request.scope["raw_path"].decode("latin-1")
+        visitor: Visitor | None = None
+        try:
+            _require_sound(headers, twice)
+            self.service.admit("console")
+            try:
+                reply = await self._outside(request, raw, headers)
+                if reply is None:
+                    visitor = self._visitor(headers, request_id)
+                    reply = await self._inside(request, raw, headers, visitor)
+            finally:
+                self.service.dismiss(None)
+        except UnauthenticatedError as error:
+            reply = self._sign_in(raw, headers, error)
+        except PfgovError as error:
+            reply = self._problem(error, visitor, headers, request_id)
+        except asyncio.CancelledError:
+            if not self.service.stopping.is_set():
+                raise
+            uncancel()
+            ended = cut(is_write=request.scope["method"] == "POST" and visitor is not None)
+            reply = self._problem(ended, visitor, headers, request_id)
+        except Exception as error:  # the last resort: our mistake must not show its inside
+            said = exhausted(error) or HttpError("something went wrong here", code="http.internal")
+            trace = error if isinstance(said, HttpError) else None
+            log.exception("unexpected error", extra={"request_id": request_id}, exc_info=trace)
+            reply = self._problem(said, visitor, headers, request_id)
+        reply.headers["x-request-id"] = request_id
+        reply.is_head = request.scope["method"] == "HEAD"
+        return reply
+
+    # --- before anybody is known -----------------------------------------------------------
+
+    async def _outside(self, request: Asgi, raw: str, headers: Mapping[str, str]) -> Reply | None:
+        """Answer what needs no grant; None for everything else."""
+        if raw in {"/", "/console"}:
+            return _to(HOME + START)
+        if raw.startswith("/console/static/"):
+            return _asset(raw.removeprefix("/console/static/"), headers)
+        if raw == HOME:
+            return _to(HOME + START)
+        came = await self.issuer.answer(raw, _query(request), headers)
+        if came is not None:
+            return came
+        if raw == "/console/sign-in" and not self.service.access.is_open:
+            if request.scope["method"] == "POST":
+                return await self._signing_in(request, headers)
+            return self._sign_in(_query(request).get("next", ""), headers, None)
+        return None
+
+    def _grant(self, headers: Mapping[str, str]) -> Grant:
+        """Return who visits: the session's grant, or everybody's on this machine while there are no keys."""
+        access = self.service.access
+        if access.is_open:
+            require_here(headers)
+            return access.grant(None)
+        session = self.sessions.find(secret_of(headers.get("cookie")))
+        if session is None:
+            raise UnauthenticatedError(NOBODY, hint="sign in with an API key")
+        return session.grant
+
+    def _visitor(self, headers: Mapping[str, str], request_id: str) -> Visitor:
+        grant, secret = self._grant(headers), secret_of(headers.get("cookie"))
+        places = (
+            () if self.service.access.is_open else self.sessions.places(grant.principal.id, secret)
+        )
+        return Visitor(self.service, grant, request_id, places)
+
+    # --- somebody is known -----------------------------------------------------------------
+
+    async def _inside(
+        self, request: Asgi, raw: str, headers: Mapping[str, str], visitor: Visitor
+    ) -> Reply:
+        rest = raw.removeprefix(HOME)
+        query = _query(request)
+        if request.scope["method"] == "POST":
+            from_here(headers)
+            form = _form(await _body(request, headers))
+            if rest == "sign-out":
+                return self._signing_out(headers, visitor, form)
+            if rest == "simulate":
+                return await _simulated(visitor, form)
+            if rest == "policies/try":
+                tried = await playground.run(visitor, form)
+                if isinstance(tried, str):
+                    return _to(tried)
+                return await self._page(tried, headers, visitor, {})
+            return await self._act(rest, form, headers, visitor)
+        if rest == "events":
+            stream = live.changes(self.service, visitor.grant, self.pulse)
+            more = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+            return Reply(200, media_type="text/event-stream", headers=more, stream=stream)
+        if rest.startswith("raw/"):
+            return await downloads.give(rest.removeprefix("raw/"), visitor)
+        if rest == "search":
+            found = await searching.find(visitor, query.get("q", ""))
+            return (
+                _to(found)
+                if isinstance(found, str)
+                else await self._page(found, headers, visitor, {})
+            )
+        target = doing.match(rest)
+        if target is not None:
+            form_page = await doing.ask(visitor, target, query)
+            return await self._page(form_page, headers, visitor, query)
+        page, path = _find(rest)
+        if not visitor.may(page.needs):
+            await visitor.ask(page.needs, None, **path)  # which says why not
+        known = {name: query[name][:VALUE_LENGTH_MAX] for name in page.query if name in query}
+        seen = headers.get(FRAGMENT, "")
+        at_least = int(seen) + 1 if re.fullmatch("[0-9]{1,15}", seen) else None
+        drawn = await self._drawn(Visit(visitor, raw, path, known), page, at_least)
+        return await self._page(drawn, headers, visitor, query, is_live=page.is_live)
+
+    async def _drawn(self, visit: Visit, page: Page, at_least: int | None) -> Drawn:
+        """Return what *page* shows: as of now, or for a page that is open as of the entry that it was told of."""
+        principal = visit.visitor.grant.principal
+        who = "" if page.is_live else principal.id  # a page that says who one is is nobody else's
+        key = (visit.url, tuple(sorted(visit.query.items())), principal.rights, who)
+        size = await self._size()
+
+        async def draw() -> Drawn:
+            shown = await page.view(visit)
+
+            def fill() -> Drawn:
+                html = render(shown.template, **shown.values())
+                return Drawn.for_many(shown.title, page.here, html.encode())
+
+            return await asyncio.to_thread(fill)
+
+        wanted = size if at_least is None else min(at_least, size)
+        return await self.fragments.get(key, wanted, size, draw)
+
+    async def _size(self) -> int:
+        """Return how far the ledger is; while a commit is being published that takes a moment."""
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self.service.prompt(LOCAL).size()
+            except UnpublishedError:
+                if loop.time() > patience:
+                    raise BusyError(
+                        "the ledger is being written", hint="try again in a moment"
+                    ) from None
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _page(
+        self,
+        drawn: Drawn,
+        headers: Mapping[str, str],
+        visitor: Visitor | None,
+        query: Mapping[str, str],
+        *,
+        is_live: bool = False,
+    ) -> Reply:
+        """Return a page, or what is inside it to a page that asks for itself anew."""
+        if FRAGMENT in headers:
+            tag = f'"{drawn.tag or hashlib.sha256(drawn.html).hexdigest()[:32]}"'
+            more = {
+                "ETag": tag,
+                "Cache-Control": "no-cache",
+                "Vary": f"{FRAGMENT}, Accept-Encoding",
+            }
+            if tag in headers.get("if-none-match", ""):
+                return Reply(304, headers=more)
+            return await _packed(drawn.html, headers, drawn.status, more, drawn.packed)
+        nonce = secrets.token_urlsafe(16)
+        did = query.get("did", "")
+        html = render(
+            "base.html",
+            nonce=nonce,
+            title=drawn.title,
+            here=drawn.here,
+            inner=drawn.html.decode(),
+            navigation=[]
+            if visitor is None
+            else [one for one in NAVIGATION if visitor.may(one[2])],
+            visitor=visitor,
+            is_open=self.service.access.is_open,
+            is_live=is_live,
+            did=did if re.fullmatch("[0-9]{1,15}", did) else None,
+            asset=assets.url,
+        )
+        return await _packed(html.encode(), headers, drawn.status, protection(nonce))
+
+    def _problem(
+        self,
+        error: PfgovError,
+        visitor: Visitor | None,
+        headers: Mapping[str, str],
+        request_id: str,
+    ) -> Reply:
+        inner = render("problem.html", error=error, request_id=request_id)
+        nonce = secrets.token_urlsafe(16)
+        if FRAGMENT in headers:
+            headers = protection(nonce)
+            return Reply(status_of(error), inner.encode(), media_type=HTML, headers=headers)
+        html = render(
+            "base.html",
+            nonce=nonce,
+            title="Not shown",
+            here="",
+            inner=inner,
+            navigation=[]
+            if visitor is None
+            else [one for one in NAVIGATION if visitor.may(one[2])],
+            visitor=visitor,
+            is_open=False,
+            is_live=False,
+            did=None,
+            asset=assets.url,
+        )
+        return Reply(status_of(error), html.encode(), media_type=HTML, headers=protection(nonce))
+
+    # --- acting ----------------------------------------------------------------------------
+
+    async def _act(
+        self, rest: str, form: Mapping[str, str], headers: Mapping[str, str], visitor: Visitor
+    ) -> Reply:
+        found = doing.match(rest)
+        if found is None:
+            raise NotFoundError(f"there is nothing to do at {rest[:200]}", code="http.not_found")
+        done = await doing.run(visitor, found, form)
+        if isinstance(done, Drawn):
+            return await self._page(done, headers, visitor, {})
+        return _to(done)
+
+    async def _signing_in(self, request: Asgi, headers: Mapping[str, str]) -> Reply:
+        from_here(headers)
+        form = _form(await _body(request, headers))
+        try:
+            grant = self.service.access.grant(f"Bearer {form.get('key', '').strip()}")
+        except UnauthenticatedError as error:
+            return self._sign_in(form.get("next", ""), headers, error)
+        reply = _to(_local(form.get("next", "")))
+        reply.headers["set-cookie"] = cookie(self.sessions.begin(grant))
+        return reply
+
+    def _signing_out(
+        self, headers: Mapping[str, str], visitor: Visitor, form: Mapping[str, str]
+    ) -> Reply:
+        if form.get("session"):
+            self.sessions.end_named(visitor.grant.principal.id, form["session"])
+            return _to(HOME + "session")
+        self.sessions.end(secret_of(headers.get("cookie")))
+        reply = _to("/console/sign-in")
+        reply.headers["set-cookie"] = cookie("")
+        return reply
+
+    def _sign_in(self, target: str, headers: Mapping[str, str], error: PfgovError | None) -> Reply:
+        nonce = secrets.token_urlsafe(16)
+        said = None if error is None or error.message == NOBODY else error
+        issuer = self.issuer.name
+        inner = render("sign_in.html", target=_local(target), error=said, issuer=issuer)
+        html = inner
+        if FRAGMENT not in headers:
+            html = render(
+                "base.html",
+                nonce=nonce,
+                title="Sign in",
+                here="",
+                inner=inner,
+                navigation=[],
+                visitor=None,
+                is_open=False,
+                is_live=False,
+                did=None,
+                asset=assets.url,
+            )
+        status = 200 if error is None else 401
+        return Reply(status, html.encode(), media_type=HTML, headers=protection(nonce))
+
+
+def _require_sound(headers: Mapping[str, str], twice: str | None) -> None:
+    ambiguous = framing_error(headers, twice)
+    if ambiguous is not None:
+        raise ambiguous
+
+
+def protection(nonce: str) -> dict[str, str]:
+    """Return the headers of a page."""
+    return {
+        "Content-Security-Policy": policy(nonce),
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+
+
+def from_here(headers: Mapping[str, str]) -> None:
+    """Refuse a write that a browser does not say comes from this very origin; cookies know no ports.
+
+    Raises:
+        CrossSiteError: it does not say so.
+    """
+    if headers.get("sec-fetch-site") != "same-origin":
+        raise CrossSiteError(
+            "this was not sent by a page of this console",
+            hint="use a browser that sends Sec-Fetch-Site, or the API with a key",
+        )
+
+
+def _find(rest: str) -> tuple[Page, dict[str, str]]:
+    for page in PAGES:
+        path = page.match(rest)
+        if path is not None:
+            return page, path
+    raise NotFoundError(
+        f"there is no page {rest[:200]!r}", code="http.not_found", hint="choose one from the menu"
+    )
+
+
+def _to(target: str) -> Reply:
+    return Reply(303, headers={"Location": target, "Cache-Control": "no-store"})
+
+
+def _local(target: str) -> str:
+    """Return *target* if it is a page of this console: nobody is sent elsewhere after signing in."""
+    is_ours = re.fullmatch(r"/console/[A-Za-z0-9._:@~%/-]*(\?[A-Za-z0-9._:@~%/=&+-]*)?", target)
+    is_page = is_ours and not target.startswith(
+        ("/console/sign-in", "/console/signed-in", "/console/static", "/console/events")
+    )
+    return target if is_page else HOME + START
+
+
+def _query(request: Asgi) -> dict[str, str]:
+    return dict(parse_qsl(request.scope["query_string"].decode("latin-1"))[:32])
+
+
+def _asset(name: str, headers: Mapping[str, str]) -> Reply:
+    found = assets.by_public_name().get(name)
+    if found is None:
+        raise NotFoundError(f"there is no file {name[:100]!r}", code="http.not_found")
+    more = {
+        "Cache-Control": KEPT,
+        "Vary": "Accept-Encoding",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    if "gzip" in headers.get("accept-encoding", ""):
+        more["Content-Encoding"] = "gzip"
+        return Reply(200, found.packed, media_type=found.media_type, headers=more)
+    return Reply(200, found.raw, media_type=found.media_type, headers=more)
+
+
+async def _packed(
+    raw: bytes,
+    headers: Mapping[str, str],
+    status: int,
+    more: Mapping[str, str],
+    packed: bytes = b"",
+) -> Reply:
+    """Return HTML, compressed where it is worth it and the browser takes it."""
+    vary = {"Vary": f"Accept-Encoding, {FRAGMENT}"}
+    if len(raw) >= PACKED_FROM and "gzip" in headers.get("accept-encoding", ""):
+        packed = packed or await asyncio.to_thread(partial(gzip.compress, raw, PACKING, mtime=0))
+        return Reply(
+            status, packed, media_type=HTML, headers={**more, **vary, "Content-Encoding": "gzip"}
+        )
+    return Reply(status, raw, media_type=HTML, headers={**more, **vary})
+
+
+async def _simulated(visitor: Visitor, form: Mapping[str, str]) -> Reply:
+    seed = form.get("seed", "")
+    number = int(seed) if seed.isascii() and seed.isdigit() and len(seed) <= 10 else seed
+    body = {"scenario": form.get("scenario", ""), "seed": number}
+    if form.get("scheduler"):
+        body["scheduler"] = form["scheduler"]
+    answer = await visitor.begin("simulate", body)
+    return Reply(200, media_type=answer.media_type, headers=answer.headers, stream=answer.stream)
+
+
+async def _body(request: Asgi, headers: Mapping[str, str]) -> bytes:
+    if headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+        raise HttpError("a form is expected", hint="use the form of the page")
+    raw = b""
+    async for part in request.stream():
+        raw += part
+        if len(raw) > FORM_BYTES_MAX:
+            raise HttpError("the form is too large", hint="use the API or the command line")
+    return raw
+
+
+def _form(raw: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, max_num_fields=100, errors="strict"
+        )
+    except ValueError:
+        raise HttpError("the form cannot be read") from None
+    return dict(pairs)

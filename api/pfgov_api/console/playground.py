@@ -1,0 +1,267 @@
+"""The playground of policies: a text that is tried on facts, weighed against the recorded decisions, and sent on.
+
+A form without script: each button sends the whole text, and the page comes back with what was asked for.  Nothing is
+compiled here; the API does that in a process of its own.  What is made binding is what was weighed: its digest is
+compared again, and the beginning of it is typed.
+"""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pfgov.app.change.showing import (
+    LIMITS,
+    consequence_lines,
+    flip_row,
+    from_answer,
+    kinds,
+    summary,
+)
+from pfgov.app.fleet import FleetView
+from pfgov.app.views import MemberView
+from pfgov.errors import InvalidError, PfgovError
+from pfgov_api.console import policy_texts
+from pfgov_api.console.fragments import Drawn
+from pfgov_api.console.pages import Shown, Visit
+from pfgov_api.console.rendering import render
+from pfgov_api.console.visiting import Visitor
+from pfgov_api.problems import status_of
+
+FLIPS_SHOWN: Final = 20
+EXAMPLES: Final = 3
+TYPED: Final = 8
+"""Characters of a digest that are typed before its set is made binding."""
+
+POINTS: Final = ("assign", "handoff", "accept", "retain")
+PACKET: Final[Mapping[str, Any]] = {
+    "workload_type": "claim-intake",
+    "required_capabilities": [],
+    "policy_constraints": {"minimum_trust_score": 0.5},
+    "data_classes": [],
+}
+
+
+@dataclass(slots=True)
+class Tried:
+    """What is in the form, and what came of the button that was pressed."""
+
+    text: str = ""
+    packet: str = ""
+    members: str = ""
+    action: str = "assign"
+    note: str = ""
+    verdicts: Mapping[str, Any] | None = None
+    weighed: Mapping[str, Any] | None = None
+    error: PfgovError | None = None
+    pressed: str = ""
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+
+
+async def begin(visit: Visit) -> Shown:
+    """Return the playground with the text of a set: the binding one, that of a digest, or one that ships."""
+    visitor, name = visit.visitor, visit.query.get("set", "")
+    fleet: FleetView = await visitor.ask("show_fleet")
+    text = await _text(visitor, name)
+    examples = [_registration(one) for one in fleet.members if one.status == "ACTIVE"][:EXAMPLES]
+    tried = Tried(
+        text,
+        json.dumps(PACKET, indent=2),
+        json.dumps(examples or [_EXAMPLE], indent=2, ensure_ascii=False),
+    )
+    values = await _values(visitor, tried)
+    return Shown("Playground", "playground.html", lambda: {**values, "set": name})
+
+
+_EXAMPLE: Final = {"id": "agent-01", "type": "agent", "trust_score": 0.9, "region": "eu-west"}
+
+
+async def _text(visitor: Visitor, name: str) -> str:
+    if name.startswith("pack:") and name[5:] in policy_texts.PACKS:
+        return await asyncio.to_thread(policy_texts.pack, name[5:])
+    if not visitor.may("policy_document"):
+        return ""
+    document = await recorded(visitor, name or None)
+    return await asyncio.to_thread(lambda: policy_texts.text_of(policy_texts.set_of(document)))
+
+
+async def recorded(visitor: Visitor, digest: str | None) -> bytes:
+    """Return the document of a recorded set; empty where the kernel alone binds.
+
+    Raises:
+        PfgovError: there is none of that digest, or who asks may not read it.
+    """
+    if digest is None and (await visitor.ask("status")).get("policy") is None:
+        return b""
+    found: bytes = await visitor.ask("policy_document", {"digest": digest})
+    return found
+
+
+def _registration(member: MemberView) -> dict[str, Any]:
+    """Return a member of the fleet as facts that can be edited."""
+    found = {
+        "id": member.id,
+        "type": member.type,
+        "capabilities": [
+            {key: one[key] for key in ("name", "version") if key in one}
+            for one in member.capabilities
+        ],
+        "capacity": member.capacity,
+        "trust_score": member.trust.score if member.trust else None,
+        "region": member.region,
+        "clearances": member.clearances,
+        "labels": member.labels,
+    }
+    return {name: value for name, value in found.items() if value not in (None, [], {})}
+
+
+async def run(visitor: Visitor, form: Mapping[str, str]) -> str | Drawn:
+    """Do what the pressed button says; return where to go then, or the page with what came of it."""
+    text, packet, members = (_lines(form.get(name, "")) for name in ("text", "packet", "members"))
+    action, note = form.get("action", "assign"), form.get("note", "")
+    tried = Tried(text, packet, members, action, note, pressed=form.get("do", "ask"))
+    try:
+        match tried.pressed:
+            case "weigh":
+                tried.weighed = await _weigh(visitor, tried)
+            case "propose":
+                return await _propose(visitor, tried, form.get("key", ""))
+            case "activate":
+                return await _activate(visitor, tried, form)
+            case _:
+                tried.verdicts = await _ask(visitor, tried)
+    except PfgovError as error:
+        tried.error = error
+    values = await _values(visitor, tried)
+    status = 200 if tried.error is None else status_of(tried.error)
+
+    def draw() -> Drawn:
+        return Drawn("Playground", "policies", render("playground.html", **values).encode(), status)
+
+    return await asyncio.to_thread(draw)
+
+
+def _lines(text: str) -> str:
+    """Return what a browser sends of a text as it was written: it ends lines in CR LF."""
+    return text.replace("\r\n", "\n")
+
+
+def _files(tried: Tried) -> dict[str, str]:
+    files = policy_texts.files_of(tried.text)
+    if not files:
+        raise InvalidError(
+            "there is no policy in the text", hint="begin with a set that ships", pointer="/files"
+        )
+    return files
+
+
+async def _ask(visitor: Visitor, tried: Tried) -> Mapping[str, Any]:
+    body: dict[str, Any] = {
+        "packet": _json("packet", tried.packet),
+        "members": _json("members", tried.members),
+        "action": tried.action,
+    }
+    if tried.text.strip():
+        body["files"] = _files(tried)
+    found: Mapping[str, Any] = (await visitor.begin("evaluate_policies", body)).body
+    return found
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidError(
+            f"the {name} cannot be read as JSON", hint="see the example", pointer=f"/{name}"
+        ) from None
+
+
+async def _weigh(visitor: Visitor, tried: Tried) -> Mapping[str, Any]:
+    files = _files(tried)
+    found = (await visitor.begin("policy_impact", {"files": files})).body
+    report = from_answer(found["report"])
+    fleet: FleetView = await visitor.ask("show_fleet")
+    lines = await _difference(visitor, tried.text)
+    return {
+        "proposed": report.proposed,
+        "is_same": report.binding == report.proposed,
+        "is_fresh": found["fresh"],
+        "is_history_asked": report.ledger.first < report.ledger.size,
+        "summary": summary(report),
+        "kinds": kinds(report),
+        "flips": [flip_row(one) for one in report.flips[:FLIPS_SHOWN]],
+        "more_flips": max(report.counts.flips - FLIPS_SHOWN, 0),
+        "now": consequence_lines(report.now),
+        "uncovered": report.now.uncovered,
+        "owned": fleet.owned,
+        "limits": LIMITS,
+        "lines": lines,
+        "typed": report.proposed[:TYPED],
+    }
+
+
+async def _difference(visitor: Visitor, text: str) -> Any:
+    if not visitor.may("policy_document"):
+        return None
+    document = await recorded(visitor, None)
+
+    def compare() -> Any:
+        before = policy_texts.text_of(policy_texts.set_of(document))
+        return policy_texts.lines_changed(before, text)
+
+    return await asyncio.to_thread(compare)
+
+
+async def _propose(visitor: Visitor, tried: Tried, key: str) -> str:
+    body: dict[str, Any] = {"files": _files(tried)}
+    if tried.note.strip():
+        body["note"] = tried.note.strip()
+    return _done(await visitor.act("propose_policies", {}, body, key))
+
+
+async def _activate(visitor: Visitor, tried: Tried, form: Mapping[str, str]) -> str:
+    """Make the text binding, if it is what was weighed.
+
+    Raises:
+        InvalidError: it changed since, or the beginning of its digest was not typed; it was weighed again.
+        PfgovError: as the operation does.
+    """
+    if not visitor.may("activate_policies"):
+        await visitor.act("activate_policies", {}, {}, form.get("key", ""))  # which says why not
+    tried.weighed = await _weigh(visitor, tried)
+    if form.get("weighed") != tried.weighed["proposed"]:
+        raise InvalidError(
+            "the text is not the one that was weighed",
+            hint="this is what it would do now; look again",
+            pointer="/text",
+        )
+    if form.get("typed", "").strip() != tried.weighed["typed"]:
+        raise InvalidError(
+            f"type {tried.weighed['typed']} to confirm",
+            hint="the beginning of the digest of what was weighed",
+            pointer="/typed",
+        )
+    uncovered = [one for one in tried.weighed["uncovered"] if form.get(f"leave-{one}") == "true"]
+    body = {"files": _files(tried), "leave_uncovered": uncovered}
+    return _done(await visitor.act("activate_policies", {}, body, form.get("key", "")))
+
+
+def _done(answer: Mapping[str, Any]) -> str:
+    place = answer["receipt"].get("position")
+    return "/console/policies" + ("" if place is None else f"?did={place}")
+
+
+async def _values(visitor: Visitor, tried: Tried) -> dict[str, Any]:
+    settings = (await visitor.ask("show_configuration"))["configuration"]
+    return {
+        "tried": tried,
+        "points": POINTS,
+        "packs": policy_texts.PACKS,
+        "set": None,
+        "approvals": int(settings.get("activation_approvals", 0) or 0),
+        "may_weigh": visitor.may("policy_impact"),
+        "may_propose": visitor.may("propose_policies"),
+        "may_activate": visitor.may("activate_policies"),
+    }

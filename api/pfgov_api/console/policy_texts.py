@@ -1,0 +1,72 @@
+"""Policy sets as one text that a person edits, and as the files that the API takes.
+
+The documents of a text are separated by lines of three dashes, as ``pfgov policy show --source`` prints them; each is
+one file.  The kernel is in no text: it cannot be changed.  Nothing here compiles what came from outside.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from pfgov.policy import PolicySet, from_document, kernel_only, load_directory
+from pfgov.policy.authoring.comparing.structure import changes
+from pfgov.policy.authoring.showing import source_texts
+from pfgov.policy.files.model import KERNEL
+from pfgov.policy.load import shipped_directory
+
+PACKS: Final = ("starter", "agent-fleet", "eu-residency", "regulated-review")
+"""Sets that ship with pfgov, to begin with."""
+
+LINES_MAX: Final = 4_000
+"""Lines up to which two texts are compared line by line."""
+
+_BETWEEN: Final = re.compile(r"(?m)^---[ \t]*$\n?")
+
+
+def set_of(document: bytes) -> PolicySet:
+    """Return the set of a document that the ledger attached; the kernel alone for an empty one.
+
+    Raises:
+        PolicyError: it has other semantics than this engine.
+    """
+    return from_document(document, generated=True) if document else kernel_only()
+
+
+def text_of(found: PolicySet) -> str:
+    """Return a set as one text, without the kernel."""
+    own = tuple(one for one in found.bundle.policies if one.name != KERNEL)
+    return "---\n".join(source_texts(replace(found.bundle, policies=own)))
+
+
+def pack(name: str) -> str:
+    """Return the text of a set that ships with pfgov, without comments."""
+    return text_of(load_directory(shipped_directory(name)))
+
+
+def files_of(text: str) -> dict[str, str]:
+    r"""Return the files of a text: name -> YAML.
+
+    >>> files_of("kind: Policy\n---\nkind: Labels\n")
+    {'01.yaml': 'kind: Policy\n', '02.yaml': 'kind: Labels\n'}
+    """
+    parts = [one for one in _BETWEEN.split(text) if one.strip()]
+    return {f"{index:02}.yaml": one for index, one in enumerate(parts, 1)}
+
+
+def lines_changed(old: str, new: str) -> Sequence[tuple[str, str]] | None:
+    """Return the changed lines of two texts with those around them, each with a sign; None where they are too many."""
+    before, after = old.splitlines(), new.splitlines()
+    if max(len(before), len(after)) > LINES_MAX:
+        return None
+    found = list(difflib.unified_diff(before, after, lineterm="", n=2))[2:]
+    return [("@", "") if line.startswith("@@") else (line[:1], line[1:]) for line in found]
+
+
+def changed(old: PolicySet, new: PolicySet) -> list[Mapping[str, Any]]:
+    """Return what is written differently in two recorded sets, a row a change."""
+    return [
+        {"where": one.where, "what": one.what, "old": one.old, "new": one.new, "effect": one.effect}
+        for one in changes(old, new)
+    ]

@@ -1,0 +1,29 @@
+"""The search box: to the page of what was found, or to a list where several things begin with the text."""
+
+from pfgov.app.search import SearchView
+from pfgov_api.console.fragments import Drawn
+from pfgov_api.console.rendering import render, segment
+from pfgov_api.console.visiting import Visitor
+
+
+async def find(visitor: Visitor, text: str) -> str | Drawn:
+    """Return the page of the one thing that *text* names, or a page with everything that it begins.
+
+    Raises:
+        PfgovError: who asks may not search, or the text cannot be one.
+    """
+    text = text.strip()
+    found: SearchView = await visitor.ask("search", {"q": text}) if text else _NOTHING
+    exact = [f"/console/members/{segment(one)}" for one in found.members if one == text]
+    exact += [f"/console/workloads/{segment(one)}" for one in found.packets if one == text]
+    every = [f"/console/members/{segment(one)}" for one in found.members]
+    every += [f"/console/workloads/{segment(one)}" for one in found.packets]
+    every += [f"/console/audit/{one}" for one in found.entries]
+    if len(exact) == 1 and not found.entries:
+        return exact[0]
+    if len(every) == 1:
+        return every[0]
+    return Drawn("Search", "", render("search.html", sought=text, found=found).encode())
+
+
+_NOTHING = SearchView(members=[], packets=[], entries=[])

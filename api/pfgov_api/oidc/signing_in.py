@@ -1,0 +1,184 @@
+"""Signing in to the console at the issuer: authorization code with PKCE, state and nonce (RFC 6749, 7636, 9207, 9700).
+
+The browser brings back a code, the server exchanges it, and the access token that it gets is believed exactly as the
+API believes it: the session is that token's grant, and ends with it.  The identity token is held to the nonce and to
+the same subject, and nothing of it is used.  Tokens are kept neither here nor in the browser.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from pfgov.errors import BusyError, PfgovError
+from pfgov.model import read_json
+from pfgov_api.grants import Grant
+from pfgov_api.limits import FETCH_EVERY_SECONDS, KEY_SET_BYTES_MAX
+from pfgov_api.oidc.fetch import FetchError, fetch, send
+from pfgov_api.oidc.settings import Client, is_https
+from pfgov_api.oidc.sources import DISCOVERY
+from pfgov_api.oidc.tokens import Tokens
+from pfgov_api.problems import UnauthenticatedError
+
+PENDING_MAX: Final = 1_000
+"""Browsers that are at the issuer at once; with one more the one that left first is forgotten."""
+
+PENDING_SECONDS: Final = 600.0
+EXCHANGES_MAX: Final = 8
+"""Codes that are exchanged at once."""
+
+Get = Callable[[str], Awaitable[bytes]]
+Send = Callable[[str, Mapping[str, str], str | None], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """One browser that was sent to the issuer."""
+
+    state: str
+    nonce: str
+    verifier: str
+    target: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoints:
+    authorization: str
+    token: str
+    names_issuer: bool
+    since: float
+
+
+@dataclass(slots=True)
+class SigningIn:
+    """The console as a client of the issuer."""
+
+    tokens: Tokens
+    client: Client
+    get: Get = fetch
+    send: Send = send
+    now: Callable[[], float] = time.monotonic
+    _pending: dict[str, _Pending] = field(default_factory=dict[str, _Pending])
+    _endpoints: _Endpoints | None = None
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXCHANGES_MAX))
+
+    async def begin(self, target: str) -> tuple[str, str]:
+        """Return where to send a browser that wants to see *target*, and the secret that it is to bring back.
+
+        Raises:
+            FetchError: the issuer does not say where.
+        """
+        found = await self._discovered()
+        self._forget()
+        if len(self._pending) >= PENDING_MAX:
+            del self._pending[next(iter(self._pending))]
+        secret, state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(4))
+        self._pending[_digest(secret)] = _Pending(state, nonce, verifier, target, self.now())
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
+        query = {
+            "response_type": "code",
+            "client_id": self.client.id,
+            "redirect_uri": self.client.redirect,
+            "scope": " ".join(self.client.request or ("openid", *self.tokens.settings.scopes)),
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": challenge.decode().rstrip("="),
+            "code_challenge_method": "S256",
+        }
+        between = "&" if "?" in found.authorization else "?"
+        return f"{found.authorization}{between}{urlencode(query)}", secret
+
+    async def finish(self, query: Mapping[str, str], secret: str | None) -> tuple[Grant, str]:
+        """Return who came back from the issuer, and what they wanted to see; each secret works once.
+
+        Raises:
+            UnauthenticatedError: this browser was not sent there, or the issuer vouches for nobody.
+            FetchError: the issuer does not answer.
+            StoreUnavailableError: its keys are not at hand.
+            BusyError: too many come back at once.
+        """
+        self._forget()
+        pending = self._pending.pop(_digest(secret or ""), None)
+        if pending is None or not _is(query.get("state"), pending.state):
+            raise _refused("this browser did not begin to sign in here")
+        found = await self._discovered()
+        issuer = self.tokens.settings.issuer
+        if query.get("iss", issuer) != issuer or (found.names_issuer and "iss" not in query):
+            raise _refused("the answer is another issuer's")
+        if "error" in query or not query.get("code"):
+            raise _refused("the issuer did not sign you in")
+        if self._room.locked():
+            raise BusyError("too many sign in at once", hint="try again in a moment")
+        async with self._room:
+            answer = await self._exchanged(found.token, query["code"], pending.verifier)
+        identity, access = answer.get("id_token"), answer.get("access_token")
+        if not isinstance(identity, str) or not isinstance(access, str):
+            raise _refused("the issuer sent no tokens")
+        subject = self.tokens.subject_of_identity(identity, self.client.id, pending.nonce)
+        grant = self.tokens.grant(access, subject=subject)
+        return grant, pending.target
+
+    async def _exchanged(self, address: str, code: str, verifier: str) -> Mapping[str, Any]:
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self.client.redirect,
+            "client_id": self.client.id,
+            "code_verifier": verifier,
+        }
+        try:
+            raw = await self.send(address, form, self.client.secret)
+            answer = read_json(raw, limit=KEY_SET_BYTES_MAX)
+        except FetchError:
+            raise
+        except PfgovError:
+            raise FetchError("the issuer's answer cannot be read") from None
+        if not isinstance(answer, dict):
+            raise FetchError("the issuer's answer is no object")
+        return answer
+
+    async def _discovered(self) -> _Endpoints:
+        """Return where the issuer lets people sign in (OpenID Connect Discovery 1.0, section 4)."""
+        known = self._endpoints
+        if known is not None and self.now() - known.since < FETCH_EVERY_SECONDS:
+            return known
+        issuer = self.tokens.settings.issuer
+        raw = await self.get(issuer.rstrip("/") + DISCOVERY)
+        try:
+            answer = read_json(raw, limit=KEY_SET_BYTES_MAX)
+        except PfgovError:
+            raise FetchError("the discovery document cannot be read") from None
+        if not isinstance(answer, dict) or answer.get("issuer") != issuer:  # 4.3
+            raise FetchError("the discovery document is another issuer's")
+        places = [answer.get(f"{name}_endpoint") for name in ("authorization", "token")]
+        authorization, token = (
+            one if isinstance(one, str) and is_https(one) else None for one in places
+        )
+        if authorization is None or token is None:
+            raise FetchError("the discovery document names no https address to sign in at")
+        names = answer.get("authorization_response_iss_parameter_supported") is True
+        self._endpoints = _Endpoints(authorization, token, names, self.now())
+        return self._endpoints
+
+    def _forget(self) -> None:
+        oldest = self.now() - PENDING_SECONDS
+        self._pending = {key: one for key, one in self._pending.items() if one.since > oldest}
+
+
+def _is(given: str | None, wanted: str) -> bool:
+    return hmac.compare_digest((given or "").encode(errors="replace"), wanted.encode())
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
+
+
+def _refused(message: str) -> UnauthenticatedError:
+    return UnauthenticatedError(message, hint="sign in again, from the console's own page")

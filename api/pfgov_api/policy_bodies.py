@@ -1,0 +1,140 @@
+"""The bodies of requests about policies, which the server and the child that tries them out read alike."""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from pfgov import model
+from pfgov.app.change.bundling import BUNDLE_BYTES_MAX
+from pfgov.app.policies import NAME
+from pfgov.core.verdicts import PLACING
+from pfgov.limits import INTEGER_MAX, TEXT_LENGTH_MAX
+from pfgov.model import Wire
+from pfgov.model.fields import Bounded, refuse
+
+FILES_MAX: Final = 64
+FILE_LENGTH_MAX: Final = 65_536
+MEMBERS_MAX: Final = 100
+
+Files = Annotated[
+    dict[str, Annotated[str, Field(max_length=FILE_LENGTH_MAX)]],
+    Field(
+        min_length=1,
+        max_length=FILES_MAX,
+        json_schema_extra={"propertyNames": {"pattern": f"^{NAME.pattern}$"}},
+    ),
+]
+
+
+Placing = Literal["register", "assign", "handoff", "accept", "retain"]
+"""A decision point at which nothing is allowed where no policy covers it."""
+
+
+class PolicyFiles(Wire):
+    """A policy set: file name -> YAML text."""
+
+    files: Files
+
+
+REPORT_LENGTH_MAX: Final = 1_048_576
+
+Report = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=REPORT_LENGTH_MAX,
+        description="A signed report of impact, as `pfgov policy impact --sign` writes it.",
+    ),
+]
+BundleText = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=BUNDLE_BYTES_MAX,
+        description="A signed bundle, as `pfgov policy bundle build` writes it, in place of `files`.",
+    ),
+]
+
+
+class Carried(Wire):
+    """A policy set, as file name -> YAML text or as a bundle: one of the two."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["files"]}, {"required": ["bundle"]}]}
+    )
+
+    files: Files | None = None
+    bundle: BundleText | None = None
+
+    @model_validator(mode="after")
+    def _one_set(self) -> Self:
+        if (self.files is None) == (self.bundle is None):
+            raise refuse("name either files or bundle")
+        return self
+
+
+class Activation(Carried):
+    """A policy set; the placing points that it may leave uncovered, and a report of its impact."""
+
+    report: Report | None = None
+    leave_uncovered: Annotated[tuple[Placing, ...], Bounded(len(PLACING))] = Field(
+        default=(),
+        description="Placing points without a rule in the set at which nothing shall be allowed; "
+        "another one without a rule is `policy.uncovered`.",
+    )
+
+
+Note = Annotated[str, Field(min_length=1, max_length=TEXT_LENGTH_MAX)]
+
+
+class PolicyProposal(Carried):
+    """A policy set that is proposed, and why."""
+
+    note: Note | None = None
+
+
+class Sent(Activation):
+    """What may come with files that are compiled, for whoever only compiles them; each route has its own body."""
+
+    note: Note | None = None
+
+
+class Rollback(Wire):
+    """An earlier policy set, by its digest or what it begins with: the last one by default."""
+
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{1,64}$")] | None = None
+    emergency: bool = Field(
+        default=False,
+        description="Ask for nothing that the configuration or the binding set demands; needs the scope `emergency`.",
+    )
+
+
+class ProposalReview(Wire):
+    """Which proposal was looked at, by the position of its entry, and what there is to say."""
+
+    proposal: Annotated[int, Field(ge=0, le=INTEGER_MAX)]
+    note: Note | None = None
+
+
+class Weighing(PolicyFiles):
+    """A policy set whose impact is asked for: file name -> YAML text.
+
+    ``since`` is the first entry that is asked about, ``sample`` one command in so many.
+    """
+
+    since: Annotated[int, Field(ge=0, le=INTEGER_MAX)] = 0
+    sample: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
+class PolicyQuestion(Wire):
+    """A question to a policy set that need not be binding; nothing is recorded."""
+
+    files: Files | None = None
+    packet: model.FlightPacket
+    members: Annotated[
+        tuple[model.MemberRegistration, ...],
+        Bounded(MEMBERS_MAX, unique=False),
+        Field(json_schema_extra={"minItems": 1}),
+    ]
+    action: Literal["assign", "handoff", "accept", "retain"] = "assign"
+    source: model.MemberRegistration | None = None

@@ -1,0 +1,76 @@
+"""``If-Match``: a write that is to hold only for what its caller has seen (RFC 9110, 13.1.1).
+
+What is compared is the ETag of ``GET /api/packets/{id}`` or ``GET /api/members/{id}``, for every write about that
+packet or member.  It is compared when the command is decided, in its turn, so that nothing comes in between.  One that
+was answered before under its idempotency key gets that answer.  Where a write is about neither, the header is refused:
+a condition that is passed over is worse than none.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from pfgov.app.views import member_view, packet_view
+from pfgov.core.state import State
+from pfgov_api.limits import IF_MATCH_CHARACTERS_MAX
+from pfgov_api.operations import Call, Operation
+from pfgov_api.outgoing import digest_of, encode, tags_in
+from pfgov_api.problems import HttpError, PreconditionError
+
+HEADER: Final = "if-match"
+
+
+def is_conditional(operation: Operation) -> bool:
+    """Whether ``If-Match`` can be asked of *operation*."""
+    return operation.writes and operation.path_parameters in {("packet_id",), ("member_id",)}
+
+
+def check_taken(operation: Operation, header: str) -> None:
+    """Refuse a condition that would not be looked at, or is none.
+
+    Raises:
+        HttpError: this write takes none, or *header* is longer than one can be.
+    """
+    if operation.method != "GET" and not is_conditional(operation):
+        raise HttpError(
+            "If-Match is not looked at here",
+            hint="send it with what changes a packet or a member, with the ETag of GET on that",
+        )
+    if len(header) > IF_MATCH_CHARACTERS_MAX:
+        raise HttpError(
+            f"If-Match has more than {IF_MATCH_CHARACTERS_MAX} characters",
+            hint="send the ETag of GET on what is changed",
+        )
+
+
+def precondition(call: Call) -> Callable[[State], None]:
+    """Return what refuses the command of *call* where its ``If-Match`` does not hold."""
+    header = call.headers[HEADER]
+    wanted = tags_in(",".join(p for p in header.split(",") if not p.strip().startswith("W/")))
+
+    def check(state: State) -> None:
+        """Refuse unless the present state of what is changed is one that was named.
+
+        Raises:
+            PreconditionError: it is not.
+        """
+        digest = _digest(call, state)
+        if digest is None or wanted.isdisjoint({"*", digest}):
+            what = call.path.get("packet_id") or call.path["member_id"]
+            raise PreconditionError(
+                f"{what} is not any more what If-Match names",
+                hint="read it again, look whether the change still makes sense, and send its new ETag",
+            )
+
+    return check
+
+
+def _digest(call: Call, state: State) -> str | None:
+    packet_id, member_id = call.path.get("packet_id"), call.path.get("member_id", "")
+    if packet_id is not None:
+        packet = state.packets.get(packet_id)
+        return None if packet is None else digest_of(encode(packet_view(packet)))
+    member = state.members.get(member_id)
+    if member is None:
+        return None
+    shown = member_view(member, list(state.owned.get(member_id) or ()))
+    return digest_of(encode(shown))

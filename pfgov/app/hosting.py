@@ -1,0 +1,419 @@
+"""Hosting a ledger in one process: the engine, the clock tick, the subject index, and who waits for news.
+
+One tick a second lets leases end, deadlines pass and waiting packets move; after each commit the streams of events are
+woken; when entries were appended, an index is committed now and then, so that exports are complete.  A commit that
+fails makes the host unready, with the reason, and only one that succeeds makes it ready again: where nobody writes,
+because a balancer sends nobody here any more, the ticker tries one.  This module does not know HTTP.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, TypeVar
+
+from pfgov.app.local.ledger import LocalLedger
+from pfgov.app.local.reading import LocalReading
+from pfgov.app.loop_bridge import LoopBridge
+from pfgov.app.prepare import Prepared, prepare
+from pfgov.core import commands as c
+from pfgov.core.ids import RANDOM_BYTES, ulid
+from pfgov.engine import Attachment, Engine, Idempotency, Receipt, Request, Status
+from pfgov.engine.answers import Caller, PolicyDocument
+from pfgov.engine.committing import kill_writers
+from pfgov.engine.loading import receipt_of
+from pfgov.engine.maintenance.ceremony import Changed
+from pfgov.engine.reading import LedgerReader
+from pfgov.engine.sequencing import MismatchError, UnknownOutcomeError, mismatch
+from pfgov.errors import BusyError, PfgovError, StoreError, StoreUnavailableError
+from pfgov.files import read_regular
+from pfgov.limits import CLOCK_THREADS, FOLLOW_UPS_PER_TICK_MAX, LONG_THREADS, SECTION_THREADS
+from pfgov.model import Wire
+from pfgov.storage.port import UnpublishedError
+from pfgov_ledger.keys import Signer
+
+__all__ = [
+    "Caller", "Changed", "Engine", "Host", "Idempotency", "MismatchError", "News", "Receipt", "Status",
+    "UnknownOutcomeError", "UnpublishedError", "kill_writers", "mismatch",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+TICK_SECONDS: Final = 1.0
+INDEX_SECONDS: Final = 30.0
+TRIAL_SECONDS: Final = 5.0
+"""How often a ledger that could not be written is tried: each failure costs a reload."""
+
+POLL_SECONDS: Final = 0.5
+PATIENCE_SECONDS: Final = 2.0
+"""How long a question about the engine's health may wait for the exclusive section."""
+
+POOL_BYTES: Final = 2_000
+
+log = logging.getLogger("pfgov.api")
+
+
+@dataclass(slots=True)
+class News:
+    """Wakes everybody who waits for the ledger to grow."""
+
+    _waiters: set[asyncio.Event] = field(default_factory=set[asyncio.Event])
+
+    def publish(self) -> None:
+        """Wake them."""
+        for waiter in self._waiters:
+            waiter.set()
+
+    @contextlib.contextmanager
+    def subscription(self) -> Generator[asyncio.Event]:
+        """Give an event that is set whenever there may be something new."""
+        waiter = asyncio.Event()
+        self._waiters.add(waiter)
+        try:
+            yield waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        return len(self._waiters)
+
+
+class Host:
+    """An engine and what surrounds it, for one process and one event loop."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        tick_seconds: float = TICK_SECONDS,
+        index_seconds: float = INDEX_SECONDS,
+    ) -> None:
+        self.engine = engine
+        self.origin = engine.origin
+        self.news = News()
+        self.stopping = asyncio.Event()
+        self.fault: PfgovError | None = None
+        self.ticks = 0
+        self.tick_failures = 0
+        self.last_status: Status | None = None
+        self._tick_seconds = tick_seconds
+        self._index_seconds = index_seconds
+        self._ticker: asyncio.Task[None] | None = None
+        self._halted: str | None = None
+        self._long_threads = ThreadPoolExecutor(LONG_THREADS, thread_name_prefix="long")
+        self._clock_threads = ThreadPoolExecutor(CLOCK_THREADS, thread_name_prefix="clock")
+        self._section_threads = ThreadPoolExecutor(SECTION_THREADS, thread_name_prefix="section")
+        self._bridge = LoopBridge(engine)
+        self._keeping = asyncio.Lock()
+        self._loop_reader: LedgerReader | None = None
+        self._drawn = b""
+        self._asking: asyncio.Task[Status] | None = None
+
+    @property
+    def reader(self) -> LedgerReader:
+        """What is committed, for a thread: it may have to wait a moment until a commit is published."""
+        return self.engine.reader
+
+    @property
+    def loop_reader(self) -> LedgerReader:
+        """What is committed, for the event loop: it never waits, and raises ``UnpublishedError`` instead.
+
+        Operations that change nothing are then tried again by whoever asked.
+        """
+        if self._loop_reader is None:
+            self._loop_reader = LedgerReader(self.engine.store, patience_seconds=0)
+        return self._loop_reader
+
+    def ledger(self, caller: Caller) -> LocalLedger:
+        """Return the ledger as *caller* may use it, for a thread."""
+        return LocalLedger(self.engine, caller, draw_id=self.draw_id)
+
+    def prompt(self, caller: Caller) -> LocalLedger:
+        """Return the ledger as *caller* may read it in the event loop: errors as of :attr:`loop_reader`."""
+        return LocalLedger(self.engine, caller, reader=self.loop_reader, draw_id=self.draw_id)
+
+    @contextlib.contextmanager
+    def apart(self, caller: Caller) -> Generator[LocalReading]:
+        """Give the ledger with a reader of its own: a long read holds up nobody else."""
+        with LedgerReader(self.engine.store) as reader:
+            yield LocalReading(reader, caller)
+
+    @property
+    def anchor(self) -> str:
+        """What a verifier pins, as it lies beside the ledger: a new log key is named there once it signs.
+
+        Raises:
+            StoreUnavailableError: the file cannot be read.
+        """
+        try:
+            return read_regular(self.engine.layout.anchor).decode("utf-8", "replace")
+        except OSError as error:
+            raise StoreUnavailableError(f"the anchor cannot be read: {error.strerror}") from error
+
+    @property
+    def log_key(self) -> str:
+        """The log's verifier key, the line of the anchor that people compare."""
+        return next(line for line in self.anchor.splitlines() if line and not line.startswith("#"))
+
+    def log_signer(self) -> Signer:
+        """Return the log's present key.
+
+        Raises:
+            SigningKeyError: it cannot be opened.
+        """
+        return self.engine.look(lambda state: self.engine.sources.chosen(state.keys).log)
+
+    # --- running ---------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to tick."""
+        self.stopping.clear()
+        self._ticker = asyncio.create_task(self._tick_for_ever())
+
+    async def stop(self) -> None:
+        """End streams and ticks; what was accepted is answered."""
+        self.stopping.set()
+        self.news.publish()
+        if self._ticker is not None:
+            self._ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticker
+            self._ticker = None
+        for threads in (self._long_threads, self._section_threads, self._clock_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
+        self._bridge.close()
+        if self._loop_reader is not None:
+            self._loop_reader.close()  # the engine is the last to close, and empties the log
+            self._loop_reader = None
+
+    async def _tick_for_ever(self) -> None:
+        due = time.monotonic() + self._tick_seconds
+        indexed = time.monotonic()
+        while True:
+            await asyncio.sleep(max(due - time.monotonic(), 0))
+            lag = max(time.monotonic() - due, 0.0)
+            due = max(due + self._tick_seconds, time.monotonic())
+            pause = self._index_seconds if self.fault is None else TRIAL_SECONDS
+            is_index_due = time.monotonic() >= indexed + pause
+            if is_index_due:
+                indexed = time.monotonic()
+            await self.tick(lag=lag, index=is_index_due)
+
+    async def tick(self, *, lag: float = 0.0, index: bool = False) -> None:
+        """Let what is due happen; remember a failure as the reason for not being ready.
+
+        Args:
+            lag: By how many seconds this tick is late.
+            index: Whether to commit an index too, if anything was appended since the last; after a failure in any
+                case, for only a commit tells whether the ledger can be written again.
+        """
+        commit = self.engine.commit_index if self.fault is None else self._try_commit
+        try:
+            report = await self._at_once(partial(self.engine.tick, lag=round(lag * 1_000_000)))
+            if index:
+                await self._at_once(commit)
+        except Exception as error:  # noqa: BLE001 - the ticker must outlive whatever goes wrong
+            self.tick_failures += 1
+            self._fails(error)
+            return
+        if report.effective or index:
+            self._works()
+        self._notes_halt(report.halted)
+        self.ticks += 1
+        if report.tried or index:
+            self.news.publish()
+
+    async def _at_once(self, do: Callable[[], T]) -> T:
+        """Return what *do* returns, in threads that no request takes from the clock and the probes."""
+        return await asyncio.get_running_loop().run_in_executor(self._clock_threads, do)
+
+    def _try_commit(self) -> int:
+        """Commit an index whether there is news or not."""
+        return self.engine.submit(c.CommitIndex(), principal=c.ENGINE).position
+
+    def _fails(self, error: Exception) -> None:
+        """Remember why the ledger cannot be written; said once, until the reason is another."""
+        known = self.fault
+        self.fault = error if isinstance(error, PfgovError) else PfgovError("the tick failed")
+        if known is None or known.code != self.fault.code:
+            trace = None if isinstance(error, PfgovError) else error
+            log.error(
+                "the ledger cannot be written: %s (%s)",
+                self.fault.message,
+                self.fault.code,
+                exc_info=trace,
+            )
+
+    def _notes_halt(self, halted: str | None) -> None:
+        """Say once that leases do not end any more, and once that they do again."""
+        if halted != self._halted:
+            if halted is not None:
+                log.error(
+                    "leases do not end (%s); when the cause is known: pfgov tick --resume", halted
+                )
+            else:
+                log.warning("leases end again")
+            self._halted = halted
+
+    def _works(self) -> None:
+        """A commit has succeeded: the ledger can be written."""
+        if self.fault is not None:
+            self.fault = None
+            log.warning("the ledger can be written again")
+
+    async def settle(self) -> bool:
+        """Tick until nothing that is due has an effect, for a bounded time; return whether that was reached.
+
+        A tick that fails is the ticker's business: what was asked for is recorded already.
+        """
+        due = time.monotonic() + PATIENCE_SECONDS
+        is_settled, effective = False, 0
+        while not is_settled and time.monotonic() < due:
+            try:
+                report = await asyncio.to_thread(self.engine.tick)
+            except PfgovError:
+                break
+            effective += report.effective
+            is_settled = not report.effective and report.tried < FOLLOW_UPS_PER_TICK_MAX
+        if effective:
+            self.news.publish()
+        return is_settled
+
+    async def at_length(self, do: Callable[..., T], *arguments: object) -> T:
+        """Return what *do* returns: work of seconds, in threads of its own that nothing short has to wait for."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._long_threads, do, *arguments)
+
+    async def exclusively(self, ask: Callable[[], T]) -> T:
+        """Return what *ask* returns, asked in a thread because it may wait for the exclusive section.
+
+        The threads are its own: while a commit hangs they all wait, and reading goes on in others.
+
+        Raises:
+            BusyError: the exclusive section did not come in time.
+            PfgovError: as *ask* does.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await loop.run_in_executor(self._section_threads, ask)
+        except TimeoutError:
+            raise _silent() from None
+
+    async def status(self) -> Status:
+        """Return how the engine fares: asked once for everybody who asks meanwhile, however long it takes.
+
+        Raises:
+            BusyError: the exclusive section did not come in time; ``last_status`` is what it said last.
+            PfgovError: ``store.*``, the state cannot be loaded.
+        """
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._at_once(self.engine.status))
+            self._asking.add_done_callback(lambda asked: asked.cancelled() or asked.exception())
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                status = await asyncio.shield(self._asking)
+        except TimeoutError:
+            raise _silent() from None
+        self.last_status = status
+        return status
+
+    async def keep(self, act: Callable[[], T]) -> T:
+        """Return what *act*, which keeps the ledger itself, returns: one at a time, in a thread.
+
+        Several at once would take the threads that the clock needs.  A caller that goes away does not stop it.
+        """
+
+        async def run() -> T:
+            async with self._keeping:
+                try:
+                    return await asyncio.to_thread(act)
+                except StoreError as error:
+                    self._fails(error)
+                    raise
+                finally:
+                    self.news.publish()
+
+        return await asyncio.shield(run())
+
+    async def commit_index(self) -> Receipt:
+        """Commit an index, unless nothing was appended since the last; return its receipt.
+
+        Raises:
+            PfgovError: as :meth:`pfgov.engine.Engine.commit_index`.
+        """
+
+        def commit() -> Receipt:
+            position = self.engine.commit_index()
+            with self.reader.snapshot() as queries:
+                return receipt_of(queries, position, 1, replayed=False)
+
+        return await self.keep(commit)
+
+    # --- commands --------------------------------------------------------------------------
+
+    def prepare(
+        self, asked: Wire | c.Action, *, member_id: str | None = None, packet_id: str | None = None
+    ) -> Prepared:
+        """Return what :meth:`submit` is given for a body or an action; as :func:`pfgov.app.prepare.prepare`."""
+        return prepare(
+            asked, self.engine.attach, self.draw_id, member_id=member_id, packet_id=packet_id
+        )
+
+    async def submit(
+        self,
+        action: c.Action,
+        caller: Caller,
+        attachments: Sequence[Attachment | PolicyDocument] = (),
+    ) -> Receipt:
+        """Run *action* and return its receipt once it is durable; *caller* must hold its rights when it is decided.
+
+        Raises:
+            PfgovError: as :meth:`pfgov.engine.Engine.submit`.
+        """
+        try:
+            expected = self._bridge.expect()
+            request = Request(
+                action,
+                caller.principal,
+                caller.request_id,
+                caller.idempotency,
+                attachments,
+                outcome=expected,
+                holds=caller.holds,
+                expects=caller.expects,
+            )
+            self._bridge.submit(request)
+            receipt = await expected.future
+        except PfgovError as error:
+            if isinstance(error, StoreError):
+                self._fails(error)
+            if getattr(error, "receipt", None) is not None:
+                self.news.publish()
+            raise
+        if receipt.entries and not receipt.replayed:
+            if self.fault is not None:
+                self._works()
+            self.news.publish()
+        return receipt
+
+    def draw_id(self) -> str:
+        """Return a new id, ordered by time."""
+        if len(self._drawn) < RANDOM_BYTES:
+            self._drawn = os.urandom(POOL_BYTES)  # one call for many ids
+        drawn, self._drawn = self._drawn[:RANDOM_BYTES], self._drawn[RANDOM_BYTES:]
+        return ulid(self.engine.clock.now(), drawn)
+
+
+def _silent() -> BusyError:
+    return BusyError(
+        f"the engine did not answer within {PATIENCE_SECONDS:g} s",
+        hint="see whether the disk is slow or full",
+    )

@@ -1,0 +1,13 @@
+"""Publishing the ledger in a folder as C2SP tiles."""
+
+from pathlib import Path
+
+from pfgov.engine import LedgerReader
+from pfgov.engine.reading.tiles import Progress, Published, write_tiles
+from pfgov.storage import open_store
+
+
+def publish(directory: Path, folder: Path, progress: Progress | None = None) -> Published:
+    """Bring *folder* up to date with the ledger in *directory*; raises as :func:`write_tiles`."""
+    with LedgerReader(open_store(directory)) as reader:
+        return write_tiles(reader, folder, progress=progress)

@@ -1,0 +1,172 @@
+"""Policy's verdict on every member, settled with what is on record, and remembered where that is exact.
+
+Verdicts with all that is derived from them (who is allowed, how often each rule rejected, the text of the verdict
+table) are one :class:`Judged`; members of one kind share a verdict, and most is worked out once a kind.  Where no
+clause reads what changes from packet to packet, equal questions have equal answers until the fleet changes, and the
+whole is looked up instead of computed: memory of this kind can make a decision faster, never different.
+This module knows nothing of capacity or schedulers.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from pfgov.core.decide.asking import active_policy, facts_of, question_of
+from pfgov.core.decide.context import Context
+from pfgov.core.decide.grants import BOUND_TO_FACTS, Standing
+from pfgov.core.judging import (
+    TERMS_FACTS,
+    Facts,
+    FleetJudge,
+    Judged,
+    Kinds,
+    PolicyJudge,
+    kind_of,
+    shared_kinds,
+    summed_up,
+)
+from pfgov.core.lifecycle import MemberStatus
+from pfgov.core.records import Member, Packet
+from pfgov.core.verdicts import Point, Verdict, combine
+
+FLEET_FROM: Final = 8
+"""Members from which on they are judged by class rather than one by one."""
+
+
+def judge(
+    ctx: Context,
+    packet: Packet,
+    point: Point,
+    members: Sequence[Member],
+    *,
+    source: Member | None = None,
+    reason: str = "",
+) -> Judged:
+    """Return policy's verdict on each of *members*, without what reviews on record discharge."""
+    policy = active_policy(ctx)
+    key = _memo_key(ctx, policy, packet, point, members, source, reason)
+    if key is not None and (known := ctx.tools.judged.get(key)) is not None:
+        return known
+    load = point in policy.reads_load
+    question = question_of(ctx, policy, point, packet=packet, source=source, reason=reason)
+    if len(members) >= FLEET_FROM and members is ctx.state.roster():
+        facts = _facts_of_all(ctx, members, load=load)
+        found = _fleet(ctx, policy, point).kinds(question, facts)
+    else:
+        facts = [facts_of(ctx, member, load=load) for member in members]
+        found = shared_kinds(policy.judge(question, facts, validated=True))
+    settled = _settled_kinds(Standing(ctx, packet, point, source), members, found)
+    kinds = [kind_of(verdict, ctx.tools.rendered) for verdict in settled.verdicts]
+    judged = summed_up(members, kinds, settled.of, _gone(ctx, members))
+    if key is not None:
+        ctx.tools.remember(key, judged)
+    return judged
+
+
+LIVING_ARE_COUNTED: Final = 4
+"""The rules since which what keeps a packet waiting is counted over the members that are still there."""
+
+_DEAD: Final = frozenset({MemberStatus.FAILED, MemberStatus.RETIRED})
+
+
+def _gone(ctx: Context, members: Sequence[Member]) -> Sequence[int]:
+    """Return the indices of those of the whole roster that have failed or retired; none where all have."""
+    state, tools = ctx.state, ctx.tools
+    if state.semantics < LIVING_ARE_COUNTED or members is not state.roster():
+        return ()
+    fleet, gone = tools.gone
+    if fleet != state.fleet:
+        gone = tuple([at for at, member in enumerate(members) if member.status in _DEAD])
+        gone = () if len(gone) == len(members) else gone
+        tools.gone = (state.fleet, gone)
+    return gone
+
+
+def _facts_of_all(ctx: Context, members: Sequence[Member], *, load: bool) -> Sequence[Facts]:
+    """Return the facts of the whole roster; where neither a load is read nor a trust expires they last."""
+    state, tools = ctx.state, ctx.tools
+    if load or state.expiring:
+        return [facts_of(ctx, member, load=load) for member in members]
+    fleet, facts = tools.facts
+    if fleet != state.fleet:
+        facts = tuple([facts_of(ctx, member, load=False) for member in members])
+        tools.facts = (state.fleet, facts)
+    return facts
+
+
+def _fleet(ctx: Context, policy: PolicyJudge, point: Point) -> FleetJudge:
+    fleets = ctx.tools.fleets
+    known = fleets.get(point)
+    if known is None or known[0] != policy.digest:
+        known = fleets[point] = (policy.digest, policy.fleet(point))
+    return known[1]
+
+
+def _memo_key(
+    ctx: Context,
+    policy: PolicyJudge,
+    packet: Packet,
+    point: Point,
+    members: Sequence[Member],
+    source: Member | None,
+    reason: str,
+) -> object | None:
+    """Return a key under which equal questions about the whole roster have equal answers, or None."""
+    state = ctx.state
+    if state.expiring or packet.reviews or members is not state.roster():
+        return None
+    if not _reads_only_terms(policy, point):
+        return None
+    came_from = source.member_id if source is not None else None
+    return (policy.digest, point, packet.terms, state.fleet, came_from, reason)
+
+
+@lru_cache(maxsize=64)
+def _reads_only_terms(policy: PolicyJudge, point: Point) -> bool:
+    """Whether the verdict depends on nothing but the packet's terms and the members as they are."""
+    if point in policy.reads_load or point in policy.reads_time:
+        return False
+    for path in policy.reads[point]:
+        root, _, rest = path.partition(".")
+        if root == "principal" or (root == "packet" and rest.partition(".")[0] not in TERMS_FACTS):
+            return False
+    return True
+
+
+def _settled_kinds(standing: Standing, members: Sequence[Member], found: Kinds) -> Kinds:
+    """Settle each verdict, where there is a review on record."""
+    if not standing.packet.reviews:
+        return found
+    pairs = zip(members, found.each(), strict=True)
+    return shared_kinds([_settled(standing, member, verdict) for member, verdict in pairs])
+
+
+def _settled(standing: Standing, member: Member, verdict: Verdict) -> Verdict:
+    """Return *verdict* without the escalations that a review discharges."""
+    left = [
+        reason if reason.effect != "escalate" else standing.settled(member, reason)
+        for reason in verdict.reasons
+    ]
+    reasons = tuple(reason for reason in left if reason is not None)
+    if reasons == verdict.reasons:
+        return verdict
+    return combine(reasons, verdict.obligations, verdict.shadow)
+
+
+def reviews_used(
+    ctx: Context,
+    packet: Packet,
+    point: Point,
+    member: Member,
+    *,
+    source: Member | None = None,
+    reason: str = "",
+) -> tuple[int, ...]:
+    """Return the positions of the reviews without which *member* would not be allowed at *point*."""
+    if not packet.reviews or ctx.state.semantics < BOUND_TO_FACTS:
+        return ()
+    policy = active_policy(ctx)
+    question = question_of(ctx, policy, point, packet=packet, source=source, reason=reason)
+    facts = facts_of(ctx, member, load=True)
+    found = policy.judge(question, [facts], validated=True)[0]
+    return Standing(ctx, packet, point, source).used(member, found.reasons)

@@ -1,0 +1,101 @@
+"""The one spelling of each kind of name, so that no other spelling of the same word walks past a rule.
+
+Rules compare names as they stand.  What a person takes for the same name is therefore the same text, or it is refused
+where it comes in: capitals, doubled or trailing separators, and characters that nobody sees.  Ids of members and
+packets name things and classify nothing; they are compared byte by byte and keep their capitals.
+"""
+
+import re
+import unicodedata
+from typing import Final
+
+from pfgov.errors import InvalidError
+
+CLASS_PATTERN: Final = r"[a-z0-9](?:[-_.]?[a-z0-9])*"
+"""Data classes and clearances: lower-case dotted names, the widest first (``pii.email``)."""
+
+NAME_PATTERN: Final = r"[a-z0-9](?:[-_.:]?[a-z0-9])*"
+"""Capabilities and workload types: lower-case words joined by one separator each."""
+
+REGION_PATTERN: Final = r"[a-z0-9](?:[-_./]?[a-z0-9])*"
+"""Regions: lower-case names in a hierarchy, the widest first (``us-east/1a``)."""
+
+_CLASS: Final = re.compile(CLASS_PATTERN, re.ASCII)
+_NAME: Final = re.compile(NAME_PATTERN, re.ASCII)
+_REGION: Final = re.compile(REGION_PATTERN, re.ASCII)
+_PII_ALIKE: Final = re.compile(r"pii(?!\.|$)", re.ASCII)
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
+
+
+def check_class(text: str, pointer: str | None = None) -> str:
+    """Return *text* if it names a data class or a clearance.
+
+    Raises:
+        InvalidError: it is not in its one spelling, or reads like a class of personal data and is none.
+    """
+    if not _CLASS.fullmatch(text):
+        hint = "lower-case names, the widest first, joined by dots"
+        raise _refused(text, "a data class", hint, _suggestion(text, "."), pointer)
+    if _PII_ALIKE.match(text):
+        raise _refused(
+            text, "a class within pii, though it reads like one", "a class within pii is pii.NAME",
+            f"pii.{text[3:].lstrip('-_')}", pointer,
+        )  # fmt: skip
+    return text
+
+
+def check_name(text: str, pointer: str | None = None) -> str:
+    """Return *text* if it names a capability or a type of work.
+
+    Raises:
+        InvalidError: it is not in its one spelling.
+    """
+    if not _NAME.fullmatch(text):
+        hint = "lower-case words with one of - _ . : between them"
+        raise _refused(text, "a name", hint, _suggestion(text, "-"), pointer)
+    return text
+
+
+def check_region(text: str, pointer: str | None = None) -> str:
+    """Return *text* if it names a region.
+
+    Raises:
+        InvalidError: it is not in its one spelling.
+    """
+    if not _REGION.fullmatch(text):
+        hint = "lower-case names, the widest first, such as us-east/1a"
+        raise _refused(text, "a region", hint, None, pointer)
+    return text
+
+
+def check_label(text: str, pointer: str | None = None) -> str:
+    """Return *text* if it can be the value of a label: what is seen of it is all of it.
+
+    Raises:
+        InvalidError: it begins or ends with a space, holds what nobody sees, or has another normal form (NFC).
+    """
+    unseen = next(
+        (ch for ch in text if unicodedata.category(ch) in _UNSEEN or ch in _FILLERS), None
+    )
+    if unseen is not None:
+        message = f"the value {text!r} holds U+{ord(unseen):04X}, which nobody sees"
+    elif text != text.strip():
+        message = f"the value {text!r} begins or ends with a space"
+    elif not unicodedata.is_normalized("NFC", text):
+        message = f"the value {text!r} is not in normal form (NFC)"
+    else:
+        return text
+    raise InvalidError(message, code="label.value", pointer=pointer, hint="write it plainly")
+
+
+def _refused(
+    text: str, what: str, hint: str, suggestion: str | None, pointer: str | None
+) -> InvalidError:
+    said = f"{hint}; did you mean {suggestion}?" if suggestion else hint
+    return InvalidError(f"{text!r} is not {what}", pointer=pointer, hint=said)
+
+
+def _suggestion(text: str, separator: str) -> str | None:
+    plain = re.sub(r"[^a-z0-9_-]+", separator, text.strip().lower()).strip("-_.")
+    return plain if plain and plain != text and _CLASS.fullmatch(plain) else None

@@ -1,0 +1,312 @@
+"""The committing side: chain, sign, write one transaction, move the head lock, and only then answer.
+
+A key event takes effect after its own entry: the entry that follows it, in the same transaction or a later one, is
+signed by the successor, which this side takes from where keys lie; no private key is ever handed to it.
+A writer is opened from the store, which is the path that recovery takes too.  After the first error it is fenced: it
+refuses every later batch, because a batch that was decided on top of a failed one must never be signed.  The caller
+opens a new one.  Signatures of a failed commit do not leave this object.  It decides nothing and reads no policy.
+"""
+
+import zlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Final
+
+from pfgov.core import events as e
+from pfgov.engine.committing.batch import Batch, Committed
+from pfgov.engine.keys.signing import KeySources, adopt, ledger_keys, renew_anchor
+from pfgov.engine.loading.intact import check_entry, issuers_of, leaf_of
+from pfgov.engine.loading.receipts import erased_commitment
+from pfgov.engine.loading.tree import TILE, TILE_LEVELS, StoredNodes, frontier_at, load_head
+from pfgov.errors import StoreCorruptError, StoreError, StoreUnavailableError
+from pfgov.storage.port import EntryFilter, EntryRow, HeadLock, Probe, Published, Store, untouched
+from pfgov_ledger import merkle, note
+from pfgov_ledger.appender import Appender
+from pfgov_ledger.errors import LedgerError
+from pfgov_ledger.keys import Signer
+from pfgov_ledger.subject_map import SubjectMap
+
+KEY_EVENTS: Final = frozenset({"key_rotated", "key_revoked"})
+
+ORPHAN_SECONDS: Final = 30.0
+"""How long a writer waits for one that outlived its killed engine to finish its last batch and end."""
+
+
+class Writer:
+    """The one object that signs and writes.  Not thread-safe."""
+
+    def __init__(
+        self,
+        store: Store,
+        sources: KeySources,
+        monotonic: Callable[[], int],
+        *,
+        must_exist: bool = True,
+        sync_head: bool = False,
+        probe: Probe | None = None,
+    ) -> None:
+        """Open the store, load the head, find the keys that are in force, and reconcile with the head lock.
+
+        Keys are looked for once nobody else can commit: a writer that outlived its engine may just be recording that
+        another key takes over.
+
+        Raises:
+            SigningKeyError: a signing key is missing, damaged, or readable by others.
+            PfgovError: ``store.*``; a damaged ledger, one that was rolled back or forked, or an unusable file.
+        """
+        self._place = store
+        self._sources = sources
+        self._monotonic = monotonic
+        self._fenced: BaseException | None = None
+        self._has_lost_keys = False
+        self._replaced: list[Signer] = []
+        self._subjects: SubjectMap | None = None
+        self._tiles: dict[int, list[bytes]] = {}
+        self._probe = probe or untouched
+        self.erased_again = 0
+        self._commit_lock = store.lock_commits(ORPHAN_SECONDS)
+        try:
+            self.store = store.open_writer(must_exist=must_exist, probe=self._probe)
+        except BaseException:
+            self._commit_lock.release()
+            raise
+        try:
+            self.queries = self.store.queries
+            self._open(sync_head=sync_head, must_exist=must_exist)
+        except BaseException:
+            self.store.close()
+            self._commit_lock.release()
+            raise
+
+    def _open(self, *, sync_head: bool, must_exist: bool) -> None:
+        layout, known = self._sources.layout, ledger_keys(self.queries)
+        if known:
+            adopt(layout, known, self._probe)
+        signers = self._sources.chosen(known) if known else self._sources.first()
+        origin = signers.log.name
+        self._issuer, self._log = signers.issuer, signers.log
+        try:
+            head = load_head(self.queries, origin)
+            self._appender = Appender(
+                head=head,
+                issuer=self._issuer,
+                log=self._log,
+                subject_head=self._subject_head,
+            )
+        except LedgerError as error:
+            raise StoreCorruptError(f"{self._place.location}: {error}") from error
+        if (genesis := self.queries.entry(0)) is not None:
+            renew_anchor(layout, self._log, genesis.leaf, self._probe)
+        self._head_lock = self._place.open_head_lock(origin, sync=sync_head)
+        try:
+            if not must_exist and head.size == 0:
+                self._head_lock.start(merkle.EMPTY_ROOT)
+            erased = [erased_commitment(row) for row in self.queries.erasures()]
+            self.erased_again = self.store.apply_erasures(erased)
+            now = Published(head.size, head.frontier.root())
+            reconcile(self._head_lock, now, self.root_at, self._monotonic())
+        except BaseException:
+            self._head_lock.close()
+            raise
+        self._published = head.size
+
+    @property
+    def size(self) -> int:
+        """The number of entries that are committed and published."""
+        return self._published
+
+    def root_at(self, size: int) -> bytes:
+        """Return the Merkle root over the first *size* entries."""
+        return frontier_at(StoredNodes(self.queries), size).root()
+
+    def write(self, batch: Batch) -> Committed:
+        """Make *batch* durable and publish it.
+
+        Raises:
+            StoreError: an earlier batch failed; this one was not tried.
+            PfgovError: it failed, and it is not known whether it is durable; the writer is fenced from here on.
+        """
+        if self._fenced is not None:
+            raise StoreError("an earlier commit failed", code="store.fenced") from self._fenced
+        try:
+            return self._write(batch)
+        except BaseException as error:
+            self._fenced = error
+            raise
+
+    def _write(self, batch: Batch) -> Committed:
+        appender = self._appender
+        before = self._published
+        if batch.start != before:
+            raise StoreError(
+                f"a batch decided at {batch.start} does not follow {before}", code="store.fenced"
+            )
+        rows = [self._chained(*body) for body in batch.bodies]
+        head = appender.head
+        committed = Committed(before, rows, self._checkpoint())
+        batch.writes.entries = rows
+        batch.writes.tables = [
+            (digest, first, zlib.compress(table, 1)) for digest, first, table in batch.writes.tables
+        ]
+        batch.writes.nodes = self._full_tiles(before, rows)
+        batch.writes.checkpoint = (head.size, committed.note)
+        self.store.write(batch.writes)
+        self._publish(before, Published(head.size, head.frontier.root()))
+        appender.forget(appender.mark())
+        for subject in batch.ended:
+            appender.evict(subject)
+        self._count_subjects(rows)
+        return committed
+
+    def _subject_head(self, subject: str) -> tuple[int, bytes] | None:
+        """Return where the chain of *subject* ends; the next entry is signed upon it, so it is checked first."""
+        wanted = EntryFilter(subject=subject, newest_first=True, limit=1)
+        for row in self.queries.entries(wanted):
+            known = ledger_keys(self.queries)
+            check_entry(row, issuers_of({public: key.role for public, key in known.items()}))
+            return row.subject_seq + 1, row.leaf
+        return None
+
+    def _checkpoint(self) -> bytes:
+        """Return the checkpoint, signed by the log key and, in the batch that replaced it, by the one before, too."""
+        signers = [*self._replaced, self._log]
+        self._replaced = []
+        return note.sign(self._appender.unsigned_checkpoint().text(), signers)
+
+    def _chained(
+        self, kind: str, subject: str, time: int, command_seq: int, index: int, body: bytes
+    ) -> EntryRow:
+        if self._has_lost_keys:  # what this key signs from here on would not verify
+            raise StoreError(
+                "another key has taken over from the one at hand", code="store.keys_changed"
+            )
+        staged = self._appender.append(
+            type=kind,
+            subject=subject,
+            time=time,
+            command_seq=command_seq,
+            command_index=index,
+            body_raw=body,
+        )
+        if kind in KEY_EVENTS:
+            self._follow(e.decode_body(kind, body))
+        return EntryRow(
+            staged.seq, subject, staged.subject_seq, kind, time, staged.leaf,
+            staged.signature or b"", staged.raw,
+        )  # fmt: skip
+
+    def _follow(self, event: e.Event) -> None:
+        """Do what a key event says to whoever signs after it: hand over, or sign nothing more."""
+        mine = {signer.role: signer for signer in (self._issuer, self._log)}
+        if isinstance(event, e.KeyRevoked):
+            self._has_lost_keys |= event.key in {s.public.hex() for s in mine.values()}
+        elif isinstance(event, e.KeyRotated) and event.role in mine:
+            before = mine[event.role]
+            new = self._sources.successor(event.role, event.new)  # type: ignore[arg-type]  # a key of mine
+            if new is None or (event.role == "log" and new.name != before.name):
+                self._has_lost_keys |= event.old == before.public.hex()
+            elif event.role == "issuer":
+                self._issuer = new
+                self._appender.hand_over(new)
+            else:
+                self._replaced.append(before)
+                self._log = new
+
+    def _publish(self, before: int, head: Published) -> None:
+        self._probe("publish", "before")
+        self._head_lock.move(before, head, self._monotonic())
+        self._probe("publish", "after")
+        self._published = head.size
+
+    # --- the tree's stored levels --------------------------------------------------------
+
+    def _full_tiles(self, start: int, rows: list[EntryRow]) -> list[tuple[int, int, bytes]]:
+        """Return the stored nodes that *rows* complete."""
+        end = start + len(rows)
+        full: list[tuple[int, int, bytes]] = []
+        for place in range(start // TILE, end // TILE):
+            first = place * TILE
+            wanted = EntryFilter(start=first, stop=start)
+            leaves = list(map(leaf_of, self.queries.entries(wanted))) if first < start else []
+            leaves += [row.leaf for row in rows[max(0, first - start) : first + TILE - start]]
+            full.append((8, place, merkle.root_of(leaves)))
+        for level in TILE_LEVELS[1:]:
+            below = {place: digest for at, place, digest in full if at == level - 8}
+            for place in range(start >> level, end >> level):
+                children = range(place * TILE, (place + 1) * TILE)
+                known = [below.get(child) or self._stored(level - 8, child) for child in children]
+                full.append((level, place, merkle.root_of(known)))
+        return full
+
+    def _stored(self, level: int, place: int) -> bytes:
+        return StoredNodes(self.queries).node(level, place)
+
+    # --- the subject map -----------------------------------------------------------------
+
+    def _count_subjects(self, rows: list[EntryRow]) -> None:
+        if self._subjects is not None:
+            for row in rows:
+                self._subjects.update(row.subject, row.subject_seq, row.leaf)
+
+    def index(self) -> tuple[int, str]:
+        """Return the number of subjects and the root of their map, over everything committed.
+
+        The map is built when it is first asked for, and kept from then on.
+        """
+        if self._subjects is None:
+            self._subjects = SubjectMap()
+            for row in self.queries.entries():
+                self._subjects.update(row.subject, row.subject_seq, leaf_of(row))
+        return len(self._subjects), self._subjects.root().hex()
+
+    def close(self) -> None:
+        """Release the files."""
+        with ExitStack() as stack:
+            stack.callback(self._commit_lock.release)
+            stack.callback(self.store.close)
+            stack.callback(self._head_lock.close)
+
+
+def reconcile(
+    lock: HeadLock, head: Published, root_at: Callable[[int], bytes], monotonic: int
+) -> None:
+    """Compare a ledger that was just opened with its lock, and catch the lock up if that is honest.
+
+    Equal: go on.  The ledger is longer and the lock's head is its prefix (a crash between COMMIT and the move): advance
+    the lock, and only then serve.
+
+    Args:
+        lock: The ledger's lock.
+        head: Where the ledger ends.
+        root_at: The ledger's root over its first so many entries.
+        monotonic: As in :meth:`HeadLock.move`.
+
+    Raises:
+        StoreUnavailableError: ``store.head_missing``, the lock is gone but the ledger has entries.
+        StoreCorruptError: ``store.rolled_back``, the ledger is shorter than what was published; ``store.forked``, it
+            has another root there.
+    """
+    published = lock.read()
+    if published is None:
+        if head.size:
+            raise StoreUnavailableError(
+                f"the head lock is missing, and the ledger has {head.size} entries",
+                code="store.head_missing",
+                hint="put the lock file back; if it is lost for good: pfgov ledger restore",
+            )
+        return
+    if published.size > head.size:
+        raise StoreCorruptError(
+            f"{published.size} entries were published, and the ledger holds {head.size}: "
+            "it was restored from an older copy",
+            code="store.rolled_back",
+            hint="restore a newer copy; signing again from here would fork the ledger",
+        )
+    if root_at(published.size) != published.root:
+        raise StoreCorruptError(
+            f"the ledger's root over {published.size} entries is not the one that was published",
+            code="store.forked",
+            hint="keep both copies as evidence, and begin a successor: pfgov ledger succeed",
+        )
+    if published.size < head.size:
+        lock.move(published.size, head, monotonic)

@@ -1,0 +1,138 @@
+"""Whether what is stored is what was signed: nothing is signed upon, or handed out, that was changed in the database.
+
+A row of an entry keeps its hash and its place beside the bytes, a payload lies under the commitment that entries name,
+policy sets and verdict tables under their digests.  Any of them may be changed by whoever can write the file.  Here all
+are worked out again.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+from typing import Final
+
+from pfgov.errors import StoreCorruptError
+from pfgov.storage.port import AttachmentRow, EntryRow
+from pfgov_ledger import commitment, dsse, ed25519, entry
+from pfgov_ledger.errors import LedgerError
+from pfgov_ledger.keys import key_id
+
+TABLE_BYTES_MAX: Final = 1 << 30
+"""More than any verdict table has: what inflates to more is none."""
+
+
+def leaf_of(row: EntryRow) -> bytes:
+    """Return the leaf hash of *row*, worked out from its bytes.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, the one that is stored is another.
+    """
+    leaf = hashlib.sha256(b"\x00" + row.raw).digest()
+    if leaf != row.leaf:
+        raise _altered(row.seq, "its hash is not that of its bytes")
+    return leaf
+
+
+def check_entry(row: EntryRow, issuers: Mapping[str, bytes]) -> entry.Entry:
+    """Return the entry in *row*, whose columns say what its bytes do, and which one of *issuers* (by id) signed.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, it is not as it was signed.
+    """
+    leaf_of(row)
+    try:
+        found = entry.parse(row.raw)
+    except LedgerError as error:
+        raise _altered(row.seq, str(error)) from error
+    stated = (found.seq, found.subject, found.subject_seq, found.type, found.time)
+    if stated != (row.seq, row.subject, row.subject_seq, row.type, row.time):
+        raise _altered(row.seq, "its columns say something else than its bytes")
+    public = issuers.get(found.issuer.hex())
+    if public is None or not ed25519.verify(public, dsse.entry_pae(row.raw), row.signature):
+        raise _altered(row.seq, "its signature does not hold")
+    return found
+
+
+def issuers_of(publics: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the issuer keys among *publics* (public key in hex -> role) by the id that entries name."""
+    keys = [bytes.fromhex(public) for public, role in publics.items() if role == "issuer"]
+    return {key_id(public): public for public in keys}
+
+
+def check_payload(row: AttachmentRow, origin: str) -> bytes:
+    """Return the payload in *row*, which opens its commitment.
+
+    Raises:
+        StoreCorruptError: ``attachment.altered``, it does not.
+    """
+    digest = commitment.commit(
+        origin=origin, subject=row.subject, field=row.field, salt=row.salt, payload=row.payload
+    ).hex()
+    if digest != row.digest:
+        raise StoreCorruptError(
+            f"the payload under {row.digest} was changed in the database: it does not open that commitment",
+            code="attachment.altered",
+            hint="restore it from a backup; see what else was changed: pfgov ledger doctor",
+        )
+    return row.payload
+
+
+def opens(row: AttachmentRow, origin: str) -> bool:
+    """Whether the payload in *row* opens its commitment."""
+    try:
+        check_payload(row, origin)
+    except StoreCorruptError:
+        return False
+    return True
+
+
+def missing_payload(digest: str) -> StoreCorruptError:
+    """Return what is said of a payload that is gone, or marked as erased, though no entry says that it was erased."""
+    return StoreCorruptError(
+        f"the payload under {digest} was taken out of the database: no entry says that it was erased",
+        code="attachment.altered",
+        hint="restore it from a backup; see what else was changed: pfgov ledger doctor",
+    )
+
+
+def check_policies(document: bytes, digest: str) -> bytes:
+    """Return the *document* of a policy set, which is the one that *digest* names.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, it is not.
+    """
+    if hashlib.sha256(document).hexdigest() != digest:
+        raise StoreCorruptError(
+            f"the policy set {digest} was changed in the database: its bytes have another digest",
+            code="store.altered",
+            hint="restore it from a backup; see what else was changed: pfgov ledger doctor",
+        )
+    return document
+
+
+def check_table(stored: bytes, digest: str) -> bytes:
+    """Return the verdict table in *stored*, which is compressed; *digest* is what its entry says of it.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, it is another one.
+    """
+    inflater = zlib.decompressobj()
+    try:
+        table = inflater.decompress(stored, TABLE_BYTES_MAX)
+    except zlib.error:
+        table = b""
+    is_whole = inflater.eof and not inflater.unused_data
+    if not is_whole or hashlib.sha256(table).hexdigest() != digest:
+        raise StoreCorruptError(
+            f"the verdict table {digest} was changed in the database: its bytes have another digest",
+            code="store.altered",
+            hint="regenerate it from the ledger: pfgov ledger replay; see what else was changed: pfgov ledger doctor",
+        )
+    return table
+
+
+def _altered(seq: int, why: str) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"entry {seq} was changed in the database: {why}",
+        code="store.altered",
+        hint="restore a backup; nothing is signed upon it: pfgov ledger doctor",
+    )

@@ -1,0 +1,94 @@
+"""Receipts from what is stored: for an idempotency key that comes again, and after a crash.
+
+A command is found again by the id that its first entry carries at the place where it was to stand.  This module
+only reads.
+"""
+
+import msgspec
+
+from pfgov.core import events as e
+from pfgov.engine.answers import Receipt, Request
+from pfgov.storage.port import AnswerRow, EntryFilter, EntryRow, Queries
+
+
+class _Entry(msgspec.Struct):
+    """The part of an entry's bytes that is read here."""
+
+    type: str
+    body: msgspec.Raw
+
+
+class _Principal(msgspec.Struct):
+    id: str
+
+
+class _Recorded(msgspec.Struct):
+    id: str
+    principal: _Principal
+
+
+class _First(msgspec.Struct):
+    command: _Recorded | None = None
+
+
+_ENTRY = msgspec.json.Decoder(_Entry)
+_FIRST = msgspec.json.Decoder(_First)
+
+
+def event_of(row: EntryRow) -> e.Event:
+    """Return the event that an entry records.
+
+    Raises:
+        KeyError, msgspec.ValidationError: the entry is not one of this version's.
+    """
+    found = _ENTRY.decode(row.raw)
+    return e.decode_body(found.type, bytes(found.body))
+
+
+def principal_of(row: EntryRow) -> str | None:
+    """Return the id of who asked for the command that an entry records; None for the further entries of a command."""
+    command = _FIRST.decode(bytes(_ENTRY.decode(row.raw).body)).command
+    return None if command is None else command.principal.id
+
+
+def erased_commitment(row: EntryRow) -> str:
+    """Return the commitment whose payload an ``attachment_erased`` entry took away."""
+    event = event_of(row)
+    if not isinstance(event, e.AttachmentErased):
+        raise TypeError(event.type)
+    return event.commitment
+
+
+def is_erased(queries: Queries, digest: str) -> bool:
+    """Whether an entry says that the payload behind a commitment (hex), or what it is a view of, was erased.
+
+    That its row says so is not believed.
+    """
+    for row in queries.payload_and_views(digest):
+        if row.digest == digest:
+            wanted = EntryFilter(subject=row.subject, types=("attachment_erased",))
+            erased = set(map(erased_commitment, queries.entries(wanted)))
+            return not erased.isdisjoint({digest, row.parent})
+    return False
+
+
+def receipt_of(queries: Queries, first: int, length: int, *, replayed: bool) -> Receipt:
+    """Return the receipt of the command that made the entries from *first* on."""
+    rows = tuple(queries.entries(EntryFilter(start=first, stop=first + length)))
+    return Receipt(first, rows, tuple(map(event_of, rows)), queries.size(), replayed=replayed)
+
+
+def replayed(queries: Queries, answer: AnswerRow) -> Receipt:
+    """Return the receipt that an idempotency key was given before."""
+    return receipt_of(queries, answer.first, answer.length, replayed=True)
+
+
+def find(queries: Queries, request: Request) -> Receipt | None:
+    """Return *request*'s receipt if its command was recorded where it was to stand, else None."""
+    row = queries.entry(request.first) if request.first >= 0 else None
+    if row is None:
+        return None
+    command = _FIRST.decode(bytes(_ENTRY.decode(row.raw).body)).command
+    if command is None or command.id != request.command_id:
+        return None
+    return receipt_of(queries, request.first, len(request.events), replayed=False)

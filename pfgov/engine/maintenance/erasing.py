@@ -1,0 +1,243 @@
+"""Erasing payloads while the ledger goes on being written: what is erased, in which order, and when it is done.
+
+A payload goes together with the redacted views that were made of it, each named by an entry of its own, so that a
+verifier calls all of them erased.  What an entry names already is not named again.  Nothing is called done before the
+old pages are out of the write-ahead log, too; while somebody reads them, every later exclusive section tries again.
+This module deletes nothing itself: the committing side does, in the transaction that records it.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from pfgov.core import commands as c
+from pfgov.core import events as e
+from pfgov.engine.answers import Caller, Idempotency, Receipt, Request
+from pfgov.engine.loading import load_state, receipts
+from pfgov.engine.loading.intact import opens
+from pfgov.engine.sequencing.exclusive import earlier, run_to_completion
+from pfgov.errors import NotFoundError
+from pfgov.limits import BATCH_MAX
+from pfgov.storage.port import EntryFilter, Queries, StoredPayload
+
+if TYPE_CHECKING:
+    from pfgov.engine.engine import Engine
+    from pfgov.engine.sequencing import Sequencer
+
+Why = Literal["data_subject_request", "retention", "operator_error", "legal_order"]
+"""The closed list of reasons; an entry holds no free text about a person."""
+
+ERASED_AT_ONCE: Final = BATCH_MAX
+"""Payloads that one request erases, in one commit; whoever has more asks again."""
+
+LOCAL: Final = Caller()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is to be erased: everything that a packet carried, or one payload with its views."""
+
+    packet_id: str | None = None
+    commitment: str | None = None
+
+    def payloads(self, queries: Queries) -> list[StoredPayload]:
+        """Return what is known of it, erased payloads too.
+
+        Raises:
+            NotFoundError: ``packet.not_found`` or ``attachment.not_found``.
+        """
+        if self.packet_id is not None:
+            if queries.packet(self.packet_id) is None:
+                raise NotFoundError(
+                    f"there is no packet {self.packet_id}",
+                    code="packet.not_found",
+                    hint="see what was submitted: pfgov packet list --all",
+                    pointer="/packet_id",
+                )
+            return list(queries.attachments(f"packet/{self.packet_id}"))
+        found = queries.payload_and_views(self.commitment or "")
+        if not found:
+            raise NotFoundError(
+                "no payload was ever stored under that commitment",
+                code="attachment.not_found",
+                hint="list a packet's commitments: pfgov ledger erase --packet ID",
+                pointer="/commitment",
+            )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What became of a request to erase.
+
+    Attributes:
+        receipts: One for each payload that it erased, in the order of ``erased``.
+        erased: Their commitments.
+        already: Those that had been erased before.
+        left: How many payloads are still to be erased: there were more than one commit takes.
+        is_flushed: Whether no old page is left, either.
+    """
+
+    receipts: tuple[Receipt, ...]
+    erased: tuple[str, ...]
+    already: tuple[str, ...]
+    left: int
+    is_flushed: bool
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left, neither a payload nor an old page."""
+        return self.is_flushed and not self.left
+
+
+def reasons(queries: Queries, found: Iterable[StoredPayload]) -> dict[str, str]:
+    """Return commitment -> the recorded reason, over the subjects of *found*."""
+    whys: dict[str, str] = {}
+    for subject in {one.subject for one in found}:
+        wanted = EntryFilter(subject=subject, types=("attachment_erased",))
+        for row in queries.entries(wanted):
+            event = receipts.event_of(row)
+            if isinstance(event, e.AttachmentErased):
+                whys.setdefault(event.commitment, event.why)
+    return whys
+
+
+def erase(engine: "Engine", target: Target, why: Why, *, caller: Caller = LOCAL) -> Erasure:
+    """Delete the payloads and salts of *target* for good, and leave entries that say which and why.
+
+    Asked again it records nothing twice.  ``is_done`` is False while a reader holds old pages, or when there were more
+    payloads than one commit takes.
+
+    Raises:
+        NotFoundError: ``packet.not_found`` or ``attachment.not_found``.
+        PfgovError: as :meth:`Engine.submit`.
+    """
+    return engine.exclusively(lambda sequencer: _erase(sequencer, target, why, caller))
+
+
+def erase_all(engine: "Engine", target: Target, why: Why) -> Erasure:
+    """Do as :func:`erase` does, in as many commits as it takes, for whoever sits at this machine.
+
+    Raises:
+        PfgovError: as :func:`erase`.
+    """
+    done = erase(engine, target, why)
+    while done.left:
+        more = erase(engine, target, why)
+        done = replace(
+            more,
+            receipts=(*done.receipts, *more.receipts),
+            erased=(*done.erased, *more.erased),
+            already=done.already,
+        )
+    return done
+
+
+def _erase(sequencer: "Sequencer", target: Target, why: Why, caller: Caller) -> Erasure:
+    queries = sequencer.queries
+    first = _earlier(sequencer, caller)
+    found = target.payloads(queries)
+    named = reasons(queries, found)
+    missing = [one for one in reversed(found) if one.digest not in named]
+    requests = [
+        Request(
+            c.EraseAttachment(subject=one.subject, commitment=one.digest, why=why),
+            caller.principal,
+            caller.request_id,
+            _key(caller, None if number == 0 and first is None else one.digest),
+            holds=caller.holds,
+        )
+        for number, one in enumerate(missing[:ERASED_AT_ONCE])
+    ]
+    receipts = [*([] if first is None else [first])]
+    receipts += _answered(sequencer, caller, found)
+    receipts += run_to_completion(sequencer, requests)
+    erased = [_commitment(receipt) for receipt in receipts]
+    return Erasure(
+        receipts=tuple(receipts),
+        erased=tuple(erased),
+        already=tuple(sorted(set(named) & {one.digest for one in found} - set(erased))),
+        left=len(missing) - len(requests),
+        is_flushed=not sequencer.erasure_pending,
+    )
+
+
+# --- the same request again: the first entry bears the caller's key, the others keys that follow from it ----------
+
+
+def _key(caller: Caller, digest: str | None) -> Idempotency | None:
+    key = caller.idempotency
+    if key is None or digest is None:
+        return key
+    derived = hashlib.sha256(f"{key.key}\0{digest}".encode()).hexdigest()
+    return Idempotency(derived, key.digest)
+
+
+def _earlier(sequencer: "Sequencer", caller: Caller) -> Receipt | None:
+    nothing = c.EraseAttachment(subject="", commitment="", why="retention")  # never decided
+    return earlier(
+        sequencer, Request(nothing, caller.principal, caller.request_id, caller.idempotency)
+    )
+
+
+def _answered(
+    sequencer: "Sequencer", caller: Caller, found: Iterable[StoredPayload]
+) -> list[Receipt]:
+    """Return the receipts of the other payloads that the same request erased before, in the same order."""
+    if caller.idempotency is None:
+        return []
+    receipts = [
+        earlier(
+            sequencer,
+            Request(
+                c.EraseAttachment(subject=one.subject, commitment=one.digest, why="retention"),
+                caller.principal,
+                caller.request_id,
+                _key(caller, one.digest),
+            ),
+        )
+        for one in found
+    ]
+    return sorted((one for one in receipts if one is not None), key=lambda one: one.position)
+
+
+def _commitment(receipt: Receipt) -> str:
+    event = receipt.events[0]
+    if not isinstance(event, e.AttachmentErased):
+        raise TypeError(event.type)
+    return event.commitment
+
+
+def payload_objects(queries: Queries, target: Target) -> list[dict[str, object]]:
+    """Return what is shown of the payloads of *target*.
+
+    Raises:
+        NotFoundError: as :meth:`Target.payloads`.
+    """
+    found = target.payloads(queries)
+    whys = reasons(queries, found)
+    origin = load_state(queries).origin
+    return [payload_object(one, whys, state_of(queries, one, whys, origin)) for one in found]
+
+
+def state_of(queries: Queries, one: StoredPayload, whys: dict[str, str], origin: str) -> str:
+    """Return ``present``, ``erased``, or ``altered`` for what somebody changed, or took away, in the database."""
+    row = queries.attachment(one.digest)
+    if row is not None:
+        return "present" if opens(row, origin) else "altered"
+    return "altered" if whys.keys().isdisjoint({one.digest, one.parent}) else "erased"
+
+
+def payload_object(one: StoredPayload, whys: dict[str, str], state: str) -> dict[str, object]:
+    """Return what is shown of a stored payload: never a byte of it."""
+    return {
+        "commitment": one.digest,
+        "subject": one.subject,
+        "field": one.field,
+        "entry": one.first,
+        "view_of": one.parent,
+        "bytes": one.size,
+        "state": state,
+        "why": whys.get(one.digest) or whys.get(one.parent or ""),
+    }

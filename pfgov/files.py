@@ -1,0 +1,65 @@
+"""Files of ours, read: what lies under a name may be anything, and must neither hang nor fill whoever looks.
+
+A pipe that nobody writes to keeps its reader waiting for ever, and a device never ends.  Under a name where a file of
+ours belongs only a regular file is read, and of that no more than it may have.  This module does not know what is in
+any of them.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+OURS_BYTES_MAX: Final = 4 << 20
+"""More than any file has that pfgov writes for itself."""
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what is at *path*, if there is something, where somebody else is about to open it.
+
+    Raises:
+        OSError: it is no regular file.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise _odd(path)
+
+
+def _odd(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "it is no regular file", str(path))
+
+
+def read_regular(path: Path, most: int = OURS_BYTES_MAX) -> bytes:
+    """Return what is in the file *path*: at most *most* bytes, and one more if it has more.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise _odd(path)
+        with os.fdopen(number, "rb", closefd=False) as file:
+            return file.read(most + 1)
+    finally:
+        os.close(number)
+
+
+def replace_private(path: Path, raw: bytes) -> None:
+    """Let *raw* be what is in the file *path*, as a whole, for its owner alone.
+
+    Raises:
+        OSError: it cannot be written; what was there still is.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.unlink(missing_ok=True)  # of a process of that number that was killed
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""The tools of policy authors: questions from files, tests, lint, formatting, explanations, scaffolds."""

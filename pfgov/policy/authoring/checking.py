@@ -1,0 +1,58 @@
+"""``policy check`` as a function: everything that is wrong or doubtful in a folder of policies.
+
+Policies, definitions, fixtures and tests are all read, so that a misspelt fixture is found here as
+well.  Nothing is judged.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfgov.errors import PolicyError
+from pfgov.policy.authoring.lint import lint
+from pfgov.policy.authoring.testing.runner import read_tests
+from pfgov.policy.files.folder import Unread
+from pfgov.policy.judging.judge import PolicySet
+from pfgov.policy.load import compiled_files, load_directory, read_directory
+from pfgov.policy.problems import PolicyErrors, Problem, in_order
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a check found; ``policies`` is None when the set does not load, ``unread`` what is no file of it."""
+
+    problems: tuple[Problem, ...]
+    policies: PolicySet | None
+    unread: tuple[Unread, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that refuse the set, or its tests."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+    @property
+    def exit_status(self) -> int:
+        """0 nothing to say, 1 warnings only, 3 it does not compile."""
+        return 3 if self.errors else int(bool(self.problems))
+
+
+def check_directory(path: str | os.PathLike[str]) -> Check:
+    """Read and compile everything below *path*.
+
+    Raises:
+        PolicyError: There is no such folder, or no policy in it.
+    """
+    files = read_directory(path)
+    if not files.policies and not files.problems:
+        load_directory(path)  # it says what to do in an empty folder
+    policies, problems = compiled_files(files, generated=False)
+    try:
+        read_tests(Path(path), files)
+    except PolicyErrors as error:
+        problems += error.problems
+    except PolicyError as error:
+        problems.append(Problem(error.code, error.message, os.fspath(path), hint=error.hint))
+    if policies is not None:
+        problems += lint(files.policies, files.definitions, policies)
+    is_sound = all(problem.severity != "error" for problem in problems)
+    return Check(in_order(problems), policies if is_sound else None, tuple(files.unread))

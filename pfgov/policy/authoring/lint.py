@@ -1,0 +1,170 @@
+"""What is allowed and still a mistake: unused names, rules that repeat or shadow each other.
+
+Warnings of ``policy check``; they never keep a set from loading.  A condition that can never be true
+is not among them: the checker refuses it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from pfgov.core.verdicts import CARRIED_OUT
+from pfgov.policy.authoring.portability import unportable
+from pfgov.policy.cel import CelLoadError, parse
+from pfgov.policy.cel.implied import implies
+from pfgov.policy.cel.syntax import Ast
+from pfgov.policy.files.model import Definitions, Policy, Rule, Text
+from pfgov.policy.files.names import mentions
+from pfgov.policy.judging.clauses import PlannedRule
+from pfgov.policy.judging.judge import PolicySet
+from pfgov.policy.judging.messages import TemplateError, split
+from pfgov.policy.problems import Problem
+
+Name = tuple[str, str]
+
+
+def lint(
+    policies: Sequence[Policy], definitions: Sequence[Definitions], compiled: PolicySet
+) -> list[Problem]:
+    """Return every warning about policies that load, as *compiled*."""
+    found: list[Problem] = []
+    imported = {text.text for policy in policies for text in policy.imports}
+    for policy in policies:
+        found += _unused(policy, definitions)
+        found += _repeated(policy, compiled)
+        found += _undoable(policy)
+    for item in definitions:
+        if item.name not in imported:
+            found.append(
+                item.place.problem(
+                    "policy.unused_definitions",
+                    f"no policy imports `{item.name}`",
+                    "remove the file, or import it",
+                    "warning",
+                )
+            )
+    return [*found, *unportable(compiled)]
+
+
+def _unused(policy: Policy, definitions: Sequence[Definitions]) -> Iterator[Problem]:
+    used = _used(policy)
+    for param in policy.params:
+        if ("params", param.name) not in used:
+            yield param.place.problem(
+                "policy.unused_param",
+                f"no rule reads `params.{param.name}`",
+                "remove it, or use it",
+                "warning",
+            )
+    for variable in policy.variables:
+        if ("variables", variable.name) not in used:
+            yield variable.place.problem(
+                "policy.unused_variable",
+                f"no rule reads `variables.{variable.name}`",
+                "remove it, or use it",
+                "warning",
+            )
+    offers = {
+        item.name: {p.name for p in item.params} | {v.name for v in item.variables}
+        for item in definitions
+    }
+    for text in policy.imports:
+        if not any(("defs", name) in used for name in offers.get(text.text, ())):
+            yield text.problem(
+                "policy.unused_import",
+                f"nothing from `{text.text}` is used",
+                hint="remove the import",
+                severity="warning",
+            )
+
+
+def _used(policy: Policy) -> set[Name]:
+    used: set[Name] = set()
+    for rule in policy.rules:
+        for text in (rule.when, rule.condition):
+            used |= _names(text)
+        used |= _message_names(rule.message)
+    bodies = {variable.name: variable.expression for variable in policy.variables}
+    waiting = [name for root, name in used if root == "variables"]
+    while waiting:
+        inner = _names(bodies.get(waiting.pop())) - used
+        used |= inner
+        waiting += [name for root, name in inner if root == "variables"]
+    return used
+
+
+def _names(text: Text | None) -> set[Name]:
+    ast = _ast(text)
+    if ast is None:
+        return set()
+    return {(m.root, m.member) for m in mentions(ast) if m.member is not None}
+
+
+def _ast(text: Text | None) -> Ast | None:
+    if text is None:
+        return None
+    try:
+        return parse(text.text)
+    except CelLoadError:
+        return None
+
+
+def _message_names(text: Text | None) -> set[Name]:
+    if text is None:
+        return set()
+    try:
+        _pieces, paths = split(text.text)
+    except TemplateError:
+        return set()
+    steps = [path.split(".") for path, _ in paths]
+    return {(step[0], step[1]) for step in steps if len(step) > 1}
+
+
+def _undoable(policy: Policy) -> Iterator[Problem]:
+    """A rule whose obligations pfgov cannot carry out: wherever they fall due, nothing is allowed."""
+    for rule in policy.rules:
+        types = sorted({item.type for item in rule.obligations} - CARRIED_OUT)
+        if types:
+            yield rule.place.problem(
+                "policy.undoable",
+                f"pfgov cannot carry out `{types[0]}`: where the rule `{rule.id}` lets a member pass, it is denied",
+                "to ask somebody first, write a rule with `when` and `escalate`",
+                "warning",
+            )
+
+
+def _repeated(policy: Policy, compiled: PolicySet) -> Iterator[Problem]:
+    """A rule that another one makes needless, wherever both are asked: equal, or weaker."""
+    rules = [
+        (rule, planned) for rule in policy.rules if (planned := _planned(rule, policy, compiled))
+    ]
+    needless: set[str] = set()
+    for rule, planned in reversed(rules):  # of two that say the same, the later one is needless
+        for other, others in rules:
+            if rule is other or other.id in needless or not set(rule.on) <= set(other.on):
+                continue
+            if not rule.obligations and _covers(other, others, rule, planned):
+                needless.add(rule.id)
+                yield rule.place.problem(
+                    "policy.shadowed",
+                    f"the rule `{rule.id}` says nothing that `{other.id}` does not say",
+                    f"`{other.id}` is on line {other.place.line}: remove the one that is not meant",
+                    "warning",
+                )
+                break
+
+
+def _planned(rule: Rule, policy: Policy, compiled: PolicySet) -> PlannedRule | None:
+    every = (one for point in rule.on for one in compiled.judges[point].rules)
+    return next((one for one in every if (one.policy, one.rule.id) == (policy.name, rule.id)), None)
+
+
+def _covers(one: Rule, planned: PlannedRule, other: Rule, others: PlannedRule) -> bool:
+    """Whether *one* binds wherever *other* does, with the same effect."""
+    if one.kind != other.kind or one.to != other.to:
+        return False
+    applies = planned.when is None or (
+        others.when is not None and implies(others.when.root, planned.when.root)
+    )
+    if planned.condition is None or others.condition is None:
+        return applies and planned.condition is others.condition
+    strict, lax = planned.condition.root, others.condition.root
+    return applies and (implies(strict, lax) if one.kind == "require" else implies(lax, strict))

@@ -1,0 +1,27 @@
+"""A test report as JUnit XML, which every build server reads."""
+
+from xml.sax.saxutils import escape, quoteattr
+
+from pfgov.policy.authoring.testing.runner import Report
+
+
+def junit(report: Report) -> str:
+    """Return *report* as one JUnit document: a suite for each file, a case for each candidate."""
+    files: dict[str, list[str]] = {}
+    failures: dict[str, int] = {}
+    for result in report.results:
+        name = f"{result.case}: {result.member}" if result.member else result.case
+        body = ""
+        if result.problem is not None:
+            failures[result.file] = failures.get(result.file, 0) + 1
+            text = escape("\n".join([f"{result.file}:{result.line}", *result.details]))
+            body = f"<failure message={quoteattr(result.problem)}>{text}</failure>"
+        files.setdefault(result.file, []).append(
+            f"<testcase classname={quoteattr(result.file)} name={quoteattr(name)}>{body}</testcase>"
+        )
+    suites = "".join(
+        f"<testsuite name={quoteattr(file)} tests={quoteattr(str(len(cases)))} "
+        f"failures={quoteattr(str(failures.get(file, 0)))}>{''.join(cases)}</testsuite>"
+        for file, cases in files.items()
+    )
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>{suites}</testsuites>\n'

@@ -1,0 +1,119 @@
+"""What is in a folder of policies: each file is one to read, or named with why it is not.
+
+A restrictive policy that is skipped in silence is a hole, so nothing is passed over: what looks like a policy and
+cannot be read as one is a problem that refuses the folder, and everything else is listed.  Nothing is opened here: a
+pipe that is named like a policy never hangs its reader.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pfgov.policy import limits
+from pfgov.policy.problems import Problem
+
+TEST_SUFFIX: Final = ".test.yaml"
+FIXTURES: Final = "fixtures"
+_SUFFIXES: Final = (".yaml", ".yml")
+_FIXTURE_SUFFIXES: Final = (*_SUFFIXES, ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file or folder that is not read, and why."""
+
+    path: Path
+    why: str
+
+
+@dataclass(slots=True)
+class Folder:
+    """The files below one folder, each list in order; ``unread`` has what is none of them."""
+
+    policies: list[Path] = field(default_factory=list[Path])
+    tests: list[Path] = field(default_factory=list[Path])
+    fixtures: list[Path] = field(default_factory=list[Path])
+    unread: list[Unread] = field(default_factory=list[Unread])
+    problems: list[Problem] = field(default_factory=list[Problem])
+
+
+def list_folder(root: Path) -> Folder:
+    """Return what is below *root*."""
+    found = Folder()
+    for count, (path, is_fixture) in enumerate(_walk(root, found)):
+        if count >= limits.FILES_MAX:
+            found.problems.append(
+                Problem("policy.too_many", f"more than {limits.FILES_MAX} files", str(root))
+            )
+            break
+        _sort(path, found, is_fixture=is_fixture)
+    return found
+
+
+def _walk(root: Path, found: Folder) -> Iterator[tuple[Path, bool]]:
+    def unlisted(error: OSError) -> None:
+        where = os.fspath(error.filename or root)
+        found.problems.append(Problem("policy.unreadable", f"{error.strerror}", where))
+
+    for folder, folders, names in os.walk(root, onerror=unlisted):
+        kept: list[str] = []
+        for name in sorted(folders):
+            path = Path(folder) / name
+            if path.is_symlink():
+                _refuse(found, path, "is a link to a folder, which is not followed")
+            elif name.startswith("."):
+                found.unread.append(Unread(path, "hidden"))
+            else:
+                kept.append(name)
+        folders[:] = kept
+        is_fixture = FIXTURES in Path(folder).relative_to(root).parts
+        for name in sorted(names):
+            yield Path(folder) / name, is_fixture
+
+
+def _sort(path: Path, found: Folder, *, is_fixture: bool) -> None:
+    suffixes = _FIXTURE_SUFFIXES if is_fixture else _SUFFIXES
+    name = path.name
+    if not name.lower().endswith(suffixes):
+        found.unread.append(Unread(path, f"its name does not end with {' or '.join(suffixes)}"))
+    elif name.startswith("."):
+        _refuse(found, path, "is hidden: its name begins with a dot")
+    elif not name.endswith(suffixes) or _is_test(name.lower()) != _is_test(name):
+        _refuse(found, path, "ends with capitals: write .yaml, .yml or .test.yaml")
+    elif _mode(path) is None:
+        found.problems.append(
+            Problem(
+                "policy.unreadable", "the file is a link to nothing, or out of reach", str(path)
+            )
+        )
+    elif not stat.S_ISREG(_mode(path) or 0):
+        _refuse(found, path, "is no regular file")
+    elif is_fixture:
+        found.fixtures.append(path)
+    else:
+        (found.tests if _is_test(name) else found.policies).append(path)
+
+
+def _is_test(name: str) -> bool:
+    return name.endswith(TEST_SUFFIX)
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return None
+
+
+def _refuse(found: Folder, path: Path, why: str) -> None:
+    found.problems.append(
+        Problem(
+            "policy.unread",
+            f"the file {why}" if not path.is_dir() else f"it {why}",
+            str(path),
+            hint="rename it, put the file itself here, or move it out of the folder",
+        )
+    )

@@ -1,0 +1,101 @@
+"""Files of declared labels: positioned YAML nodes to frozen models, with every mistake collected."""
+
+from typing import cast, get_args
+
+from pfgov.limits import LABEL_LENGTH_MAX
+from pfgov.policy import limits
+from pfgov.policy.files.documents import check_api_version, read_metadata
+from pfgov.policy.files.labels import ENUM_MAX, PATTERN_LENGTH_MAX, SETTERS, pattern
+from pfgov.policy.files.model import Label, LabelChange, LabelOwner, Labels, LabelType
+from pfgov.policy.files.reader import LABEL_NAME, PATH_NAME, Reader
+from pfgov.policy.files.source import Node, Scalar
+
+
+def read_labels(reader: Reader, node: Node) -> Labels | None:
+    """Read a ``kind: Labels`` document; None when it is too broken to be compiled."""
+    found = reader.entries(
+        node,
+        "a labels file",
+        required=("apiVersion", "kind", "metadata"),
+        optional=("packet", "member"),
+    )
+    check_api_version(reader, found)
+    name, version, description = read_metadata(
+        reader, found.get("metadata"), "the labels", PATH_NAME
+    )
+    owners: tuple[LabelOwner, ...] = ("packet", "member")
+    made = [
+        label
+        for owner in owners
+        for key, value in reader.pairs(found.get(owner), f"`{owner}`", limits.NAMES_MAX)
+        if (label := _label(reader, owner, key, value)) is not None
+    ]
+    if name is None:
+        return None
+    return Labels(name, version, description, reader.place(node), tuple(made))
+
+
+def _label(reader: Reader, owner: LabelOwner, key: Scalar, node: Node) -> Label | None:
+    what = f"the label `{key.text}`"
+    name = reader.name(key, "the label", LABEL_NAME)
+    found = reader.entries(
+        node, what, required=("type", "set_by"), optional=("enum", "pattern", "change")
+    )
+    kind = reader.choice(found.get("type"), "`type`", get_args(LabelType))
+    change = reader.choice(found.get("change"), "`change`", get_args(LabelChange)) or "never"
+    setters = [
+        setter
+        for item in reader.items(found.get("set_by"), "`set_by`", len(SETTERS))
+        if (setter := reader.choice(item, "who sets it", SETTERS)) is not None
+    ]
+    values = [
+        value
+        for item in reader.items(found.get("enum"), "`enum`", ENUM_MAX)
+        if (value := reader.string(item, "a value", limit=LABEL_LENGTH_MAX)) is not None
+    ]
+    text = reader.string(found.get("pattern"), "`pattern`", limit=PATTERN_LENGTH_MAX)
+    _sound_label(reader, found, what, kind, change, values, text)
+    if name is None or kind is None or not setters:
+        return None
+    return Label(
+        name=name,
+        owner=owner,
+        type=cast("LabelType", kind),
+        set_by=tuple(dict.fromkeys(setters)),
+        place=reader.place(key),
+        enum=tuple(values),
+        pattern=text,
+        change=cast("LabelChange", change),
+    )
+
+
+def _sound_label(
+    reader: Reader,
+    found: dict[str, Node],
+    what: str,
+    kind: str | None,
+    change: str,
+    values: list[str],
+    text: str | None,
+) -> None:
+    for key in ("enum", "pattern"):
+        if key in found and kind not in {None, "string"}:
+            reader.error("label", f"{what} is {kind}: `{key}` is for strings", found[key])
+    if "enum" in found and "pattern" in found:
+        reader.error("label", f"{what} has an enum and a pattern", found["pattern"], "keep one")
+    if "set_by" in found and not reader.items(found["set_by"], "`set_by`", len(SETTERS)):
+        reader.error("label", f"nobody may set {what}", found["set_by"], "name who may")
+    if len(set(values)) != len(values):
+        reader.error("label", f"{what} lists a value twice", found["enum"])
+    if change == "narrow" and kind == "string" and not values:
+        reader.error(
+            "label",
+            f"{what} has no order in which it could become narrower",
+            found["change"],
+            "list its values under enum, the widest first",
+        )
+    if text is not None:
+        try:
+            pattern(text)
+        except ValueError as error:
+            reader.error("label", str(error), found["pattern"])

@@ -1,0 +1,214 @@
+"""Who leads a ledger in PostgreSQL: a row with a token, a term, and a lease on the database's clock.
+
+Whoever leads renews its lease, and each commit does, too.  A leader whose lease ran out is replaced under a new term,
+and from then on the guard of every commit refuses what it sends, however late it wakes.  The advisory lock that a
+living leader holds only says sooner that it is dead; it never decides, because a stopped process keeps it.
+"""
+
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import psycopg
+
+from pfgov.errors import LeadershipLostError, PfgovError, StoreLockedError
+from pfgov.storage.postgres.connections import Address, Connection, connect
+from pfgov.storage.postgres.errors import translating
+
+LEASE_SECONDS: Final = 3.0
+"""How long a leader leads without a word from it."""
+
+RENEW_SECONDS: Final = 1.0
+"""How often an idle leader renews its lease."""
+
+_PAUSE_SECONDS: Final = 0.05
+_ADVISORY: Final = 0x70666776
+"""First key of a ledger's advisory lock; the second is the ledger's number."""
+
+_TAKE: Final = """UPDATE pfgov.head SET leader = %s, holder = %s, address = %s, term = term + 1,
+    until = clock_timestamp() + make_interval(secs => %s)
+    WHERE ledger = %s AND (leader IS NULL OR until < clock_timestamp()) RETURNING term"""
+_BEGIN_TERM: Final = """UPDATE pfgov.head SET leader = %(token)s, term = term + 1,
+    until = clock_timestamp() + make_interval(secs => %(seconds)s)
+    WHERE ledger = %(ledger)s AND (leader = %(token)s OR leader IS NULL OR until < clock_timestamp())
+    RETURNING term, size"""
+_RENEW: Final = """UPDATE pfgov.head SET until = clock_timestamp() + make_interval(secs => %s)
+    WHERE ledger = %s AND leader = %s"""
+_LEAVE: Final = (
+    "UPDATE pfgov.head SET leader = NULL, address = NULL WHERE ledger = %s AND leader = %s"
+)
+_LOOK: Final = """SELECT holder, address, until FROM pfgov.head
+    WHERE ledger = %s AND leader IS NOT NULL AND until >= clock_timestamp()"""
+
+
+class Leader(NamedTuple):
+    """Who leads: in words, where it listens, and until when unless it renews."""
+
+    holder: str
+    address: str | None
+    until: datetime
+
+
+class Lead:
+    """The leadership of one ledger, asked for under one token."""
+
+    def __init__(self, connection: Connection, address: Address, token: str) -> None:
+        self._connection = connection
+        self._location = address.location
+        self._token = token
+        with translating(self._location):
+            connection.execute(
+                "INSERT INTO pfgov.head (name) VALUES (%s) ON CONFLICT (name) DO NOTHING",
+                (address.name,),
+            )
+            row = connection.execute(
+                "SELECT ledger FROM pfgov.head WHERE name = %s", (address.name,)
+            ).fetchone()
+        if row is None:
+            raise AssertionError("a row that was just made is not there")
+        self.ledger: int = row[0]
+
+    def take(self, listens_at: str | None) -> None:
+        """Become the leader; a dead one's lease is waited for, a living one's is not.
+
+        Raises:
+            StoreLockedError: another process leads.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        holder = f"process {os.getpid()} on {socket.gethostname()}"
+        with translating(self._location):
+            while True:
+                taken = self._connection.execute(
+                    _TAKE, (self._token, holder, listens_at, LEASE_SECONDS, self.ledger)
+                ).fetchone()
+                if taken is not None:
+                    break
+                found = self._look()
+                if found is None:
+                    continue
+                if not self._has_died():
+                    raise locked(self._location, found)
+                time.sleep(_PAUSE_SECONDS)
+            self._connection.execute("SELECT pg_try_advisory_lock(%s, %s)", self._keys)
+
+    @property
+    def _keys(self) -> tuple[int, int]:
+        return _ADVISORY, self.ledger
+
+    def _look(self) -> Leader | None:
+        row = self._connection.execute(_LOOK, (self.ledger,)).fetchone()
+        return None if row is None else Leader(*row)
+
+    def _has_died(self) -> bool:
+        """Whether the leader's connection has ended, so that its lease is all that is left of it."""
+        row = self._connection.execute("SELECT pg_try_advisory_lock(%s, %s)", self._keys).fetchone()
+        if row is None or not row[0]:
+            return False
+        self._connection.execute("SELECT pg_advisory_unlock(%s, %s)", self._keys)
+        return True
+
+    def begin_term(self) -> tuple[int, int, int]:
+        """Begin a new term; return the ledger's number, the term, and the size of the ledger now.
+
+        It waits for a commit that is under way, and makes any later one of an earlier term impossible.
+
+        Raises:
+            LeadershipLostError: another process leads.
+        """
+        with translating(self._location):
+            row = self._connection.execute(
+                _BEGIN_TERM,
+                {"token": self._token, "seconds": LEASE_SECONDS, "ledger": self.ledger},
+            ).fetchone()
+        if row is None:
+            raise LeadershipLostError(
+                f"{self._location}: another process leads this ledger",
+                hint="nothing was written; ask the process that leads it now",
+            )
+        return self.ledger, row[0], row[1]
+
+    def renew(self) -> bool:
+        """Renew the lease; False if another leads."""
+        with translating(self._location):
+            done = self._connection.execute(_RENEW, (LEASE_SECONDS, self.ledger, self._token))
+        return done.rowcount == 1
+
+    def leave(self) -> None:
+        """Let others lead at once."""
+        with translating(self._location):
+            self._connection.execute(_LEAVE, (self.ledger, self._token))
+
+
+def locked(location: str, leader: Leader) -> StoreLockedError:
+    """Return the error for a ledger that *leader* leads."""
+    at = f" at {leader.address}" if leader.address else ""
+    return StoreLockedError(
+        f"{location} is being written by {leader.holder}{at}",
+        hint=(
+            f"ask that server: the same command with --url {leader.address}; reading needs no lock"
+            if leader.address
+            else "let that process end, or send it your commands; reading needs no lock"
+        ),
+        address=leader.address,
+    )
+
+
+class LeaderLock:
+    """The right to lead, kept by a thread that renews it; implements :class:`pfgov.storage.port.WriterLock`."""
+
+    def __init__(self, address: Address, token: str, listens_at: str | None) -> None:
+        """Become the leader.
+
+        Raises:
+            StoreLockedError: another process leads.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        self._address = address
+        self._token = token
+        self._ended = threading.Event()
+        self._is_released = False
+        self._connection = connect(address)
+        try:
+            self._lead = Lead(self._connection, address, token)
+            self._lead.take(listens_at)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._thread = threading.Thread(target=self._keep, name="leader", daemon=True)
+        self._thread.start()
+
+    def _keep(self) -> None:
+        """Renew until released; a connection that broke is opened again, and a lost leadership is left alone.
+
+        The writer finds out by itself: its next commit is refused, and it takes a term again if nobody leads.
+        """
+        while not self._ended.wait(RENEW_SECONDS):
+            with suppress(PfgovError):
+                if self._connection.closed:
+                    self._connection = connect(self._address)
+                    self._lead = Lead(self._connection, self._address, self._token)
+                self._lead.renew()
+            if self._connection.broken:
+                self._connection.close()
+
+    def release(self) -> None:
+        """Let others lead."""
+        if self._is_released:
+            return
+        self._is_released = True
+        self._ended.set()
+        self._thread.join()
+        with suppress(PfgovError, psycopg.Error):
+            self._lead.leave()
+        self._connection.close()
+
+
+class NoLock:
+    """The right to commit, which the term gives already; implements :class:`pfgov.storage.port.WriterLock`."""
+
+    def release(self) -> None:
+        """Nothing was taken."""

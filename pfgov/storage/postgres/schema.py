@@ -1,0 +1,273 @@
+"""The tables of the ledgers in a PostgreSQL database, as literal statements, and the check that they are these.
+
+One schema, ``pfgov``, holds any number of ledgers; every table begins with the ledger's number.  The row of ``head`` is
+what a commit moves, guarded by size and term: whoever is no longer the leader moves nothing and so writes nothing.
+Entries, checkpoints, tree nodes and policy sets are append-only: triggers refuse the rest, as a seat-belt.  Names are
+compared byte by byte (``COLLATE "C"``), as everywhere else.  This module runs no other statement.
+"""
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+from pfgov.errors import StoreCorruptError, StoreError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+VERSION: Final = 1
+"""The version of the schema."""
+
+LEADERSHIP_LOST: Final = "PF001"
+"""SQLSTATE of a commit by somebody who is not the leader any more."""
+
+CREATING: Final = 0x50464756
+"""Key of the advisory lock under which the schema is created: the letters PFGV."""
+
+_NAME: Final = 'text COLLATE "C"'
+
+TABLES: Final = {
+    "about": "CREATE TABLE pfgov.about (version int NOT NULL)",
+    "head": f"""CREATE TABLE pfgov.head (
+        ledger int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        name {_NAME} NOT NULL UNIQUE,
+        size bigint NOT NULL DEFAULT 0,
+        term bigint NOT NULL DEFAULT 0,
+        leader {_NAME},
+        holder text NOT NULL DEFAULT '',
+        address text,
+        until timestamptz NOT NULL DEFAULT clock_timestamp()
+    )""",
+    # the ledger
+    "entry": f"""CREATE TABLE pfgov.entry (
+        ledger int NOT NULL,
+        seq bigint NOT NULL,
+        subject {_NAME} NOT NULL,
+        subject_seq bigint NOT NULL,
+        type {_NAME} NOT NULL,
+        time bigint NOT NULL,
+        leaf bytea NOT NULL,
+        signature bytea NOT NULL,
+        raw bytea NOT NULL,
+        PRIMARY KEY (ledger, seq)
+    )""",
+    "checkpoint": """CREATE TABLE pfgov.checkpoint (
+        ledger int NOT NULL,
+        size bigint NOT NULL,
+        note bytea NOT NULL,
+        PRIMARY KEY (ledger, size)
+    )""",
+    "node": """CREATE TABLE pfgov.node (
+        ledger int NOT NULL,
+        level int NOT NULL,
+        place bigint NOT NULL,
+        hash bytea NOT NULL,
+        PRIMARY KEY (ledger, level, place)
+    )""",
+    # folded tables: rebuilt by folding the entries
+    "member": f"""CREATE TABLE pfgov.member (
+        ledger int NOT NULL,
+        member_id {_NAME} NOT NULL,
+        status {_NAME} NOT NULL,
+        as_of bigint NOT NULL,
+        body bytea NOT NULL,
+        PRIMARY KEY (ledger, member_id)
+    )""",
+    "packet": f"""CREATE TABLE pfgov.packet (
+        ledger int NOT NULL,
+        packet_id {_NAME} NOT NULL,
+        status {_NAME} NOT NULL,
+        owner {_NAME},
+        epoch bigint NOT NULL,
+        as_of bigint NOT NULL,
+        body bytea NOT NULL,
+        PRIMARY KEY (ledger, packet_id)
+    )""",
+    "ledger_state": f"""CREATE TABLE pfgov.ledger_state (
+        ledger int NOT NULL,
+        key {_NAME} NOT NULL,
+        as_of bigint NOT NULL,
+        body bytea NOT NULL,
+        PRIMARY KEY (ledger, key)
+    )""",
+    # beside the ledger
+    "idempotency": f"""CREATE TABLE pfgov.idempotency (
+        ledger int NOT NULL,
+        principal {_NAME} NOT NULL,
+        key {_NAME} NOT NULL,
+        digest bytea NOT NULL,
+        first bigint NOT NULL,
+        length bigint NOT NULL,
+        time bigint NOT NULL,
+        refusal bytea,
+        id bigint GENERATED ALWAYS AS IDENTITY,
+        PRIMARY KEY (ledger, principal, key)
+    )""",
+    "attachment": f"""CREATE TABLE pfgov.attachment (
+        ledger int NOT NULL,
+        digest {_NAME} NOT NULL,
+        subject {_NAME} NOT NULL,
+        field {_NAME} NOT NULL,
+        parent {_NAME},
+        first bigint NOT NULL,
+        state {_NAME} NOT NULL CHECK (state IN ('present', 'erased')),
+        salt bytea,
+        payload bytea,
+        id bigint GENERATED ALWAYS AS IDENTITY,
+        PRIMARY KEY (ledger, digest),
+        CHECK ((state = 'present') = (salt IS NOT NULL AND payload IS NOT NULL))
+    )""",
+    "policy_set": f"""CREATE TABLE pfgov.policy_set (
+        ledger int NOT NULL,
+        digest {_NAME} NOT NULL,
+        document bytea NOT NULL,
+        PRIMARY KEY (ledger, digest)
+    )""",
+    "verdict_table": f"""CREATE TABLE pfgov.verdict_table (
+        ledger int NOT NULL,
+        digest {_NAME} NOT NULL,
+        first bigint NOT NULL,
+        body bytea NOT NULL,
+        id bigint GENERATED ALWAYS AS IDENTITY,
+        PRIMARY KEY (ledger, digest)
+    )""",
+    "lease": f"""CREATE TABLE pfgov.lease (
+        ledger int NOT NULL,
+        member_id {_NAME} NOT NULL,
+        incarnation bigint NOT NULL,
+        last_seen bigint NOT NULL,
+        ttl bigint NOT NULL,
+        stretch bigint NOT NULL,
+        is_graced bigint NOT NULL,
+        kept_at bigint NOT NULL,
+        session text NOT NULL,
+        PRIMARY KEY (ledger, member_id)
+    )""",
+}
+"""Table -> the statement that creates it."""
+
+INDEXES: Final = {
+    "entry_subject": "CREATE UNIQUE INDEX entry_subject ON pfgov.entry (ledger, subject, subject_seq)",
+    "entry_erased": "CREATE INDEX entry_erased ON pfgov.entry (ledger, seq) WHERE type = 'attachment_erased'",
+    "entry_index": "CREATE INDEX entry_index ON pfgov.entry (ledger, seq) WHERE type = 'index_committed'",
+    "attachment_subject": "CREATE INDEX attachment_subject ON pfgov.attachment (ledger, subject)",
+    "attachment_parent": "CREATE INDEX attachment_parent ON pfgov.attachment (ledger, parent) WHERE parent IS NOT NULL",
+    "verdict_table_first": "CREATE INDEX verdict_table_first ON pfgov.verdict_table (ledger, first)",
+    "idempotency_time": "CREATE INDEX idempotency_time ON pfgov.idempotency (ledger, time)",
+}
+
+FUNCTIONS: Final = {
+    "advance": """CREATE FUNCTION pfgov.advance(
+        of_ledger int, at_size bigint, at_term bigint, to_size bigint, seconds double precision
+    ) RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        UPDATE pfgov.head
+        SET size = to_size, until = clock_timestamp() + make_interval(secs => seconds)
+        WHERE ledger = of_ledger AND size = at_size AND term = at_term;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'another leader writes this ledger' USING ERRCODE = 'PF001';
+        END IF;
+    END $$""",
+    "refuse": """CREATE FUNCTION pfgov.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
+    END $$""",
+}
+
+APPEND_ONLY: Final = ("entry", "checkpoint", "node", "policy_set")
+
+TRIGGERS: Final = {
+    f"{table}_append_only": (
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON pfgov.{table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION pfgov.refuse()"
+    )
+    for table in APPEND_ONLY
+}
+
+_MADE: Final = """
+    SELECT 'table', c.relname, string_agg(concat_ws(
+        ' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, l.collname), ',' ORDER BY a.attnum)
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid LEFT JOIN pg_collation l ON l.oid = a.attcollation
+    WHERE c.relnamespace = 'pfgov'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+    GROUP BY c.relname
+    UNION ALL SELECT 'index', c.relname, concat_ws(' ', i.indisunique, i.indisvalid, i.indpred IS NOT NULL, i.indkey)
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = 'pfgov'::regnamespace
+    UNION ALL SELECT 'function', proname, prosrc FROM pg_proc WHERE pronamespace = 'pfgov'::regnamespace
+    UNION ALL SELECT 'trigger', c.relname, concat_ws(' ', t.tgname, t.tgenabled, t.tgtype, t.tgfoid::regproc)
+    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    WHERE c.relnamespace = 'pfgov'::regnamespace AND NOT t.tgisinternal"""
+"""What there is in the schema, from columns of the catalogue that an upgrade of the server leaves as they are."""
+
+
+def is_there(connection: "Connection") -> bool:
+    """Whether the database has a schema of ours."""
+    row = connection.execute("SELECT to_regclass('pfgov.about') IS NOT NULL").fetchone()
+    return bool(row and row[0])
+
+
+def create(connection: "Connection") -> None:
+    """Create the schema where it is missing; two that begin at once make it once."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (CREATING,))
+        if is_there(connection):
+            return
+        encoding = connection.execute("SHOW server_encoding").fetchone()
+        if encoding is None or encoding[0] != "UTF8":
+            raise StoreError(
+                f"the database's encoding is {encoding and encoding[0]}, not UTF8",
+                code="store.foreign",
+                hint="create it with: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0",
+            )
+        connection.execute("CREATE SCHEMA IF NOT EXISTS pfgov")
+        for statements in (TABLES, INDEXES, FUNCTIONS, TRIGGERS):
+            for statement in statements.values():
+                connection.execute(statement.encode())
+        made = _digest(connection)
+        connection.execute("INSERT INTO pfgov.about VALUES (%s)", (VERSION,))
+        comment = connection.execute(
+            "SELECT format('COMMENT ON SCHEMA pfgov IS %%L', %s::text)", (made,)
+        ).fetchone()
+        if comment is not None:
+            connection.execute(str(comment[0]).encode())
+
+
+def missing(location: str) -> StoreUnavailableError:
+    """Return the error for a place that holds no ledger."""
+    return StoreUnavailableError(
+        f"{location} holds no ledger",
+        code="store.missing",
+        hint="create one with: pfgov init --store URL",
+    )
+
+
+def check(connection: "Connection") -> None:
+    """Refuse a database whose schema is not what :func:`create` made.
+
+    Raises:
+        StoreUnavailableError: ``store.missing``, there is no schema.
+        StoreCorruptError: a table, an index, a function or a trigger was changed from outside.
+        StoreError: ``store.newer``, a later version of pfgov made it.
+    """
+    if not is_there(connection):
+        raise missing("the database")
+    row = connection.execute(
+        "SELECT version, obj_description('pfgov'::regnamespace, 'pg_namespace') FROM pfgov.about"
+    ).fetchone()
+    version, made = row or (0, None)
+    if version > VERSION:
+        raise StoreError(
+            f"the database has schema {version}, and this pfgov knows up to {VERSION}",
+            code="store.newer",
+            hint="use the version of pfgov that wrote it, or a later one",
+        )
+    if made != _digest(connection):
+        raise StoreCorruptError(
+            "the schema pfgov was changed from outside",
+            hint="restore it from a backup, or export what verifies and begin a successor: pfgov ledger succeed",
+        )
+
+
+def _digest(connection: "Connection") -> str:
+    rows = sorted("\t".join(row) for row in connection.execute(_MADE).fetchall())
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()

@@ -1,0 +1,143 @@
+"""The last head that left this machine, kept apart from the ledger: what finds a restored backup.
+
+A second small database holds the size and Merkle root of the last published checkpoint.  The writer moves it *after*
+the ledger's COMMIT and *before* anybody is answered, by compare-and-set; so a ledger that is shorter than its lock,
+or has another root there, has lost or changed something that others may have seen, and must not sign again.  Put it
+on another disk where that matters.  This module compares; it does not know how a root is computed.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from pfgov.errors import StoreCorruptError
+from pfgov.storage.port import Published
+from pfgov.storage.sqlite.connections import BUSY_SECONDS, make_private, open_reader
+from pfgov.storage.sqlite.errors import translated, translating
+
+SYNC_INTERVAL_US: Final = 1_000_000
+"""The lock is forced to disk at least this often while it moves; ``sync`` mode forces every move."""
+
+_TABLE: Final = """CREATE TABLE IF NOT EXISTS head (
+    origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL
+) STRICT"""
+
+
+class SqliteHeadLock:
+    """The lock of one ledger; implements :class:`pfgov.storage.port.HeadLock`."""
+
+    def __init__(self, path: Path, origin: str, *, sync: bool = False) -> None:
+        """Open the lock, creating the file if it is missing.
+
+        Raises:
+            PfgovError: ``store.*``, the file cannot be opened, or is not a lock.
+        """
+        self._path = path
+        self._origin = origin
+        self._synced = 0
+        make_private(path)
+        with translating(path):
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
+            self._connection.execute(_TABLE)
+
+    def read(self) -> Published | None:
+        """Return the last published head, or None before the first."""
+        with translating(self._path):
+            row = self._connection.execute(
+                "SELECT size, root FROM head WHERE origin = ?", (self._origin,)
+            ).fetchone()
+        return None if row is None else Published(int(row[0]), bytes(row[1]))
+
+    def start(self, empty_root: bytes) -> None:
+        """Put the lock of a new ledger at no entries, before its first commit."""
+        with translating(self._path):
+            self._connection.execute(
+                "INSERT INTO head VALUES (?, 0, ?) ON CONFLICT DO NOTHING",
+                (self._origin, empty_root),
+            )
+
+    def move(self, old: int, new: Published, monotonic: int) -> None:
+        """Publish *new* if the lock still stands at *old* entries.
+
+        Args:
+            old: The size it was moved to before.
+            new: The head that is about to be seen.
+            monotonic: Microseconds on a clock that never goes back, to space the syncs.
+
+        Raises:
+            StoreCorruptError: ``store.head_moved``, somebody else moved the lock: stop at once.
+            StoreUnavailableError: it cannot be written.
+        """
+        try:  # as `translating`, which costs more than the statement's own bookkeeping
+            moved = self._connection.execute(
+                "UPDATE head SET size = ?, root = ? WHERE origin = ? AND size = ?",
+                (new.size, new.root, self._origin, old),
+            ).rowcount
+            if monotonic - self._synced >= SYNC_INTERVAL_US:
+                self.sync()
+                self._synced = monotonic
+        except (sqlite3.Error, OSError) as error:
+            raise translated(error, self._path) from error
+        if moved != 1:
+            raise StoreCorruptError(
+                f"the head lock no longer stands at {old}: another writer signs for {self._origin}",
+                code="store.head_moved",
+                hint="find the other writer and stop it before anything else is signed",
+            )
+
+    def sync(self) -> None:
+        """Force what was moved to disk."""
+        beside = self._path.with_name(self._path.name + "-wal")
+        if beside.exists():
+            handle = os.open(beside, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def close(self) -> None:
+        """Force it to disk and close the file."""
+        with translating(self._path):
+            self.sync()
+            self._connection.close()
+
+
+class HeadReader:
+    """What was published, for readers: never written, and never waited for."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the lock at *path*; errors as of :func:`read_head`."""
+        self._path = path
+        self._connection = open_reader(path)
+
+    def published(self) -> int:
+        """Return how many entries were published."""
+        with translating(self._path):
+            row = self._connection.execute("SELECT max(size) FROM head").fetchone()
+        return int(row[0] or 0)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def read_head(path: Path, origin: str) -> Published | None:
+    """Return what the lock at *path* says, without ever writing; None if there is no such row.
+
+    Raises:
+        StoreUnavailableError: ``store.missing``, there is no lock file.
+    """
+    connection = open_reader(path)
+    try:
+        with translating(path):
+            row = connection.execute(
+                "SELECT size, root FROM head WHERE origin = ?", (origin,)
+            ).fetchone()
+    finally:
+        connection.close()
+    return None if row is None else Published(int(row[0]), bytes(row[1]))

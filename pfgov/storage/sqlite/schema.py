@@ -1,0 +1,206 @@
+"""The tables of a ledger's database, as literal statements, and the check that they are still these.
+
+Entries, checkpoints, tree nodes and policy sets are append-only: triggers refuse updates and deletes.  The triggers
+are a seat-belt, the hash chain is the proof; but tools can drop them silently (sqlite-utils' ``transform`` does), so
+every opening compares what the file says with what is written here.  This module runs no other statement.
+
+``packet`` has no index on owner or status: each costs a decision 11 us, and a listing is a scan of narrow columns.
+"""
+
+import hashlib
+import sqlite3
+from typing import Final
+
+from pfgov.errors import StoreCorruptError, StoreError
+
+VERSION: Final = 3
+"""``PRAGMA user_version`` of the present schema."""
+
+APPLICATION_ID: Final = 0x50464756
+"""``PRAGMA application_id``: the letters PFGV."""
+
+TABLES: Final = {
+    # the ledger
+    "entry": """CREATE TABLE entry (
+        seq INTEGER PRIMARY KEY,
+        subject TEXT NOT NULL,
+        subject_seq INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        time INTEGER NOT NULL,
+        leaf BLOB NOT NULL,
+        signature BLOB NOT NULL,
+        raw BLOB NOT NULL
+    ) STRICT""",
+    "checkpoint": """CREATE TABLE checkpoint (
+        size INTEGER PRIMARY KEY,
+        note BLOB NOT NULL
+    ) STRICT""",
+    "node": """CREATE TABLE node (
+        level INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        PRIMARY KEY (level, place)
+    ) STRICT, WITHOUT ROWID""",
+    # folded tables: rebuilt by folding the entries
+    "member": """CREATE TABLE member (
+        member_id TEXT PRIMARY KEY,
+        status TEXT NOT NULL,
+        as_of INTEGER NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    "packet": """CREATE TABLE packet (
+        packet_id TEXT PRIMARY KEY,
+        status TEXT NOT NULL,
+        owner TEXT,
+        epoch INTEGER NOT NULL,
+        as_of INTEGER NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT""",
+    "ledger_state": """CREATE TABLE ledger_state (
+        key TEXT PRIMARY KEY,
+        as_of INTEGER NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    # beside the ledger
+    "idempotency": """CREATE TABLE idempotency (
+        id INTEGER PRIMARY KEY,
+        principal TEXT NOT NULL,
+        key TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        first INTEGER NOT NULL,
+        length INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        refusal BLOB,
+        UNIQUE (principal, key)
+    ) STRICT""",
+    "attachment": """CREATE TABLE attachment (
+        digest TEXT PRIMARY KEY,
+        subject TEXT NOT NULL,
+        field TEXT NOT NULL,
+        parent TEXT,
+        first INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('present', 'erased')),
+        salt BLOB,
+        payload BLOB,
+        CHECK ((state = 'present') = (salt IS NOT NULL AND payload IS NOT NULL))
+    ) STRICT""",
+    "policy_set": """CREATE TABLE policy_set (
+        digest TEXT PRIMARY KEY,
+        document BLOB NOT NULL
+    ) STRICT""",
+    "verdict_table": """CREATE TABLE verdict_table (
+        digest TEXT PRIMARY KEY,
+        first INTEGER NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT""",
+    "lease": """CREATE TABLE lease (
+        member_id TEXT PRIMARY KEY,
+        incarnation INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL,
+        ttl INTEGER NOT NULL,
+        stretch INTEGER NOT NULL,
+        is_graced INTEGER NOT NULL,
+        kept_at INTEGER NOT NULL,
+        session TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+}
+"""Table name -> the statement that creates it.  STRICT, so that SQLite converts nothing behind our back."""
+
+INDEXES: Final = {
+    "entry_subject": "CREATE UNIQUE INDEX entry_subject ON entry (subject, subject_seq)",
+    "entry_erased": "CREATE INDEX entry_erased ON entry (seq) WHERE type = 'attachment_erased'",
+    "entry_index": "CREATE INDEX entry_index ON entry (seq) WHERE type = 'index_committed'",
+    "attachment_parent": "CREATE INDEX attachment_parent ON attachment (parent) WHERE parent IS NOT NULL",
+}
+
+APPEND_ONLY: Final = ("entry", "checkpoint", "node", "policy_set")
+
+TRIGGERS: Final = {
+    f"{table}_no_{verb.lower()}": (
+        f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+    )
+    for table in APPEND_ONLY
+    for verb in ("UPDATE", "DELETE")
+}
+
+EXPECTED: Final = {**TABLES, **INDEXES, **TRIGGERS}
+"""Everything there is, in an order in which it can be created."""
+
+EARLIER: Final = {
+    1: {
+        **EXPECTED,
+        "lease": """CREATE TABLE lease (
+        member_id TEXT PRIMARY KEY,
+        incarnation INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL,
+        ttl INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    },
+    2: {
+        **EXPECTED,
+        "lease": """CREATE TABLE lease (
+        member_id TEXT PRIMARY KEY,
+        incarnation INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL,
+        ttl INTEGER NOT NULL,
+        stretch INTEGER NOT NULL,
+        is_graced INTEGER NOT NULL,
+        kept_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    },
+}
+"""What earlier versions made: a reader takes it as it is, and the next writer brings it up to date."""
+
+MIGRATIONS_TABLE: Final = "_sqlite_migrations"
+"""Where sqlite-utils notes which migrations ran; not part of the check."""
+
+
+def digest(statements: dict[str, str]) -> str:
+    """Return the hash that stands for a schema: names and statements, spacing ignored."""
+    lines = sorted(f"{name}\t{' '.join(sql.split())}" for name, sql in statements.items())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """Refuse a database whose schema is not the one written here.
+
+    Raises:
+        StoreCorruptError: a table, index or trigger is missing, altered, or not ours.
+        StoreError: ``store.newer``, a later version of pfgov made it; ``store.foreign``, somebody else did.
+    """
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        raise StoreError(
+            "the database is not a pfgov ledger",
+            code="store.foreign",
+            hint="choose another folder with --dir",
+        )
+    if version > VERSION:
+        raise StoreError(
+            f"the database has schema {version}, and this pfgov knows up to {VERSION}",
+            code="store.newer",
+            hint="use the version of pfgov that wrote it, or a later one",
+        )
+    found = _found(connection)
+    expected = EARLIER.get(version, EXPECTED)
+    if digest(found) == digest(expected):
+        return
+    odd = sorted(
+        name
+        for name in found.keys() | expected.keys()
+        if " ".join(found.get(name, "").split()) != " ".join(expected.get(name, "").split())
+    )
+    raise StoreCorruptError(
+        f"the schema was changed from outside: {', '.join(odd)}",
+        hint="restore the file from a backup, or export what verifies and begin a successor: pfgov ledger succeed",
+    )
+
+
+def _found(connection: sqlite3.Connection) -> dict[str, str]:
+    rows = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name <> ?",
+        (MIGRATIONS_TABLE,),
+    )
+    return {str(name): str(sql) for name, sql in rows.fetchall()}

@@ -1,0 +1,536 @@
+"""A worker's whole life against the real application: no job is run twice, none is lost, and it says why it is idle."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from support.api_server import Api
+
+from pfgov.client import ApiError, AsyncClient, Job, LostOwnershipError, UnreachableError, Worker
+from pfgov.client.job import StalledError
+from pfgov.client.stream import EventParser, StreamEvent
+from pfgov_api.streams import event_stream
+
+MEMBER = {"id": "w", "type": "agent", "capabilities": ["ocr"], "region": "us-east"}
+
+
+class InProcess(AsyncClient):
+    """Hears events without a transport, which would wait for the end of the stream; may be cut off, or hear nothing."""
+
+    api: Api
+    is_cut = False
+    is_deaf = False
+
+    async def events(
+        self, *, after: int | None = None, member: str | None = None
+    ) -> AsyncIterator[StreamEvent]:
+        parser = EventParser(last=after)
+        start = 0 if after is None else after + 1
+        async for piece in event_stream(self.api.service, start, member):
+            for heard in parser.feed(piece):
+                if not self.is_deaf:
+                    yield heard
+
+    async def send(self, ask: Any) -> Any:
+        if self.is_cut:
+            raise UnreachableError("cut off")
+        return await super().send(ask)
+
+    async def beat(self, member_id: str, body: Any) -> dict[str, Any]:
+        if self.is_cut:
+            raise UnreachableError("cut off")
+        return await super().beat(member_id, body)
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    """An API without keys."""
+    with Api(tmp_path) as found:
+        yield found
+
+
+def _tell(api: Api, story: Callable[[InProcess], Awaitable[None]], key: str | None = None) -> None:
+    async def told() -> None:
+        transport = httpx2.ASGITransport(app=api.app)
+        async with InProcess("http://localhost", transport=transport, key=key) as client:
+            client.api = api
+            passing = asyncio.create_task(_pass_time(api))
+            try:
+                async with asyncio.timeout(60):
+                    await story(client)
+            finally:
+                passing.cancel()
+                await asyncio.gather(passing, return_exceptions=True)
+
+    api.run(told())
+
+
+async def _pass_time(api: Api) -> None:
+    """Let the server's clock go on as this machine's does, with a tick now and then."""
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    while True:
+        await asyncio.sleep(0.05)
+        now = loop.time()
+        api.clock.advance(round((now - before) * 1_000_000))
+        before = now
+        await api.service.tick()
+
+
+async def _first(worker: Worker) -> Job:
+    return await anext(aiter(worker))
+
+
+def _submitted(packet_id: str, **more: Any) -> dict[str, Any]:
+    return {"packet_id": packet_id, "workload_type": "scan", **more}
+
+
+async def _until(found: Callable[[], Awaitable[bool]]) -> None:
+    while not await found():  # noqa: ASYNC110 - the server tells nobody
+        await asyncio.sleep(0.01)
+
+
+# --- once --------------------------------------------------------------------------------------
+
+
+def test_worker_a_second_process_is_refused(api: Api) -> None:
+    """Two processes under one id both get the packet."""
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER):
+            with pytest.raises(ApiError) as caught:
+                async with client.work(MEMBER):
+                    raise AssertionError("two live as one member")
+            assert caught.value.code == "member.in_use"
+        async with client.work(MEMBER):  # the first left: at once
+            assert (await client.member("w"))["incarnation"] == 1
+
+    _tell(api, story)
+
+
+def test_worker_whoever_takes_over_begins_when_the_other_has_stopped(api: Api) -> None:
+    """A process that takes over runs the packet while the other still does."""
+
+    async def story(client: InProcess) -> None:
+        running: list[str] = []
+
+        def handler(name: str) -> Callable[[Job], Awaitable[None]]:
+            async def work(job: Job) -> None:
+                running.append(name)
+                assert len(running) == 1, running
+                try:
+                    if name == "first":
+                        await asyncio.sleep(60)
+                finally:
+                    await asyncio.sleep(0.05)  # it takes its time to stop
+                    running.remove(name)
+
+            return work
+
+        async def live(name: str, *, take_over: bool) -> None:
+            worker = client.work(MEMBER, lease_seconds=4, take_over=take_over)
+            async with worker:
+                await worker.run(handler(name), signals=())
+
+        first = asyncio.create_task(live("first", take_over=False))
+        await client.submit(_submitted("p"))
+        await _until(lambda: _is(bool(running)))
+        second = asyncio.create_task(live("second", take_over=True))
+        await first
+        await _until(lambda: _status(client, "p", "COMPLETED"))
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+
+    _tell(api, story)
+
+
+async def _is(value: bool) -> bool:
+    return value
+
+
+async def _status(client: AsyncClient, packet_id: str, status: str) -> bool:
+    return bool((await client.packet(packet_id))["status"] == status)
+
+
+def test_worker_counts_by_the_lease_that_the_registry_knows(api: Api) -> None:
+    """A worker behind a cut network works on after a lease that somebody else registered was over."""
+    api.member("w", lease_seconds=3)
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER, lease_seconds=3_600) as worker:
+            await client.submit(_submitted("p"))
+            job = await _first(worker)
+            client.is_cut = True
+            started = asyncio.get_running_loop().time()
+            with pytest.raises(LostOwnershipError):
+                async with job:
+                    await asyncio.sleep(60)
+            assert asyncio.get_running_loop().time() - started <= 3
+            assert not worker.is_alive
+
+    _tell(api, story)
+
+
+def test_worker_a_read_before_the_end_is_no_second_job(api: Api) -> None:
+    """A packet read before its job ended, and compared after, is worked on again."""
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER) as worker:
+            await client.submit(_submitted("p"))
+            job = await _first(worker)
+            early, shown = asyncio.get_running_loop().time(), await client.packet("p")
+            async with job:
+                await job.checkpoint({"step": "a"})
+                worker._compare("p", {**shown, "status": "PENDING"}, early)
+                await job.complete()
+            worker._compare("p", shown, early)
+            worker._compare("p", shown, asyncio.get_running_loop().time())
+            assert worker._queue.empty()
+            assert worker.counts["taken"] == 1
+
+    _tell(api, story)
+
+
+# --- coming back -------------------------------------------------------------------------------
+
+
+def test_worker_comes_back_as_what_the_registry_knows(api: Api) -> None:
+    """A member that failed registers anew over itself, with its own key, and loses region, clearances and trust."""
+    api.member("m1", clearances=["pii"], trust_score=0.9)
+    keys = api.keys()
+    api.post("/api/members/m1/fail", scope="operator")
+
+    async def story(client: InProcess) -> None:
+        async with client.work({"id": "m1", "type": "agent"}) as worker:
+            assert worker.incarnation == 2
+        shown = await client.member("m1")
+        assert (shown["region"], shown["clearances"]) == ("us-east", ["pii"])
+        assert shown["trust"]["score"] == 0.9
+
+    _tell(api, story, keys["member:m1"])
+
+
+def test_worker_says_why_it_gets_nothing(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """A quarantined worker looks like one that waits for work."""
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER, lease_seconds=3) as worker:
+            assert worker.idle_reason is None
+            await client.write("POST", "/api/members/w/quarantine")
+            await _until(lambda: _is(worker.idle_reason is not None))
+            assert "QUARANTINED" in (worker.idle_reason or "")
+
+    with caplog.at_level(logging.WARNING, "pfgov.client"):
+        _tell(api, story)
+    assert any("w is QUARANTINED" in one.getMessage() for one in caplog.records)
+
+
+def test_worker_that_leaves_is_given_nothing_until_it_is_back(api: Api) -> None:
+    """After a clean end packets are placed on nobody; or the member has retired, and comes back without what it was."""
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER) as worker:
+            await client.submit(_submitted("p"))
+            await _until(lambda: _is("p" in worker.jobs))
+        found = await client.packet("p")
+        assert (found["status"], found["current_owner"]) == ("PENDING", None)
+        assert (await client.member("w"))["status"] == "DRAINING"
+        async with client.work(MEMBER) as worker:
+            job = await _first(worker)
+            assert (job.packet_id, worker.incarnation) == ("p", 1)
+            await job.complete()
+
+    _tell(api, story)
+
+
+# --- no job is lost ----------------------------------------------------------------------------
+
+
+class _BrokenError(Exception):
+    pass
+
+
+async def _break(job: Job, client: InProcess | None = None) -> None:
+    """Do a little, and raise; or be cut off before."""
+    async with job:
+        if client is None:
+            await job.checkpoint({"step": "x"})  # progress does not reset what is counted
+        else:
+            client.is_cut = True
+        raise _BrokenError("jane@example.com")
+
+
+def test_worker_an_error_is_recorded_and_bounded(api: Api) -> None:
+    """A job that raised keeps its packet for ever, or raises for ever; or the error's text is in the ledger."""
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER, attempts=3) as worker:
+            await client.submit(_submitted("p"))
+            for _ in range(3):
+                job = await _first(worker)
+                with pytest.raises(_BrokenError):
+                    await _break(job)
+            assert (await client.packet("p"))["status"] == "FAILED"
+        entries = (await client.get("/api/packets/p/lineage"))["items"]
+        ends = [one for one in entries if one["type"] in {"packet_requeued", "packet_failed"}]
+        assert [one["type"] for one in ends] == ["packet_requeued"] * 2 + ["packet_failed"]
+        assert ends[0]["body"]["reason"] == "error: _BrokenError"
+        assert ends[2]["body"]["reasons"] == ["error: _BrokenError"]
+        assert "jane@" not in str(entries)
+
+    _tell(api, story)
+
+
+def test_worker_an_error_rule_is_asked_for_each_error(api: Api) -> None:
+    """``on_error`` says one thing for all errors."""
+
+    async def story(client: InProcess) -> None:
+        def rule(error: Exception) -> Any:
+            return "fail" if isinstance(error, KeyError) else "requeue"
+
+        async with client.work(MEMBER, on_error=rule) as worker:
+            await client.submit(_submitted("p"))
+            job = await _first(worker)
+            with pytest.raises(KeyError):
+                async with job:
+                    raise KeyError("x")
+            assert (await client.packet("p"))["status"] == "FAILED"
+
+    _tell(api, story)
+
+
+def test_worker_a_job_that_just_ends_gives_its_packet_back(api: Api) -> None:
+    """A block that is left without a word keeps the packet from everybody, while its member lives."""
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER) as worker:
+            await client.submit(_submitted("p"))
+            async with await _first(worker):
+                pass
+            assert (await _first(worker)).epoch == 3
+
+    _tell(api, story)
+
+
+def test_worker_what_could_not_be_said_is_said_later(api: Api) -> None:
+    """A job that raised while the server was away keeps its packet for ever."""
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER, lease_seconds=3) as worker:
+            await client.submit(_submitted("p"))
+            job = await _first(worker)
+            with pytest.raises(_BrokenError):
+                await _break(job, client)
+            assert not job.ended
+            client.is_cut = False
+            worker._poked.set()
+            await _until(lambda: _is(job.ended))
+            assert (await _first(worker)).epoch == 3
+
+    _tell(api, story)
+
+
+def test_worker_learns_what_no_event_said(api: Api) -> None:
+    """A packet whose event was missed is worked on by nobody."""
+
+    async def story(client: InProcess) -> None:
+        client.is_deaf = True
+        async with client.work(MEMBER) as worker:
+            await client.submit(_submitted("p"))
+            worker._poked.set()  # it beats
+            assert (await _first(worker)).packet_id == "p"
+
+    _tell(api, story)
+
+
+def test_worker_a_late_write_does_not_end_the_worker(api: Api) -> None:
+    """A job that learns in its own block that it is lost leaves a cancellation behind, which hits what comes next."""
+
+    async def story(client: InProcess) -> None:
+        client.is_deaf = True
+        async with client.work(MEMBER, lease_seconds=60) as worker:
+            await client.submit(_submitted("p"))
+            worker._look_at(["p"])
+            job = await _first(worker)
+            await client.write("POST", "/api/packets/p/requeue")
+            with pytest.raises(LostOwnershipError):
+                async with job:
+                    await job.checkpoint({"step": "late"})
+            await asyncio.sleep(0)
+            assert not asyncio.current_task().cancelling()  # type: ignore[union-attr]
+
+    _tell(api, story)
+
+
+def test_worker_a_job_that_hangs_is_given_up(api: Api) -> None:
+    """A job that does nothing keeps its packet for as long as its process beats; or one that says so loses it."""
+
+    async def hang(job: Job) -> None:
+        async with job:
+            for _ in range(4):
+                await asyncio.sleep(0.03)
+                job.progress()
+            await asyncio.sleep(60)
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER, progress_seconds=0.1) as worker:
+            await client.submit(_submitted("p"))
+            job = await _first(worker)
+            with pytest.raises(StalledError):
+                await hang(job)
+            assert not asyncio.current_task().cancelling()  # type: ignore[union-attr]
+            entries = (await client.get("/api/packets/p/lineage"))["items"]
+            ends = [one["body"]["reason"] for one in entries if one["type"] == "packet_requeued"]
+            assert ends == ["error: StalledError"]
+
+    _tell(api, story)
+
+
+# --- handoffs ----------------------------------------------------------------------------------
+
+
+def test_worker_a_handoff_that_came_to_nothing_is_a_job_again(api: Api) -> None:
+    """A job that was offered to somebody who never took it is worked on by nobody."""
+    api.member("other", handoff_mode="accept")
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER, lease_seconds=3) as worker:
+            await client.submit(_submitted("p", hold=True))
+            await client.act("p", "assign", {"target": "w"})
+            job = await _first(worker)
+            async with job:
+                await job.hand_off("other")
+            assert worker._queue.empty()
+            await client.act("p", "abort")
+            again = await _first(worker)
+            assert again is not job
+            assert again.epoch == job.epoch
+            await again.complete()
+
+    _tell(api, story)
+
+
+def test_worker_a_checkpoint_waits_for_the_handoff(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint while somebody moves the packet is an error of the job."""
+    monkeypatch.setattr("pfgov.client.job.PENDING_SECONDS", 0.01)
+    api.member("other", handoff_mode="accept")
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER) as worker:
+            await client.submit(_submitted("p", hold=True))
+            await client.act("p", "assign", {"target": "w"})
+            async with await _first(worker) as job:
+                await client.act("p", "handoff", {"target": "other"})
+                saving = asyncio.create_task(job.checkpoint({"step": "a"}))
+                await asyncio.sleep(0.05)
+                assert not saving.done()
+                await client.act("p", "abort")
+                await saving
+                await job.complete()
+
+    _tell(api, story)
+
+
+def test_worker_a_job_that_was_handed_over_ends_without_an_error(api: Api) -> None:
+    """Whoever hands its packet over gets an error for it."""
+
+    async def story(client: InProcess) -> None:
+        async with client.work({**MEMBER, "id": "a"}) as first:
+            await client.submit(_submitted("p"))
+            job = await _first(first)
+            async with client.work({**MEMBER, "id": "b", "handoff_mode": "accept"}) as second:
+                async with job:
+                    await job.hand_off("b")
+                    await asyncio.sleep(60)
+                taken = await _first(second)
+                async with taken:
+                    await taken.hand_off("a")  # who accepts at once
+                    with pytest.raises(LostOwnershipError):
+                        await taken.complete()
+                assert (await _first(first)).epoch == 3
+
+    _tell(api, story)
+
+
+# --- running -----------------------------------------------------------------------------------
+
+
+def test_worker_runs_several_and_ends_in_order(api: Api) -> None:
+    """More run at once than were allowed, or a stop drops what runs, or an error ends the worker."""
+
+    async def story(client: InProcess) -> None:
+        running, most = 0, 0
+        worker = client.work(MEMBER)
+
+        async def handler(job: Job) -> None:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            try:
+                await asyncio.sleep(0.02)
+                if job.packet_id == "p3":
+                    raise _BrokenError
+                if job.packet_id == "p7":
+                    await asyncio.sleep(60)
+            finally:
+                running -= 1
+
+        for number in range(8):
+            await client.submit(_submitted(f"p{number}"))
+        async with worker:
+            ended = asyncio.create_task(
+                worker.run(handler, concurrency=3, signals=(), grace_seconds=0.1)
+            )
+            await _until(lambda: _is(worker.counts["complete"] == 6))
+            worker.stop()
+            await ended
+        assert most <= 3
+        shown = [(await client.packet(f"p{n}"))["status"] for n in range(8)]
+        assert shown.count("COMPLETED") == 6
+        assert shown[7] == "PENDING"
+        assert shown[3] in {"PENDING", "FAILED"}
+
+    _tell(api, story)
+
+
+def test_worker_comes_back_after_a_cut(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that was away for longer than a lease ends the worker for good."""
+    monkeypatch.setattr("pfgov.client.running.REST_SECONDS", 0.01)
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER, lease_seconds=3) as worker:
+            ended = asyncio.create_task(worker.run(lambda _: asyncio.sleep(0), signals=()))
+            client.is_cut = True
+            await _until(lambda: _is(worker.dead is not None))
+            client.is_cut = False
+            await client.submit(_submitted("p"))
+            await _until(lambda: _status(client, "p", "COMPLETED"))
+            assert worker.incarnation == 2
+            worker.stop()
+            await ended
+
+    _tell(api, story)
+
+
+def test_worker_owns_nothing_during_maintenance(api: Api) -> None:
+    """A worker that is maintained has packets, or gets some; or has to be registered again after it."""
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER) as worker:
+            ended = asyncio.create_task(worker.run(lambda _: asyncio.sleep(0.01), signals=()))
+            await client.submit(_submitted("p"))
+            async with worker.maintenance():
+                assert worker.jobs == {}
+                await client.submit(_submitted("q"))
+                assert (await client.packet("q"))["current_owner"] is None
+            await _until(lambda: _status(client, "q", "COMPLETED"))
+            worker.stop()
+            await ended
+
+    _tell(api, story)

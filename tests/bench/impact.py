@@ -1,0 +1,173 @@
+"""Impact on a long history beside running it again: ``make bench-impact ARGS="--entries 1000000"``.
+
+A ledger of so many entries is made (submitted, placed, completed by twenty members), then read three times: run again,
+asked with another set, and asked with a sample.  Printed are decisions a second, the ratio to the replay, and the peak
+of memory of each.  With ``--histories N`` the sets of N simulated histories are asked about their own decisions: none
+may come out otherwise.
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from pfgov.clock import ManualClock
+from pfgov.core import commands as c
+from pfgov.engine import Engine, LedgerReader
+from pfgov.engine.reading import Span, impact_of_store
+from pfgov.engine.reading.impact import ImpactReplay
+from pfgov.policy import from_document, load_directory, shipped_directory
+from pfgov.sim.simulation import make_template, run_plan
+from pfgov.sim.steps import draw_plan
+from pfgov.storage import open_store
+
+MEMBERS = 20
+FLOOR = "trust_floor: {{type: double, value: {}}}"
+BATCH = 256
+OPERATOR = c.LOCAL_OPERATOR
+
+
+def make(folder: Path, entries: int) -> None:
+    """Make a ledger of at least *entries* entries: five a packet."""
+    clock = ManualClock(1_782_331_200_000_000)
+    starter = load_directory(shipped_directory("starter"))
+    with Engine.create(
+        open_store(folder), "pfgov.bench/impact", clock=clock, policy=starter
+    ) as engine:
+        for number in range(MEMBERS):
+            engine.submit(
+                c.RegisterMember(
+                    member_id=f"m{number:02}",
+                    type="agent",
+                    trust_score=f"0.{51 + 2 * number}",
+                    capabilities=(c.Capability(name="ocr"),),
+                ),
+                principal=OPERATOR,
+            )
+        count = 0
+        while engine.look(lambda state: state.size) < entries:
+            names = [f"p{count + at:08}" for at in range(BATCH)]
+            count += BATCH
+            jobs = [
+                engine.submit_nowait(
+                    c.SubmitPacket(packet_id=name, workload_type="scan", lineage_id=name),
+                    principal=OPERATOR,
+                )
+                for name in names
+            ]
+            for job in jobs:
+                job.result()
+            owners = engine.look(
+                lambda state: {n: state.packets[n].holder for n in names}  # noqa: B023 - at once
+            )
+            ends = [
+                engine.submit_nowait(
+                    c.CompletePacket(
+                        packet_id=name,
+                        owner=c.OwnerClaim(
+                            member_id=owner.member_id, incarnation=owner.incarnation, epoch=1
+                        ),
+                    ),
+                    principal=OPERATOR,
+                )
+                for name, owner in owners.items()
+                if owner is not None
+            ]
+            for end in ends:
+                end.result()
+            clock.advance(1_000)
+
+
+def read(folder: Path, how: str) -> dict[str, float]:
+    """Read the ledger once and return processor seconds, decisions and the peak of memory in MiB."""
+    policies = load_directory(shipped_directory("starter"))
+    strict = folder.parent / "strict"
+    if how != "replay" and strict.is_dir():
+        policies = load_directory(strict)
+    with LedgerReader(open_store(folder)) as reader, reader.snapshot() as queries:
+        begun = time.process_time()
+        decisions = flips = 0
+        if how == "replay":
+            replay = ImpactReplay(policies, Span(since=queries.size()), queries.policy_set)
+            replay.wants = lambda *_: True  # type: ignore[method-assign]
+            replay.see = lambda *_: None  # type: ignore[method-assign]
+            for row in queries.entries():
+                replay.take(row.raw, row.leaf)
+            replay.finish()
+            replay.close()
+        else:
+            report = impact_of_store(queries, policies, Span(sample=100 if how == "sample" else 1))
+            decisions, flips = report.counts.decisions, report.counts.flips
+        spent = time.process_time() - begun
+        size = queries.size()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": spent, "decisions": decisions, "flips": flips, "size": size, "peak": peak}
+
+
+def histories(count: int) -> None:
+    """Ask the binding set of each of *count* simulated histories about its own decisions."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        work = Path(name)
+        make_template(work / "template")
+        asked = 0
+        for seed in range(count):
+            run_plan(draw_plan(seed), work / "template", work)
+            folder = work / f"seed-{seed}"
+            with LedgerReader(open_store(folder)) as reader, reader.snapshot() as queries:
+                state = reader.state()
+                policies = from_document(reader.policy_document(state.policy or ""))
+                found = impact_of_store(queries, policies, Span(since=state.policy_since))
+            if found.has_flips or found.now != type(found.now)():
+                sys.exit(f"seed {seed}: {found.counts} {found.flips[:3]} {found.now}")
+            asked += found.counts.decisions
+        print(f"{count} histories, {asked} decisions of their binding sets: none differs")
+
+
+def main() -> None:
+    """Run what the arguments ask for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", type=int, default=20_000)
+    parser.add_argument("--histories", type=int)
+    parser.add_argument("--read", nargs=2, metavar=("FOLDER", "HOW"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.read:
+        print(json.dumps(read(Path(given.read[0]), given.read[1])))
+        return
+    if given.histories:
+        histories(given.histories)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "ledger"
+        make(folder, given.entries)
+        strict = Path(name) / "strict"
+        shutil.copytree(shipped_directory("starter"), strict)
+        for path in strict.glob("*.policy.yaml"):
+            text = path.read_text().replace(FLOOR.format(0.5), FLOOR.format(0.6))
+            path.write_text(text)
+        rows: dict[str, list[dict[str, float]]] = {"replay": [], "impact": [], "sample": []}
+        for _ in range(3 if given.entries <= 100_000 else 1):
+            for how, found in rows.items():
+                done = subprocess.run(
+                    [sys.executable, __file__, "--read", str(folder), how],
+                    capture_output=True, check=True, text=True,
+                )  # fmt: skip
+                found.append(json.loads(done.stdout))
+        base = min(row["seconds"] for row in rows["replay"])
+        for how, found in rows.items():
+            best = min(found, key=lambda row: row["seconds"])
+            print(
+                f"{how:7} {best['size']:>9,.0f} entries  {best['decisions']:>9,.0f} decisions  "
+                f"{best['flips']:>7,.0f} flips  "
+                f"{best['decisions'] / best['seconds']:>8,.0f} decisions/s  {base / best['seconds']:.2f}x the replay  "
+                f"peak {best['peak']:,.0f} MiB"
+            )
+
+
+if __name__ == "__main__":
+    main()

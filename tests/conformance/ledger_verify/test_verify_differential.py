@@ -1,0 +1,196 @@
+"""Three verifiers, one answer: random logs, questions and damage (``make verifier-diff`` asks thousands)."""
+
+import io
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from conformance.ledger_verify import differential
+from conformance.ledger_verify.corpus.build import VECTORS
+from conformance.ledger_verify.corpus.memory_log import MemoryLog
+from conformance.ledger_verify.corpus.run import run
+from conformance.ledger_verify.corpus.story import genesis, register
+from conformance.ledger_verify.random_logs import Teller
+from support.ed25519_vectors import Case, cctv, own, wycheproof
+from support.other_verifiers import ASK, Verifier, one_file, page_in_node
+
+from pfgov_ledger import keys
+from pfgov_ledger.receipt import RECEIPT_BYTES_MAX
+from pfgov_ledger.report import dumps
+from pfgov_ledger.verify import Question, verify
+
+CASES = int(os.environ.get("PFGOV_VERIFIER_DIFF", "300"))
+SEED = int(os.environ.get("PFGOV_VERIFIER_DIFF_SEED", "2026"))
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Verifier]:
+    """The page's program, in Node.js."""
+    with page_in_node() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def pyz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verifier]:
+    """The one-file verifier, where no library can be imported."""
+    with one_file(tmp_path_factory.mktemp("pyz")) as started:
+        yield started
+
+
+@pytest.mark.process
+def test_the_page_gives_the_same_report_of_every_case(page: Verifier) -> None:
+    """The page and the package disagree about a file of the corpus."""
+    for path in sorted(VECTORS.glob("*/*/*.case.json")):
+        case, report = run(path, VECTORS)
+        kept = None if case["remember"] is None else (VECTORS / case["remember"]).read_bytes()
+        data, anchor = (
+            (path.parent / case["file"]).read_bytes(),
+            (VECTORS / case["anchor"]).read_text(),
+        )
+        assert page.report(data, anchor, case, kept) == dumps(report), path.name
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_verifiers_agree_about_random_logs(pyz: Verifier, page: Verifier) -> None:
+    """The package, the one file and the page give different reports of one file and one question."""
+    outcome = differential.compare(CASES, SEED, {"one file": pyz, "page": page})
+    assert outcome.differing == []
+    assert outcome.cases == CASES
+    assert {"exit 0", "exit 1", "exit 4", "exit 5"} <= set(outcome.seen)
+    assert len([code for code in outcome.seen if code.startswith("ledger.")]) >= 30
+
+
+@pytest.mark.process
+def test_a_planted_difference_is_seen(page: Verifier) -> None:
+    """Comparing would not notice a verifier that judges one kind of failure otherwise."""
+
+    class Bent(Verifier):
+        def __init__(self) -> None:
+            """No process of its own."""
+
+        def report(self, *asked: object, **more: object) -> str:
+            found = page.report(*asked, **more)  # type: ignore[arg-type]
+            return found.replace('"ledger.sequence"', '"ledger.chain_broken"')
+
+    outcome = differential.compare(200, SEED, {"bent": Bent()})
+    assert outcome.differing
+    assert all("ledger.sequence" in text for text in outcome.differing)
+
+
+def test_honest_random_logs_pass() -> None:
+    """A random history that its teller did not lie in is refused, so that the comparison is about refusals alone."""
+    for seed in range(60):
+        teller = Teller(seed)
+        teller.lie_at = None
+        teller.is_honest = True
+        log = teller.tell()
+        anchor = log.anchor()
+        anchor = type(anchor)(anchor.log_vkey, log.rows[0].leaf)
+        report = verify(io.BytesIO(log.full()), anchor=anchor, question=Question("full"))
+        assert report.exit_status == 0, (seed, report.to_text())
+        for subject in sorted(log.subjects)[:6]:
+            if log.latest_index() == len(log.rows) - 1:
+                report = verify(
+                    io.BytesIO(log.of(subject)),
+                    anchor=anchor,
+                    question=Question("subject", subject),
+                )
+                assert report.exit_status == 0, (seed, subject, report.to_text())
+
+
+def test_a_seed_makes_the_same_log() -> None:
+    """A seed that was reported cannot be looked at again."""
+    assert Teller(7).tell().full() == Teller(7).tell().full()
+
+
+def test_every_verifier_reads_what_the_text_says_is_a_receipt(page: Verifier) -> None:
+    """Spaces before a receipt, and how many bytes a verifier looks at, decide what the file is."""
+    anchor = (VECTORS / "anchor.txt").read_text()
+    whole = (VECTORS / "golden/v1/entry-13.receipt.json").read_bytes()
+    case = {
+        "question": {"kind": "file", "subject": None},
+        "quick": False,
+        "witnesses": [],
+        "quorum": 0,
+        "max_age": None,
+        "now": 0,
+    }
+    for spaces in (
+        0,
+        63,
+        64,
+        65,
+        RECEIPT_BYTES_MAX - len(whole),
+        RECEIPT_BYTES_MAX - 12,
+        RECEIPT_BYTES_MAX,
+        RECEIPT_BYTES_MAX + 70_000,
+    ):
+        data = b" " * spaces + whole
+        mine = dumps(verify(io.BytesIO(data), anchor=keys.parse_anchor(anchor)))
+        assert page.report(data, anchor, case) == mine, spaces
+
+
+COUNTED = f"""async (asked) => {{
+  let count = 0;
+  const one = Sha256.prototype.compress;
+  Sha256.prototype.compress = function (...block) {{ count++; return one.apply(this, block); }};
+  try {{ await ({ASK})(asked); }} finally {{ Sha256.prototype.compress = one; }}
+  return String(count);
+}}"""
+"""How often the page hashes a block while it answers."""
+
+
+@pytest.mark.process
+def test_an_index_costs_the_page_the_same_however_many_subjects_there_are() -> None:
+    """Each committed index hashes the whole subject map again: quadratic time for a hostile file."""
+    log = MemoryLog()
+    genesis(log)
+    for number in range(300):
+        register(log, f"m{number}", "00" * 32)
+    case = {
+        "question": {"kind": "file", "subject": None},
+        "quick": True,
+        "witnesses": [],
+        "quorum": 0,
+        "max_age": None,
+        "now": 0,
+    }
+    found: list[int] = []
+    with page_in_node(COUNTED) as counted:
+        for _ in range(3):
+            for _ in range(20):
+                log.commit_index()
+            found.append(int(counted.report(log.full(), None, case)))
+    a_time = [(after - before) / 20 for before, after in itertools.pairwise(found)]
+    assert max(a_time) < 200  # 300 subjects are 600 nodes and leaves of two blocks each
+
+
+JUDGED = """async ({ case: { vectors, way } }) => {
+  const v = pfgovVerify, found = [];
+  for (const one of vectors) {
+    const [k, m, s] = one.map(v.fromHex);
+    if (way === "WebCrypto") found.push(await v.verifyStrict(k, m, s));
+    else found.push(v.isSoundForm(s) && v.isSoundKey(k) && await v.holdsInBigInts(k, m, s));
+  }
+  return JSON.stringify(found);
+}"""
+
+
+@pytest.mark.process
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["WebCrypto", "plain numbers"])
+@pytest.mark.parametrize("who", [own, cctv, wycheproof])
+def test_the_page_judges_signatures_as_the_strict_rule(
+    way: str, who: Callable[[], list[Case]]
+) -> None:
+    """The page in Node.js judges a signature at the edges of the rule otherwise than whoever wrote it down."""
+    cases = who()
+    vectors = [[part.hex() for part in (one.public, one.message, one.signature)] for one in cases]
+    with page_in_node(JUDGED) as judging:
+        found = json.loads(judging.report(b"", None, {"vectors": vectors, "way": way}))
+    assert [
+        c.about for c, is_valid in zip(cases, found, strict=True) if is_valid is not c.is_valid
+    ] == []

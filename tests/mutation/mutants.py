@@ -1,0 +1,168 @@
+"""``make mutants``: change the code in small ways, run the tests of the place, and list the changes that no test saw.
+
+Each area is staged in a folder of its own, with the two source roots side by side, because mutmut takes the path of a
+module for its name.  All mutants of an area take hours; ``MUTANTS=n`` takes a seeded sample and says so.  A survivor
+that changes nothing observable is listed in ``equivalent.toml`` with the reason, and is left out of the score.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+
+KILLED: Final = {1, 3, -11, -9, -24, 24, 36, 152, 255}
+"""Exit codes of mutmut's workers for a mutant that a test saw: red, crashed, or no longer ending in time."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """A part of the code, the tests that have to see its mutants, and the score that is asked of them."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+    floor: int
+
+
+AREAS: Final = {
+    "decide": Area(("pfgov/core/decide/*.py",), ("tests/unit/decide", "tests/property/decide"), 85),
+    "apply": Area(("pfgov/core/apply/*.py",), ("tests/unit/decide", "tests/property/decide"), 85),
+    "evaluator": Area(
+        tuple(
+            f"pfgov/policy/cel/{name}.py"
+            for name in (
+                "access", "calls", "closures", "containers", "conversions", "exact", "folds",
+                "library", "numbers", "strings", "times", "values",
+            )
+        ),
+        ("tests/unit/cel", "tests/conformance/cel"),
+        85,
+    ),
+    "verifier": Area(
+        tuple(
+            f"pfgov_ledger/{name}.py"
+            for name in (
+                "attachments", "canonical", "chain", "checkpoint", "commitments", "conclusions", "custody",
+                "ed25519", "entry", "examine", "export_format", "export_lines", "histories", "keys",
+                "lifecycle", "merkle", "note", "proof", "reader", "receipt", "signatures", "strict64",
+                "subject_map", "subjects", "verdicts", "verify",
+            )
+        ),
+        ("tests/unit/ledger", "tests/unit/ledger_verify", "tests/conformance/ledger_verify/test_verify_corpus.py"),
+        95,
+    ),
+}  # fmt: skip
+
+
+def stage(name: str, area: Area, work: Path) -> Path:
+    """Copy what the area's tests need to *work*, with both source roots at its top."""
+    place = work / name
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    ignore = shutil.ignore_patterns("__pycache__", ".*")
+    for source, target in (
+        ("pfgov", "pfgov"),
+        ("ledger/pfgov_ledger", "pfgov_ledger"),
+        ("api/pfgov_api", "pfgov_api"),
+        ("ledger", "ledger"),
+        ("policies", "policies"),
+        ("docs", "docs"),
+        ("tests", "tests"),
+    ):
+        shutil.copytree(ROOT / source, place / target, ignore=ignore)
+    shutil.rmtree(place / "ledger" / "pfgov_ledger")
+    shutil.copy(ROOT / "pyproject.toml", place)
+    lines = [
+        "[mutmut]",
+        f"source_paths=\n  {area.modules[0].split('/')[0]}",
+        "only_mutate=" + "".join(f"\n  {pattern}" for pattern in area.modules),
+        "also_copy="
+        + "".join(
+            f"\n  {folder}"
+            for folder in ("pfgov", "pfgov_ledger", "pfgov_api", "ledger", "policies", "docs")
+        ),
+        "pytest_add_cli_args_test_selection=" + "".join(f"\n  {path}" for path in area.tests),
+        "pytest_add_cli_args=\n  -p\n  no:cacheprovider\n  -p\n  no:randomly\n  -x",
+        "track_dependencies=false",
+        "use_git_change_detection=false",
+    ]
+    (place / "setup.cfg").write_text("\n".join(lines) + "\n")
+    return place
+
+
+def mutmut(place: Path, *arguments: str) -> int:
+    """Run mutmut in *place* and return its exit status; what it prints goes through."""
+    code = "from mutmut.__main__ import cli; cli()"
+    environment = {**os.environ, "PFGOV_MUTANTS": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=place, env=environment, check=False
+    ).returncode
+
+
+def outcomes(place: Path) -> dict[str, int | None]:
+    """Each mutant's name with its worker's exit code, None for one that was not run."""
+    found: dict[str, int | None] = {}
+    for meta in sorted((place / "mutants").rglob("*.meta")):
+        found.update(json.loads(meta.read_text())["exit_code_by_key"])
+    return found
+
+
+def run(name: str, work: Path, sample: int | None, seed: int) -> bool:
+    """Run one area and print its score; return whether it reached its floor."""
+    area = AREAS[name]
+    place = stage(name, area, work)
+    mutmut(place, "run", "nothing.of.this.name")  # only makes the mutants
+    names = sorted(outcomes(place))
+    if not names:
+        print(f"{name}: no mutants were made", file=sys.stderr)
+        return False
+    chosen = names
+    if sample is not None and sample < len(names):
+        chosen = sorted(random.Random(seed).sample(names, sample))
+    mutmut(place, "run", *(chosen if len(chosen) < len(names) else ()))
+    codes = outcomes(place)
+    equivalent = tomllib.loads((Path(__file__).parent / "equivalent.toml").read_text())
+    counted = [mutant for mutant in chosen if mutant not in equivalent]
+    killed = sum(codes[mutant] in KILLED for mutant in counted)
+    survivors = [mutant for mutant in counted if codes[mutant] not in KILLED]
+    score = 100 * killed / len(counted)
+    print(
+        f"\n{name}: {killed} of {len(counted)} mutants killed, {score:.1f} % (asked: {area.floor} %)"
+    )
+    if len(chosen) < len(names):
+        print(f"  a sample of {len(chosen)} of {len(names)}, seed {seed}; MUTANTS=0 runs all")
+    print(
+        f"  {len(chosen) - len(counted)} left out as equivalent; exit codes {dict(Counter(codes[m] for m in chosen))}"
+    )
+    for mutant in survivors:
+        print(f"  survived: {mutant}")
+    return score >= area.floor
+
+
+def main() -> int:
+    """Run the areas that the command line names, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "areas", nargs="*", choices=[[], *AREAS], metavar="AREA", help=", ".join(AREAS)
+    )
+    parser.add_argument("--sample", type=int, default=0, help="mutants of each area (0: all)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=ROOT / "build" / "mutants")
+    asked = parser.parse_args()
+    done = [
+        run(name, asked.work, asked.sample or None, asked.seed) for name in asked.areas or AREAS
+    ]
+    return 0 if all(done) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

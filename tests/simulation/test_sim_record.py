@@ -1,0 +1,83 @@
+"""A long check can be stopped and goes on where it was, under the same code only."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pfgov.errors import StateConflictError
+from pfgov.sim import record as records
+from pfgov.sim.check import Broken, check
+from pfgov.sim.record import Record, load, save, sources_digest
+
+
+def _record(path: Path, **given: int) -> tuple[Record, Path]:
+    return load(path, start=given.get("start", 0), seeds=given.get("seeds", 40), commit="c1"), path
+
+
+def test_record_a_check_goes_on_where_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was done is done again, or what was not is left out; the whole comes to the same as without a stop."""
+    ran: list[int] = []
+
+    def chunk(work: tuple[Path, Path, int, int]) -> tuple[int, int, int, tuple[Broken, ...]]:
+        ran.append(work[2])
+        if len(ran) == 2:
+            raise KeyboardInterrupt
+        return work[2], work[3], 100, ()
+
+    monkeypatch.setattr("pfgov.sim.check._run_chunk", chunk)
+    path = tmp_path / "checked.json"
+    with pytest.raises(KeyboardInterrupt):
+        check(0, 50, processes=1, record=_record(path, seeds=50))
+    assert msgspec.json.decode(path.read_bytes(), type=Record).done == [(0, 20)]
+    report = check(0, 50, processes=1, record=_record(path, seeds=50))
+    assert ran == [0, 20, 20, 40]
+    assert (report.seeds, report.entries) == (50, 300)
+    kept = msgspec.json.decode(path.read_bytes(), type=Record)
+    assert (kept.done, kept.violations, kept.commit) == ([(0, 50)], [], "c1")
+    assert (kept.sources, kept.count) == (sources_digest(), 50)
+
+
+def test_record_a_violation_is_kept_and_checked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that broke a promise counts as done."""
+    broken = Broken(3, "promise 5: ...")
+    monkeypatch.setattr("pfgov.sim.check._run_chunk", lambda work: (work[2], 4, 10, (broken,)))
+    path = tmp_path / "checked.json"
+    assert check(0, 20, processes=1, record=_record(path)).broken == (broken,)
+    kept = msgspec.json.decode(path.read_bytes(), type=Record)
+    assert (kept.done, kept.violations) == ([], [(3, "promise 5: ...")])
+    assert _record(path)[0].done == []
+
+
+def test_record_other_code_or_other_seeds_begin_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Histories of other code are counted, or a file that is something else is overwritten."""
+    path = tmp_path / "checked.json"
+    done, _ = _record(path)
+    done.add(0, 20, 100)
+    save(done, path)
+    assert _record(path)[0].done == [(0, 20)]
+    assert _record(path, start=7)[0].done == []
+    monkeypatch.setattr(records, "sources_digest", lambda: "other")
+    assert _record(path)[0].done == []
+    path.write_text("{}")
+    with pytest.raises(StateConflictError) as caught:
+        _record(path)
+    assert caught.value.code == "sim.record"
+
+
+def test_record_runs_of_seeds_are_merged() -> None:
+    """Parts that come back out of order are counted twice, or not at all."""
+    kept = Record(commit=None, sources="", seeds=100)
+    for first in (40, 0, 20, 80):
+        kept.add(first, 20, 1)
+    assert kept.done == [(0, 60), (80, 20)]
+    assert (kept.count, kept.entries) == (80, 4)
+    assert kept.holds(20, 20)
+    assert not kept.holds(60, 20)
+    assert not kept.holds(50, 20)

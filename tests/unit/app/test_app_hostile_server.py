@@ -1,0 +1,232 @@
+"""A server may be anybody's: whatever it answers, its caller takes in a bounded amount, and says what is wrong."""
+
+import asyncio
+import gzip
+import http.client
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from pfgov.app.monitor.fetching import Fetcher
+from pfgov.app.remote.session import Address, Session
+from pfgov.app.webhook import delivering
+from pfgov.app.webhook.delivering import Poster
+from pfgov.app.webhook.endpoints import Endpoint
+from pfgov.client import AsyncClient, Client, bounds
+from pfgov.client.core import Ask, Retry, UnreachableError
+from pfgov.client.refusals import ApiError
+from pfgov.client.stream import EVENT_BYTES_MAX, EventParser
+from pfgov.engine.witnessing.asking import poster
+from pfgov.errors import PfgovError
+from pfgov.kubernetes import api as kubernetes_api
+from pfgov.kubernetes.api import PODS, Kubernetes
+from pfgov.kubernetes.connecting import Connection
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+DEEP = b"[" * 200_000
+BOMB = gzip.compress(b'{"a":"' + b"x" * 50_000_000 + b'"}')
+
+ANSWERS = {
+    "endless": (HEAD + b"\r\n", b"x" * 65_536),
+    "endless, chunked": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 65_536 + b"\r\n"),
+    "endless refusal": (HEAD.replace(b"200 OK", b"409 Conflict") + b"\r\n", b"x" * 65_536),
+    "compressed": (HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB, b""),
+    "deep": (HEAD + b"Content-Length: %d\r\n\r\n" % len(DEEP) + DEEP, b""),
+    "no JSON": (HEAD + b"Content-Length: 1\r\n\r\nx", b""),
+}  # fmt: skip
+
+
+@contextmanager
+def _answering(head: bytes, more: bytes, pause: float = 0.0) -> Iterator[str]:
+    """Give the URL of a server that answers everything with *head*, and with *more* for ever, now and then."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            try:
+                self.request.sendall(head)
+                while more:
+                    self.request.sendall(more)
+                    time.sleep(pause)
+            except OSError:
+                pass  # it has heard enough
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds that are reached at once."""
+    monkeypatch.setattr(bounds, "ANSWER_BYTES_MAX", 1 << 20)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_hostile_answer_is_refused_by_every_client(name: str) -> None:
+    """An answer without end, a bomb, or brackets in brackets: an error of ours, from each of the three."""
+    with _answering(*ANSWERS[name]) as url:
+        retry = Retry(patience=0.1)
+        with Client(url, retry=retry) as client, pytest.raises((UnreachableError, ApiError)):
+            client.get("/api/packets")
+
+        async def ask() -> Any:
+            async with AsyncClient(url, retry=retry) as client:
+                return await client.get("/api/packets")
+
+        with pytest.raises((UnreachableError, ApiError)):
+            asyncio.run(ask())
+        with Session(Address(url, None, patience=0.5)) as session, pytest.raises(PfgovError):
+            session.greet()
+        with Session(Address(url, None, patience=0.5)) as session:
+            if name in {"deep", "no JSON"}:
+                assert session.ask(Ask("GET", "/api/packets")) is None
+            else:
+                with pytest.raises(PfgovError):
+                    session.ask(Ask("GET", "/api/packets"))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"data: x\n" * 2_000_000,
+        b"id: 1\ndata: " + DEEP + b"\n\n",
+        b"id: 1\ndata: []\n\n",
+        b"id: 1\ndata: 5\n\n",
+        b"id: " + b"9" * 5_000 + b"\ndata: {}\n\n",
+    ],
+    ids=["lines without end", "deep", "a list", "a number", "a position without end"],
+)
+def test_a_hostile_stream_is_an_error(piece: bytes) -> None:
+    """What is no event of pfgov's is a ValueError, and an event that never ends fills nothing."""
+    parser = EventParser()
+    with pytest.raises(ValueError, match=r"event|digits"):
+        list(parser.feed(piece))
+
+
+def test_events_of_an_honest_stream_are_bounded_one_by_one() -> None:
+    """Many events after one another are more than one may be."""
+    parser = EventParser()
+    one = b'id: 1\ndata: {"a":"' + b"x" * 1_000_000 + b'"}\n\n'
+    assert sum(len(list(parser.feed(one))) for _ in range(EVENT_BYTES_MAX // len(one) + 2)) > 8
+
+
+# --- answers that never end and whose every byte comes in time -----------------------------------------------------
+
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+DRAWN_OUT = {
+    "interim answers without end": (INTERIM, INTERIM * 1_000, 0.0),
+    "interim answers now and then": (INTERIM, INTERIM, 0.02),
+    "a head that trickles": (HEAD + b"X: ", b"x", 0.02),
+    "a chunk whose size trickles": (CHUNKED, b"0", 0.02),
+    "trailers now and then": (CHUNKED + b"2\r\n{}\r\n0\r\n", b"X: y\r\n", 0.02),
+}
+SHORT = 0.2
+
+
+def _asked_by_session(url: str) -> Any:
+    with Session(Address(url, None, patience=3 * SHORT)) as session:
+        return session.ask(Ask("GET", "/api/packets"))
+
+
+def _asked_by_client(url: str) -> Any:
+    with Client(url, retry=Retry(patience=0.0), timeout=SHORT) as client:
+        return client.get("/api/packets")
+
+
+def _asked_by_asynchronous_client(url: str) -> Any:
+    async def ask() -> Any:
+        async with AsyncClient(url, retry=Retry(patience=0.0), timeout=SHORT) as client:
+            return await client.get("/api/packets")
+
+    return asyncio.run(ask())
+
+
+def _told(url: str) -> Any:
+    port = int(url.rpartition(":")[2])
+    to = Endpoint("a", "127.0.0.1", port, "/", is_plain=True, secret="", types=frozenset())
+    return Poster(frozenset({to.host}))(to, b"{}", {})
+
+
+def _listed(url: str) -> Any:
+    async def ask() -> Any:
+        cluster = Kubernetes(Connection(url))
+        try:
+            return await cluster.list(PODS)
+        finally:
+            await cluster.close()
+
+    return asyncio.run(ask())
+
+
+def _exported(url: str) -> bytes:
+    async def ask() -> bytes:
+        async with AsyncClient(url, retry=Retry(patience=0.0), timeout=SHORT) as client:
+            return await client.export("p")
+
+    return asyncio.run(ask())
+
+
+DOORS: dict[str, Callable[[str], Any]] = {
+    "command line": _asked_by_session,
+    "client": _asked_by_client,
+    "asynchronous client": _asked_by_asynchronous_client,
+    "monitor": lambda url: Fetcher(Address(url, None, patience=SHORT))("checkpoint", 1_000),
+    "witness": lambda url: poster(SHORT)(f"{url}/add-checkpoint", b"x"),
+    "webhook": _told,
+    "controller": _listed,
+    "lineage": _exported,
+}
+
+
+def test_an_answer_that_is_drawn_out_ends_at_every_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sends a little now and then, in its head, its chunks or its trailers, holds its caller for ever."""
+    monkeypatch.setattr(bounds, "ANSWER_SECONDS", SHORT)
+    monkeypatch.setattr(delivering, "TIMEOUT_SECONDS", SHORT)
+    monkeypatch.setattr(kubernetes_api, "TIMEOUT_SECONDS", SHORT)
+    ended = (PfgovError, ApiError, UnreachableError, OSError, http.client.HTTPException)
+
+    held = {f"{door}: {name}" for name in DRAWN_OUT for door in DOORS}
+    for name in ("a chunk whose size trickles", "trailers now and then"):
+        held.remove(f"webhook: {name}")  # nothing is read of that answer after its head
+
+    def ask(door: str, name: str) -> None:
+        with _answering(*DRAWN_OUT[name]) as url, pytest.raises(ended):
+            DOORS[door](url)
+        held.discard(f"{door}: {name}")
+
+    threads = [
+        threading.Thread(target=ask, args=(door, name), daemon=True)
+        for door, name in (one.split(": ") for one in held)
+    ]
+    for one in threads:
+        one.start()
+    given_up = time.monotonic() + 20
+    for one in threads:
+        one.join(max(given_up - time.monotonic(), 0.0))
+    assert held == set()
+
+
+def test_a_long_answer_is_not_ended_by_the_time_of_a_short_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An export, or a stream of events, is cut off by the bound that other answers have."""
+    monkeypatch.setattr(bounds, "ANSWER_SECONDS", 0.0)
+    lines = HEAD + b"Content-Length: 20000\r\n\r\n"
+    with (
+        _answering(lines, b"x" * 100, 0.001) as url,
+        Session(Address(url, None, patience=3.0)) as session,
+        session.stream("/api/ledger/export") as answer,
+    ):
+        assert sum(map(len, answer.iter_bytes())) == 20_000

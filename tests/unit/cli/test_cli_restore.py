@@ -1,0 +1,141 @@
+"""A backup is put back, or continued, with commands that exist; reading it needs nothing."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from support.commandline import GOOD, CommandLine
+
+from pfgov.clock import ManualClock, SystemClock
+from pfgov.core import events as e
+from pfgov.engine.maintenance.doctor import examine
+from pfgov.engine.reading.reader import LedgerReader
+from pfgov.storage import open_store
+from pfgov.storage.sqlite import schema
+
+
+def _backup(source: Path, target: Path) -> None:
+    """Copy the database as the production page says."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    ours, theirs = sqlite3.connect(source / "ledger.db"), sqlite3.connect(target)
+    ours.backup(theirs)
+    theirs.close()
+    ours.close()
+
+
+@pytest.fixture
+def copy(pfgov: CommandLine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """The command line over a new folder with a copy of a ledger's database and its keys, as after a lost machine."""
+    pfgov.ok("init", "--origin", "pfgov.test/old")
+    pfgov.ok("member", "register", "--id", "a1", *GOOD)
+    _backup(pfgov.directory, tmp_path / "new" / "ledger.db")
+    shutil.copytree(pfgov.directory / "keys", tmp_path / "new" / "keys")
+    return CommandLine(tmp_path / "new", capsys)
+
+
+def test_a_copy_can_always_be_read(copy: CommandLine) -> None:
+    """A backup in a new folder is told to be created, which is refused because it exists."""
+    found = copy("status", "--json")
+    assert found.status == 0
+    assert "pfgov.test/old" in found.out
+    assert "pfgov ledger restore" in found.err
+    refused = copy.refused("tick")
+    assert refused["code"] == "store.head_missing"
+    assert "pfgov ledger restore" in refused["hint"]
+
+
+def test_a_copy_is_written_again_when_something_speaks_for_it(
+    copy: CommandLine, pfgov: CommandLine, tmp_path: Path
+) -> None:
+    """A copy is restored on nobody's word, or not although a checkpoint that was kept covers it."""
+    assert copy.refused("ledger", "restore")["code"] == "restore.no_evidence"
+    note = tmp_path / "head.note"
+    note.write_text(pfgov("ledger", "head", "--note").out)
+    done = copy.ok("ledger", "restore", "--checkpoint", str(note))
+    assert (done["origin"], done["size"]) == ("pfgov.test/old", 3)
+    copy.ok("member", "register", "--id", "a2", *GOOD)
+    assert copy.ok("status")["members"] == {"ACTIVE": 2}
+    assert copy("ledger", "doctor").status == 0
+
+
+def test_an_older_copy_is_not_written_again(
+    copy: CommandLine, pfgov: CommandLine, tmp_path: Path
+) -> None:
+    """A copy from before what was published signs a second history."""
+    pfgov.ok("member", "register", "--id", "later", *GOOD)
+    note = tmp_path / "head.note"
+    note.write_text(pfgov("ledger", "head", "--note").out)
+    refused = copy.refused("ledger", "restore", "--checkpoint", str(note), "--newest")
+    assert refused["code"] == "store.rolled_back"
+    shutil.copy(pfgov.directory / "head.db", copy.directory / "head.db")
+    assert copy.refused("ledger", "restore", "--newest")["code"] == "store.rolled_back"
+    (copy.directory / "head.db").unlink()
+    note.write_text("nothing of the kind\n")
+    refused = copy.refused("ledger", "restore", "--checkpoint", str(note))
+    assert refused["code"] == "restore.checkpoint"
+
+
+def test_a_backup_file_is_put_into_a_folder(
+    copy: CommandLine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A restored database is readable by others, or overwrites a ledger that is there."""
+    third = CommandLine(tmp_path / "third", capsys)
+    backup = copy.directory / "ledger.db"
+    done = third.ok("ledger", "restore", str(backup), "--newest")
+    assert "word" in done["evidence"]
+    assert (third.directory / "ledger.db").stat().st_mode & 0o077 == 0
+    assert third.refused("ledger", "restore", str(backup), "--newest")["code"] == "ledger.exists"
+    missing = third.refused("ledger", "restore", str(tmp_path / "no.db"))
+    assert missing["code"] in {"store.missing", "ledger.exists"}
+
+
+def test_a_successor_names_the_head_of_what_it_continues(
+    copy: CommandLine, pfgov: CommandLine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A ledger that cannot go on has no successor, or one that nobody can tie to it."""
+    root = pfgov.ok("ledger", "head")["root"]
+    after = CommandLine(tmp_path / "after", capsys)
+    done = after.ok("ledger", "succeed", str(copy.directory))
+    assert done["predecessor"] == {"origin": "pfgov.test/old", "size": 3, "root": root}
+    with LedgerReader(open_store(after.directory)) as reader:
+        genesis = next(iter(reader.entries())).event
+    assert isinstance(genesis, e.LedgerCreated)
+    assert genesis.predecessor == e.Predecessor(origin="pfgov.test/old", size=3, root=root)
+    assert after.ok("status")["policy"] == pfgov.ok("status")["policy"]
+    after.ok("member", "register", "--id", "a1", *GOOD)
+    assert after.refused("ledger", "succeed", str(copy.directory))["code"] == "ledger.exists"
+    same = after.refused("ledger", "succeed", str(after.directory))
+    assert same["code"] == "restore.same_folder"
+
+
+def test_a_database_of_the_earlier_schema_is_read_and_brought_up_to_date(
+    pfgov: CommandLine,
+) -> None:
+    """An upgrade makes existing ledgers unreadable, or takes an older schema for one that was tampered with."""
+    pfgov.ok("init")
+    database = sqlite3.connect(pfgov.directory / "ledger.db")
+    database.execute("DROP TABLE lease")
+    database.execute(schema.EARLIER[1]["lease"])
+    database.execute("DELETE FROM _sqlite_migrations WHERE name = '0002_leases'")
+    database.execute("PRAGMA user_version = 1")
+    database.commit()
+    database.close()
+    assert pfgov.ok("status")["size"] == 2
+    pfgov.ok("member", "register", "--id", "a1", *GOOD)
+    assert pfgov.ok("tick")["count"] == 0
+    assert pfgov("ledger", "doctor").status == 0
+
+
+def test_doctor_finds_a_clock_that_cannot_be_right(pfgov: CommandLine) -> None:
+    """Neither a clock years ahead nor a ledger years ahead of it is noticed."""
+    pfgov.ok("init")
+    store, now = open_store(pfgov.directory), SystemClock().now()
+    year = 366 * 86_400 * 1_000_000
+    outcomes = {
+        shift: next(f for f in examine(store, clock=ManualClock(now + shift)) if f.check == "clock")
+        for shift in (0, 2 * year, -2 * year)
+    }
+    assert [found.outcome for found in outcomes.values()] == ["ok", "failed", "failed"]
+    assert "tick --resume" in (outcomes[2 * year].hint or "")
+    assert "ledger succeed" in (outcomes[-2 * year].hint or "")

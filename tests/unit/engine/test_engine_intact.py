@@ -1,0 +1,228 @@
+"""What somebody changed in the database is neither signed upon nor handed out, and the doctor names it."""
+
+import io
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.ledgers import fresh, opened, packet, place, register, submit
+
+from pfgov.core import commands as c
+from pfgov.engine import EntryFilter, LedgerReader
+from pfgov.engine.loading.tree import TILE
+from pfgov.engine.maintenance.doctor import examine
+from pfgov.engine.maintenance.erasing import Target, erase, payload_objects
+from pfgov.engine.reading.exporting import stored_log, write_export
+from pfgov.errors import PfgovError, StoreCorruptError
+from pfgov.policy import load_directory, shipped_directory
+from pfgov.storage import open_store
+
+
+def _change(directory: Path, *statements: str) -> None:
+    """Change the database as an intruder does: without the triggers, which are put back."""
+    with sqlite3.connect(directory / "ledger.db") as database:
+        triggers = database.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall()
+        for name, _ in triggers:
+            database.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            assert database.execute(statement).rowcount == 1
+        for _, sql in triggers:
+            database.execute(sql)
+    database.close()
+
+
+def _found(directory: Path) -> dict[str, str]:
+    return {one.check: one.outcome for one in examine(open_store(directory))}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A ledger in which a packet has a context and has moved a little."""
+    found = fresh(tmp_path)
+    with opened(found) as engine:
+        register(engine, "m")
+        attached = engine.attach("packet/p", "context", b'{"a":1}')
+        submit(engine, packet("p", context=attached.commitment), attachments=(attached,))
+        place(engine, "q")
+        for number in range(TILE // 2):  # what opening a ledger looks at has gone on
+            place(engine, f"later-{number}")
+    return found
+
+
+def test_an_honest_ledger_is_found_whole(directory: Path) -> None:
+    """Every entry and every payload is looked at, and nothing is wrong."""
+    found = _found(directory)
+    assert (found["entries"], found["payloads"]) == ("ok", "ok")
+
+
+CHANGES = {
+    "leaf": "UPDATE entry SET leaf = zeroblob(32) WHERE subject = 'packet/p' AND subject_seq = 1",
+    "signature": "UPDATE entry SET signature = zeroblob(64) WHERE subject = 'packet/p' AND subject_seq = 1",
+    "time": "UPDATE entry SET time = time + 1 WHERE subject = 'packet/p' AND subject_seq = 1",
+    "type": "UPDATE entry SET type = 'packet_failed' WHERE subject = 'packet/p' AND subject_seq = 1",
+    "raw": "UPDATE entry SET raw = CAST(replace(CAST(raw AS TEXT), 'allowed', 'allowee') AS BLOB)"
+    " WHERE subject = 'packet/p' AND subject_seq = 1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_nothing_is_signed_upon_a_changed_entry(directory: Path, name: str) -> None:
+    """The next entry of its packet is refused instead of signed upon it; others go on, and the doctor names it."""
+    _change(directory, CHANGES[name])
+    assert _found(directory)["entries"] == "failed"
+    with opened(directory) as engine:
+        size = engine.status().size
+        with pytest.raises(PfgovError):
+            submit(engine, c.CancelPacket(packet_id="p"))
+        assert engine.status().size == size
+        assert submit(engine, c.CancelPacket(packet_id="q")).count == 1
+
+
+def test_a_changed_hash_is_not_indexed(directory: Path) -> None:
+    """The map of all subjects is worked out from the bytes, not from what stands beside them."""
+    _change(directory, CHANGES["leaf"])
+    with opened(directory) as engine, pytest.raises(PfgovError):
+        engine.commit_index()
+
+
+def test_an_entry_that_is_gone_is_found(directory: Path) -> None:
+    """Neither its packet's chain nor the tree closes over a hole."""
+    _change(directory, "DELETE FROM entry WHERE subject = 'packet/p' AND subject_seq = 1")
+    assert _found(directory)["entries"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "payload = CAST('{\"a\":2}' AS BLOB)",
+        "salt = zeroblob(32)",
+        "field = 'view'",
+        "subject = 'packet/q'",
+    ],
+)
+def test_a_changed_payload_is_not_handed_out(directory: Path, what: str) -> None:
+    """It does not open the commitment that it lies under, and whoever asks is told so."""
+    _change(directory, f"UPDATE attachment SET {what}")
+    assert _found(directory)["payloads"] == "failed"
+    with LedgerReader(open_store(directory)) as reader:
+        digest = reader.packet("p").context
+        assert digest is not None
+        with pytest.raises(StoreCorruptError) as caught:
+            reader.payload(digest.digest)
+    assert caught.value.code == "attachment.altered"
+    assert digest.digest in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE attachment SET state = 'erased', salt = NULL, payload = NULL",
+        "UPDATE attachment SET payload = CAST('{\"a\":2}' AS BLOB)",
+        "UPDATE attachment SET subject = 'packet/nobody'",
+    ],
+)
+def test_a_changed_payload_is_named_at_every_door(
+    directory: Path, tmp_path: Path, statement: str
+) -> None:
+    """Marked as erased without an entry, changed, or moved away: the doctor, lists, reads and exports say altered."""
+    _change(directory, statement)
+    assert _found(directory)["payloads"] == "failed"
+    with LedgerReader(open_store(directory)) as reader:
+        digest = reader.packet("p").context
+        assert digest is not None
+        with pytest.raises(StoreCorruptError, match=digest.digest):
+            reader.payload(digest.digest)
+        with reader.snapshot() as queries:
+            shown = payload_objects(queries, Target(commitment=digest.digest))
+        assert [one["state"] for one in shown] == ["altered"]
+    with opened(directory) as engine:
+        engine.commit_index()
+    with LedgerReader(open_store(directory)) as reader, stored_log(reader) as log:
+        for subject in (None, "packet/p"):
+            out = io.BytesIO()
+            written = write_export(log, out, principal=c.LOCAL_OPERATOR, now=1, subject=subject)
+            if "subject" in statement:  # what it is of, an export takes from the entry
+                assert (written.attachments, written.altered) == (1, 0)
+                continue
+            assert (written.attachments, written.altered) == (0, 1)
+            assert b'{"altered":"' + digest.digest.encode() + b'"}\n' in out.getvalue()
+
+
+def test_an_erased_payload_is_not_called_altered(directory: Path) -> None:
+    """What an entry says was erased is erased, for the doctor, lists, reads and exports."""
+    with opened(directory) as engine:
+        erase(engine, Target(packet_id="p"), "retention")
+        engine.commit_index()
+    found = _found(directory)
+    assert (found["payloads"], found["erasures"]) == ("ok", "ok")
+    with LedgerReader(open_store(directory)) as reader:
+        digest = reader.packet("p").context
+        assert digest is not None
+        assert reader.payload(digest.digest) is None
+        with reader.snapshot() as queries:
+            shown = payload_objects(queries, Target(packet_id="p"))
+        assert [one["state"] for one in shown] == ["erased"]
+        with stored_log(reader) as log:
+            written = write_export(log, io.BytesIO(), principal=c.LOCAL_OPERATOR, now=1)
+        assert written.altered == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM attachment", "UPDATE attachment SET digest = replace(digest, 'a', 'b')"],
+)
+def test_a_payload_that_is_not_there_is_missed(directory: Path, statement: str) -> None:
+    """Of a row that is gone nobody says that the ledger tells why; a row that no entry names is counted."""
+    _change(directory, statement)
+    assert _found(directory)["payloads"] == "warning"
+    with LedgerReader(open_store(directory)) as reader:
+        digest = reader.packet("p").context
+        assert digest is not None
+        with pytest.raises(StoreCorruptError, match="no entry says that it was erased"):
+            reader.named_payload(digest.digest)
+
+
+NEWEST = "WHERE rowid = (SELECT max(rowid) FROM policy_set)"
+
+
+@pytest.fixture
+def governed(tmp_path: Path) -> Path:
+    """A ledger with a policy set of its own, under which one decision was made."""
+    found = fresh(tmp_path)
+    with opened(found) as engine:
+        engine.activate(load_directory(shipped_directory("starter")), principal=c.LOCAL_OPERATOR)
+        register(engine, "m")
+        place(engine, "p")
+    return found
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"UPDATE policy_set SET document = CAST(replace(CAST(document AS TEXT), 'deny', 'okay') AS BLOB) {NEWEST}",
+        f"DELETE FROM policy_set {NEWEST}",
+        "UPDATE verdict_table SET body = zeroblob(20)",
+        "UPDATE verdict_table SET body = CAST(body || 'x' AS BLOB)",
+    ],
+)
+def test_a_changed_document_is_neither_believed_nor_shown(governed: Path, statement: str) -> None:
+    """A policy set or verdict table that was changed, or a set that is gone, is named; no export follows from it."""
+    _change(governed, statement)
+    assert _found(governed)["documents"] == "failed"
+    with LedgerReader(open_store(governed)) as reader:
+        if "verdict_table" in statement:
+            with pytest.raises(StoreCorruptError) as caught:
+                reader.verdict_table(_table(reader))
+            assert caught.value.code == "store.altered"
+        else:
+            with pytest.raises(PfgovError), stored_log(reader) as log:
+                write_export(log, io.BytesIO(), principal=c.LOCAL_OPERATOR, now=1)
+
+
+def _table(reader: LedgerReader) -> str:
+    (decided,) = reader.entries(EntryFilter(types=("assignment_decision",)))
+    event: Any = decided.event
+    return str(event.decision.table)

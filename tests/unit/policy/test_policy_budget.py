@@ -1,0 +1,266 @@
+"""What the rules of a set may take together, on one candidate and in one decision."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.ledgers import OPERATOR, fresh, opened, packet, register, submit
+
+from pfgov.core.judging import Question, member_facts
+from pfgov.core.verdicts import PLACING, Point
+from pfgov.errors import DecisionTooLongError
+from pfgov.policy import PolicyErrors, PolicySet, from_document, load_directory
+from pfgov.policy.budget import too_costly
+from pfgov.policy.cel import BOOL, Environment, StringType, Timestamp, check, exact, parse
+from pfgov.policy.cel.types import TIMESTAMP, ListType
+from pfgov.policy.files.labels import Declarations
+from pfgov.policy.judging.evaluator import LOOK_UNITS, RuleEvaluator, in_pieces, look, watched
+from pfgov.policy.limits import SET_TIME_UNITS_MAX, SOURCE_CHARACTERS_MAX
+
+HEADER = """apiVersion: pfgov/v1
+kind: Policy
+metadata: {name: NAME, version: "1", description: d}
+on: [register, place, retain]
+rules:
+"""
+DATES = "timestamp('2026-01-01T00:00:00Z') < timestamp('2027-01-01T00:00:00Z')"
+LOOP = f"lists.range(1000).all(x, {DATES} || member.id == 'm' + string(x))"
+
+
+def _write(folder: Path, rules: list[str], name: str = "p") -> Path:
+    folder.mkdir(exist_ok=True)
+    lines = [f'  - id: r{number}\n    require: "{rule}"\n' for number, rule in enumerate(rules)]
+    (folder / f"{name}.policy.yaml").write_text(HEADER.replace("NAME", name) + "".join(lines))
+    return folder
+
+
+def _codes(folder: Path) -> list[str]:
+    with pytest.raises(PolicyErrors) as caught:
+        load_directory(folder)
+    return [problem.code for problem in caught.value.problems]
+
+
+def test_policy_a_set_of_costly_rules_is_refused(tmp_path: Path) -> None:
+    """Each of ten rules is within its own bound, and together they would keep a server from answering for seconds."""
+    assert load_directory(_write(tmp_path / "few", [LOOP])).digest
+    folder = _write(tmp_path / "many", [LOOP] * 10)
+    with pytest.raises(PolicyErrors) as caught:
+        load_directory(folder)
+    problem = caught.value.problems[0]
+    assert (problem.code, problem.line) == ("policy.too_costly", 7)
+    assert f"{SET_TIME_UNITS_MAX:,}" in problem.message
+    assert "p/r0" in problem.message
+
+
+def test_policy_costly_rules_are_counted_over_all_files(tmp_path: Path) -> None:
+    """Spreading the rules over files, or hiding the loop in a variable, changes nothing."""
+    for number in range(10):
+        _write(tmp_path / "set", [LOOP], f"p{number}")
+    assert _codes(tmp_path / "set") == ["policy.too_costly"]
+    folder = tmp_path / "named"
+    folder.mkdir()
+    text = HEADER.replace("NAME", "p").replace("rules:", f'variables:\n  slow: "{LOOP}"\nrules:')
+    rules = "".join(
+        f"  - id: r{n}\n    require: variables.slow || member.region == 'r{n}'\n" for n in range(10)
+    )
+    (folder / "p.policy.yaml").write_text(text + rules)
+    assert _codes(folder) == ["policy.too_costly"]
+
+
+def test_policy_a_set_that_a_ledger_recorded_is_read_all_the_same(tmp_path: Path) -> None:
+    """What was made binding under earlier bounds still compiles, so that its ledger opens and replays."""
+    few = load_directory(_write(tmp_path / "few", [LOOP]))
+    raw = few.document
+    assert not too_costly(from_document(raw))
+    many = _unbounded(_write(tmp_path / "many", [LOOP] * 10))
+    assert too_costly(from_document(many.document))
+
+
+def _unbounded(folder: Path) -> PolicySet:
+    """Load as an older version did."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pfgov.policy.budget.limits.SET_TIME_UNITS_MAX", 1 << 60)
+        return load_directory(folder)
+
+
+def test_policy_a_set_of_too_much_text_is_refused_before_it_is_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parsing takes time, too: a thousand long expressions are refused by their length."""
+    rule = "member.id != 'x' && " * 100 + "member.id != 'y'"
+    folder = _write(tmp_path / "long", [rule] * (SOURCE_CHARACTERS_MAX // len(rule) + 1))
+    with monkeypatch.context() as patch:
+        patch.setattr("pfgov.policy.compile.parse", lambda _: pytest.fail("it is parsed"))
+        assert _codes(folder) == ["policy.too_many"]
+    assert load_directory(_write(folder, [rule] * 4)).digest
+
+
+def test_policy_an_engine_takes_no_costly_set_whoever_offers_it(tmp_path: Path) -> None:
+    """The library's door is held to the bound as the others are; a set that is binding already stays."""
+    many = _unbounded(_write(tmp_path / "many", [LOOP] * 10))
+    with opened(fresh(tmp_path)) as engine:
+        with pytest.raises(PolicyErrors) as caught:
+            engine.activate(many, principal=OPERATOR)
+        assert caught.value.problems[0].code == "policy.too_costly"
+        assert engine.status().size == 2
+
+
+SAMPLES = (
+    f"lists.range(1000).all(x, {DATES})",
+    "lists.range(1000).all(x, timestamp('2026-01-01T00:00:00Z') + duration('1h2m3s4ms') > t)",
+    "lists.range(1000).all(x, t.getHours('+05:30') >= 0 && t.getDayOfYear() >= 0)",
+    "lists.range(1000).all(x, string(t) != '' && string(double(x)) != '')",
+    "lists.range(1000).all(x, double(string(x)) >= 0.0 && int(string(x)) >= 0)",
+    "lists.range(1000).all(x, duration(string(x) + 's') >= duration('0s'))",
+    "lists.range(1000).all(x, s.matches('a*b*c*d*z') && s.matches('a'))",
+    "lists.range(1000).all(x, !s.matches(string(x) + '[[:alpha:]]{1,500}'))",
+    "lists.range(1000).all(x, !s.matches(string(x) + '((((a{1,9}){1,9}){1,9}))'))",
+    "lists.range(100).all(x, '%s'.format([lists.range(1000)]) != '')",
+    "lists.range(1000).all(x, '%.1000e%.1000f'.format([1e-300, 1e300]) != '')",
+    "lists.range(1000).all(x, size(s.split('a')) > 0 && s.split('').join(',') != '')",
+    "lists.range(1000).all(x, base64.decode('aGVsbG8=') != b'' && s.charAt(3) != '')",
+    "lists.range(1000).all(x, s.replace('a', 'bb') != '' && s.lowerAscii() != '')",
+    "lists.range(100).all(x, size(l.distinct()) > 0 && size(l.sort()) > 0)",
+    "lists.range(1000).all(x, size(lists.range(1000)) > 0)",
+)
+
+
+@pytest.mark.parametrize("source", SAMPLES)
+def test_policy_units_are_time(source: str) -> None:
+    """A unit is never much more than one comparison in a loop takes here, whatever function the time is spent in."""
+    environment = Environment(
+        {"s": StringType(128), "t": TIMESTAMP, "l": ListType(StringType(128), 64)},
+        constant_conditions=True,
+    )
+    facts: dict[str, object] = {"s": "a" * 127 + "z", "t": Timestamp(10**18), "l": ["a" * 127] * 64}
+
+    def per_unit(text: str) -> float:
+        checked = check(parse(text), environment, BOOL, cost_limit=None)
+        run = exact(checked)
+        assert run(facts) is True
+        best = min(_spent(run, facts) for _ in range(3))
+        return best / checked.time
+
+    # The plain loop takes about half of what a unit may; four times that leaves room for a busy machine.
+    assert per_unit(source) < 6 * per_unit("lists.range(1000).all(x, x >= 0)")
+
+
+def _spent(run: Any, facts: dict[str, object]) -> float:
+    begun = time.thread_time()
+    run(facts)
+    return time.thread_time() - begun
+
+
+# --- in one decision ----------------------------------------------------------------------
+
+
+def test_policy_a_decision_that_takes_too_long_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among many members even rules within their bound take long: nothing is recorded, and the engine goes on."""
+    spent = 0
+
+    def processor() -> int:
+        nonlocal spent
+        spent += 400_000
+        return spent
+
+    slow = load_directory(_write(tmp_path / "slow", [LOOP] * 4))
+    with opened(fresh(tmp_path)) as engine:
+        for number in range(12):
+            register(engine, f"m{number}")
+        engine.activate(slow, principal=OPERATOR, leave_uncovered=PLACING)
+        size = engine.status().size
+        with monkeypatch.context() as patch:
+            patch.setattr("pfgov.engine.sequencing.deciding.processor_micros", processor)
+            with pytest.raises(DecisionTooLongError):
+                submit(engine, packet("p"))
+        assert engine.status().size == size
+        monkeypatch.setattr("pfgov.engine.sequencing.deciding.processor_micros", lambda: 0)
+        submit(engine, packet("p"))
+        assert engine.reader.packet("p").owner is not None
+
+
+def test_policy_the_time_of_compiling_is_not_the_time_of_a_decision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow machine the first command after a start is refused, because its set had to be compiled."""
+    spent = 0
+
+    def compiled(document: bytes) -> PolicySet:
+        nonlocal spent
+        spent += 10_000_000
+        return from_document(document, generated=True)
+
+    monkeypatch.setattr("pfgov.engine.sequencing.deciding._compile", compiled)
+    monkeypatch.setattr("pfgov.engine.sequencing.deciding.processor_micros", lambda: spent)
+    with opened(fresh(tmp_path)) as engine:
+        register(engine, "m")
+        submit(engine, packet("p"))
+        assert engine.reader.packet("p").owner == "m"
+    assert spent >= 10_000_000
+
+
+def test_policy_time_is_asked_for_between_candidates() -> None:
+    """The dearer a candidate, the more often; a single one is asked about once."""
+    asked: list[int] = []
+    with watched(lambda: asked.append(1)):
+        assert [len(piece) for piece in in_pieces(range(10), LOOK_UNITS // 3)] == [3, 3, 3, 1]
+        assert len(asked) == 4
+        assert [len(piece) for piece in in_pieces(range(3), 2 * LOOK_UNITS)] == [1, 1, 1]
+        assert [len(piece) for piece in in_pieces(range(1_000), 0)] == [1_000]
+        look()
+    assert len(asked) == 9
+    look()
+    assert len(asked) == 9, "nobody asks outside"
+
+
+def test_policy_every_way_of_judging_asks_for_time(tmp_path: Path) -> None:
+    """One by one and by class, by generated code and exactly, with reasons and without: all give up in the middle."""
+    folder = _write(tmp_path / "slow", [LOOP] * 4 + ["member.id != 'm3'"])
+    members: list[Any] = []
+    with opened(fresh(tmp_path)) as engine:
+        for number in range(64):
+            register(engine, f"m{number}")
+        state = engine.reader.state()
+        members = [
+            member_facts(state.members[name], Declarations()) for name in sorted(state.members)
+        ]
+    question = Question(Point.RETAIN, "retain", packet=None)
+    for generated in (True, False):
+        judges = load_directory(folder, generated=generated)
+        for ask in (
+            lambda judges=judges: judges.judge(question, members, validated=True),
+            lambda judges=judges: judges.judge(question, members),
+            lambda judges=judges: judges.fleet(Point.RETAIN).kinds(question, members),
+        ):
+            count = 0
+
+            def check() -> None:
+                nonlocal count
+                count += 1
+                if count > 3:
+                    raise DecisionTooLongError("enough")
+
+            with watched(check), pytest.raises(DecisionTooLongError):
+                ask()
+
+
+@pytest.mark.parametrize("generated", [True, False])
+def test_policy_each_evaluator_asks_for_time(tmp_path: Path, generated: bool) -> None:
+    """All rules of a point, one rule for a column of a fleet, and the making of a reason each ask by themselves."""
+    judges = load_directory(_write(tmp_path / "some", ["member.id != 'x'"]), generated=generated)
+    judge = judges.judges[Point.RETAIN]
+    members = [{"id": "m"}]
+
+    def enough() -> None:
+        raise DecisionTooLongError("enough")
+
+    for ask in (
+        lambda: judge._evaluator.failing({}, members, validated=False),
+        lambda: RuleEvaluator(judge.rules[0], generated=generated).failing({}, members),
+        lambda: judge._explainers[0].reason({"member": {"id": "x"}}),
+    ):
+        with watched(enough), pytest.raises(DecisionTooLongError):
+            ask()
