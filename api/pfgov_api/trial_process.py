@@ -147,6 +147,8 @@ class _Parent:
             if control in ready and not self._take():
                 for child in self._children:
                     os.kill(child, signal.SIGKILL)
+                for child in self._children:
+                    os.waitpid(child, 0)  # or they stay in the table where process 1 reaps nobody
                 return
 
     def _reap(self) -> None:

@@ -1,7 +1,6 @@
 """Policies from outside are compiled and tried out in a process of their own, which ends."""
 
 import asyncio
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.api_server import Api, problem
+from support.processes import is_running
 
 from pfgov import interpreter
 from pfgov_api import trials
@@ -153,9 +153,7 @@ def test_a_trial_ends_with_its_caller(api: Api, monkeypatch: pytest.MonkeyPatch)
     children = api.run(ask())
     assert len(children) == trials.TRIALS_MAX
     assert _are_gone(service)
-    for child in children:
-        with pytest.raises(ProcessLookupError):
-            os.kill(child, 0)
+    assert not [child for child in children if is_running(child)]
 
 
 def test_a_trial_has_a_share_of_its_own(api: Api) -> None:
@@ -272,15 +270,11 @@ def test_a_trial_ends_with_its_server(api: Api, monkeypatch: pytest.MonkeyPatch)
         await asyncio.gather(asked, return_exceptions=True)
         return children
 
-    for child in api.run(ask()):
-        for _ in range(200):
-            try:
-                os.kill(child, 0)
-            except ProcessLookupError:
-                break
-            time.sleep(0.05)
-        else:
-            pytest.fail("it is still there")
+    children = api.run(ask())
+    deadline = time.monotonic() + 30
+    while any(map(is_running, children)):
+        assert time.monotonic() < deadline, "it is still there"
+        time.sleep(0.05)
 
 
 def test_impact_is_asked_in_another_process_and_changes_nothing(

@@ -19,6 +19,7 @@ import pytest
 from support.api_process import Server, for_whom, without_privileges
 from support.api_server import problem
 from support.ledgers import fresh, opened, packet, register, submit, verified
+from support.processes import is_running
 
 from pfgov.engine.committing import process
 from pfgov.engine.committing.process import BROKEN, ProcessCommitter, WriterLostError
@@ -147,7 +148,7 @@ def test_faults_a_server_with_little_memory(tmp_path: Path, mebibytes: int) -> N
             _, seconds = server.terminate()
             assert seconds < 6
         deadline = time.monotonic() + 10
-        while any(Path(f"/proc/{child}").exists() for child in children):
+        while any(map(is_running, children)):
             assert time.monotonic() < deadline, "the writer outlived its server"
             time.sleep(0.05)
     finally:
@@ -182,7 +183,7 @@ def test_faults_sigterm_ends_a_server_whose_commits_hang(tmp_path: Path) -> None
         assert "Idempotency-Key" in said
         assert seconds < 5.5
         deadline = time.monotonic() + 10
-        while Path(f"/proc/{writer}").exists():
+        while is_running(writer):
             assert time.monotonic() < deadline, "the writer outlived its server"
             time.sleep(0.05)
     finally:
