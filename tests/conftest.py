@@ -1,5 +1,5 @@
-"""Settings for the whole suite: how long Hypothesis searches, what the collector walks, and which processes coverage
-leaves alone.
+"""Settings for the whole suite: how long Hypothesis searches, what the collector walks, whether compiled modules are
+kept, and which processes coverage leaves alone.
 
 ``PFGOV_FUZZ=1`` (``make fuzz``) searches longer and from a new seed each time; otherwise a run is the same every time,
 so that a red build is about the change and not about luck.  Tests marked ``unmeasured`` look at what a process
@@ -8,6 +8,7 @@ imports or how large it grows, so coverage must not ride along in the processes 
 
 import gc
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,6 +27,10 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("fuzz" if os.environ.get("PFGOV_FUZZ") else "same")
+
+# Images of containers often set it.  The suite starts hundreds of interpreters; each would compile 300 modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_collection_finish() -> None:
