@@ -30,3 +30,47 @@ def test_the_gate(check: str, test: str, status: int, tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text(f"check:\n\t@{check}\ntest:\n\t@{test}\n")
     done = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True, check=False)
     assert done.returncode == status, done.stdout + done.stderr
+
+
+FIRST = "echo 'FAILED tests/test_x.py::test_y - slow'; echo '1 failed, 3 passed, 2 skipped in 1.2s'; false"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("again", "status", "last"),
+    [
+        ("echo '1 passed in 1s'", 0, "4 passed (1 of them only when run alone), 2 skipped"),
+        ("echo '1 failed in 1s'; false", 1, "1 failed, 3 passed, 2 skipped in 1.2s"),
+        ("echo '1 skipped in 1s'", 1, "1 failed, 3 passed, 2 skipped in 1.2s"),
+        ("echo 'no tests ran in 0.01s'; false", 1, "1 failed, 3 passed, 2 skipped in 1.2s"),
+        ("echo '3 passed in 9s'", 1, "1 failed, 3 passed, 2 skipped in 1.2s"),
+    ],
+)
+def test_the_second_look(again: str, status: int, last: str, tmp_path: Path) -> None:
+    """What failed beside others passes the gate only where it passes alone, and is named then."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(GATE, tmp_path / ".ci")
+    (tmp_path / "Makefile").write_text(
+        f"check:\n\t@true\nifdef ARGS\ntest:\n\t@{again}\nelse\ntest:\n\t@{FIRST}\nendif\n"
+    )
+    done = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == last
+    assert ("passed alone: tests/test_x.py::test_y" in done.stdout) == (status == 0)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "summary", ["6 failed, 3 passed in 1s", "1 failed, 3 passed, 1 error in 1s"]
+)
+def test_many_failures_get_no_second_look(summary: str, tmp_path: Path) -> None:
+    """More than a few failures, or an error, are no matter of what ran beside them."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(GATE, tmp_path / ".ci")
+    (tmp_path / "Makefile").write_text(
+        "check:\n\t@true\nifdef ARGS\ntest:\n\t@echo '9 passed in 1s'\n"
+        f"else\ntest:\n\t@echo '{summary}'; false\nendif\n"
+    )
+    done = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == summary
