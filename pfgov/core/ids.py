@@ -28,12 +28,13 @@ _MILLISECONDS_MAX: Final = 2**48 - 1
 
 
 def is_reserved(name: str) -> bool:
-    """Whether *name* belongs to principals that are no members.
+    """Whether *name* belongs to principals that are no members, or differs from such a one in capitals alone.
 
-    >>> is_reserved("key:abc"), is_reserved("keys:abc")
-    (True, False)
+    >>> is_reserved("key:abc"), is_reserved("keys:abc"), is_reserved("Local")
+    (True, False, True)
     """
-    return name in RESERVED_IDS or name.startswith(RESERVED_PREFIXES)
+    lowered = name.lower()
+    return lowered in RESERVED_IDS or lowered.startswith(RESERVED_PREFIXES)
 
 
 def ulid(time: int, random: bytes) -> str:

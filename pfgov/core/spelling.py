@@ -2,7 +2,8 @@
 
 Rules compare names as they stand.  What a person takes for the same name is therefore the same text, or it is refused
 where it comes in: capitals, doubled or trailing separators, and characters that nobody sees.  Ids of members and
-packets name things and classify nothing; they are compared byte by byte and keep their capitals.
+packets name things and classify nothing; they are compared byte by byte and keep their capitals.  Of members, no two
+on record look alike (:func:`looks`; decision record 0024).
 """
 
 import re
@@ -20,12 +21,42 @@ NAME_PATTERN: Final = r"[a-z0-9](?:[-_.:]?[a-z0-9])*"
 REGION_PATTERN: Final = r"[a-z0-9](?:[-_./]?[a-z0-9])*"
 """Regions: lower-case names in a hierarchy, the widest first (``us-east/1a``)."""
 
+DIMENSION_PATTERN: Final = r"[a-z][a-z0-9_]*"
+"""Resource dimensions: they are field names in policies (``packet.demand.cpu``)."""
+
 _CLASS: Final = re.compile(CLASS_PATTERN, re.ASCII)
 _NAME: Final = re.compile(NAME_PATTERN, re.ASCII)
 _REGION: Final = re.compile(REGION_PATTERN, re.ASCII)
+_DIMENSION: Final = re.compile(DIMENSION_PATTERN, re.ASCII)
 _PII_ALIKE: Final = re.compile(r"pii(?!\.|$)", re.ASCII)
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 _FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
+_SAME_STROKES: Final = str.maketrans("01I", "oll")
+
+
+def looks(member_id: str) -> tuple[str, ...]:
+    """Return what *member_id*, in ASCII, may be taken for; two ids look alike where they have one of these in common.
+
+    They differ then in capitals alone, or in characters of the same strokes alone: ``0`` and ``O``, ``1``, ``I`` and
+    ``l``.  Separators and ``i`` beside ``l`` are told apart: fleets count with them.
+
+    >>> looks("Agent-10"), looks("agent-1o")
+    (('agent-10', 'agent-lo'), ('agent-1o', 'agent-lo'))
+    """
+    lowered, strokes = member_id.lower(), member_id.translate(_SAME_STROKES).lower()
+    return (lowered,) if lowered == strokes else (lowered, strokes)
+
+
+def check_dimension(text: str, pointer: str | None = None) -> str:
+    """Return *text* if it names a resource dimension.
+
+    Raises:
+        InvalidError: it is not in its one spelling.
+    """
+    if not _DIMENSION.fullmatch(text):
+        hint = "begin with a letter; then small letters, digits and _"
+        raise _refused(text, "a resource dimension", hint, _suggestion(text, "_"), pointer)
+    return text
 
 
 def check_class(text: str, pointer: str | None = None) -> str:

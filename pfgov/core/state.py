@@ -26,6 +26,7 @@ from pfgov.core.records import (
     Publisher,
     Terms,
 )
+from pfgov.core.spelling import looks
 from pfgov.limits import PREVIOUS_OWNERS_MAX
 
 FOLDED_TABLES: Final = ("member", "packet", "ledger_state")
@@ -36,8 +37,8 @@ class State:
     """Everything a decision may read.  Build it with :meth:`empty` and events, or from stored rows."""
 
     __slots__ = (
-        "_living", "_roster", "configuration", "denials", "engine", "exempt", "expiring", "facts", "fleet", "freed",
-        "halt", "keys", "live_packets", "members", "origin", "owned", "packets", "policies", "policies_before",
+        "_living", "_looks", "_roster", "configuration", "denials", "engine", "exempt", "expiring", "facts", "fleet",
+        "freed", "halt", "keys", "live_packets", "members", "origin", "owned", "packets", "policies", "policies_before",
         "policy", "policy_since", "predecessor", "proposals", "publishers", "semantics", "size", "time", "touched",
         "unowned", "watched",
     )  # fmt: skip
@@ -74,6 +75,7 @@ class State:
         self.facts: dict[str, dict[str, object]] = {}
         self._living: Rows[Member] = Rows()
         self._roster: list[Member] | None = None
+        self._looks: dict[str, Ids] = {}
         self.touched: set[tuple[str, str]] = set()
 
     # --- reading ---------------------------------------------------------------------------
@@ -94,6 +96,11 @@ class State:
         if self._roster is None:
             self._roster = self._living.values()
         return self._roster
+
+    def alike(self, member_id: str) -> str | None:
+        """Return the first other member on record, retired or not, that looks like *member_id* does."""
+        found = {one for look in looks(member_id) for one in self._looks.get(look, ())}
+        return min(found - {member_id}, default=None)
 
     def live(self) -> Iterable[Packet]:
         """Return the packets that have not ended."""
@@ -268,8 +275,15 @@ class State:
         else:
             self._living[member.member_id] = member
 
-    def _put_member(self, member: Member) -> None:
+    def add_member(self, member: Member) -> None:
+        """Put *member* on record, in the place of an earlier life of it."""
+        if member.member_id not in self.members:
+            for look in looks(member.member_id):
+                self._looks.setdefault(look, Ids()).add(member.member_id)
         self.members[member.member_id] = member
+
+    def _put_member(self, member: Member) -> None:
+        self.add_member(member)
         self._note_living(member)
         if member.attested is not None and member.attested.expires_at is not None:
             self.expiring += 1

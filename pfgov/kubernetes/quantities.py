@@ -50,8 +50,8 @@ def _no_quantity(text: str) -> InvalidError:
 
 
 def dimension(resource: str) -> str:
-    """Return the name of a resource as policies read it: letters, digits and underscores."""
-    plain = re.sub(r"[^A-Za-z0-9]", "_", resource)
+    """Return the name of a resource as policies read it: small letters, digits and underscores."""
+    plain = re.sub(r"[^a-z0-9]", "_", resource.lower())
     return plain if plain[:1].isalpha() else f"r_{plain}"
 
 

@@ -31,6 +31,7 @@ from pfgov.core.spelling import (
     NAME_PATTERN,
     REGION_PATTERN,
     check_class,
+    check_dimension,
     check_label,
     check_name,
     check_region,
@@ -58,9 +59,6 @@ T = TypeVar("T")
 
 ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}"
 """Identifiers of members and packets, and names of schedulers."""
-
-DIMENSION_PATTERN: Final = r"[A-Za-z][A-Za-z0-9_]*"
-"""Resource dimensions: they are field names in policies (``packet.demand.cpu``)."""
 
 LABEL_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._:/-]*"
 """Names of labels and attributes."""
@@ -257,8 +255,11 @@ def _unreserved(value: str) -> str:
     return value
 
 
+_RESERVED_WORDS: Final = "|".join(
+    (*RESERVED_PREFIXES, *(f"{one}$" for one in sorted(RESERVED_IDS)))
+)
 _RESERVED: Final = (
-    f"^({'|'.join((*RESERVED_PREFIXES, *(f'{one}$' for one in sorted(RESERVED_IDS))))})"
+    f"^({re.sub('[a-z]', lambda one: f'[{one[0]}{one[0].upper()}]', _RESERVED_WORDS)})"
 )
 
 NewMemberId: TypeAlias = Annotated[
@@ -289,17 +290,7 @@ WorkloadType: TypeAlias = Annotated[
 ]
 """A kind of work."""
 
-Dimension: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        _pattern(
-            DIMENSION_PATTERN,
-            "a resource dimension",
-            "begin with a letter; then letters, digits and _",
-            NAME_LENGTH_MAX,
-        )
-    ),
-]
+Dimension: TypeAlias = Annotated[str, AfterValidator(_spelt(check_dimension, NAME_LENGTH_MAX))]
 """A resource dimension: ``cpu``, ``memory``, ``tasks``, or your own."""
 
 LabelName: TypeAlias = Annotated[

@@ -1,8 +1,8 @@
 """Hostile names and unsorted collections for histories, drawn from a step's own numbers.
 
 What a history calls its members, packets and skills must not matter, so they are called what the border takes and a
-tidy mind does not: capitals before small letters, one a prefix of another, alike but for case or for a separator, and
-never given in order.  This module knows no engine; equal draws give equal names.
+tidy mind does not: capitals before small letters, one a prefix of another, alike but for a separator (packets: for
+case, too), and never given in order.  This module knows no engine; equal draws give equal names.
 """
 
 import random
@@ -14,7 +14,7 @@ from pfgov.core import commands as c
 T = TypeVar("T")
 
 MEMBERS: Final = (
-    "m", "M", "m10", "m2", "Zoe", "zoe", "a@host", "0", "m~1", "M-1", "m.1", "9z", "m:1", "aIice", "alice", "A",
+    "m", "M-2", "m10", "m2", "Zoe", "zo", "a@host", "0", "m~1", "M-1", "m.1", "9z", "m:1", "aIice", "alex", "A",
 )  # fmt: skip
 """Ids of members, in no order; a history takes the first few."""
 
@@ -28,7 +28,7 @@ CLASSES: Final = ("pii.health", "pii", "finance", "pii.a")
 REGIONS: Final = ("us-east/1b", "us-east/1a", "eu/central", "us-east-1/x", "eu")
 LABELS: Final = ("team", "Team", "a", "a.b", "a/b", "0", "tier:1")
 LABEL_VALUES: Final = ("", "1", "true", "null", "a b", '"', "\\", "é", "日本", "z" * 64)
-DIMENSIONS: Final = ("tasks", "cpu", "memory", "GPU", "disk_io")
+DIMENSIONS: Final = ("tasks", "cpu", "memory", "gpu", "disk_io")
 AMOUNTS: Final = ("4", "8", "2.5", "1000", "0.000001")
 
 
@@ -36,7 +36,7 @@ def member_id(number: int) -> str:
     """Return the id of the *number*-th member of a history.
 
     >>> member_id(0), member_id(1), member_id(16)
-    ('m', 'M', 'm16')
+    ('m', 'M-2', 'm16')
     """
     return MEMBERS[number] if number < len(MEMBERS) else f"m{number}"
 

@@ -1,11 +1,17 @@
 """What comes in: bodies, queries, headers and paths that another reader could take for something else."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support import hostile
 from support.api_server import Api, path_values, problem
+from support.cli_server import RemoteLine, Served
+from support.commandline import CommandLine
+from support.ledgers import fresh
 
+from pfgov.client import Client, ConflictError
 from pfgov_api.limits import BODY_BYTES_MAX, HEADERS_MAX
 from pfgov_api.operations import ANYONE, Operation
 from pfgov_api.routes import OPERATIONS
@@ -241,3 +247,30 @@ def test_a_header_that_comes_twice_is_refused(shared: Api) -> None:
         ],
     )
     problem(shared.run(shared.client.send(request)), 400)
+
+
+def test_no_door_lets_in_who_cannot_be_told_from_a_member(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the client, and on the command line over a folder and over a server: only one of these ids is taken."""
+    directory = fresh(tmp_path)
+    local = CommandLine(directory, capsys)
+    local.ok("member", "register", "--id", "agent-10", "--type", "agent")
+    for name in hostile.IDS_ALIKE:
+        refused = local.refused("member", "register", "--id", name, "--type", "agent")
+        assert refused["code"] == "member.alike"
+    with Served(directory) as served, Client(served.url) as client:
+        remote = RemoteLine(served.url, capsys)
+        for name in hostile.IDS_ALIKE:
+            refused = remote.refused("member", "register", "--id", name, "--type", "agent")
+            assert refused["code"] == "member.alike"
+            assert "agent-10" in json.dumps(refused)
+            with pytest.raises(ConflictError) as caught:
+                client.register({"id": name, "type": "agent"})
+            assert caught.value.code == "member.alike"
+        for name in (*hostile.IDS_RESERVED, "agent-1\u0030\u200b", "\u0430gent-10"):
+            refused = remote.refused("member", "register", "--id", name, "--type", "agent")
+            assert refused["code"] == "input.invalid", name
+        remote.ok("member", "register", "--id", hostile.IDS_TOLD_APART[0], "--type", "agent")
+        members = served.engine.look(lambda state: [*state.members])
+    assert members == ["agent-10", hostile.IDS_TOLD_APART[0]]

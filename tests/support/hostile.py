@@ -30,8 +30,33 @@ IDS_ADMITTED: Final = tuple(dict.fromkeys((
 )))  # fmt: skip
 """Ids of members and packets: compared byte by byte, so that each of these is another one."""
 
-IDS_RESERVED: Final = ("local", "anyone", "key:abc", "oidc:issuer:sub", "pfgov:engine")
-"""Ids of principals, which no member can have."""
+IDS_RESERVED: Final = (
+    "local", "anyone", "key:abc", "oidc:issuer:sub", "pfgov:engine", "Local", "ANYONE", "Key:abc", "pfGov:engine",
+)  # fmt: skip
+"""Ids of principals, which no member can have, in no spelling."""
+
+IDS_ALIKE: Final = (
+    "AGENT-10",
+    "Agent-10",
+    "agent-1O",
+    "agent-1o",
+    "agent-l0",
+    "agent-I0",
+    "agent-lO",
+)
+"""What a person takes for ``agent-10``; of members, only one of these is on record."""
+
+IDS_TOLD_APART: Final = (
+    "agent_10",
+    "agent.10",
+    "agent:10",
+    "agent-10.",
+    "agent10",
+    "agent-i0",
+    "agent-100",
+    "agent-1",
+)
+"""Ids beside ``agent-10`` that a person can tell from it."""
 
 NAMES_ADMITTED: Final = tuple(dict.fromkeys((
     *sim_names.SKILLS,
@@ -125,7 +150,7 @@ QUANTITIES: Final = (
     "999999999.999999",
 )
 SCORES: Final = (None, "0", "0.000001", "0.1", "0.5", "0.799999", "0.8", "0.95", "1")
-DIMENSIONS: Final = ("cpu", "memory", "gpu", "tasks", "Z9", "a_b")
+DIMENSIONS: Final = ("cpu", "memory", "gpu", "tasks", "z9", "a_b")
 VERSIONS: Final = (None, "1", "1.0", "1.10", "1.9", "2.0rc1", "3!1.0", "1.0+local.1")
 SPECIFIERS: Final = ("", "", "", ">=1.2", "<2", "<2,>=1.2", "==1.*", "~=1.4", "!=1.9")
 KINDS: Final = ("agent", "service", "tool", "node", "vnode", "model", "human", "worker")

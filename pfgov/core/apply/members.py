@@ -65,7 +65,7 @@ def member_registered(state: State, event: e.MemberRegistered, stamp: Stamp) -> 
         member.used, member.active = before.used, before.active
     if member.attested is not None and member.attested.expires_at is not None:
         state.expiring += 1
-    state.members[event.member_id] = member
+    state.add_member(member)
     member_touched(state, member)
 
 

@@ -17,7 +17,7 @@ from pfgov.core.decide.asking import active_policy, facts_of_packet, question_of
 from pfgov.core.decide.context import Context, Decided
 from pfgov.core.judging import Facts
 from pfgov.core.records import Member, Packet
-from pfgov.core.spelling import check_class, check_label, check_name, check_region
+from pfgov.core.spelling import check_class, check_dimension, check_label, check_name, check_region
 from pfgov.core.verdicts import Point, Reason, Verdict
 from pfgov.errors import ForbiddenError, InvalidError, PfgovError
 from pfgov.limits import DENIALS_PER_HOUR_MAX, MICRO, REASONS_MAX
@@ -26,6 +26,9 @@ HOUR: Final = 3_600 * MICRO
 
 ONE_SPELLING: Final = 4
 """The rules since which names have one spelling, and labels are set and changed by those who may."""
+
+DIMENSIONS_SPELT: Final = 5
+"""The rules since which resource dimensions have one spelling, too."""
 
 
 class PolicyDeniedError(PfgovError):
@@ -156,6 +159,7 @@ def check_packet_names(ctx: Context, do: c.SubmitPacket | c.UpdatePacket) -> Non
     for index, name in enumerate(do.required_capabilities or ()):
         check_name(_bare(name), f"/required_capabilities/{index}")
     _check_values(do.labels)
+    _check_dimensions(ctx, do.demand, "/demand")
 
 
 def _bare(requirement: str) -> str:
@@ -181,6 +185,13 @@ def check_member_names(ctx: Context, do: c.RegisterMember | c.UpdateMember) -> N
     for index, offer in enumerate(offered):
         check_name(offer.name, f"/capabilities/{index}/name")
     _check_values(do.labels)
+    _check_dimensions(ctx, do.capacity, "/capacity")
+
+
+def _check_dimensions(ctx: Context, amounts: c.Pairs | None, pointer: str) -> None:
+    """Refuse ``GPU`` beside ``gpu``: what is demanded of the one fits a member that offers little of the other."""
+    for name, _ in (amounts or ()) if ctx.state.semantics >= DIMENSIONS_SPELT else ():
+        check_dimension(name, f"{pointer}/{name}")
 
 
 def _check_values(labels: c.Pairs | None) -> None:

@@ -38,6 +38,9 @@ from pfgov.limits import CAPABILITIES_MAX, MEMBERS_MAX, REASONS_MAX
 REGISTRABLE = frozenset({MemberStatus.FAILED, MemberStatus.RETIRED})
 """A member in one of these comes back by registering: that is its next incarnation."""
 
+NONE_ALIKE: Final = 5
+"""The rules since which no two members on record look alike."""
+
 
 def register(ctx: Context, do: c.RegisterMember) -> Decided:
     """Let a member join, or come back, if policy at ``register`` allows it."""
@@ -50,6 +53,8 @@ def register(ctx: Context, do: c.RegisterMember) -> Decided:
             hint=f"change it with: pfgov member update {do.member_id}",
             pointer="/id",
         )
+    if before is None:
+        _look_alike_nobody(ctx, do.member_id)
     is_new = before is None or before.status is MemberStatus.RETIRED
     if is_new and len(ctx.state.roster()) >= MEMBERS_MAX:
         raise TooLargeError(
@@ -65,6 +70,18 @@ def register(ctx: Context, do: c.RegisterMember) -> Decided:
     if verdict.outcome != "allow":
         return _denied(ctx, do.member_id, event, verdict)
     return Decided([event, *_still_kept_out(ctx, before, event.incarnation)])
+
+
+def _look_alike_nobody(ctx: Context, member_id: str) -> None:
+    """Refuse an id that a person takes for another member's: a rule about that one would not be about this one."""
+    other = ctx.state.alike(member_id) if ctx.state.semantics >= NONE_ALIKE else None
+    if other is not None:
+        raise DuplicateError(
+            f"{member_id} cannot be told from the member {other}, which is on record",
+            code="member.alike",
+            hint="choose an id that differs in more than capitals, or 0 for O, or 1 and I for l",
+            pointer="/id",
+        )
 
 
 def _only_operators_vouch(ctx: Context, do: c.RegisterMember | c.UpdateMember) -> None:

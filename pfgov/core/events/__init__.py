@@ -176,7 +176,7 @@ __all__ = [
     "encode_body",
 ]
 
-SEMANTICS: Final = 4
+SEMANTICS: Final = 5
 """The number of the rules that ``decide`` follows; genesis and ``engine_upgraded`` record it for replay.
 
 Since 2 a review that comes after its request expired counts for nothing, even before a tick has noticed.  Since 3 the
@@ -189,10 +189,11 @@ could not keep a packet does not get it, and what is refused at creation is refu
 waiting is counted over the members that are still there, and its owner is no target; a review holds for the version of
 the packet that was looked at and lapses when a fact changes that its rules read, labels are set and changed by those
 who may, and names have one spelling; what was found in a context counts among its packet's data classes.
-Collections in commands stand in one order since then, too (:mod:`pfgov.core.canonical`).
+Collections in commands stand in one order since then, too (:mod:`pfgov.core.canonical`).  Since 5
+no two members on record look alike, and resource dimensions have one spelling.
 """
 
-SEMANTICS_KNOWN: Final = frozenset({1, 2, 3, SEMANTICS})
+SEMANTICS_KNOWN: Final = frozenset({1, 2, 3, 4, SEMANTICS})
 """The rules that this version can follow: a ledger goes on under those that it began with."""
 
 AnyEvent = (

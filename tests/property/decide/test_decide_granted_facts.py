@@ -94,7 +94,7 @@ def acts(draw: st.DrawFn) -> tuple[list[c.RegisterMember], c.SubmitPacket, list[
             capabilities=tuple(c.Capability(name=n, version="1.5") for n in hostile.NAMES_ADMITTED),
             capacity=(("tasks", "3"),), labels=(("risk", "high"),),
         )
-        for name in ("zoe", "Zoe")
+        for name in ("zoe", "Zo")
     ]  # fmt: skip
     amount = hostile.one(source, ("1", "2"))
     submit = c.SubmitPacket(
@@ -115,7 +115,7 @@ def acts(draw: st.DrawFn) -> tuple[list[c.RegisterMember], c.SubmitPacket, list[
     )
     for _ in range(source.integer(2, 8)):
         kind = hostile.one(source, kinds)
-        name = hostile.one(source, ("zoe", "Zoe"))
+        name = hostile.one(source, ("zoe", "Zo"))
         value: Any = name
         match kind:
             case "review":
@@ -184,7 +184,7 @@ def test_review_no_fact_that_it_read_changes_under_an_owner(
             _do(world, kind, value)
         for review in world.state.packets["p"].reviews:
             if review.position not in reviews:
-                seen[review.position] = {m: _value(world, path, m) for m in ("zoe", "Zoe")}
+                seen[review.position] = {m: _value(world, path, m) for m in ("zoe", "Zo")}
         world.settle()
         packet = world.state.packets["p"]
         if packet.owner is not None and packet.placed_under:
