@@ -4,6 +4,8 @@ from pfgov.core.verdicts import Point
 from pfgov.policy.cel.types import CelType, Field, ListType, MapType, NumberType, Record, StringType
 from pfgov.policy.facts import ROOTS, ROOTS_AT, SEMANTICS
 from pfgov.policy.judging.functions import DOCS
+from pfgov.policy.provenance import MEANING as WHO
+from pfgov.policy.provenance import SET_BY
 
 INTRODUCTION = """# Facts
 
@@ -53,6 +55,18 @@ def pages() -> dict[str, str]:
         "rights alone decide.",
         "",
     ]
+    lines += [
+        "## Who sets a fact",
+        "",
+        "A rule takes the word of whoever sets what it reads. `pfgov policy check` warns of a rule that a member",
+        "passes on its own word (`policy.own_word`); a rule at `register` and `update_member` that reads `principal`",
+        "can say who may set it.",
+        "",
+        "| set by | who that is |",
+        "|---|---|",
+        *(f"| {word} | {meaning} |" for word, meaning in WHO.items()),
+        "",
+    ]
     for root, field in ROOTS.items():
         lines += _root(root, field)
     lines += [
@@ -82,8 +96,8 @@ def _root(root: str, field: Field) -> list[str]:
             "",
         ]
     if not isinstance(field.type, Record):
-        return [*lines, f"Type: {_type(field.type)}.", ""]
-    lines += ["| fact | type | |", "|---|---|---|"]
+        return [*lines, f"Type: {_type(field.type)}. Set by: {SET_BY[root]}.", ""]
+    lines += ["| fact | type | set by | |", "|---|---|---|---|"]
     return [*lines, *_rows(root, field.type), ""]
 
 
@@ -93,10 +107,11 @@ def _rows(path: str, record: Record) -> list[str]:
         where = f"{path}.{name}"
         optional = "optional. " if field.optional else ""
         if isinstance(field.type, Record):
-            rows.append(f"| `{where}` | | {optional}{field.doc} |")
+            rows.append(f"| `{where}` | | | {optional}{field.doc} |")
             rows += _rows(where, field.type)
         else:
-            rows.append(f"| `{where}` | {_type(field.type)} | {optional}{field.doc} |")
+            kind, who = _type(field.type), SET_BY[where]
+            rows.append(f"| `{where}` | {kind} | {who} | {optional}{field.doc} |")
     return rows
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from pfgov.core.verdicts import CARRIED_OUT
 from pfgov.policy.authoring.portability import unportable
+from pfgov.policy.authoring.trusting import trusting
 from pfgov.policy.cel import CelLoadError, parse
 from pfgov.policy.cel.implied import implies
 from pfgov.policy.cel.syntax import Ast
@@ -41,7 +42,7 @@ def lint(
                     "warning",
                 )
             )
-    return [*found, *unportable(compiled)]
+    return [*found, *trusting(compiled), *unportable(compiled)]
 
 
 def _unused(policy: Policy, definitions: Sequence[Definitions]) -> Iterator[Problem]:

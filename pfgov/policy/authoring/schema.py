@@ -25,6 +25,7 @@ from pfgov.policy.files.documents import API_VERSION, MAY_REVIEW, OBLIGATIONS
 from pfgov.policy.files.labels import ENUM_MAX, SETTERS
 from pfgov.policy.files.model import LabelChange, LabelType
 from pfgov.policy.files.reader import IDENTIFIER, LABEL_NAME, NAME
+from pfgov.policy.provenance import MEANING, SET_BY
 
 Schema = dict[str, Any]
 
@@ -208,15 +209,26 @@ def _labels() -> Schema:
     )
 
 
-def _fact(kind: CelType) -> Schema:
+def _described(path: str, doc: str) -> str:
+    who = SET_BY.get(path)
+    return f"{doc} Set by: {MEANING[who]}." if who else doc
+
+
+def _fact(kind: CelType, path: str) -> Schema:
     match kind:
         case Record(fields=fields):
-            inner = {name: {**_fact(f.type), "description": f.doc} for name, f in fields.items()}
+            inner = {
+                name: {
+                    **_fact(f.type, f"{path}.{name}"),
+                    "description": _described(f"{path}.{name}", f.doc),
+                }
+                for name, f in fields.items()
+            }
             return _nullable(_object(inner, []))
         case ListType(elem=elem):
-            return _nullable({"type": "array", "items": _fact(elem)})
+            return _nullable({"type": "array", "items": _fact(elem, path)})
         case MapType(value=value):
-            return _nullable({"type": "object", "additionalProperties": _fact(value)})
+            return _nullable({"type": "object", "additionalProperties": _fact(value, path)})
         case StringType(allowed=allowed) if allowed is not None:
             return {"enum": [*sorted(allowed), None]}
         case StringType():
@@ -241,7 +253,7 @@ def _number(kind: NumberType) -> Schema:
 
 
 def _facts(root: str) -> Schema:
-    made = _fact(ROOTS[root].type)
+    made = _fact(ROOTS[root].type, root)
     if root == "member":
         capability = _object({"name": _TEXT, "version": _TEXT}, ["name"])
         made["properties"]["capabilities"] = {

@@ -168,6 +168,8 @@ def _unknown_field(c: Checking, record: Record, name: str, at: syntax.Span) -> N
         )
     elif hint is None and len(record.fields) <= FIELDS_SHOWN:
         hint = f"it has {', '.join(sorted(record.fields))}"
+        if record.name == "labels":
+            hint = f"declare it in a file of `kind: Labels`; declared are {', '.join(sorted(record.fields))}"
     c.problem("cel.unknown_field", f"{record} has no field `{name}`", at, hint)
 
 

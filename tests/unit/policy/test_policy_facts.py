@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from support import policy_kit as kit
 
 from pfgov import limits
@@ -11,6 +12,8 @@ from pfgov.core.lifecycle import MemberStatus, PacketStatus
 from pfgov.core.quantity import from_text, to_float
 from pfgov.core.records import Member, Packet, Review, Terms, TrustScore
 from pfgov.policy import facts
+from pfgov.policy.authoring.checking import check_directory
+from pfgov.policy.authoring.schema import schemas
 from pfgov.policy.cel.types import (
     BOOL,
     CelType,
@@ -22,6 +25,7 @@ from pfgov.policy.cel.types import (
     StringType,
 )
 from pfgov.policy.files.labels import Declarations
+from pfgov.policy.provenance import MEANING, SET_BY
 
 BARE_MEMBER = Member(
     member_id="m-1", incarnation=1, kind="agent", status=MemberStatus.ACTIVE, principal="local"
@@ -177,3 +181,46 @@ def test_a_quantity_ranges_as_far_as_the_border_lets_it() -> None:
         amount = part.fields["cpu"].type
         assert isinstance(amount, NumberType)
         assert amount.maximum is None or value <= amount.maximum
+
+
+def test_every_fact_says_who_sets_it() -> None:
+    """A fact that is added has to say whose word it is, in the reference, in the schemas and to `check`."""
+    rows = {row[0] for row in facts.schema_rows() if row[1] != "record"}
+    assert {path for path in rows if not path.startswith("before")} == set(SET_BY)
+    assert set(SET_BY.values()) == set(MEANING)
+    schema = schemas()["Fixtures"]["properties"]["members"]["additionalProperties"]["properties"]
+    assert MEANING["assessor"] in schema["trust_score"]["description"]
+    assert MEANING["member"] in schema["load"]["properties"]["pressure"]["description"]
+
+
+KIND = "  - {id: kind, on: [place], require: 'member.type == \"human\"'}\n"
+BADGE = "  - {id: badge, on: [place], require: 'member.labels.badge == \"staff\"'}\n"
+JOINS = """  - id: joins
+    on: [register]
+    when: member.type == "human" && member.labels.badge == "staff"
+    require: '"admin" in principal.rights'
+"""
+CHANGES = """  - id: changes
+    on: [update_member]
+    require: member.labels.badge == before.labels.badge || "admin" in principal.rights
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (KIND + BADGE, ["badge", "kind"]),
+        (KIND + BADGE + JOINS, ["badge"]),
+        (KIND + BADGE + JOINS + CHANGES, []),
+    ],
+)
+def test_what_members_set_is_vouched_for_where_a_rule_asks(
+    tmp_path: Path, rules: str, expected: list[str]
+) -> None:
+    """A kind is vouched for at `register`, for it never changes; a label that changes, at `update_member`, too."""
+    labels = kit.labels("badge").replace("[submitter, operator]", "[member, operator]")
+    policy = kit.policy(rules, on="[register, place, update_member]")
+    kit.write(tmp_path, {"p.policy.yaml": policy, "labels.yaml": labels})
+    found = check_directory(tmp_path).problems
+    warned = [p.message.split("`")[1] for p in found if p.code == "policy.own_word"]
+    assert sorted(warned) == expected

@@ -275,6 +275,21 @@ MISTAKES = {
         f"{HEAD}rules:\n  - id: eu\n    require: member.region in ['EU', 'eu']\n",
         ("policy.spelling", 7, 14, "did you mean `eu`?"),
     ),
+    "a member's own word": (
+        f"{HEAD}rules:\n  - id: people\n    require: member.type == 'human'\n",
+        ("policy.own_word", 6, 9, "clearances"),
+    ),
+    "a member's own word about a label": (
+        f"{HEAD}rules:\n  - id: staff\n    when: packet.priority > 1\n    deny: member.labels.badge != 'staff'\n",
+        ("policy.own_word", 6, 9, "member.labels.badge"),
+    ),
+    "a duty that hangs on a member's own word": (
+        (
+            f"{HEAD}rules:\n  - id: less\n    when: member.type == 'model'\n"
+            "    obligations: [{type: redact, paths: [/name]}]\n"
+        ),
+        ("policy.own_word", 6, 9, "at register"),
+    ),
     "a rule said twice": (
         f"{HEAD}{BODY}  - id: again\n    require: member.trust_score >= 0.6\n",
         ("policy.shadowed", 8, 9, "`trust` is on line 6"),
@@ -286,6 +301,9 @@ SOUND = {
     "a closed handoff": "{on: [handoff], deny: action == 'handoff'}",
     "a range that is narrower": "require: now.getMonth() < 11 && now.getHours('-23:59') >= 1",
     "two floors of different facts": "require: member.trust_score > 0.5 && member.reliability > 0.4",
+    "what others vouch for": "require: member.type == 'human' && 'approver' in member.clearances",
+    "what only a member knows": "require: \"'ocr' in member.capabilities && member.capacity.cpu >= 2.0\"",
+    "a label that operators set": "require: member.labels.grade == 'a'",
     "a member's own right": "require: \"'member:m-1' in principal.rights\"",
     "a failure that another operand absorbs": "require: member.trust_score > 0.5 || member.trust_score < params.x",
 }
@@ -309,12 +327,25 @@ USES_REGIONS = kit.policy(
     name="regions",
     extra="imports: [common/regions]\n",
 )
+DECLARED = (
+    "apiVersion: pfgov/v1\nkind: Labels\nmetadata: {name: labels, version: '1'}\n"
+    "member:\n  badge: {type: string, set_by: [member, operator], change: rights}\n"
+    "  grade: {type: string, set_by: [operator], change: rights}\n"
+)
 TEST = "apiVersion: pfgov/v1\nkind: PolicyTest\npolicy: regions\n"
 
 
 def found_in(folder: Path, files: dict[str, str]) -> list[tuple[str, int, int, str | None]]:
     """Return (code, line, column, hint) of every problem but the missing tests."""
-    kit.write(folder, {**files, "regions.yaml": REGIONS, "regions.policy.yaml": USES_REGIONS})
+    kit.write(
+        folder,
+        {
+            **files,
+            "regions.yaml": REGIONS,
+            "regions.policy.yaml": USES_REGIONS,
+            "labels.yaml": DECLARED,
+        },
+    )
     return [(p.code, p.line, p.column, p.hint) for p in check_directory(folder).problems]
 
 
