@@ -26,7 +26,8 @@ MEANING = {
     Point.HANDOFF: "a packet gets a later owner; also after its owner was lost",
     Point.ACCEPT: "the handoff is judged again when the target takes over",
     Point.RETAIN: "an owner is judged again after policy, trust, capabilities or region changed; a denial revokes",
-    Point.EXPORT: "lineage is exported; `packet` is there where it is a packet's",
+    Point.EXPORT: "lineage is taken out: an export, tiles with entries in them, or a packet's context by "
+    "somebody who does not hold it; `packet` is there where it is a packet's",
     Point.SUBMIT: "a packet is submitted",
     Point.UPDATE: "a packet's terms or labels change",
     Point.UPDATE_MEMBER: "a member changes",

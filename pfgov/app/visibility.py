@@ -125,6 +125,12 @@ def require_acting(principal: Principal, member_id: str) -> None:
         )
 
 
+def holds(principal: Principal, packet: Packet) -> bool:
+    """Whether *principal* acts for the owner of *packet*, or for the target of its pending handoff."""
+    holders = {packet.owner, packet.pending.target if packet.pending else None} - {None}
+    return any(f"member:{member_id}" in principal.rights for member_id in holders)
+
+
 def readable_result(principal: Principal, packet: Packet) -> Commitment:
     """Return the result of *packet*, which whoever submitted it may read, and nobody else.
 

@@ -25,6 +25,7 @@ from pfgov.app.views import (
     read_table,
 )
 from pfgov.app.views.audit import OF_A_MEMBER, Evidence, Read, audit_answers, members_in
+from pfgov.clock import SystemClock
 from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.engine import EntryFilter, Recorded
@@ -214,10 +215,25 @@ class LocalHistory(LocalState):
 
         Raises:
             NotFoundError: there is none at *path*.
+            PolicyDeniedError: it holds entries, and policy does not allow an export.
         """
         from pfgov.engine.reading.tiles import resource
 
-        return resource(self.reader, path)
+        found, has_entries = resource(self.reader, path)
+        if has_entries:
+            self.check_export()
+        return found
+
+    def check_export(self, subject: str | None = None) -> None:
+        """Ask policy whether *subject*, or everything, may be taken out by whoever asks, now.
+
+        Raises:
+            PolicyDeniedError: it does not allow it.
+        """
+        from pfgov.engine.reading.guarding import check_export
+
+        with self.reader.snapshot() as queries:
+            check_export(queries, self.principal, SystemClock().now(), subject=subject)
 
     def vouchers(self, seq: int, signed: bytes | None = None) -> dict[str, str]:
         """Return what lets the receipt of an entry verify alone: the issuer's key, and a proof.

@@ -143,7 +143,8 @@ class LocalReading(LocalHistory):
         return self.reader.packet_counts()
 
     def context(self, view: PacketView) -> object:
-        """Return a packet's context."""
+        """Return a packet's context; errors as of :meth:`check_taken_out`."""
+        self.check_taken_out(view.packet_id)
         commitment = view.context_checkpoint.commitment
         payload = self.reader.named_payload(commitment) if commitment else None
         return None if payload is None else json.loads(payload)
@@ -151,6 +152,15 @@ class LocalReading(LocalHistory):
     def readable_context(self, packet_id: str, *, whole: bool) -> c.Commitment:
         """Return which context of a packet who asks may read; errors as of :func:`visibility.readable_context`."""
         return visibility.readable_context(self.principal, self.record(packet_id), whole=whole)
+
+    def check_taken_out(self, packet_id: str, *, whole: bool = True) -> None:
+        """Ask policy at ``export`` where a context is read by somebody who does not hold the packet, or *whole*.
+
+        Raises:
+            PolicyDeniedError: it does not allow it.
+        """
+        if whole or not visibility.holds(self.principal, self.record(packet_id)):
+            self.check_export(f"packet/{packet_id}")
 
     def readable_result(self, packet_id: str) -> c.Commitment:
         """Return the result of a packet that who asks may read; errors as of :func:`visibility.readable_result`."""

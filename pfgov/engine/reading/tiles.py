@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pfgov.core.commands import Principal
 from pfgov.engine.loading.tree import StoredNodes
 from pfgov.engine.reading.exporting import StoredLog, stored_log
 from pfgov.engine.reading.reader import LedgerReader
@@ -44,8 +45,8 @@ def content(queries: Queries, tile: Tile) -> bytes:
     return tiles.hashes(StoredNodes(queries), tile)
 
 
-def resource(reader: LedgerReader, path: str) -> bytes:
-    """Return the bytes of the tile or bundle at *path*.
+def resource(reader: LedgerReader, path: str) -> tuple[bytes, bool]:
+    """Return the bytes of the tile or bundle at *path*, and whether entries or their signatures are in it.
 
     Raises:
         NotFoundError: ``tile.not_found``, no such resource, or none yet.
@@ -62,19 +63,26 @@ def resource(reader: LedgerReader, path: str) -> bytes:
                 code="tile.not_found",
                 hint="the checkpoint says how large the log is; paths are those of C2SP tlog-tiles",
             )
-        return content(queries, tile)
+        return content(queries, tile), tile.level is None
 
 
 def write_tiles(
-    reader: LedgerReader, folder: Path, *, progress: Progress | None = None
+    reader: LedgerReader,
+    folder: Path,
+    *,
+    principal: Principal,
+    now: int,
+    progress: Progress | None = None,
 ) -> Published:
     """Bring *folder* up to date with the log; it may be empty or missing.
 
     Raises:
+        PolicyDeniedError: policy does not allow *principal* to take everything out at *now*.
         StateConflictError: ``tile.other_log``, the folder holds another log, or a longer or different one of this name.
         StoreUnavailableError: a file cannot be written.
     """
     with stored_log(reader) as log, reader.snapshot() as queries, file_errors(folder):
+        log.check_export(principal, now, subject=None, span=None)
         before = _published(folder, log, queries)
         missing = list(tiles.tiles_of(log.size(), before))
         for count, tile in enumerate(missing):

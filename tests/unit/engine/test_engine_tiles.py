@@ -9,6 +9,7 @@ from support.api_server import Api
 from support.commandline import CommandLine
 from support.ledgers import fresh, opened, place, register, verified
 
+from pfgov.core import commands as c
 from pfgov.engine import LedgerReader
 from pfgov.engine.reading.tiles import write_tiles
 from pfgov.errors import NotFoundError, StateConflictError
@@ -46,14 +47,14 @@ def test_tiles_of_a_growing_log_lead_to_the_exports_root(tmp_path: Path) -> None
     directory, folder = fresh(tmp_path), tmp_path / "www"
     _grown(directory, range(20))
     with LedgerReader(open_store(directory)) as reader:
-        first = write_tiles(reader, folder)
+        first = write_tiles(reader, folder, principal=c.LOCAL_OPERATOR, now=0)
     assert _check(folder, directory, tmp_path) == first.size < 256
     _grown(directory, range(20, 300))
     stamp = folder / "tile/entries/000"
     with LedgerReader(open_store(directory)) as reader:
-        write_tiles(reader, folder)
+        write_tiles(reader, folder, principal=c.LOCAL_OPERATOR, now=0)
         before = stamp.stat().st_mtime_ns
-        again = write_tiles(reader, folder)
+        again = write_tiles(reader, folder, principal=c.LOCAL_OPERATOR, now=0)
     assert _check(folder, directory, tmp_path) == again.size > 512
     assert stamp.stat().st_mtime_ns == before
     assert not (folder / "tile/0/000.p").exists()
@@ -66,11 +67,11 @@ def test_tiles_of_another_log_or_a_longer_one_are_left_alone(tmp_path: Path) -> 
     shutil.copytree(directory, tmp_path / "older")
     _grown(directory, range(3))
     with LedgerReader(open_store(directory)) as reader:
-        write_tiles(reader, folder)
+        write_tiles(reader, folder, principal=c.LOCAL_OPERATOR, now=0)
     kept = (folder / "checkpoint").read_bytes()
     with LedgerReader(open_store(tmp_path / "older")) as reader:
         with pytest.raises(StateConflictError, match="there are 2") as caught:
-            write_tiles(reader, folder)
+            write_tiles(reader, folder, principal=c.LOCAL_OPERATOR, now=0)
         assert caught.value.code == "tile.other_log"
     forked = tmp_path / "older"
     with opened(forked, seed="fork") as engine:
@@ -80,11 +81,11 @@ def test_tiles_of_another_log_or_a_longer_one_are_left_alone(tmp_path: Path) -> 
         LedgerReader(open_store(forked)) as reader,
         pytest.raises(StateConflictError, match="are not those"),
     ):
-        write_tiles(reader, folder)
+        write_tiles(reader, folder, principal=c.LOCAL_OPERATOR, now=0)
     for text in (b"nonsense", kept.replace(b"pfgov.test/one", b"pfgov.test/two")):
         (folder / "checkpoint").write_bytes(text)
         with LedgerReader(open_store(directory)) as reader, pytest.raises(StateConflictError):
-            write_tiles(reader, folder)
+            write_tiles(reader, folder, principal=c.LOCAL_OPERATOR, now=0)
 
 
 def test_tiles_at_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +108,7 @@ def test_tiles_over_http_are_those_on_disk(tmp_path: Path) -> None:
         for number in range(130):
             place(api.engine, f"p{number}")
         folder = tmp_path / "www"
-        write_tiles(api.engine.reader, folder)
+        write_tiles(api.engine.reader, folder, principal=c.LOCAL_OPERATOR, now=0)
         signed = api.get("/tiles/checkpoint")
         assert signed.content == (folder / "checkpoint").read_bytes()
         for tile in tiles.tiles_of(checkpoint.parse_text(note.split(signed.content)[0]).size):
