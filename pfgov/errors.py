@@ -258,6 +258,12 @@ class LeadershipLostError(StoreUnavailableError):
     code = "store.leadership_lost"
 
 
+class StandbyError(StoreUnavailableError):
+    """Another server leads this ledger, and this one does not write."""
+
+    code = "node.standby"
+
+
 class BusyError(PfgovError):
     """The queue is full; the caller may try again."""
 

@@ -71,6 +71,10 @@ from pfgov.cli.inputs import PAIR
     help="Seconds between two rounds; a receipt that is to be witnessed begins one at once.",
 )
 @click.option(
+    "--node-url",
+    help="The URL at which other servers of the same ledger reach this one, where a database holds it.",
+)
+@click.option(
     "--webhooks",
     type=click.Path(path_type=Path),
     help="Tell others what is committed: a TOML file with their URLs and secrets; see /api/webhooks.",
@@ -89,6 +93,7 @@ def serve(
     witnesses: Path | None,
     witness_interval: float,
     webhooks: Path | None,
+    node_url: str | None,
 ) -> int:
     """Offer the ledger over HTTP; an empty folder gets keys, a ledger and the starter policies first.
 
@@ -122,6 +127,7 @@ def serve(
         openly=openly,
         witnesses=vouching,
         webhooks=None if webhooks is None else read_webhooks(webhooks),
+        node_url=None if node_url is None else checked(node_url),
     )
     return 0
 

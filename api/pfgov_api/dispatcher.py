@@ -31,11 +31,13 @@ from pfgov.errors import (
     InvalidError,
     NotFoundError,
     PfgovError,
+    StandbyError,
     TooLargeError,
 )
 from pfgov.limits import ID_LENGTH_MAX
 from pfgov.model import Wire, parse, read_json
 from pfgov_api.answers import can_be_witnessed
+from pfgov_api.forwarding import Forwarder
 from pfgov_api.grants import NOBODY, Grant
 from pfgov_api.leaving import cut, uncancel, while_there
 from pfgov_api.limits import BODY_BYTES_MAX, HEADERS_MAX, LARGE_BYTES
@@ -74,6 +76,12 @@ _SINGLE: Final = frozenset(
     }
 )
 """Headers that two readers could understand differently when they come twice."""
+
+POSITION_HEADER: Final = "pfgov-position"
+"""The header of what a standby answers: so many entries are in it, at least."""
+
+LAG_HEADER: Final = "pfgov-lag"
+"""The header beside it: so many entries were committed and not followed yet."""
 
 POSITION: Final = "seq"
 """The parameter of a path that is a position in the ledger; the others are ids."""
@@ -132,19 +140,23 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
     try:
         service.admit(operation.name)
         try:
-            grant = _grant(operation, service, request, headers, twice)
-            call = await _call(operation, service, request, headers, request_id.id, grant)
-            if not grant.holds():  # a body may take half a minute to arrive
-                raise GrantEndedError(
-                    "the key or token ended while the request arrived", hint="ask for a new one"
-                )
-            can_be_witnessed(call)
-            has_begun = True
-            answering = answered(operation, call)
-            answer = await (while_there(request, answering) if operation.is_long else answering)
+            if service.forwarder is not None and operation.writes:
+                sound(headers, twice)
+                has_begun = True
+                body = await _body(operation, request, headers)
+                reply = await _sent_on(service.forwarder, request, headers, body)
+            else:
+                grant = _grant(operation, service, request, headers, twice)
+                call = await _call(operation, service, request, headers, request_id.id, grant)
+                if not grant.holds():  # a body may take half a minute to arrive
+                    raise GrantEndedError(
+                        "the key or token ended while the request arrived", hint="ask for a new one"
+                    )
+                can_be_witnessed(call)
+                has_begun = True
+                reply = await _replied(operation, call, request)
         finally:
             service.dismiss(grant.share)
-        reply = await reply_of(answer, request.scope["method"], headers)
     except PfgovError as error:
         withhold_receipt(grant.principal, error)
         status = operation.media_type_status if isinstance(error, MediaTypeError) else None
@@ -170,6 +182,37 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
             seconds=seconds,
         )
     return reply
+
+
+async def _replied(operation: Operation, call: Call, request: Asgi) -> Reply:
+    """Answer *call*; what a standby cannot tell by itself, the leader is asked."""
+    answering = answered(operation, call)
+    forwarder = call.service.forwarder
+    try:
+        answer = await (while_there(request, answering) if operation.is_long else answering)
+    except StandbyError:
+        if (
+            forwarder is None or operation.access == ANYONE
+        ):  # what anybody may ask is about this server
+            raise
+        return await _sent_on(forwarder, request, call.headers, call.raw)
+    reply = await reply_of(answer, request.scope["method"], call.headers)
+    standing = call.service.standing() if forwarder is not None else None
+    if standing is not None:
+        size = call.service.last_followed
+        reply.headers[POSITION_HEADER] = str(size)
+        reply.headers[LAG_HEADER] = str(max(standing.size - size, 0))
+    return reply
+
+
+async def _sent_on(
+    forwarder: Forwarder, request: Asgi, headers: Mapping[str, str], body: bytes
+) -> Reply:
+    """Return what the leader answers to *request*."""
+    scope = request.scope
+    query = scope["query_string"]
+    target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
+    return await forwarder.forward(scope["method"], target, headers, body)
 
 
 def failed(
@@ -239,6 +282,13 @@ def framing_error(headers: Mapping[str, str], twice: str | None) -> FramingError
     return None
 
 
+def sound(headers: Mapping[str, str], twice: str | None) -> None:
+    """Refuse a request that can be read in two ways; as :func:`framing_error`."""
+    ambiguous = framing_error(headers, twice)
+    if ambiguous is not None:
+        raise ambiguous
+
+
 def _grant(
     operation: Operation,
     service: Service,
@@ -247,9 +297,7 @@ def _grant(
     twice: str | None,
 ) -> Grant:
     """Return who asks, after everything that can be refused without reading a body."""
-    ambiguous = framing_error(headers, twice)
-    if ambiguous is not None:
-        raise ambiguous
+    sound(headers, twice)
     if len(cast("list[Any]", request.scope["headers"])) > HEADERS_MAX:
         raise InvalidError("too many headers", hint=f"send at most {HEADERS_MAX}")
     if operation.body is None and (

@@ -32,6 +32,9 @@ STALLED_SECONDS: Final = 30.0
 STALLED_BYTES: Final = 16_384
 """A reader has to take so many bytes in so many seconds, while there are some for it."""
 
+FORWARD_THREADS: Final = 32
+"""Requests that a standby has sent on to the leader at once."""
+
 RETRY_AFTER_SECONDS: Final = 1
 """What an answer that says *not now* asks its caller to wait."""
 

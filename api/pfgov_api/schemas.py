@@ -87,6 +87,17 @@ _WITNESS: Final = _closed(
     },
     {"why": _TEXT},
 )
+_NODE: Final = _closed(
+    {
+        "role": {"enum": ["leader", "standby"]},
+        "term": _COUNT,
+        "leader": _MAYBE_TEXT,
+        "position": _COUNT,
+        "lag": _COUNT,
+        "draining": _FLAG,
+        "risks": _list(_TEXT),
+    }
+)
 _WITNESSED: Final = {
     **_closed({"size": _COUNT, "age_seconds": _MAYBE_COUNT, "each": _list(_WITNESS)}),
     "type": ["object", "null"],
@@ -272,6 +283,7 @@ _OTHERS: Final[dict[str, Any]] = {
             "clock_ahead_seconds": _NUMBER,
             "witness_alarms": _list(_TEXT),
             "witnessed": _closed({"size": _COUNT, "age_seconds": {"type": ["number", "null"]}}),
+            "node": _NODE,
         },
     ),
     "Status": _closed(
@@ -289,6 +301,7 @@ _OTHERS: Final[dict[str, Any]] = {
             "erasure_pending": _FLAG,
             "packets": _COUNTS,
             "witnesses": _WITNESSED,
+            "node": {"oneOf": [_NODE, {"type": "null"}]},
         }
     ),
     "PublisherList": _closed(

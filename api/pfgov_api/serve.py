@@ -23,7 +23,7 @@ import uvicorn
 
 from pfgov import __version__
 from pfgov.app.hosting import Engine, kill_writers
-from pfgov.app.local.folder import serving
+from pfgov.app.turns import Follower, Turns
 from pfgov.app.webhook import Webhooks, delivery_of
 from pfgov.app.witnesses import Witnesses
 from pfgov.errors import ForbiddenError
@@ -39,6 +39,7 @@ from pfgov_api.oidc.sources import KeySource, source_of
 from pfgov_api.oidc.tokens import Tokens
 from pfgov_api.scarcity import ACCEPTED_AT_ONCE, Scarcity, exhausted
 from pfgov_api.service import Service
+from pfgov_api.standby import Standby
 
 GRACE_SECONDS: Final = 3
 ENDS_SECONDS: Final = 4.0
@@ -81,6 +82,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
     openly: bool = False,
     witnesses: Witnesses | None = None,
     webhooks: Webhooks | None = None,
+    node_url: str | None = None,
 ) -> None:
     """Serve the ledger in *directory* until told to stop.
 
@@ -95,6 +97,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
         openly: Let everybody on this machine be the operator although there were keys.
         witnesses: Who cosigns checkpoints.
         webhooks: Who is told of what was committed.
+        node_url: The URL under which other servers of the ledger reach this one; where it listens by default.
 
     Raises:
         ForbiddenError: ``serve.open``, others than this machine are to reach it and there is neither a key nor an
@@ -104,14 +107,9 @@ def serve(  # noqa: PLR0913 - as many as the command has options
     """
     issuer = None if oidc is None else _issuer(oidc)
     is_here = is_loopback(host) and public is None
-    keyring = KeyRing(
-        directory / FILE,
-        must_exist=issuer is None and not is_here,
-        recheck_seconds=KEYS_EVERY_SECONDS,
-    )
+    keyring = _keyring(directory, must_exist=issuer is None and not is_here)
     is_open = issuer is None and not keyring.path.exists()
-    if is_open and not is_here:
-        raise _would_be_open(public or host)
+    _require_here(public or host, is_right=is_here or not is_open)
     log_to(sys.stderr, log_level)
     _raise_limits()
     signal.signal(signal.SIGTERM, _leave)
@@ -119,32 +117,82 @@ def serve(  # noqa: PLR0913 - as many as the command has options
     _closed.clear()
     try:
         address = local_url(host, sockets[0].getsockname()[1])
-        engine, is_new = serving(directory, address, signers)
-        _collect_seldom()
-        with engine:
+        turns = Turns(directory, node_url or address, signers)
+
+        def answer(engine: Engine, is_new: bool) -> Service:  # noqa: FBT001 - as it comes
             if is_open and not openly:
                 _require_no_keys_ever(engine, keyring)
             tokens = None if issuer is None else Tokens(*issuer, engine.clock)
-            service = Service(
-                engine,
-                keyring,
-                tokens=tokens,
-                public_url=public,
-                witnesses=witnesses,
-                webhooks=None if webhooks is None else delivery_of(webhooks, engine),
-            )
+            if isinstance(engine, Follower):
+                service = _standby(engine, turns, keyring, tokens, public)
+            else:
+                delivery = None if webhooks is None else delivery_of(webhooks, engine)
+                service = Service(
+                    engine, keyring, tokens=tokens, public_url=public, witnesses=witnesses, webhooks=delivery,
+                )  # fmt: skip
             greeting = Greeting(service, directory, address, is_new=is_new)
-            _answer(service, greeting.say, sockets)
+            _answer(service, greeting.say, sockets, can_hand_over=turns.can_change)
+            return service
+
+        _take_turns(turns, answer)
         _closed.set()
     finally:
-        for one in sockets:
-            one.close()
+        _close(sockets)
 
 
-def _answer(service: Service, say: Callable[[], None], sockets: list[socket.socket]) -> None:
-    """Answer whoever asks at *sockets* until told to stop; *say* is called once that begins."""
+def _keyring(directory: Path, *, must_exist: bool) -> KeyRing:
+    return KeyRing(directory / FILE, must_exist=must_exist, recheck_seconds=KEYS_EVERY_SECONDS)
+
+
+def _close(sockets: Sequence[socket.socket]) -> None:
+    for one in sockets:
+        one.close()
+
+
+def _take_turns(turns: Turns, answer: Callable[[Engine, bool], Service]) -> None:
+    """Lead the ledger and stand by, in turns, until told to stop; *answer* serves one engine, and whether it is new."""
+    engine, is_new = turns.begin()
+    while True:
+        _collect_seldom()
+        with engine:
+            service = answer(engine, is_new)
+        following = _next(service, turns)
+        if following is None:
+            return
+        engine, is_new = following, False
+
+
+def _standby(
+    follower: Follower, turns: Turns, keyring: KeyRing, tokens: Tokens | None, public: str | None
+) -> Service:
+    """Return the service of a server that does not lead."""
+    return Standby(follower, keyring, turns.lead, tokens=tokens, public_url=public)
+
+
+def _next(service: Service, turns: Turns) -> Engine | None:
+    """Return what a *service* that handed over is followed by; None where the server was told to end."""
+    won = service.won() if isinstance(service, Standby) else None
+    if service.hands_over:
+        return won or turns.follow()
+    if won is not None:
+        won.close()  # it was told to end while it took over
+    return None
+
+
+def _answer(
+    service: Service,
+    say: Callable[[], None],
+    sockets: list[socket.socket],
+    *,
+    can_hand_over: bool,
+) -> None:
+    """Answer whoever asks at *sockets* until told to stop; *say* is called once that begins.
+
+    uvicorn closes what it is given: where another service may follow, those are copies.
+    """
+    given = [one.dup() for one in sockets] if can_hand_over else sockets
     try:
-        Stopping(_config(service), service, say).run(sockets=sockets)
+        Stopping(_config(service), service, say, sockets).run(sockets=given)
     except SystemExit as left:  # uvicorn raises the signal again when all is done
         if left.code:
             raise
@@ -153,9 +201,15 @@ def _answer(service: Service, say: Callable[[], None], sockets: list[socket.sock
             raise
 
 
-def _would_be_open(where: str) -> ForbiddenError:
-    """Return the refusal to let everybody who reaches *where* be the operator."""
-    return ForbiddenError(
+def _require_here(where: str, *, is_right: bool) -> None:
+    """Refuse to let everybody who reaches *where* be the operator, unless that *is_right*.
+
+    Raises:
+        ForbiddenError: ``serve.open``.
+    """
+    if is_right:
+        return
+    raise ForbiddenError(
         f"without API keys everybody who reaches {where} would be the operator",
         code="serve.open",
         hint="create a key first: pfgov key create --scope admin --scope operator; or name an issuer with --oidc; "
@@ -258,10 +312,18 @@ def _collect_seldom() -> None:
 class Stopping(uvicorn.Server):
     """uvicorn, telling the service first that the end has come, so that streams close by themselves."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, greet: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        service: Service,
+        greet: Callable[[], None],
+        sockets: list[socket.socket],
+    ) -> None:
         super().__init__(config)
         self._service = service
         self._greet = greet
+        self._sockets = sockets
+        service.leave = self.leave
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer, and only then say so."""
@@ -276,11 +338,20 @@ class Stopping(uvicorn.Server):
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop."""
         end_soon()
+        self._end_service()
+        _close(self._sockets)  # nobody comes in any more
+        super().handle_exit(sig, frame)
+
+    def leave(self) -> None:
+        """Stop answering in this service: another takes over its connections that nobody has accepted."""
+        self._end_service()
+        self.should_exit = True
+
+    def _end_service(self) -> None:
         self._service.stopping.set()
         self._service.trials.kill()
         self._service.simulations.kill()
         self._service.news.publish()
-        super().handle_exit(sig, frame)
 
 
 def _access(service: Service) -> str:
@@ -309,6 +380,7 @@ class Greeting:
             f"  listening  {self.address}   documentation {url}/api/docs",
             f"  console    {url}/console/",
             f"  access     {_access(service)}",
+            *([f"  standby    {waits.message}"] if (waits := service.standing_by()) else []),
             f"  log key    {service.log_key}",
             f"  export     (umask 077 && curl -s {proof}'{url}/api/ledger/export' -o all.lineage.jsonl)",
             f"  verify     pfgov-verify all.lineage.jsonl --key {anchor} --full",

@@ -5,17 +5,21 @@ walk the ledger.  Labels are operations and status classes only, so that nobody'
 """
 
 import asyncio
+import logging
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from pfgov.app.analytics import Analytics
 from pfgov.app.hosting import INDEX_SECONDS, TICK_SECONDS, Engine, Host
+from pfgov.app.turns import Standing
 from pfgov.app.webhook import Delivery
 from pfgov.app.witnesses import Witnesses
-from pfgov.errors import BusyError
+from pfgov.errors import BusyError, PfgovError
 from pfgov_api.access import Access, Quota
+from pfgov_api.forwarding import Forwarder
 from pfgov_api.keyring import KeyRing
 from pfgov_api.limits import (
     EXPORTS_PER_PRINCIPAL_MAX,
@@ -28,8 +32,13 @@ from pfgov_api.oidc.tokens import Tokens
 from pfgov_api.simulations import Simulations
 from pfgov_api.trials import Trials
 
+log = logging.getLogger("pfgov.api")
+
 ALWAYS_ADMITTED: Final = frozenset({"live", "ready", "metrics"})
 
+
+LEAD_SECONDS: Final = 0.25
+"""How often a server looks whether it leads still."""
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the latency histogram, in seconds."""
@@ -122,18 +131,39 @@ class Service(Host):
         self._in_flight_max = in_flight_max
         self.witnesses = witnesses
         self.webhooks = webhooks
+        self.forwarder: Forwarder | None = None
+        self.leave: Callable[[], None] | None = None
+        """Stops answering, so that this process can take another part; set by who runs the service."""
+        self.hands_over = False
+        self._watch: asyncio.Task[None] | None = None
+        self.risks: Sequence[str] = ()
+        """What a loss of the place of the ledger would cost, in sentences."""
 
     async def start(self) -> None:
         """Begin to tick, and to keep the keys of an issuer fresh."""
         await super().start()
+        if self.engine.store.can_be_led:
+            await self._weigh()
+            self._watch = asyncio.create_task(self._watch_lead())
         await self.access.start()
         if self.witnesses is not None:
             self.witnesses.start()
         if self.webhooks is not None:
             self.webhooks.start()
 
+    async def _weigh(self) -> None:
+        """Learn what a loss would cost, and say it once."""
+        try:
+            self.risks = await self._at_once(self.engine.store.risks)
+        except PfgovError as error:
+            self.risks = (f"it is not known what the database promises: {error.message}",)
+        for risk in self.risks:
+            log.warning("durability: %s", risk)
+
     async def stop(self) -> None:
         """End streams and ticks; what was accepted is answered."""
+        if self._watch is not None:
+            self._watch.cancel()
         await self.access.stop()
         self.trials.kill()
         self.simulations.kill()
@@ -149,6 +179,50 @@ class Service(Host):
         await super().tick(lag=lag, index=index)
         if self.witnesses is not None:
             self.witnesses.log_alarms()
+
+    async def _watch_lead(self) -> None:
+        """Hand over when the lead is lost; apart from the tick, which may have to wait for the engine."""
+        while True:
+            await asyncio.sleep(LEAD_SECONDS)
+            if self.engine.lock.is_lost:
+                log.warning("another leads, or is to lead, the ledger: this server stands by")
+                self.hand_over()
+                return
+
+    def hand_over(self) -> None:
+        """Stop answering, so that this process can lead, or stand by, instead."""
+        if not self.hands_over and self.leave is not None:
+            self.hands_over = True
+            self.leave()
+
+    @property
+    def last_followed(self) -> int:
+        """Entries that can be read here, at least; a standby's, for whoever leads has them all."""
+        return 0
+
+    def standing_by(self) -> PfgovError | None:
+        """Return why nothing can be written here, if another server is to be asked; None where this one leads."""
+        return None
+
+    def node(self) -> dict[str, Any] | None:
+        """Return who leads, and what this server is to the ledger; None where servers cannot lead it by turns."""
+        standing = self.standing()
+        if standing is None:
+            return None
+        leads = self.standing_by() is None
+        return {
+            "role": "leader" if leads else "standby",
+            "term": standing.term,
+            "leader": standing.leader,
+            "position": standing.size if leads else self.last_followed,
+            "lag": 0 if leads else max(standing.size - self.last_followed, 0),
+            "draining": standing.is_draining,
+            "risks": list(self.risks),
+        }
+
+    def standing(self) -> Standing | None:
+        """Return how the ledger stood a moment ago; None where servers cannot lead it by turns."""
+        return self.engine.lock.standing
 
     def may_still(self, principal_id: str, right: str) -> bool:
         """Whether a principal that was let in once has *right* now, as far as that can be told."""

@@ -41,7 +41,7 @@ _POLICY: Final = (
 _KEYS: Final = ("key_rotated", "key_revoked")
 _LEDGER: Final = (
     "ledger_created", "engine_upgraded", "configuration_changed", "expiry_halted", "expiry_resumed",
-    "index_committed",
+    "index_committed", "leader_changed",
 )  # fmt: skip
 
 EVENTS: Final[Mapping[str, str]] = {

@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "serve": Lazy("@serve", "Offer the ledger over HTTP.", SERVE),
     "key": Lazy("@key", "Keys of the HTTP API: create, list, revoke.", SERVE),
     "mcp": Lazy("pfgov.cli.mcp:mcp", "Tools for agents: the Model Context Protocol.", SERVE),
+    "node": Lazy("pfgov.cli.node:node", "Servers that take over: list, drain.", SERVE),
     "witness": Lazy("pfgov.cli.witness:witness", "Cosign the checkpoints of other ledgers.", SERVE),
     "monitor": Lazy(
         "pfgov.cli.monitor:monitor", "Watch a ledger that others run, over HTTP.", SERVE

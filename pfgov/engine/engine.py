@@ -42,7 +42,8 @@ from pfgov.engine.sequencing.pending_revocation import no_revocation_pending
 from pfgov.errors import InvalidError
 from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
 from pfgov.policy import PolicySet, load_starter
-from pfgov.storage.port import Store, WriterLock
+from pfgov.storage.leading import WriterLock
+from pfgov.storage.port import Store
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ class Engine:
         self.store = store
         self.layout = Layout(store.directory)
         self.clock = clock
-        self._lock = lock
+        self.lock = lock
         self._sequencer = sequencer
         self._queue = CommandQueue(
             sequencer, queue_max=options.queue_max, batch_max=options.batch_max
@@ -178,7 +179,7 @@ class Engine:
         cls, store: Store, lock: WriterLock, clock: Clock, options: Options, *, new: bool
     ) -> Self:
         try:
-            sequencer = open_sequencer(store, clock, options, new=new)
+            sequencer = open_sequencer(store, lock, clock, options, new=new)
         except BaseException:
             lock.release()
             raise
@@ -194,6 +195,7 @@ class Engine:
         if self.options.fresh_leases:
             leases.after_restart(state, self._sequencer.now())
             self._sequencer.keep_leases(at_once=True)
+        self._sequencer.announce()
         if not self.layout.anchor.exists():
             self._write_anchor()
 
@@ -473,7 +475,7 @@ class Engine:
                 self._reader.close()
             self._sequencer.close()
         finally:
-            self._lock.release()
+            self.lock.release()
 
     def abandon(self) -> None:
         """Drop everything where it stands, as a kill would: nothing is finished, nothing kept.  For fault tests."""
@@ -483,7 +485,7 @@ class Engine:
         self._sequencer.abandon()
         if self._reader is not None:
             self._reader.close()
-        self._lock.release()
+        self.lock.release()
 
     def __enter__(self) -> Self:
         return self

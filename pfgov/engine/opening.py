@@ -14,7 +14,14 @@ from pfgov.engine.keys import KeySources
 from pfgov.engine.layout import Layout
 from pfgov.engine.options import Options
 from pfgov.engine.sequencing import Ports, Sequencer
-from pfgov.errors import DuplicateError, InvalidError, PfgovError, StoreError
+from pfgov.errors import (
+    DuplicateError,
+    InvalidError,
+    LeadershipLostError,
+    PfgovError,
+    StoreError,
+)
+from pfgov.storage.leading import WriterLock
 from pfgov.storage.port import Store
 from pfgov_ledger.entry import is_origin
 
@@ -26,21 +33,24 @@ class SemanticsError(PfgovError):
     exit_status = 4
 
 
-def open_sequencer(store: Store, clock: Clock, options: Options, *, new: bool) -> Sequencer:
-    """Open keys and store and load the state; the caller holds the writer lock.
+def open_sequencer(
+    store: Store, lock: WriterLock, clock: Clock, options: Options, *, new: bool
+) -> Sequencer:
+    """Open keys and store and load the state; the caller holds the writer *lock*.
 
     Raises:
         SigningKeyError: a signing key is missing, damaged, or readable by others.
         PfgovError: ``store.*``.
     """
     ports = Ports(
-        open_committer=_opener(store, key_sources(store, options), clock, options, new=new),
+        open_committer=_opener(store, lock, key_sources(store, options), clock, options, new=new),
         time=Timekeeper(clock),
         draw=options.draw,
         run=ulid(clock.now(), options.draw(RANDOM_BYTES)),
         keep_tables=options.keep_tables,
         tables_kept=options.tables_kept,
         answers_kept=options.answers_kept,
+        address=options.address,
     )
     return Sequencer(ports)
 
@@ -101,11 +111,22 @@ def key_sources(store: Store, options: Options) -> KeySources:
 
 
 def _opener(
-    store: Store, sources: KeySources, clock: Clock, options: Options, *, new: bool
+    store: Store,
+    lock: WriterLock,
+    sources: KeySources,
+    clock: Clock,
+    options: Options,
+    *,
+    new: bool,
 ) -> Callable[[], Committer]:
     spec = WriterSpec(store.url, sources, not new, options.sync_head)
 
     def open_committer() -> Committer:
+        if lock.is_lost and options.address is not None:  # the server is about to stand by
+            raise LeadershipLostError(
+                f"{store.location}: another server leads this ledger, or is to lead it",
+                hint="nothing was written; ask the server that leads it now",
+            )
         if options.committing == "process":
             return ProcessCommitter(spec, options.start_writer)
         return InlineCommitter(

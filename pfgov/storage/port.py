@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from pfgov.errors import StoreUnavailableError
+from pfgov.storage.leading import Led, WriterLock
 from pfgov.storage.leases import LeaseRow
 
 PAGE: Final = 1_000
@@ -313,6 +314,11 @@ class StoreWriter(Protocol):
         """What is committed, over the writer's own connection."""
         ...
 
+    @property
+    def term(self) -> int:
+        """The term under which it writes; 0 where nobody else can."""
+        ...
+
     def write(self, batch: WriteSet) -> None:
         """Commit *batch* as a whole.
 
@@ -347,14 +353,6 @@ class StoreWriter(Protocol):
         ...
 
 
-class WriterLock(Protocol):
-    """The right to write one ledger, which ends with the process that holds it."""
-
-    def release(self) -> None:
-        """Let others write."""
-        ...
-
-
 class HeadLock(Protocol):
     """The last head that left this machine, kept apart from the ledger: what finds a restored backup."""
 
@@ -385,7 +383,7 @@ class HeadLock(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(Led, Protocol):
     """The place where one ledger is kept.  It holds nothing open, and another process can open it from its URL."""
 
     @property

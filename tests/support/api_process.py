@@ -68,8 +68,8 @@ class Server:
         self.errors = directory.parent / "server.err"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it and wait until it is ready."""
+    def start(self, wanted: str = "ready") -> None:
+        """Start it and wait until it is ready, or only ``live``: a standby is not ready."""
         env = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(str(ROOT / p) for p in (".", "ledger", "api")),
@@ -87,7 +87,7 @@ class Server:
             if self.process.poll() is not None:
                 break
             try:
-                if httpx2.get(f"{self.url}/api/health/ready", timeout=5).status_code == 200:
+                if httpx2.get(f"{self.url}/api/health/{wanted}", timeout=5).status_code == 200:
                     return
             except httpx2.TransportError:
                 pass

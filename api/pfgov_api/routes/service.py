@@ -27,6 +27,9 @@ async def _ready(call: Call) -> Answer:
     service = call.service
     if service.stopping.is_set():
         raise StoreUnavailableError("the server is stopping", code="engine.stopped")
+    standing_by = service.standing_by()
+    if standing_by is not None:
+        raise standing_by
     if service.fault is not None:
         raise StoreUnavailableError(
             f"the ledger cannot be written: {service.fault.message}",
@@ -37,6 +40,9 @@ async def _ready(call: Call) -> Answer:
     body: dict[str, Any] = {"status": "ready", "policy": status.policy, "halted": status.halted}
     if status.clock_ahead:
         body["clock_ahead_seconds"] = status.clock_ahead / 1_000_000
+    node = service.node()
+    if node is not None:
+        body["node"] = node
     if service.witnesses is not None:
         newest = service.witnesses.newest
         body["witness_alarms"] = service.witnesses.alarms
@@ -51,7 +57,8 @@ async def _status(call: Call) -> Answer:
     status = await call.service.status()
     shown = {name: getattr(status, name) for name in status.__slots__}
     counts = call.prompt.packet_counts()
-    return Answer({**shown, "packets": counts, "witnesses": _shown(call.service)})
+    node = call.service.node()
+    return Answer({**shown, "packets": counts, "witnesses": _shown(call.service), "node": node})
 
 
 def _shown(service: Service) -> dict[str, Any] | None:
@@ -88,6 +95,15 @@ async def _metrics(call: Call) -> Answer:
             "pfgov_engine_reloads": status.reloads,
             "pfgov_halted": int(status.halted is not None),
             "pfgov_clock_ahead_seconds": status.clock_ahead // 1_000_000,
+        }
+    standing = service.standing()
+    if standing is not None:
+        leads = service.standing_by() is None
+        gauges |= {
+            "pfgov_leads": int(leads),
+            "pfgov_term": standing.term,
+            "pfgov_lag_entries": 0 if leads else max(standing.size - service.last_followed, 0),
+            "pfgov_durability_risks": len(service.risks),
         }
     if service.witnesses is not None:
         gauges |= service.witnesses.gauges(service.engine.clock.now())

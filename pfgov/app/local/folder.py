@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SIGNERS", "Replay", "acting_on_folder", "creating", "examine", "has_ledger", "reading_folder",
-    "recovery_path", "require", "restore", "revocation", "serving", "succeed",
+    "recovery_path", "require", "restore", "revocation", "succeed",
 ]  # fmt: skip
 
 SIGNERS: Final = frozenset(ROTATING)
@@ -89,28 +89,6 @@ def creating(
         open_store(directory), origin, policy=policy, scheduler=scheduler, clock=clock
     ) as engine:
         yield LocalLedger(engine)
-
-
-def serving(
-    directory: Path, address: str, signers: Sequence[tuple[str, str]] = ()
-) -> tuple[Engine, bool]:
-    """Open the ledger in *directory* for a server, or create it; say whether it is new.
-
-    Args:
-        directory: The ledger's folder.
-        address: Where the server listens, to be named to whoever finds the ledger locked.
-        signers: (role, URI) of signing keys that are not the folder's own files, oldest first.
-    """
-    options = Options(
-        address=address,
-        committing="process",
-        issuer=tuple(uri for role, uri in signers if role == "issuer"),
-        log=tuple(uri for role, uri in signers if role == "log"),
-    )
-    store = open_store(directory)
-    if store.exists():
-        return Engine.open(store, options=options), False
-    return Engine.create(store, options=options), True
 
 
 def has_ledger(directory: Path) -> bool:

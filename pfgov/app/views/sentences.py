@@ -78,6 +78,10 @@ def _expiry_resumed(event: e.ExpiryResumed) -> str:
     return f"leases end again: {why}{known}"
 
 
+def _leader_changed(event: e.LeaderChanged) -> str:
+    return f"the server at {event.address} leads from here on, under term {event.term}"
+
+
 def _index_committed(event: e.IndexCommitted) -> str:
     return f"the map of {event.subjects} subjects over {event.size} entries is committed"
 
@@ -424,6 +428,7 @@ SENTENCES: Final[Mapping[str, Callable[[Any], str]]] = {
     "expiry_halted": _expiry_halted,
     "expiry_resumed": _expiry_resumed,
     "index_committed": _index_committed,
+    "leader_changed": _leader_changed,
     "key_rotated": _key_rotated,
     "key_revoked": _key_revoked,
     "attachment_erased": _attachment_erased,

@@ -49,6 +49,7 @@ APPLY: Final[Mapping[str, Callable[[State, Any, Stamp], None]]] = {
     "expiry_halted": ledger.expiry_halted,
     "expiry_resumed": ledger.expiry_resumed,
     "index_committed": ledger.nothing,
+    "leader_changed": ledger.nothing,
     "attachment_erased": ledger.nothing,
     "decision_evaluated": ledger.nothing,
     "registration_denied": ledger.refused,

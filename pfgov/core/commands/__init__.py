@@ -12,6 +12,7 @@ from pfgov.core.commands.base import Action
 from pfgov.core.commands.ledger import (
     ActivatePolicy,
     ApprovePolicy,
+    ChangeLeader,
     CommitIndex,
     Configure,
     CreateLedger,
@@ -94,6 +95,7 @@ __all__ = [
     "CancelDrain",
     "CancelPacket",
     "Capability",
+    "ChangeLeader",
     "Command",
     "CommitCheckpoint",
     "CommitIndex",
@@ -151,7 +153,7 @@ __all__ = [
 
 AnyAction = (
     CreateLedger | Configure | ActivatePolicy | ProposePolicy | ApprovePolicy | RefusePolicy | RotateKey | RevokeKey
-    | TrustPublisher | RotatePublisher | RevokePublisher | EraseAttachment | CommitIndex
+    | TrustPublisher | RotatePublisher | RevokePublisher | EraseAttachment | CommitIndex | ChangeLeader
     | HaltExpiry | ResumeExpiry | RegisterMember | UpdateMember | AssessTrust | ExpireTrust | ReportPressure
     | ExpireLease | SawHeartbeat | DrainMember | CancelDrain | RetireMember | FailMember | RecoverMember
     | QuarantineMember | ReleaseMember | SubmitPacket | UpdatePacket | PlacePacket | HandOff | AcceptHandoff

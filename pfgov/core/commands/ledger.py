@@ -163,6 +163,14 @@ class CommitIndex(Action, frozen=True, kw_only=True, tag="commit_index"):
     right: ClassVar[str] = "engine"
 
 
+class ChangeLeader(Action, frozen=True, kw_only=True, tag="change_leader"):
+    """Say who leads a ledger that several processes may write, and under which term; the store counts those."""
+
+    right: ClassVar[str] = "engine"
+    term: int
+    address: str
+
+
 class HaltExpiry(Action, frozen=True, kw_only=True, tag="halt_expiry"):
     """Stop expiring leases: too many at once, or the clock jumped."""
 

@@ -68,6 +68,7 @@ RULES: Final[Mapping[type[c.Action], Rule]] = {
     c.RevokeKey: ledger.revoke_key,
     c.EraseAttachment: ledger.erase,
     c.CommitIndex: ledger.commit_index,
+    c.ChangeLeader: ledger.change_leader,
     c.HaltExpiry: ledger.halt_expiry,
     c.ResumeExpiry: ledger.resume_expiry,
     c.RegisterMember: members.register,

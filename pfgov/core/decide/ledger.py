@@ -286,6 +286,12 @@ def commit_index(ctx: Context, do: c.CommitIndex) -> Decided:
     return Decided([e.IndexCommitted(size=ctx.state.size, subjects=subjects, root=root)])
 
 
+def change_leader(ctx: Context, do: c.ChangeLeader) -> Decided:
+    """Record who leads from here on."""
+    ctx.authorise(do)
+    return Decided([e.LeaderChanged(term=do.term, address=do.address)])
+
+
 def halt_expiry(ctx: Context, do: c.HaltExpiry) -> Decided:
     """Record that leases stopped expiring, and why."""
     ctx.authorise(do)

@@ -38,6 +38,7 @@ from pfgov.core.events.ledger import (
     KeyRef,
     KeyRevoked,
     KeyRotated,
+    LeaderChanged,
     LedgerCreated,
     PolicyActivated,
     PolicyApproved,
@@ -125,6 +126,7 @@ __all__ = [
     "KeyRevoked",
     "KeyRotated",
     "KeysEvent",
+    "LeaderChanged",
     "Lease",
     "LedgerCreated",
     "LedgerEvent",
@@ -206,7 +208,7 @@ AnyEvent = (
     | PacketUpdated | AssignmentDecision | ReviewRequested | ReviewRecorded | ReviewExpired | HandoffStarted
     | HandoffCompleted | HandoffDenied | HandoffEscalated | HandoffAborted | OwnershipRevoked | CheckpointCommitted
     | PacketCompleted | PacketFailed | PacketRequeued | PacketCancelled | WriteRefused | ExpiryHalted | ExpiryResumed
-    | DecisionEvaluated | AttachmentErased | IndexCommitted
+    | DecisionEvaluated | AttachmentErased | IndexCommitted | LeaderChanged
 )  # fmt: skip
 """Every event there is: the one list of them."""
 

@@ -117,6 +117,14 @@ class IndexCommitted(LedgerEvent, frozen=True, kw_only=True):
     root: str
 
 
+class LeaderChanged(LedgerEvent, frozen=True, kw_only=True):
+    """From here on the server at ``address`` writes, under ``term``, until an entry has a higher one."""
+
+    type: ClassVar[str] = "leader_changed"
+    term: int
+    address: str
+
+
 class KeyRotated(KeysEvent, frozen=True, kw_only=True):
     """A key takes over from another, both having signed (``ledger/FORMAT.md``, "Keys")."""
 

@@ -31,6 +31,11 @@ class Committer(Protocol):
         ...
 
     @property
+    def new_term(self) -> int | None:
+        """The term under which it commits, if there was no entry of that when it was opened."""
+        ...
+
+    @property
     def reports_at(self) -> int | None:
         """A descriptor that can be read when :meth:`is_done` has become true; None where it always is."""
         ...
@@ -89,6 +94,7 @@ class InlineCommitter:
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
+        self.new_term = writer.new_term
         self._done: deque[Committed] = deque()
 
     def start(self, batch: Batch) -> None:

@@ -171,7 +171,7 @@ def serve(spec: WriterSpec, pipe: Connection, probe: Probe | None = None) -> Non
     requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     try:
         threading.Thread(target=_receive, args=(pipe, requests), daemon=True).start()
-        pipe.send_bytes(_pack("answer", "ready"))
+        pipe.send_bytes(_pack("answer", writer.new_term))
         while (message := requests.get()) is not None:
             verb, value = _unpack(message)
             pipe.send_bytes(_pack("answer", _answer(writer, verb, value)))
@@ -310,7 +310,7 @@ class ProcessCommitter:
         self._arrivals = select.poll()  # kept: a Connection makes a selector for each question
         self._arrivals.register(self._pipe.fileno(), select.POLLIN)
         try:
-            self._receive(START_SECONDS)
+            self.new_term: int | None = self._receive(START_SECONDS)
             self._queries = open_store(spec.store).open_queries()
         except BaseException:
             self._child.kill()

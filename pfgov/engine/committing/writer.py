@@ -61,6 +61,8 @@ class Writer:
         self._has_lost_keys = False
         self._replaced: list[Signer] = []
         self._subjects: SubjectMap | None = None
+        self.new_term: int | None = None
+        """The term of this writer, where there is no entry of it yet."""
         self._tiles: dict[int, list[bytes]] = {}
         self._probe = probe or untouched
         self.erased_again = 0
@@ -87,6 +89,8 @@ class Writer:
         self._issuer, self._log = signers.issuer, signers.log
         try:
             head = load_head(self.queries, origin)
+            if head.term < self.store.term:
+                head.term = self.new_term = self.store.term
             self._appender = Appender(
                 head=head,
                 issuer=self._issuer,

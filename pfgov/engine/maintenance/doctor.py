@@ -94,6 +94,8 @@ def examine(
             findings.insert(0, Finding("schema", "ok", "tables, indexes and triggers are ours"))
             patient = Patient(store, layout, queries, options, clock or SystemClock())
             findings += [_made(name, check, patient) for name, check in CHECKS]
+            if store.can_be_led:
+                findings.append(_made("durability", _durability, patient))
     except PfgovError as error:
         findings.insert(0, Finding("schema", "failed", str(error), error.hint))
         findings += [
@@ -170,6 +172,16 @@ def _disk(layout: Layout) -> Finding:
     if free < FREE_BYTES_MIN:
         return Finding("disk", "warning", says, "make room; a full disk stops every command")
     return Finding("disk", "ok", says)
+
+
+def _durability(patient: Patient) -> Finding:
+    """What a database promises of a commit, it keeps when it loses a machine."""
+    found = patient.store.risks()
+    if not found:
+        return Finding("durability", "ok", "a commit is on two machines before it is acknowledged")
+    return Finding(
+        "durability", "warning", "; ".join(found), "docs/how-to/keep-a-ledger-in-postgresql.md"
+    )
 
 
 # --- with the database --------------------------------------------------------------------

@@ -4,7 +4,8 @@ from pfgov.engine.sequencing.command_queue import CommandQueue, Started, is_ligh
 from pfgov.engine.sequencing.deciding import Decider
 from pfgov.engine.sequencing.failing import MismatchError, UnknownOutcomeError, mismatch
 from pfgov.engine.sequencing.heartbeats import Heartbeat, HeartbeatResult, hear
-from pfgov.engine.sequencing.sequencer import Ports, Sequencer
+from pfgov.engine.sequencing.ports import Ports
+from pfgov.engine.sequencing.sequencer import Sequencer
 
 __all__ = [
     "CommandQueue",

@@ -9,9 +9,8 @@ module knows no threads and no queue.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from pfgov.clock import JUMP_MAX, Timekeeper
@@ -19,13 +18,14 @@ from pfgov.core import commands as c
 from pfgov.core.apply.ledger import HALTS_ARE_STATE
 from pfgov.core.decide import before
 from pfgov.core.state import State
-from pfgov.engine.answers import Entropy, Receipt, Request, decode_refusal
+from pfgov.engine.answers import Receipt, Request, decode_refusal
 from pfgov.engine.committing.committers import Committer, Reports
 from pfgov.engine.loading import receipts
 from pfgov.engine.loading.state import load_state
 from pfgov.engine.sequencing.deciding import Decider, Draft, StateSpoiledError
 from pfgov.engine.sequencing.failing import UnknownOutcomeError, mismatch, not_recorded
 from pfgov.engine.sequencing.leases import Leases
+from pfgov.engine.sequencing.ports import Ports
 from pfgov.errors import GrantEndedError, PfgovError, StoreError
 from pfgov.storage.port import Queries
 
@@ -35,29 +35,6 @@ LOOK_EVERY: Final = 16
 
 TRIM_EVERY: Final = 512
 """Entries between two looks at what is kept only for a while: fewer than one look can delete."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What a sequencer needs from outside.
-
-    Attributes:
-        open_committer: Opens the committing side from the store: at the start, and again after a failure.
-        time: The clock.
-        draw: Randomness for salts.
-        run: A name that no other run of an engine has; command ids begin with it.
-        keep_tables: Whether verdict tables are stored.
-        tables_kept: Positions behind the head for which they stay stored.
-        answers_kept: For how long an idempotency key is answered, in microseconds.
-    """
-
-    open_committer: Callable[[], Committer]
-    time: Timekeeper
-    draw: Entropy
-    run: str
-    keep_tables: bool
-    tables_kept: int
-    answers_kept: int
 
 
 QUEUE_ROUNDS: Final = 4
@@ -81,6 +58,7 @@ class Sequencer:
         self._decider: Decider | None = None
         self._lost: Exception | None = None
         self._reports: Reports | None = None
+        self._new_term: int | None = None
         self.leases = Leases()
         self._halted: str | None = None  # under older rules a halt is this engine's alone
         self.reloads = -1
@@ -108,6 +86,7 @@ class Sequencer:
         self.reloads += 1
         descriptor = committer.reports_at
         self._reports = None if descriptor is None else Reports(self.reloads, descriptor)
+        self._new_term = committer.new_term
         return committer, decider
 
     @property
@@ -169,6 +148,8 @@ class Sequencer:
         """
         decider, committer = self.decider, self.committer
         draft = decider.begin(self.now())
+        if self._new_term is not None:
+            requests = self._under_new_term(requests)
         for position, request in enumerate(requests):
             try:
                 self._take(decider, draft, request)
@@ -229,6 +210,8 @@ class Sequencer:
         except Exception as error:  # noqa: BLE001 - no descriptor, no memory: they are told, and the thread lives
             _fail_all(requests, error)
             return
+        if self._new_term is not None:
+            requests = self._under_new_term(requests)
         for position, request in enumerate(requests):
             if self._under_way and position % LOOK_EVERY == 0 and not self._look(decider):
                 self._again(
@@ -241,6 +224,22 @@ class Sequencer:
                 self._give_up(error, draft, request, requests[position + 1 :])
                 return
         self._hand_over(decider, draft)
+
+    def announce(self) -> None:
+        """Say on record who leads, if somebody else did before: that this can be written is known from then on."""
+        if self._new_term is not None:
+            request = self._under_new_term([])
+            self._run(request)
+            self.drain()
+
+    def _under_new_term(self, requests: Sequence[Request]) -> Sequence[Request]:
+        """Let a server's first entry under a new term say whose that is; only a genesis comes before it."""
+        term, address = self._new_term, self._ports.address
+        self._new_term = None
+        known = not self.state.size or any(isinstance(r.action, c.ChangeLeader) for r in requests)
+        if term is None or address is None or known:
+            return requests
+        return [Request(c.ChangeLeader(term=term, address=address), c.ENGINE), *requests]
 
     def _give_up(
         self, error: StateSpoiledError, draft: Draft, culprit: Request, others: Sequence[Request]

@@ -1,5 +1,6 @@
 """Taking in a ledger that was kept in a file: every row of it, in one transaction, into a ledger that has none."""
 
+import re
 from pathlib import Path
 
 from pfgov.errors import DuplicateError
@@ -37,6 +38,7 @@ def copy_in(source: Path, address: Address) -> None:
                         hint="choose another name after the # of its URL",
                     )
                 ledger, size = row[0], 0
+                last: object = b""
                 for table, columns, rows in stored_rows(source):
                     names = ", ".join(("ledger", *columns))
                     with connection.cursor().copy(
@@ -44,9 +46,19 @@ def copy_in(source: Path, address: Address) -> None:
                     ) as copy:
                         for values in rows:
                             copy.write_row((ledger, *values))
-                            size += table == "entry"
+                            if table == "entry":
+                                size, last = size + 1, values[columns.index("raw")]
                 connection.execute(
-                    "UPDATE pfgov.head SET size = %s WHERE ledger = %s", (size, ledger)
+                    "UPDATE pfgov.head SET size = %s, term = greatest(term, %s) WHERE ledger = %s",
+                    (size, _term(last), ledger),
                 )
     finally:
         connection.close()
+
+
+def _term(raw: object) -> int:
+    """Return the term of the entry *raw*, which no later one may undercut: another database counted it."""
+    if not isinstance(raw, bytes):
+        return 0
+    found = re.search(rb'"term":(\d+),"time":\d+,"type":"[a-z_]+","v":1}$', raw)
+    return int(found[1]) if found else 0

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import psycopg
 
 from pfgov.errors import LeadershipLostError, PfgovError, StoreLockedError
+from pfgov.storage.leading import Standing
 from pfgov.storage.postgres.connections import Address, Connection, connect
 from pfgov.storage.postgres.errors import translating
 
@@ -37,10 +38,15 @@ _BEGIN_TERM: Final = """UPDATE pfgov.head SET leader = %(token)s, term = term + 
     WHERE ledger = %(ledger)s AND (leader = %(token)s OR leader IS NULL OR until < clock_timestamp())
     RETURNING term, size"""
 _RENEW: Final = """UPDATE pfgov.head SET until = clock_timestamp() + make_interval(secs => %s)
-    WHERE ledger = %s AND leader = %s"""
+    WHERE ledger = %s AND leader = %s RETURNING term, size"""
 _LEAVE: Final = (
     "UPDATE pfgov.head SET leader = NULL, address = NULL WHERE ledger = %s AND leader = %s"
 )
+_HEARD: Final = """INSERT INTO pfgov.server SELECT ledger, %(token)s, %(holder)s, %(address)s,
+    coalesce(%(served)s, size), clock_timestamp(), false FROM pfgov.head WHERE ledger = %(ledger)s
+    ON CONFLICT (ledger, token) DO UPDATE SET size = excluded.size, seen = excluded.seen
+    RETURNING draining"""
+_GONE: Final = "DELETE FROM pfgov.server WHERE ledger = %s AND token = %s"
 _LOOK: Final = """SELECT holder, address, until FROM pfgov.head
     WHERE ledger = %s AND leader IS NOT NULL AND until >= clock_timestamp()"""
 
@@ -79,7 +85,7 @@ class Lead:
             StoreLockedError: another process leads.
             StoreUnavailableError: the database cannot be reached.
         """
-        holder = f"process {os.getpid()} on {socket.gethostname()}"
+        holder = who()
         with translating(self._location):
             while True:
                 taken = self._connection.execute(
@@ -131,11 +137,31 @@ class Lead:
             )
         return self.ledger, row[0], row[1]
 
-    def renew(self) -> bool:
-        """Renew the lease; False if another leads."""
+    def renew(self) -> tuple[int, int] | None:
+        """Renew the lease and return term and size; None if another leads."""
         with translating(self._location):
-            done = self._connection.execute(_RENEW, (LEASE_SECONDS, self.ledger, self._token))
-        return done.rowcount == 1
+            row = self._connection.execute(
+                _RENEW, (LEASE_SECONDS, self.ledger, self._token)
+            ).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def is_draining(self, listens_at: str, served: int | None = None) -> bool:
+        """Say that the server is there, which serves *served* entries, or all; return whether it was told to leave."""
+        said = {
+            "ledger": self.ledger,
+            "token": self._token,
+            "holder": who(),
+            "address": listens_at,
+            "served": served,
+        }
+        with translating(self._location):
+            row = self._connection.execute(_HEARD, said).fetchone()
+        return bool(row and row[0])
+
+    def be_gone(self) -> None:
+        """Say that the server is not there any more."""
+        with translating(self._location):
+            self._connection.execute(_GONE, (self.ledger, self._token))
 
     def leave(self) -> None:
         """Let others lead at once."""
@@ -157,8 +183,13 @@ def locked(location: str, leader: Leader) -> StoreLockedError:
     )
 
 
+def who() -> str:
+    """Return this process, in words."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
 class LeaderLock:
-    """The right to lead, kept by a thread that renews it; implements :class:`pfgov.storage.port.WriterLock`."""
+    """The right to lead, kept by a thread that renews it; implements :class:`pfgov.storage.leading.WriterLock`."""
 
     def __init__(self, address: Address, token: str, listens_at: str | None) -> None:
         """Become the leader.
@@ -169,31 +200,57 @@ class LeaderLock:
         """
         self._address = address
         self._token = token
+        self._listens_at = listens_at
         self._ended = threading.Event()
         self._is_released = False
+        self._is_lost = False
+        self.standing: Standing | None = None
+        """How the ledger stood when the lease was renewed last."""
         self._connection = connect(address)
         try:
             self._lead = Lead(self._connection, address, token)
             self._lead.take(listens_at)
+            self._renew()
         except BaseException:
             self._connection.close()
             raise
         self._thread = threading.Thread(target=self._keep, name="leader", daemon=True)
         self._thread.start()
 
-    def _keep(self) -> None:
-        """Renew until released; a connection that broke is opened again, and a lost leadership is left alone.
+    @property
+    def is_lost(self) -> bool:
+        """Whether another leads, or this server was told to leave."""
+        return self._is_lost
 
-        The writer finds out by itself: its next commit is refused, and it takes a term again if nobody leads.
+    def _keep(self) -> None:
+        """Renew until released; a connection that broke is opened again.
+
+        A leadership that is lost stays lost, although the writer may find out first: its next commit is refused, or
+        where nobody has led since, it takes a term again.
         """
         while not self._ended.wait(RENEW_SECONDS):
             with suppress(PfgovError):
                 if self._connection.closed:
                     self._connection = connect(self._address)
                     self._lead = Lead(self._connection, self._address, self._token)
-                self._lead.renew()
+                self._renew()
             if self._connection.broken:
                 self._connection.close()
+
+    def _renew(self) -> None:
+        """Renew the lease, and say that this server is there, if it is one; leave where it was told to."""
+        found = self._lead.renew()
+        self._is_lost = found is None
+        if found is None:
+            return
+        is_draining = self._listens_at is not None and self._lead.is_draining(self._listens_at)
+        term, size = found
+        self.standing = Standing(
+            term, size, self._listens_at, is_free=False, is_draining=is_draining
+        )
+        if is_draining:
+            self._lead.leave()
+            self._is_lost = True
 
     def release(self) -> None:
         """Let others lead."""
@@ -204,11 +261,16 @@ class LeaderLock:
         self._thread.join()
         with suppress(PfgovError, psycopg.Error):
             self._lead.leave()
+            if not self._is_lost:  # else it stands by from here on
+                self._lead.be_gone()
         self._connection.close()
 
 
 class NoLock:
-    """The right to commit, which the term gives already; implements :class:`pfgov.storage.port.WriterLock`."""
+    """The right to commit, which the term gives already; implements :class:`pfgov.storage.leading.WriterLock`."""
+
+    is_lost = False
+    standing = None
 
     def release(self) -> None:
         """Nothing was taken."""

@@ -1,7 +1,8 @@
 """The reader's side of a ledger in PostgreSQL: snapshots beside a running writer, never beyond the head lock.
 
-A snapshot is one REPEATABLE READ transaction.  As in a file, what is committed and not yet published must not be seen,
-so it waits a moment for the head lock to catch up.  Readers lock nothing and write nothing.
+A snapshot is one REPEATABLE READ transaction.  As in a file, what is committed waits a moment to be published; but
+here that may happen on another machine, and what the database has committed any later leader signs upon.  Readers lock
+nothing and write nothing.
 """
 
 from collections.abc import Generator
@@ -9,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from pfgov.storage.port import PATIENCE_SECONDS
+from pfgov.storage.port import PATIENCE_SECONDS, UnpublishedError
 from pfgov.storage.postgres import schema
 from pfgov.storage.postgres.connections import Address, Connection, connect
 from pfgov.storage.postgres.errors import translating
@@ -72,13 +73,18 @@ class PostgresReader:
             self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return queries.size()
 
-        begin_published(
-            begin,
-            self.published,
-            lambda: self._connection.execute("ROLLBACK"),
-            patience_seconds=self._patience,
-            location=self._location,
-        )
+        try:
+            begin_published(
+                begin,
+                self.published,
+                lambda: self._connection.execute("ROLLBACK"),
+                patience_seconds=self._patience,
+                location=self._location,
+            )
+        except UnpublishedError:
+            if not self._patience:
+                raise
+            begin()  # a leader on another machine published it there, or the next one will
 
     def published(self) -> int | None:
         """Return how many entries were published, which may be more than are here; None without a head lock."""

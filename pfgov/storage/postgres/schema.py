@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """The version of the schema."""
 
 LEADERSHIP_LOST: Final = "PF001"
@@ -144,8 +144,22 @@ TABLES: Final = {
         session text NOT NULL,
         PRIMARY KEY (ledger, member_id)
     )""",
+    # who is there: nothing that is signed
+    "server": f"""CREATE TABLE pfgov.server (
+        ledger int NOT NULL,
+        token {_NAME} NOT NULL,
+        holder text NOT NULL,
+        address text NOT NULL,
+        size bigint NOT NULL,
+        seen timestamptz NOT NULL,
+        draining boolean NOT NULL DEFAULT false,
+        PRIMARY KEY (ledger, token)
+    )""",
 }
 """Table -> the statement that creates it."""
+
+MIGRATIONS: Final = {1: (TABLES["server"],)}
+"""Version -> the statements that make the next one of it."""
 
 INDEXES: Final = {
     "entry_subject": "CREATE UNIQUE INDEX entry_subject ON pfgov.entry (ledger, subject, subject_seq)",
@@ -207,10 +221,16 @@ def is_there(connection: "Connection") -> bool:
 
 
 def create(connection: "Connection") -> None:
-    """Create the schema where it is missing; two that begin at once make it once."""
+    """Create the schema where it is missing, or bring an older one up to date; two that begin at once do it once.
+
+    Raises:
+        StoreError: ``store.foreign``, the database's encoding is another.
+        StoreCorruptError: an older schema was changed from outside.
+    """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (CREATING,))
         if is_there(connection):
+            _migrate(connection)
             return
         encoding = connection.execute("SHOW server_encoding").fetchone()
         if encoding is None or encoding[0] != "UTF8":
@@ -223,13 +243,30 @@ def create(connection: "Connection") -> None:
         for statements in (TABLES, INDEXES, FUNCTIONS, TRIGGERS):
             for statement in statements.values():
                 connection.execute(statement.encode())
-        made = _digest(connection)
         connection.execute("INSERT INTO pfgov.about VALUES (%s)", (VERSION,))
-        comment = connection.execute(
-            "SELECT format('COMMENT ON SCHEMA pfgov IS %%L', %s::text)", (made,)
-        ).fetchone()
-        if comment is not None:
-            connection.execute(str(comment[0]).encode())
+        _remember(connection)
+
+
+def _remember(connection: "Connection") -> None:
+    """Keep what the schema looks like, to be compared on opening."""
+    comment = connection.execute(
+        "SELECT format('COMMENT ON SCHEMA pfgov IS %%L', %s::text)", (_digest(connection),)
+    ).fetchone()
+    if comment is not None:
+        connection.execute(str(comment[0]).encode())
+
+
+def _migrate(connection: "Connection") -> None:
+    version, made = _made(connection)
+    if version >= VERSION:
+        return
+    if made != _digest(connection):
+        raise _altered()
+    for older in range(version, VERSION):
+        for statement in MIGRATIONS[older]:
+            connection.execute(statement.encode())
+    connection.execute("UPDATE pfgov.about SET version = %s", (VERSION,))
+    _remember(connection)
 
 
 def missing(location: str) -> StoreUnavailableError:
@@ -251,10 +288,7 @@ def check(connection: "Connection") -> None:
     """
     if not is_there(connection):
         raise missing("the database")
-    row = connection.execute(
-        "SELECT version, obj_description('pfgov'::regnamespace, 'pg_namespace') FROM pfgov.about"
-    ).fetchone()
-    version, made = row or (0, None)
+    version, made = _made(connection)
     if version > VERSION:
         raise StoreError(
             f"the database has schema {version}, and this pfgov knows up to {VERSION}",
@@ -262,10 +296,21 @@ def check(connection: "Connection") -> None:
             hint="use the version of pfgov that wrote it, or a later one",
         )
     if made != _digest(connection):
-        raise StoreCorruptError(
-            "the schema pfgov was changed from outside",
-            hint="restore it from a backup, or export what verifies and begin a successor: pfgov ledger succeed",
-        )
+        raise _altered()
+
+
+def _made(connection: "Connection") -> tuple[int, str | None]:
+    row = connection.execute(
+        "SELECT version, obj_description('pfgov'::regnamespace, 'pg_namespace') FROM pfgov.about"
+    ).fetchone()
+    return row or (0, None)
+
+
+def _altered() -> StoreCorruptError:
+    return StoreCorruptError(
+        "the schema pfgov was changed from outside",
+        hint="restore it from a backup, or export what verifies and begin a successor: pfgov ledger succeed",
+    )
 
 
 def _digest(connection: "Connection") -> str:

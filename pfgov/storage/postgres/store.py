@@ -11,13 +11,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pfgov.errors import DuplicateError
+from pfgov.storage.leading import Node
 from pfgov.storage.port import PATIENCE_SECONDS, Probe, Published, untouched
 from pfgov.storage.postgres import schema
 from pfgov.storage.postgres.connections import Address, connect, read_url
 from pfgov.storage.postgres.copying import copy_in
+from pfgov.storage.postgres.durability import risks
 from pfgov.storage.postgres.errors import translating
 from pfgov.storage.postgres.folder import SCHEME, URL_FILE, keep_url, kept_url
 from pfgov.storage.postgres.leading import LeaderLock, NoLock
+from pfgov.storage.postgres.presence import PostgresPresence, drain, nodes
 from pfgov.storage.postgres.queries import PostgresQueries
 from pfgov.storage.postgres.reading import PostgresReader, open_ledger, size_of
 from pfgov.storage.postgres.writing import PostgresWriter
@@ -46,12 +49,16 @@ def keep_in(directory: Path, url: str) -> None:
 class PostgresStore:
     """The ledger that *directory* says is in a database; implements :class:`pfgov.storage.port.Store`."""
 
-    def __init__(self, directory: Path, leader: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, leader: str | None = None, *, heeds_head_lock: bool = True
+    ) -> None:
         """Read where it is.
 
         Args:
             directory: The folder.
             leader: The token under which the ledger is led, for the writer process of a leader.
+            heeds_head_lock: Whether readers wait for what is committed to be published here: not beside a leader on
+                another machine, which publishes there.
 
         Raises:
             InvalidError: ``store.url``, the file ``store.url`` holds none.
@@ -61,6 +68,7 @@ class PostgresStore:
         self._beside = SqliteStore(directory)
         self._address: Address = read_url(kept_url(directory) or "", directory / URL_FILE)
         self._leader = leader or secrets.token_hex(16)
+        self._heeds = heeds_head_lock
 
     @property
     def url(self) -> str:
@@ -104,6 +112,32 @@ class PostgresStore:
             connection.close()
         return LeaderLock(self._address, self._leader, address)
 
+    @property
+    def can_be_led(self) -> bool:
+        """Always."""
+        return True
+
+    def following(self) -> "PostgresStore":
+        """Return the same store for a server that stands by: what is committed can be read."""
+        return PostgresStore(self.directory, self._leader, heeds_head_lock=False)
+
+    def stand_by(self, address: str) -> PostgresPresence:
+        """Be there for when nobody leads."""
+        keeper = self._beside.head.with_name("head.lock")
+        return PostgresPresence(self._address, self._leader, address, keeper)
+
+    def nodes(self) -> list[Node]:
+        """Return the servers of the ledger."""
+        return nodes(self._address)
+
+    def risks(self) -> tuple[str, ...]:
+        """Return what a loss of the database's primary would cost."""
+        return risks(self._address)
+
+    def drain(self, address: str) -> None:
+        """Tell a server to lead no more."""
+        drain(self._address, address)
+
     def lock_commits(self, patience: float) -> NoLock:
         """Take nothing: a writer that outlives its engine is refused by its term."""
         del patience
@@ -124,7 +158,7 @@ class PostgresStore:
         self, *, heed_head_lock: bool = True, patience_seconds: float = PATIENCE_SECONDS
     ) -> PostgresReader:
         """Open the ledger for reading."""
-        heeds = heed_head_lock and self.has_head_lock()
+        heeds = heed_head_lock and self._heeds and self.has_head_lock()
         head = HeadReader(self._beside.head) if heeds else None
         return PostgresReader(self._address, head, patience_seconds=patience_seconds)
 

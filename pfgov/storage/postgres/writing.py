@@ -104,6 +104,11 @@ class PostgresWriter:
             self.connection.close()
             raise
 
+    @property
+    def term(self) -> int:
+        """The term that was taken."""
+        return self._term
+
     def _require_all(self, size: int) -> None:
         if size != self._size:
             raise StoreCorruptError(

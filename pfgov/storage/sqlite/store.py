@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from pfgov.errors import DuplicateError, StoreUnavailableError
+from pfgov.errors import DuplicateError, NotFoundError, StandbyError, StoreUnavailableError
+from pfgov.storage.leading import Node, Presence
 from pfgov.storage.port import PATIENCE_SECONDS, Probe, Published, untouched
 from pfgov.storage.sqlite.copying import copy_database
 from pfgov.storage.sqlite.head_lock import SqliteHeadLock, read_head
@@ -102,6 +103,38 @@ class SqliteStore:
     def lock_writer(self, address: str | None) -> FileLock:
         """Take the right to write."""
         return FileLock(self.lock, address=address)
+
+    @property
+    def can_be_led(self) -> bool:
+        """Never: its locks end with the machine."""
+        return False
+
+    def stand_by(self, address: str) -> Presence:
+        """Refuse: a second process does not wait."""
+        raise StandbyError(
+            f"nobody can stand by at {address} for a ledger in a file",
+            hint="for servers that take over keep the ledger in PostgreSQL",
+        )
+
+    def following(self) -> "SqliteStore":
+        """Return itself."""
+        return self
+
+    def nodes(self) -> list[Node]:
+        """Return none: who writes is named by the lock, to whoever wants to."""
+        return []
+
+    def risks(self) -> tuple[str, ...]:
+        """Return none: every commit is on this machine's disk."""
+        return ()
+
+    def drain(self, address: str) -> None:
+        """Refuse: there is nobody to take over."""
+        raise NotFoundError(
+            f"the ledger in {self.directory} is written on one machine, and {address[:200]} is no node of it",
+            code="node.not_found",
+            hint="stop the server there; for servers that take over keep the ledger in PostgreSQL",
+        )
 
     def lock_commits(self, patience: float) -> FileLock:
         """Take the right to commit."""

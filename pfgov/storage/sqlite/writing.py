@@ -79,6 +79,11 @@ class SqliteWriter:
         self._call("open", "after")
         self.queries = SqliteQueries(self.connection, path)
 
+    @property
+    def term(self) -> int:
+        """None is needed: one process writes."""
+        return 0
+
     def _call(self, name: str, when: Literal["before", "after"]) -> None:
         try:
             self._probe(name, when)

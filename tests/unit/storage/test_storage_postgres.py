@@ -26,6 +26,7 @@ from support.ledgers import (
 )
 
 from pfgov import interpreter
+from pfgov.app.local.folder import examine
 from pfgov.clock import ManualClock
 from pfgov.engine import Engine, LedgerReader, Options
 from pfgov.errors import (
@@ -47,6 +48,7 @@ from pfgov.storage.port import (
     Store,
     WriteSet,
 )
+from pfgov.storage.postgres.durability import weighed
 from pfgov.storage.sqlite.store import SqliteStore
 
 HOSTILE = (
@@ -351,7 +353,7 @@ def test_postgres_who_was_replaced_writes_nothing(place: Store, tmp_path: Path) 
     directory = _created(place)
     with opened(directory) as first:
         register(first, "m")
-        first._lock._ended.set()  # type: ignore[attr-defined]  # it is stopped, and so renews nothing
+        first.lock._ended.set()  # type: ignore[attr-defined]  # it is stopped, and so renews nothing
         _expire(place)
         with opened(directory, seed="second") as second:
             register(second, "n")
@@ -596,4 +598,54 @@ def test_postgres_the_port_leaves_no_question_out() -> None:
         named = {name for name, _ in inspect.getmembers(protocol) if not name.startswith("_")}
         public = {name for name, _ in inspect.getmembers(made) if not name.startswith("_")}
         assert public - named == set()
-        assert named - public <= {"queries", "directory"}, "an attribute that is set on opening"
+        assert named - public <= {"queries", "directory", "standing"}, (
+            "an attribute that is set on opening"
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("on", "on", "on", "s1", 1), ()),
+        (("on", "on", "remote_apply", "s1", 1), ()),
+        (("off", "on", "on", "s1", 1), ("fsync is off",)),
+        (("on", "off", "on", "s1", 1), ("full_page_writes is off",)),
+        (("on", "on", "on", "", 0), ("there is no standby and no synchronous one",)),
+        (("on", "on", "on", "", 2), ("there is 2 asynchronous standby",)),
+        (("on", "on", "local", "s1", 1), ("synchronous_commit is local",)),
+        (
+            ("on", "on", "off", "s1", 1),
+            ("synchronous_commit is off: a crash", "synchronous_commit is off: commits"),
+        ),
+        (("on", "on", "remote_write", "s1", 1), ("synchronous_commit is remote_write",)),
+    ],
+)
+def test_postgres_what_a_loss_would_cost(
+    settings: tuple[str, str, str, str, int], said: tuple[str, ...]
+) -> None:
+    """Somebody runs a database that loses what was acknowledged, and is not told."""
+    found = weighed(*settings)
+    assert len(found) == len(said)
+    assert all(one.startswith(begin) for one, begin in zip(found, said, strict=True))
+
+
+def test_postgres_the_doctor_warns_of_what_a_loss_would_cost(place: Store) -> None:
+    """The doctor calls a database healthy that forgets, or speaks of one to whoever has a file."""
+    directory = _created(place)
+    found = {finding.check: finding for finding in examine(directory)}
+    assert found["durability"].outcome == "warning"  # the tests' own server syncs nothing
+    assert "fsync is off" in found["durability"].says
+    assert "no synchronous one" in found["durability"].says
+    assert place.risks()
+
+
+def test_postgres_nodes_at_the_command_line(place: Store, tmp_path: Path) -> None:
+    """An operator cannot see who leads, or let another lead."""
+    directory = _created(place)
+    assert "no server is there" in _run("node", "list", "--dir", directory)
+    with opened(directory, address="http://one.test:8000"):
+        listed = _run("node", "list", "--dir", directory)
+        assert "http://one.test:8000" in listed
+        assert "leader" in listed
+        assert "leads no more" in _run("node", "drain", "http://one.test:8000", "--dir", directory)
+        assert "draining" in _run("node", "list", "--dir", directory, "--json")

@@ -37,6 +37,10 @@ SAID: list[tuple[e.Event, str]] = [
         e.LedgerCreated(origin="o", semantics=1, engine="0.1", keys=(), configuration=CONFIGURATION),
         "the ledger o begins, with the scheduler ring",
     ),
+    (
+        e.LeaderChanged(term=7, address="http://b.test:8000"),
+        "the server at http://b.test:8000 leads from here on, under term 7",
+    ),
     (e.EngineUpgraded(semantics=2, engine="0.2"), "from here on the rules of semantics 2 hold (0.2)"),
     (e.ConfigurationChanged(configuration=CONFIGURATION), "the configuration changed; the scheduler is ring"),
     (

@@ -1,0 +1,134 @@
+"""From a standby to the leader: a request goes over as it came, and its answer comes back as it is.
+
+Nothing is forwarded twice, and nothing while it is not known who leads.  When another leader, or another term, comes up
+before the answer, the connection is cut: whoever asked learns that the outcome is unknown, and asks again with the same
+``Idempotency-Key``.  That an answer counts is the leader's to know; it gives none before its commit.
+"""
+
+import asyncio
+import contextlib
+import http.client
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from pfgov.app.hosting import UnknownOutcomeError
+from pfgov.app.turns import Follower
+from pfgov.deadlines import TimedConnection, timed
+from pfgov.errors import PfgovError
+from pfgov_api.limits import FORWARD_THREADS
+from pfgov_api.replies import Reply
+
+FORWARDED: Final = "pfgov-forwarded"
+"""The header of a request that a standby sent on: the term of the leader that it knows."""
+
+FORWARD_SECONDS: Final = 60.0
+"""How long an answer may take; before that, a leader that is silent has lost its lease."""
+
+_OWN: Final = frozenset(
+    {
+        "connection",
+        "content-length",
+        "date",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that belong to one connection, not to what is asked or answered."""
+
+
+class Forwarder:
+    """Sends requests on to whoever leads."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._threads = ThreadPoolExecutor(FORWARD_THREADS, thread_name_prefix="forward")
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """Cut what is under way: another leads, or under another term."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def forward(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> Reply:
+        """Return the leader's answer.
+
+        Raises:
+            StandbyError: it is not known who leads, nobody was reached, or the request was forwarded already.
+            UnknownOutcomeError: the leader was lost before it answered.
+        """
+        standing = self._follower.standing
+        if standing is None or standing.leader is None or FORWARDED in headers:
+            raise self._follower.refusal()
+        at = urlsplit(standing.leader)
+        connection = timed(
+            at.hostname or "", at.port, FORWARD_SECONDS, is_secure=at.scheme == "https"
+        )
+        sent = {name: value for name, value in headers.items() if name not in _OWN}
+        sent[FORWARDED] = str(standing.term)
+        loop = asyncio.get_running_loop()
+        asking = loop.run_in_executor(
+            self._threads, self._ask, connection, method, target, sent, body
+        )
+        cut = asyncio.ensure_future(self._changed.wait())
+        either: set[asyncio.Future[Any]] = {asking, cut}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise _unknown("the leader changed before it answered")
+            return asking.result()
+        finally:
+            cut.cancel()
+            if not asking.done():
+                _cut(connection)
+                asking.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _ask(
+        self,
+        connection: TimedConnection,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes,
+    ) -> Reply:
+        try:
+            try:
+                connection.connect()
+            except OSError:
+                raise self._follower.refusal() from None
+            try:
+                connection.request(method, target, body=body or None, headers=headers)
+                answer = connection.getresponse()
+                raw = answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                raise _unknown(
+                    f"the leader was lost before it answered: {type(error).__name__}"
+                ) from None
+        finally:
+            connection.close()
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        kept = {name: value for name, value in found.items() if name not in _OWN}
+        return Reply(answer.status, raw, media_type=kept.get("content-type", ""), headers=kept)
+
+    def close(self) -> None:
+        """Send nothing more."""
+        self.changed()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _cut(connection: TimedConnection) -> None:
+    """End *connection*, in whose answer another thread waits."""
+    with contextlib.suppress(OSError):
+        if connection.sock is not None:
+            connection.sock.shutdown(2)
+
+
+def _unknown(why: str) -> PfgovError:
+    return UnknownOutcomeError(why, hint="ask again with the same Idempotency-Key")

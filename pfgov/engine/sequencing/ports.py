@@ -1,0 +1,33 @@
+"""What a sequencer needs from outside.  Values and callables only; it runs nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pfgov.clock import Timekeeper
+from pfgov.engine.answers import Entropy
+from pfgov.engine.committing.committers import Committer
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a sequencer needs from outside.
+
+    Attributes:
+        open_committer: Opens the committing side from the store: at the start, and again after a failure.
+        time: The clock.
+        draw: Randomness for salts.
+        run: A name that no other run of an engine has; command ids begin with it.
+        keep_tables: Whether verdict tables are stored.
+        tables_kept: Positions behind the head for which they stay stored.
+        answers_kept: For how long an idempotency key is answered, in microseconds.
+        address: Where the server listens that this engine belongs to, if it does.
+    """
+
+    open_committer: Callable[[], Committer]
+    time: Timekeeper
+    draw: Entropy
+    run: str
+    keep_tables: bool
+    tables_kept: int
+    answers_kept: int
+    address: str | None = None
