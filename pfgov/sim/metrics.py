@@ -56,17 +56,29 @@ DEFINITIONS: Final[dict[str, Definition]] = {
     "wait_p50": Definition(
         "median time from submission to the first owner", "seconds", "none was placed"
     ),
-    "wait_p99": Definition("99th percentile of it", "seconds", "none was placed"),
+    "wait_p99": Definition(
+        "99th percentile of the time from submission to the first owner",
+        "seconds",
+        "none was placed",
+    ),
     "gap_mean": Definition(
         "mean time from losing an owner to the next one", "seconds", "none lost its owner"
     ),
-    "gap_p99": Definition("99th percentile of it", "seconds", "none lost its owner"),
+    "gap_p99": Definition(
+        "99th percentile of the time from losing an owner to the next one",
+        "seconds",
+        "none lost its owner",
+    ),
     "reown_p50": Definition(
         "median time from a dead owner's last heartbeat to the next owner",
         "seconds",
         "no owner died",
     ),
-    "reown_p99": Definition("99th percentile of it", "seconds", "no owner died"),
+    "reown_p99": Definition(
+        "99th percentile of the time from a dead owner's last heartbeat to the next owner",
+        "seconds",
+        "no owner died",
+    ),
     "balance": Definition(
         "mean load / largest load over active members, averaged over time",
         "share",

@@ -21,7 +21,7 @@ from support.chromium import chromium
 from pfgov.cli.demo.console import populate
 from pfgov.sim.scenarios import SCENARIOS
 from pfgov.sim.workload import run_scenario
-from pfgov_api.console.handlers import FRAGMENT
+from pfgov_api.console.exchange import FRAGMENT
 from pfgov_api.console.site import PAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.process]
 AXE = Path(__file__).parents[1] / "data" / "axe" / "axe.min.js"
 PATIENCE = 20_000
 PACKETS = 60
-VALUES = {"member_id": "agent-claims-01", "packet_id": "fp-0001"}
+VALUES = {"member_id": "agent-claims-01", "packet_id": "fp-0001", "name": "ocr"}
 LOOKS = (("light", 1280), ("dark", 390))
 
 

@@ -15,12 +15,16 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One line of a form; ``name`` is where its value goes in the body, with dots between objects."""
+    """One line of a form; ``name`` is where its value goes in the body, with dots between objects.
+
+    ``hint`` is said below it; ``example`` stands in it while it is empty.
+    """
 
     name: str
     label: str
     kind: Kind = "text"
     hint: str = ""
+    example: str = ""
     options: tuple[str, ...] = ()
     required: bool = False
     value: str = ""
@@ -39,9 +43,13 @@ class Action:
         fields: What can be said with it.
         must_type: Whether the id has to be typed.
         is_grave: Whether it is drawn as something that cannot be taken back.
-        looks_ahead: Whether a dry run shows what would move.
+        looks_ahead: What is shown of what would change: the next owners of ``packets``, who else offers a
+            ``capability`` and who asks for it, or whose ``silence`` a halt is about.
         here: The part of the console that it belongs to.
-        can_look: What its second button says, which asks who could own it and records nothing.
+        title: The heading of its form; the verb and what it is about, where none is given.
+        can_look: What its second button says, which shows what would change and records nothing.
+        name: What its form is called; the operation, where none is given.
+        always: What its body says besides.
     """
 
     operation: str
@@ -52,12 +60,22 @@ class Action:
     fields: tuple[Field, ...] = ()
     must_type: bool = False
     is_grave: bool = False
-    looks_ahead: bool = False
+    looks_ahead: Literal["", "packets", "capability", "silence"] = ""
     here: str = ""
+    title: str = ""
     can_look: str = ""
+    name: str = ""
+    always: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def ends_halt(self) -> bool:
+        """Whether it lets leases end again: that is no command of its own, and its receipt is found afterwards."""
+        return self.looks_ahead == "silence"
 
     def __post_init__(self) -> None:
-        """Take the part of the console from what it is about, where it is not said."""
+        """Take its name from the operation, and the part of the console from what it is about, where they are not said."""
+        if not self.name:
+            object.__setattr__(self, "name", self.operation)
         if not self.here:
             about = self.about or ("member" if "member" in self.operation else "packet")
             object.__setattr__(self, "here", _PARTS[about])
@@ -76,7 +94,7 @@ _NOTE: Final = Field(
 _LIVE: Final = _in("PENDING", "AWAITING_REVIEW", "ASSIGNED", "HANDOFF_PENDING")
 
 _REGISTER: Final = (
-    Field("id", "Id", hint="Letters, digits and ._:@~-", required=True),
+    Field("id", "Id", example="agent-01", required=True),
     Field(
         "type",
         "Type",
@@ -84,83 +102,94 @@ _REGISTER: Final = (
         options=("agent", "service", "tool", "node", "vnode", "model", "human", "worker"),
         value="agent",
     ),
-    Field("capabilities", "Capabilities", "offers", hint="ocr 1.2, planning"),
-    Field("capacity", "Capacity", "amounts", hint="cpu 8, memory 32, tasks 12"),
+    Field("capabilities", "Capabilities", "offers", example="ocr 1.2, planning"),
+    Field("capacity", "Capacity", "amounts", example="cpu 8, memory 32, tasks 12"),
     Field(
         "trust_score",
         "Trust",
         "number",
         hint="0 to 1; counts where an assessor attests it, and most policies want some",
     ),
-    Field("region", "Region", hint="eu-west/2b"),
-    Field("clearances", "Clearances", "list", hint="pii.customer"),
-    Field("labels", "Labels", "pairs", hint="team=claims"),
-    Field("lease_seconds", "Lease in seconds", "number", hint="How long it may be silent"),
+    Field("region", "Region", example="eu-west/2b"),
+    Field("clearances", "Clearances", "list", example="pii.customer"),
+    Field("labels", "Labels", "pairs", example="team=claims"),
+    Field("lease_seconds", "Lease in seconds", "number", example="How long it may be silent"),
     Field("handoff_mode", "Handoffs", "select", options=("auto", "accept"), value="auto"),
     Field("weight", "Weight", "number"),
 )
 _SUBMIT: Final = (
-    Field("packet_id", "Id", hint="Drawn for you if left empty"),
-    Field("workload_type", "Work", hint="claim-intake", required=True),
-    Field("required_capabilities", "Needs", "list", hint="ocr>=1.2, planning"),
-    Field("demand", "Takes", "amounts", hint="cpu 0.5, memory 1"),
-    Field("policy_constraints.minimum_trust_score", "Least trust", "number", hint="0 to 1"),
-    Field("policy_constraints.allowed_regions", "Regions", "list", hint="eu-west, eu-central"),
-    Field("data_classes", "Data classes", "list", hint="pii.customer"),
+    Field("workload_type", "Work", example="claim-intake", required=True),
+    Field("packet_id", "Id", example="Drawn for you if left empty"),
+    Field("required_capabilities", "Needs", "list", example="ocr>=1.2, planning"),
+    Field("demand", "Takes", "amounts", example="cpu 0.5, memory 1"),
+    Field("policy_constraints.minimum_trust_score", "Least trust", "number", example="0 to 1"),
+    Field("policy_constraints.allowed_regions", "Regions", "list", example="eu-west, eu-central"),
+    Field("data_classes", "Data classes", "list", example="pii.customer"),
     Field(
         "policy_constraints.pii_review_required",
         "A person has to agree before anybody owns it",
         "flag",
     ),
     Field("priority", "Priority", "number"),
-    Field("deadline", "Deadline", "moment", hint="2026-12-01T12:00:00Z"),
-    Field("labels", "Labels", "pairs", hint="case=CASE-1"),
-    Field("scheduler", "Scheduler", hint="The ledger's own if left empty"),
+    Field("deadline", "Deadline", "moment", example="2026-12-01T12:00:00Z"),
+    Field("labels", "Labels", "pairs", example="case=CASE-1"),
+    Field("scheduler", "Scheduler", example="The ledger's own if left empty"),
     Field("hold", "Hold it: do not place it yet", "flag"),
 )
 _UPDATE: Final = (
-    Field("capacity", "Capacity", "amounts", hint="cpu 8, memory 32; replaces all of it"),
+    Field("capacity", "Capacity", "amounts", hint="Replaces all of it", example="cpu 8, memory 32"),
     Field("region", "Region"),
     Field("clearances", "Clearances", "list", hint="Replaces all of them"),
     Field("lease_seconds", "Lease in seconds", "number"),
     Field("weight", "Weight", "number"),
-    Field("discovered", "Offers now, too", "offers", hint="ocr 1.2"),
-    Field("withdrawn", "Offers no more", "list", hint="ocr"),
+    Field("discovered", "Offers now, too", "offers", example="ocr 1.2"),
+    Field("withdrawn", "Offers no more", "list", example="ocr"),
 )
 
 ACTIONS: Final[tuple[Action, ...]] = (
     Action("register_member", "Register a member", "A member joins the fleet, and waiting packets may go to it.", "",
            fields=_REGISTER),
     Action("update_member", "Change", "Fields left empty stay as they are.  Packets that {id} may own no longer move off.",
-           "member", _in("ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED"), _UPDATE),
+           "member", _in("ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED"), _UPDATE,
+           title="Change {id}"),
+    Action("update_member", "Withdraw", "{id} offers it no longer, and packets that ask for it move off.", "member",
+           fields=(Field("withdrawn", "Capability", "list", example="ocr", required=True),), is_grave=True,
+           looks_ahead="capability", can_look="What would that change?", title="Withdraw a capability of {id}",
+           name="withdraw_capability"),
     Action("assess_trust", "Assess trust", "The score is attested under your name, and what {id} owns is judged again.",
            "member", _in("ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED"),
-           (Field("score", "Score", "number", hint="0 to 1", required=True), Field("expires_at", "Until", "moment"))),
+           (Field("score", "Score", "number", example="0 to 1", required=True), Field("expires_at", "Until", "moment", example="2026-12-01T12:00:00Z")),
+           title="Assess the trust of {id}"),
     Action("drain_member", "Drain", "{id} takes nothing new, its packets move off, and then it retires.", "member",
            _in("ACTIVE", "SUSPECT"),
-           (Field("deadline", "Deadline", "moment", hint="After it, packets are taken"),
+           (Field("deadline", "Deadline", "moment", hint="After it, packets are taken", example="2026-12-01T12:00:00Z"),
             Field("mode", "Mode", "select", options=("start_first", "stop_first"), value="start_first")),
-           looks_ahead=True),
-    Action("cancel_drain", "Cancel the drain", "{id} stays, and takes work again.", "member", _in("DRAINING")),
+           looks_ahead="packets"),
+    Action("cancel_drain", "Cancel the drain", "{id} stays, and takes work again.", "member", _in("DRAINING"),
+           title="Cancel the drain of {id}"),
     Action("quarantine_member", "Quarantine", "{id} takes no new work; what it owns stays with it.", "member",
-           _in("ACTIVE", "SUSPECT", "DRAINING"), (_REASON, Field("until", "Until", "moment"))),
+           _in("ACTIVE", "SUSPECT", "DRAINING"), (_REASON, Field("until", "Until", "moment", example="2026-12-01T12:00:00Z"))),
     Action("release_member", "Release", "The quarantine of {id} ends, and it takes work again.", "member", _in("QUARANTINED")),
     Action("fail_member", "Declare failed", "Every packet of {id} is taken from it at once and placed anew; what it still"
            " writes is refused.", "member", _in("ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED"), (_REASON,),
-           must_type=True, is_grave=True, looks_ahead=True),
+           must_type=True, is_grave=True, looks_ahead="packets",
+           title="Declare {id} failed"),
     Action("recover_member", "Recover", "{id} comes back in its next life, owning nothing.", "member", _in("FAILED", "SUSPECT")),
     Action("retire_member", "Retire", "{id} leaves for good; it can only register again.", "member", _in("DRAINING"),
            must_type=True, is_grave=True),
     Action("submit_packet", "Submit a packet", "The packet is recorded, and placed at once unless it is held.", "",
            fields=_SUBMIT, can_look="Who could own it?"),
     Action("assign_packet", "Assign", "An owner is looked for now; with a target only that member is judged.", "packet",
-           _in("PENDING", "AWAITING_REVIEW"), (Field("target", "Target", hint="Any member if left empty"),), looks_ahead=True),
+           _in("PENDING", "AWAITING_REVIEW"), (Field("target", "Target", example="Any member if left empty"),), looks_ahead="packets"),
     Action("hand_off_packet", "Hand off", "{id} begins to move from its owner; with a target only to that member.", "packet",
-           _in("ASSIGNED"), (Field("target", "Target", hint="Whom the scheduler chooses if left empty"), _REASON),
-           looks_ahead=True),
+           _in("ASSIGNED"), (Field("target", "Target", example="Whom the scheduler chooses if left empty"), _REASON),
+           looks_ahead="packets",
+           title="Hand {id} off"),
     Action("accept_handoff", "Accept for the target", "Policy judges once more, and the target owns {id}.", "packet",
-           _in("HANDOFF_PENDING")),
-    Action("abort_handoff", "Abort the handoff", "{id} stays with its owner.", "packet", _in("HANDOFF_PENDING")),
+           _in("HANDOFF_PENDING"),
+           title="Accept {id} for the target"),
+    Action("abort_handoff", "Abort the handoff", "{id} stays with its owner.", "packet", _in("HANDOFF_PENDING"),
+           title="Abort the handoff of {id}"),
     Action("requeue_packet", "Requeue", "{id} is taken from its owner and waits for a new one.", "packet",
            _in("ASSIGNED"), (_REASON,)),
     Action("cancel_packet", "Cancel", "The work is called off; {id} has ended.", "packet", _LIVE, (_REASON,),
@@ -171,14 +200,19 @@ ACTIONS: Final[tuple[Action, ...]] = (
             _NOTE)),
     Action("approve_proposal", "Approve", "You agree, under your name, that this set is made binding; that is another step.",
            "proposal", _in("OPEN"), (_NOTE,)),
-    Action("reject_proposal", "Turn down", "The proposal ends.  It can be made again.", "proposal", _in("OPEN"), (_NOTE,)),
+    Action("reject_proposal", "Turn down", "The proposal ends.  It can be made again.", "proposal", _in("OPEN"), (_NOTE,),
+           title="Turn {id} down"),
     Action("configure", "Change settings", "Decisions read the new values from the next entry on; what is not named stays.", "",
-           fields=(Field("settings", "Settings", "pairs", hint="activation_approvals=1, deletion_seconds=60", required=True),),
+           fields=(Field("settings", "Settings", "pairs", example="activation_approvals=1, deletion_seconds=60", required=True),),
            here="settings"),
+    Action("tick", "Let leases end again", "Every member gets a whole lease from now; who stays silent for that long is"
+           " declared failed, and its packets move.  Whom you name below gets none and fails at once.", "",
+           fields=(Field("dead", "Known to be dead", "list", example="Nobody, if left empty"),), is_grave=True,
+           looks_ahead="silence", here="overview", name="end_halt", always=(("resume", True),)),
     Action("rotate_key", "Replace a key", "The server makes a new key, or opens the next one that its operator configured; it"
            " signs from the next entry on.  Keep the new anchor.", "",
            fields=(Field("role", "Role", "select", options=("log", "issuer"), value="log", required=True),), here="keys"),
 )  # fmt: skip
 """In the order in which they are drawn."""
 
-BY_OPERATION: Final = {one.operation: one for one in ACTIONS}
+BY_NAME: Final = {one.name: one for one in ACTIONS}

@@ -8,19 +8,17 @@ import asyncio
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pfgov.app.views import MemberView, PacketView
-from pfgov.errors import InvalidError, NotFoundError, PfgovError
-from pfgov_api.console.actions import ACTIONS, BY_OPERATION, Action, Field
+from pfgov.errors import InvalidError, NotFoundError, PfgovError, StateConflictError
+from pfgov_api.console import ahead
+from pfgov_api.console.actions import ACTIONS, BY_NAME, Action, Field
 from pfgov_api.console.fragments import Drawn
 from pfgov_api.console.rendering import render, segment
 from pfgov_api.console.visiting import Visitor, operations
 from pfgov_api.problems import status_of
-
-LOOKED_AHEAD_MAX: Final = 12
-"""Packets of a member whose next owner is asked for before something is done to it."""
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 
@@ -68,7 +66,7 @@ class Target:
     @property
     def url(self) -> str:
         """The page of the form."""
-        return f"/console/do/{self.action.operation}" + (
+        return f"/console/do/{self.action.name}" + (
             f"/{segment(self.subject)}" if self.subject else ""
         )
 
@@ -78,7 +76,7 @@ def match(rest: str) -> Target | None:
     parts = rest.split("/")
     if parts[0] != "do":
         return None
-    action = BY_OPERATION.get(parts[1]) if len(parts) > 1 else None
+    action = BY_NAME.get(parts[1]) if len(parts) > 1 else None
     if action is None or len(parts) != (3 if action.about else 2):
         raise NotFoundError(f"there is nothing to do at {rest[:200]!r}", code="http.not_found")
     return Target(action, parts[2] if action.about else "")
@@ -103,20 +101,12 @@ class Proposed:
 Subject = MemberView | PacketView | Proposed
 
 
-@dataclass(slots=True)
-class Ahead:
-    """What a dry run says: a line for each packet, and how many were not looked at."""
-
-    lines: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    left: int = 0
-
-
 async def ask(
     visitor: Visitor,
     target: Target,
     given: Mapping[str, str],
     error: PfgovError | None = None,
-    found: Ahead | None = None,
+    found: ahead.Ahead | None = None,
 ) -> Drawn:
     """Return the form, with what was *given* before, the *error* that it met, and what was *found* by looking first.
 
@@ -127,9 +117,9 @@ async def ask(
     if not visitor.may(action.operation):
         await visitor.act(action.operation, target.path, {}, secrets.token_urlsafe(18))
     subject = await _subject(visitor, target)
-    ahead = await _look_ahead(visitor, subject) if action.looks_ahead else found
+    seen = found or await _look_ahead(visitor, target, subject, given)
     fixed = _fixed(action, subject)
-    title = f"{action.verb} {target.name}".strip()
+    title = (action.title or f"{action.verb} {{id}}").replace("{id}", target.name).strip()
     operation = operations()[action.operation]
 
     def draw() -> Drawn:
@@ -138,7 +128,7 @@ async def ask(
             action=action,
             target=target,
             subject=subject,
-            ahead=ahead,
+            ahead=seen,
             fixed=fixed,
             given=given,
             error=error,
@@ -161,7 +151,9 @@ async def run(visitor: Visitor, target: Target, form: Mapping[str, str]) -> str 
     action = target.action
     try:
         if action.can_look and form.get("look"):
-            return await ask(visitor, target, form, found=await _discovered(visitor, action, form))
+            is_new = action.operation == "submit_packet"
+            looked = await _discovered(visitor, action, form) if is_new else None
+            return await ask(visitor, target, form, found=looked)
         if action.must_type and form.get("typed", "") != target.subject:
             raise InvalidError(
                 f"type {target.subject} to confirm",
@@ -169,10 +161,30 @@ async def run(visitor: Visitor, target: Target, form: Mapping[str, str]) -> str 
                 pointer="/typed",
             )
         body = _body(action, form)
+        if action.ends_halt:
+            return await _resumed(visitor, target, body)
         done = await visitor.act(action.operation, target.path, body, form.get("key", ""))
     except PfgovError as error:
         return await ask(visitor, target, form, error)
     return target.after(done)
+
+
+async def _resumed(visitor: Visitor, target: Target, body: Mapping[str, Any]) -> str:
+    """End a halt; pressed twice it is ended once, because the second finds none.
+
+    Raises:
+        StateConflictError: there is no halt.
+    """
+    if (await visitor.ask("status"))["halted"] is None:
+        raise StateConflictError(
+            "there is no halt: leases end",
+            code="expiry.not_halted",
+            hint="somebody ended it already",
+        )
+    await visitor.begin(target.action.operation, body)
+    query = {"newest": "true", "limit": 1, "type": "expiry_resumed"}
+    entries = (await visitor.ask("list_entries", query))["items"]
+    return target.back + (f"?did={entries[0].seq}" if entries else "")
 
 
 async def _subject(visitor: Visitor, target: Target) -> Subject | None:
@@ -200,34 +212,28 @@ async def _proposal(visitor: Visitor, digest: str) -> Proposed:
     )
 
 
-async def _look_ahead(visitor: Visitor, subject: Subject | None) -> Ahead | None:
-    """Return who would own what then, as dry runs say now; None where that may not be asked."""
-    if not visitor.may("discover") or not isinstance(subject, MemberView | PacketView):
-        return None
-    ahead = Ahead()
-    packets = [subject.packet_id] if isinstance(subject, PacketView) else list(subject.owns)
-    ahead.left = max(len(packets) - LOOKED_AHEAD_MAX, 0)
-    for packet_id in packets[:LOOKED_AHEAD_MAX]:
-        try:
-            ahead.lines.append((packet_id, _where(await visitor.dry_run(packet_id))))
-        except PfgovError as error:
-            ahead.lines.append((packet_id, error.message))
-    return ahead
+async def _look_ahead(
+    visitor: Visitor, target: Target, subject: Subject | None, given: Mapping[str, str]
+) -> ahead.Ahead | None:
+    """Return what would change, where the action says that this is shown first."""
+    match target.action.looks_ahead:
+        case "packets" if isinstance(subject, PacketView):
+            return await ahead.of_packets(visitor, [subject.packet_id])
+        case "packets" if isinstance(subject, MemberView):
+            return await ahead.of_packets(visitor, subject.owns)
+        case "capability" if isinstance(subject, MemberView):
+            names = _list(given.get("withdrawn", ""))
+            return await ahead.without(visitor, subject, names) if names else None
+        case "silence":
+            return await ahead.of_silence(visitor)
+        case _:
+            return None
 
 
-def _where(found: Mapping[str, Any]) -> str:
-    """Return in words where a packet would go."""
-    there, eligible = found["would_go_to"], len(found["eligible"])
-    if there:
-        return f"would go to {there}, {'the only one' if eligible == 1 else f'one of {eligible}'} who may"
-    near = found["nearest_miss"]
-    return "nobody may own it now" + (f": {near}" if near else "")
-
-
-async def _discovered(visitor: Visitor, action: Action, form: Mapping[str, str]) -> Ahead:
+async def _discovered(visitor: Visitor, action: Action, form: Mapping[str, str]) -> ahead.Ahead:
     """Return who could own what the form describes; nothing is recorded."""
     found = (await visitor.begin("discover", {"packet": _body(action, form)})).body
-    return Ahead([(form.get("packet_id") or "it", _where(found))])
+    return ahead.Ahead([(form.get("packet_id") or "it", ahead.where(found))])
 
 
 def _fixed(action: Action, subject: Subject | None) -> dict[str, str]:
@@ -258,7 +264,7 @@ _FIXED: Final = {
 
 def _body(action: Action, form: Mapping[str, str]) -> dict[str, Any]:
     """Return the JSON body that *form* says; what was left empty is left out."""
-    body: dict[str, Any] = {}
+    body: dict[str, Any] = dict(action.always)
     fields = [*action.fields]
     if action.about == "proposal" or action.operation in {"review_packet", "accept_handoff"}:
         fields += [Field(name, name, kind) for name, kind in _FIXED.items()]  # type: ignore[arg-type]
@@ -279,7 +285,7 @@ def _value(one: Field, text: str) -> Any:
         case "number":
             return _number(text)
         case "list":
-            return [part.strip() for part in text.split(",") if part.strip()]
+            return _list(text)
         case "flag":
             return text == "true"
         case "verdict":
@@ -292,6 +298,10 @@ def _value(one: Field, text: str) -> Any:
             return [_offer(part.split()) for part in text.split(",") if part.strip()]
         case _:
             return text
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _number(text: str) -> Any:
@@ -309,7 +319,8 @@ def _pairs(one: Field, text: str, between: str) -> list[tuple[str, str]]:
         name, is_pair, value = part.strip().partition(between)
         if not is_pair:
             raise InvalidError(
-                f"{one.label}: {part.strip()[:64]!r} is not like {one.hint}", pointer=f"/{one.name}"
+                f"{one.label}: {part.strip()[:64]!r} is not like {one.example}",
+                pointer=f"/{one.name}",
             )
         found.append((name.strip(), value.strip()))
     return found

@@ -123,7 +123,7 @@ def ring(fleet: FleetView, chosen: str | None) -> dict[str, Any] | None:
     placed = [one for one in fleet.packets or () if one.scheduler == "ring"]
     if chosen not in {one.id for one in there}:
         holders = Counter(one.owner for one in placed)
-        chosen = holders.most_common(1)[0][0] if holders else None
+        chosen = holders.most_common(1)[0][0] if holders else there[0].id
     picked = next((one for one in there if one.id == chosen), None)
     mine = ""
     if picked is not None:
@@ -186,7 +186,7 @@ def _heirs(
     for packet in placed:
         if packet.owner != picked.id:
             continue
-        asked = {_name(one) for one in packet.required_capabilities}
+        asked = {required_name(one) for one in packet.required_capabilities}
         able = {who for who, has in skills.items() if asked <= has}
         start = position(packet.packet_id)
         clockwise = [((at - start) % CIRCLE, who) for at, who in merged if who in able]
@@ -195,7 +195,7 @@ def _heirs(
     return found
 
 
-def _name(requirement: str) -> str:
+def required_name(requirement: str) -> str:
     """Return the name in a requirement such as ``ocr>=1.2``."""
     return requirement.rstrip("0123456789.*,<>=!~ ") or requirement
 

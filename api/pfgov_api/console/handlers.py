@@ -1,21 +1,17 @@
-"""Requests for the console: who visits, which page, and the answer with the headers that keep others out of it.
+"""Requests for the console: who visits, which page, and what is answered.
 
 A page is sent whole, or without what surrounds it to a page that is open already (``Pfgov-Fragment``).  What is asked
-and drawn is elsewhere; this module knows HTTP.
+and drawn is elsewhere, and so is what a request and a reply are made of.
 """
 
 import asyncio
-import gzip
 import hashlib
 import logging
 import re
 import secrets
 from collections.abc import Mapping
-from functools import partial
-from typing import Any, Final
-from urllib.parse import parse_qsl
+from typing import Final
 
-from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Method
 
@@ -23,49 +19,43 @@ from pfgov.app.hosting import PATIENCE_SECONDS, UnpublishedError
 from pfgov.app.local import LOCAL
 from pfgov.errors import BusyError, NotFoundError, PfgovError
 from pfgov_api.console import assets, doing, downloads, live, playground, searching
-from pfgov_api.console.fragments import PACKED_FROM, PACKING, Drawn, Fragments
+from pfgov_api.console.exchange import (
+    FRAGMENT,
+    HOME,
+    HTML,
+    Asgi,
+    asset,
+    body_of,
+    form_of,
+    from_here,
+    named,
+    packed_reply,
+    protection,
+    query_of,
+    require_sound,
+    to,
+)
+from pfgov_api.console.fragments import Drawn, Fragments
 from pfgov_api.console.issuer import IssuerDoor
 from pfgov_api.console.pages import NAVIGATION, VALUE_LENGTH_MAX, Page, Visit
 from pfgov_api.console.rendering import render
 from pfgov_api.console.sessions import Sessions, cookie, secret_of
 from pfgov_api.console.site import PAGES
 from pfgov_api.console.visiting import Visitor
-from pfgov_api.dispatcher import (
-    PAUSE_SECONDS,
-    framing_error,
-    read_headers,
-)
+from pfgov_api.dispatcher import PAUSE_SECONDS, read_headers
 from pfgov_api.grants import Grant
 from pfgov_api.leaving import cut, uncancel
 from pfgov_api.origins import require_here
 from pfgov_api.outgoing import request_id_of
-from pfgov_api.problems import CrossSiteError, HttpError, UnauthenticatedError, status_of
+from pfgov_api.problems import HttpError, UnauthenticatedError, status_of
 from pfgov_api.replies import Reply
 from pfgov_api.scarcity import exhausted
 from pfgov_api.service import Service
 
 NOBODY: Final = "nobody is signed in"
-HOME: Final = "/console/"
 START: Final = "overview"
-FRAGMENT: Final = "pfgov-fragment"
-"""The header of a page that asks for itself anew."""
-
-FORM_BYTES_MAX: Final = 131_072
-HTML: Final = "text/html; charset=utf-8"
-KEPT: Final = "public, max-age=31536000, immutable"
 
 log = logging.getLogger("pfgov.api")
-
-Asgi = Request[Any, Any, Any]
-
-
-def policy(nonce: str) -> str:
-    """Return the content security policy of a page whose scripts carry *nonce*: nothing inline, nothing of others."""
-    return (
-        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
-        "trusted-types pfgov"
-    )
 
 
 class Console:
@@ -104,7 +94,7 @@ class Console:
         raw = request.scope["raw_path"].decode("latin-1")
         visitor: Visitor | None = None
         try:
-            _require_sound(headers, twice)
+            require_sound(headers, twice)
             self.service.admit("console")
             try:
                 reply = await self._outside(request, raw, headers)
@@ -116,7 +106,8 @@ class Console:
         except UnauthenticatedError as error:
             reply = self._sign_in(raw, headers, error)
         except PfgovError as error:
-            reply = self._problem(error, visitor, headers, request_id)
+            asked = raw if request.scope["method"] != "POST" else ""
+            reply = self._problem(error, visitor, headers, request_id, asked)
         except asyncio.CancelledError:
             if not self.service.stopping.is_set():
                 raise
@@ -137,18 +128,18 @@ class Console:
     async def _outside(self, request: Asgi, raw: str, headers: Mapping[str, str]) -> Reply | None:
         """Answer what needs no grant; None for everything else."""
         if raw in {"/", "/console"}:
-            return _to(HOME + START)
+            return to(HOME + START)
         if raw.startswith("/console/static/"):
-            return _asset(raw.removeprefix("/console/static/"), headers)
+            return asset(raw.removeprefix("/console/static/"), headers)
         if raw == HOME:
-            return _to(HOME + START)
-        came = await self.issuer.answer(raw, _query(request), headers)
+            return to(HOME + START)
+        came = await self.issuer.answer(raw, query_of(request), headers)
         if came is not None:
             return came
         if raw == "/console/sign-in" and not self.service.access.is_open:
             if request.scope["method"] == "POST":
                 return await self._signing_in(request, headers)
-            return self._sign_in(_query(request).get("next", ""), headers, None)
+            return self._sign_in(query_of(request).get("next", ""), headers, None)
         return None
 
     def _grant(self, headers: Mapping[str, str]) -> Grant:
@@ -174,11 +165,11 @@ class Console:
     async def _inside(
         self, request: Asgi, raw: str, headers: Mapping[str, str], visitor: Visitor
     ) -> Reply:
-        rest = raw.removeprefix(HOME)
-        query = _query(request)
+        rest = named(raw.removeprefix(HOME))
+        query = query_of(request)
         if request.scope["method"] == "POST":
             from_here(headers)
-            form = _form(await _body(request, headers))
+            form = form_of(await body_of(request, headers))
             if rest == "sign-out":
                 return self._signing_out(headers, visitor, form)
             if rest == "simulate":
@@ -186,7 +177,7 @@ class Console:
             if rest == "policies/try":
                 tried = await playground.run(visitor, form)
                 if isinstance(tried, str):
-                    return _to(tried)
+                    return to(tried)
                 return await self._page(tried, headers, visitor, {})
             return await self._act(rest, form, headers, visitor)
         if rest == "events":
@@ -198,7 +189,7 @@ class Console:
         if rest == "search":
             found = await searching.find(visitor, query.get("q", ""))
             return (
-                _to(found)
+                to(found)
                 if isinstance(found, str)
                 else await self._page(found, headers, visitor, {})
             )
@@ -267,7 +258,7 @@ class Console:
             }
             if tag in headers.get("if-none-match", ""):
                 return Reply(304, headers=more)
-            return await _packed(drawn.html, headers, drawn.status, more, drawn.packed)
+            return await packed_reply(drawn.html, headers, drawn.status, more, drawn.packed)
         nonce = secrets.token_urlsafe(16)
         did = query.get("did", "")
         html = render(
@@ -285,7 +276,7 @@ class Console:
             did=did if re.fullmatch("[0-9]{1,15}", did) else None,
             asset=assets.url,
         )
-        return await _packed(html.encode(), headers, drawn.status, protection(nonce))
+        return await packed_reply(html.encode(), headers, drawn.status, protection(nonce))
 
     def _problem(
         self,
@@ -293,8 +284,10 @@ class Console:
         visitor: Visitor | None,
         headers: Mapping[str, str],
         request_id: str,
+        url: str = "",
     ) -> Reply:
-        inner = render("problem.html", error=error, request_id=request_id)
+        again = url if url and status_of(error) in {429, 503} else None
+        inner = render("problem.html", error=error, request_id=request_id, again=again)
         nonce = secrets.token_urlsafe(16)
         if FRAGMENT in headers:
             headers = protection(nonce)
@@ -309,7 +302,7 @@ class Console:
             if visitor is None
             else [one for one in NAVIGATION if visitor.may(one[2])],
             visitor=visitor,
-            is_open=False,
+            is_open=self.service.access.is_open,
             is_live=False,
             did=None,
             asset=assets.url,
@@ -327,16 +320,16 @@ class Console:
         done = await doing.run(visitor, found, form)
         if isinstance(done, Drawn):
             return await self._page(done, headers, visitor, {})
-        return _to(done)
+        return to(done)
 
     async def _signing_in(self, request: Asgi, headers: Mapping[str, str]) -> Reply:
         from_here(headers)
-        form = _form(await _body(request, headers))
+        form = form_of(await body_of(request, headers))
         try:
             grant = self.service.access.grant(f"Bearer {form.get('key', '').strip()}")
         except UnauthenticatedError as error:
             return self._sign_in(form.get("next", ""), headers, error)
-        reply = _to(_local(form.get("next", "")))
+        reply = to(_local(form.get("next", "")))
         reply.headers["set-cookie"] = cookie(self.sessions.begin(grant))
         return reply
 
@@ -345,9 +338,9 @@ class Console:
     ) -> Reply:
         if form.get("session"):
             self.sessions.end_named(visitor.grant.principal.id, form["session"])
-            return _to(HOME + "session")
+            return to(HOME + "session")
         self.sessions.end(secret_of(headers.get("cookie")))
-        reply = _to("/console/sign-in")
+        reply = to("/console/sign-in")
         reply.headers["set-cookie"] = cookie("")
         return reply
 
@@ -375,36 +368,6 @@ class Console:
         return Reply(status, html.encode(), media_type=HTML, headers=protection(nonce))
 
 
-def _require_sound(headers: Mapping[str, str], twice: str | None) -> None:
-    ambiguous = framing_error(headers, twice)
-    if ambiguous is not None:
-        raise ambiguous
-
-
-def protection(nonce: str) -> dict[str, str]:
-    """Return the headers of a page."""
-    return {
-        "Content-Security-Policy": policy(nonce),
-        "Referrer-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Cache-Control": "no-store",
-    }
-
-
-def from_here(headers: Mapping[str, str]) -> None:
-    """Refuse a write that a browser does not say comes from this very origin; cookies know no ports.
-
-    Raises:
-        CrossSiteError: it does not say so.
-    """
-    if headers.get("sec-fetch-site") != "same-origin":
-        raise CrossSiteError(
-            "this was not sent by a page of this console",
-            hint="use a browser that sends Sec-Fetch-Site, or the API with a key",
-        )
-
-
 def _find(rest: str) -> tuple[Page, dict[str, str]]:
     for page in PAGES:
         path = page.match(rest)
@@ -413,10 +376,6 @@ def _find(rest: str) -> tuple[Page, dict[str, str]]:
     raise NotFoundError(
         f"there is no page {rest[:200]!r}", code="http.not_found", hint="choose one from the menu"
     )
-
-
-def _to(target: str) -> Reply:
-    return Reply(303, headers={"Location": target, "Cache-Control": "no-store"})
 
 
 def _local(target: str) -> str:
@@ -428,42 +387,6 @@ def _local(target: str) -> str:
     return target if is_page else HOME + START
 
 
-def _query(request: Asgi) -> dict[str, str]:
-    return dict(parse_qsl(request.scope["query_string"].decode("latin-1"))[:32])
-
-
-def _asset(name: str, headers: Mapping[str, str]) -> Reply:
-    found = assets.by_public_name().get(name)
-    if found is None:
-        raise NotFoundError(f"there is no file {name[:100]!r}", code="http.not_found")
-    more = {
-        "Cache-Control": KEPT,
-        "Vary": "Accept-Encoding",
-        "Cross-Origin-Resource-Policy": "same-origin",
-    }
-    if "gzip" in headers.get("accept-encoding", ""):
-        more["Content-Encoding"] = "gzip"
-        return Reply(200, found.packed, media_type=found.media_type, headers=more)
-    return Reply(200, found.raw, media_type=found.media_type, headers=more)
-
-
-async def _packed(
-    raw: bytes,
-    headers: Mapping[str, str],
-    status: int,
-    more: Mapping[str, str],
-    packed: bytes = b"",
-) -> Reply:
-    """Return HTML, compressed where it is worth it and the browser takes it."""
-    vary = {"Vary": f"Accept-Encoding, {FRAGMENT}"}
-    if len(raw) >= PACKED_FROM and "gzip" in headers.get("accept-encoding", ""):
-        packed = packed or await asyncio.to_thread(partial(gzip.compress, raw, PACKING, mtime=0))
-        return Reply(
-            status, packed, media_type=HTML, headers={**more, **vary, "Content-Encoding": "gzip"}
-        )
-    return Reply(status, raw, media_type=HTML, headers={**more, **vary})
-
-
 async def _simulated(visitor: Visitor, form: Mapping[str, str]) -> Reply:
     seed = form.get("seed", "")
     number = int(seed) if seed.isascii() and seed.isdigit() and len(seed) <= 10 else seed
@@ -472,24 +395,3 @@ async def _simulated(visitor: Visitor, form: Mapping[str, str]) -> Reply:
         body["scheduler"] = form["scheduler"]
     answer = await visitor.begin("simulate", body)
     return Reply(200, media_type=answer.media_type, headers=answer.headers, stream=answer.stream)
-
-
-async def _body(request: Asgi, headers: Mapping[str, str]) -> bytes:
-    if headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise HttpError("a form is expected", hint="use the form of the page")
-    raw = b""
-    async for part in request.stream():
-        raw += part
-        if len(raw) > FORM_BYTES_MAX:
-            raise HttpError("the form is too large", hint="use the API or the command line")
-    return raw
-
-
-def _form(raw: bytes) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, max_num_fields=100, errors="strict"
-        )
-    except ValueError:
-        raise HttpError("the form cannot be read") from None
-    return dict(pairs)

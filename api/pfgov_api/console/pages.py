@@ -30,6 +30,14 @@ class Visit:
         kept = {name: value for name, value in query.items() if value not in {None, ""}}
         return f"{self.url}?{urlencode(kept)}" if kept else self.url
 
+    def moment(self, name: str) -> str | None:
+        """Return a value of the query as a moment in UTC: a form says ``2026-11-29T19:40`` for it."""
+        text = self.query.get(name) or None
+        is_local = text is not None and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", text)
+        if text is None or not is_local:
+            return text
+        return f"{text}Z" if is_local[1] else f"{text}:00Z"
+
     def number(self, name: str) -> int | None:
         """Return a value of the query as a position; None where it is none."""
         text = self.query.get(name, "")

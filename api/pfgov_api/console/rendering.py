@@ -17,6 +17,8 @@ _UNSEEN: Final = re.compile(
     "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202f\u205f-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
+LARGE: Final = 1e5
+SHORTENED: Final = 100_000
 _MONTHS: Final = [
     "Jan",
     "Feb",
@@ -43,14 +45,30 @@ def visible(text: str) -> str:
 
 
 def numeral(value: float) -> str:
-    """Return a number as people read it.
+    """Return a number as people read it, never broken at the end of a line.
 
-    >>> numeral(3584), numeral(7.5), numeral(0.1 + 0.2)
-    ('3 584', '7.5', '0.3')
+    >>> numeral(3584).split(), numeral(7.5), numeral(0.1 + 0.2), numeral(1234567.125).split()
+    (['3', '584'], '7.5', '0.3', ['1', '234', '567.125'])
     """
     if value == int(value):
-        return f"{int(value):,}".replace(",", " ")
+        return f"{int(value):,}".replace(",", "\u00a0")
+    if abs(value) >= LARGE:
+        return f"{value:,.3f}".rstrip("0").replace(",", "\u00a0")
     return f"{value:.6g}"
+
+
+def short(value: float) -> str:
+    """Return a number for where there is room for five characters.
+
+    >>> short(16), short(7.25), short(99_999).split(), short(123_456_789.25).split()
+    ('16', '7.25', ['99', '999'], ['123', 'M'])
+    """
+    if abs(value) < SHORTENED:
+        return numeral(value)
+    for size, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}\u00a0{letter}" if abs(value) < 1e18 else f"{value:.2g}"
+    return numeral(value)
 
 
 def clock(moment: str | None) -> str:
@@ -122,7 +140,7 @@ def environment() -> "Environment":
         undefined=StrictUndefined,
         finalize=_finalize,
     )
-    for one in (numeral, clock, day, span, words, segment, visible):
+    for one in (numeral, short, clock, day, span, words, segment, visible):
         made.filters[one.__name__] = one
     words_of: dict[str, Any] = {"plural": plural}
     cast("dict[str, Any]", made.globals).update(words_of)

@@ -3,14 +3,14 @@
 import base64
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from pfgov.app.ledger import DECIDING
 from pfgov.app.views import PacketView, VerdictRow
 from pfgov.app.views.verdicts import ReasonView, plain
-from pfgov.errors import NotFoundError
+from pfgov.errors import NotFoundError, PfgovError
+from pfgov_api.console.ahead import where
 from pfgov_api.console.pages import PAGE_ROWS, Page, Shown, Visit
 
 SHORT: Final = {
@@ -26,6 +26,9 @@ WORDS: Final = {
     "escalated": "need a review",
     "refused": "refused",
 }
+CHANGED_MAX: Final = 20
+"""Members named that may now and might not then, or the other way round."""
+
 GLYPHS_MAX: Final = 60
 CELL_LENGTH_MAX: Final = 26
 SCORES_SHOWN: Final = 5
@@ -33,16 +36,12 @@ SYMBOL_OF: Final = {"allowed": "chosen", "escalated": "escalated"}
 
 
 async def _list(visit: Visit) -> Shown:
-    outcome, subject = visit.query.get("outcome"), visit.query.get("packet")
-    query = {
-        "newest": "true",
-        "type": ",".join((*DECIDING, "decision_evaluated")),
-        "outcome": outcome,
-        "subject": f"packet/{subject}" if subject else None,
-        "before": visit.query.get("before"),
-        "limit": PAGE_ROWS // 2,
+    named = {
+        name: visit.query.get(name) for name in ("outcome", "packet", "member", "rule", "before")
     }
-    found = await visit.visitor.ask("list_entries", query)
+    times = {name: visit.moment(name) for name in ("since", "until")}
+    query = {**named, **times, "newest": "true", "limit": PAGE_ROWS // 2}
+    found = await visit.visitor.ask("list_decisions", query)
     return Shown("Assignments", "assignments.html", partial(_rows, visit, found))
 
 
@@ -86,9 +85,38 @@ async def _show(visit: Visit) -> Shown:
     if command != int(seq):
         asker = (await ask("show_entry", seq=str(command)))["shown"].principal
     order = [one.seq for one in lineage["items"]]
-    about = {"asker": asker, "asked_in": command, "order": order, "rules": rules}
+    again = await _again(visit, packet_id) if visit.query.get("again") == "true" else None
+    about = {"asker": asker, "asked_in": command, "order": order, "rules": rules, "again": again}
     title = _title(decided, packet_id, _owner(body))
     return Shown(title, "decision.html", partial(_decision, visit, decided, packet, about))
+
+
+async def _again(visit: Visit, packet_id: str) -> Mapping[str, Any]:
+    """Return what a dry run says now about the same packet, or why it cannot be asked."""
+    try:
+        return {"found": await visit.visitor.dry_run(packet_id), "error": None}
+    except PfgovError as error:
+        return {"found": None, "error": error}
+
+
+def _since_then(
+    now: Mapping[str, Any] | None, able: Collection[str], owner: str | None
+) -> Mapping[str, Any] | None:
+    """Return how a dry run of now differs from a decision of then, in which *able* were eligible.
+
+    Where *owner* has the packet now, the question is who else could: it is not counted on either side.
+    """
+    if now is None or now["found"] is None:
+        return now
+    found = now["found"]
+    then, there = set(able) - {owner}, set(found["eligible"]) - {owner}
+    return {
+        **now,
+        "gained": sorted(there - then)[:CHANGED_MAX],
+        "lost": sorted(then - there)[:CHANGED_MAX],
+        "is_same": then == there,
+        "says": where(found),
+    }
 
 
 async def _rules(visit: Visit, digest: str) -> dict[str, Any]:
@@ -168,6 +196,10 @@ def _decision(
         "later": order[index + 1] if index + 1 < len(order) else None,
         "index": index + 1,
         "count": max(len(order), 1),
+        "again": _since_then(
+            about["again"], [one["is"].member_id for one in eligible], packet.current_owner
+        ),
+        "may_ask": visit.visitor.may("discover"),
         "asker": about["asker"],
         "asked_in": about["asked_in"],
     }
@@ -297,6 +329,12 @@ def _score(
 
 
 PAGES: Final = (
-    Page("assignments", "assignments", "list_decisions", _list, ("outcome", "packet", "before")),
-    Page("assignments/{seq}", "assignments", "explain_decision", _show, ("rule", "from")),
+    Page(
+        "assignments",
+        "assignments",
+        "list_decisions",
+        _list,
+        ("outcome", "packet", "member", "rule", "since", "until", "before"),
+    ),
+    Page("assignments/{seq}", "assignments", "explain_decision", _show, ("rule", "from", "again")),
 )

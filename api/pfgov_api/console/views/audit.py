@@ -30,6 +30,7 @@ async def _list(visit: Visit) -> Shown:
             name: visit.query.get(name)
             for name in ("type", "actor", "subject", "outcome", "before")
         },
+        **{name: visit.moment(name) for name in ("since", "until")},
     }
     found = await visit.visitor.ask("list_entries", query)
 
@@ -84,7 +85,11 @@ def _entry(visit: Visit, found: Mapping[str, Any], about: Mapping[str, Any]) -> 
 
 PAGES: Final = (
     Page(
-        "audit", "audit", "list_entries", _list, ("type", "actor", "subject", "outcome", "before")
+        "audit",
+        "audit",
+        "list_entries",
+        _list,
+        ("type", "actor", "subject", "outcome", "since", "until", "before"),
     ),
     Page("audit/{seq}", "audit", "show_entry", _one, is_live=False),
 )

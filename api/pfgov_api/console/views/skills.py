@@ -1,14 +1,20 @@
-"""Capabilities: who can do it, and is there only one?"""
+"""Capabilities: who can do it, is there only one, and which packets ask for it?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from pfgov.app.fleet import FleetView
-from pfgov_api.console.figures import GONE
+from pfgov.app.views import MemberView, PacketView
+from pfgov_api.console.actions import BY_NAME
+from pfgov_api.console.figures import GONE, required_name
 from pfgov_api.console.pages import PAGE_ROWS, Page, Shown, Visit
+from pfgov_api.console.views.members import SYMBOLS
 
 PROVIDERS_SHOWN: Final = 12
+WITHDRAWN_FROM: Final = frozenset({"ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED"})
+"""Where a member has to stand for what it offers to be withdrawn."""
 
 
 async def _list(visit: Visit) -> Shown:
@@ -52,4 +58,56 @@ def _values(visit: Visit, fleet: FleetView) -> Mapping[str, Any]:
     }
 
 
-PAGES: Final = (Page("capabilities", "capabilities", "show_fleet", _list, ("q", "single", "from")),)
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A member that offers a capability, in a version."""
+
+    member: MemberView
+    version: str
+    skill: Mapping[str, object]
+
+
+async def _one(visit: Visit) -> Shown:
+    fleet: FleetView = await visit.visitor.ask("show_fleet")
+    waiting = await visit.visitor.ask("list_packets", {"status": "PENDING", "limit": PAGE_ROWS})
+    name = visit.path["name"]
+    return Shown(name, "capability.html", partial(_offers, visit, fleet, waiting["items"]))
+
+
+def _offers(visit: Visit, fleet: FleetView, waiting: Sequence[PacketView]) -> Mapping[str, Any]:
+    name = visit.path["name"]
+    offers = [
+        Offer(member, str(skill.get("version") or "any"), skill)
+        for member in fleet.members
+        if member.status != "RETIRED"
+        for skill in member.capabilities
+        if skill["name"] == name
+    ]
+    offers.sort(key=lambda one: (one.member.status != "ACTIVE", one.member.id))
+    owned = [
+        one for one in fleet.packets or () if name in map(required_name, one.required_capabilities)
+    ]
+    start = min(visit.number("from") or 0, len(offers))
+    described = [one.skill["description"] for one in offers if one.skill.get("description")]
+    withdraw = BY_NAME["withdraw_capability"]
+    return {
+        "visit": visit,
+        "name": name,
+        "symbols": SYMBOLS,
+        "offers": offers[start : start + PAGE_ROWS],
+        "able": [one.member.id for one in offers if one.member.status not in GONE],
+        "about": described[0] if described else None,
+        "next": start + PAGE_ROWS if start + PAGE_ROWS < len(offers) else None,
+        "owned": owned[:PAGE_ROWS],
+        "owned_count": None if fleet.packets is None else len(owned),
+        "waiting": [
+            one for one in waiting if name in map(required_name, one.required_capabilities)
+        ],
+        "withdraws": WITHDRAWN_FROM if visit.visitor.may(withdraw.operation) else frozenset[str](),
+    }
+
+
+PAGES: Final = (
+    Page("capabilities", "capabilities", "show_fleet", _list, ("q", "single", "from")),
+    Page("capabilities/{name}", "capabilities", "show_fleet", _one, ("from",)),
+)

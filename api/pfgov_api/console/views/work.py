@@ -20,6 +20,12 @@ SYMBOLS: Final = {
     "FAILED": "failed",
     "CANCELLED": "retired",
 }
+NAMES: Final = {one: one.lower() for one in SYMBOLS} | {
+    "AWAITING_REVIEW": "in review",
+    "HANDOFF_PENDING": "moving",
+}
+"""What a status is called where there is little room."""
+
 LINEAGE_SHOWN: Final = 200
 LANES_MAX: Final = 12
 HANDOFFS: Final = (
@@ -72,6 +78,7 @@ def _rows(visit: Visit, found: Mapping[str, Any], state: Mapping[str, Any]) -> M
         "counts": state["packets"],
         "waiting": state["waiting_packets"],
         "symbols": SYMBOLS,
+        "names": NAMES,
         "may_submit": visit.visitor.may("submit_packet"),
     }
 
