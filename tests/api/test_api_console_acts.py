@@ -11,6 +11,8 @@ import pytest
 from support.api_server import Api
 from support.commandline import CommandLine
 
+from pfgov_api.console.views.work import SYMBOLS
+
 FORM = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -75,7 +77,7 @@ def test_a_capability_is_withdrawn_with_its_consequences_said(api: Api) -> None:
     assert html.escape(path) in page
     asked = text(api.get(path))
     assert "is offered by no other active member: without m1 nobody can" in asked
-    assert "p-kyc m1 may own it no longer; it would wait" in asked
+    assert "m1 may no longer own 1 packet: p-kyc would wait" in asked
     looked = send(api, path, withdrawn="ocr", look="true")
     assert "ocr is still offered by 1 member: m2" in text(looked)
     assert "1 packet that wait ask for it, too: p-none" in text(looked)
@@ -116,6 +118,18 @@ def test_decisions_are_found_by_rule_member_packet_outcome_and_time(api: Api) ->
     assert "packet/p1" not in types
 
 
+def test_packets_are_listed_by_where_they_stand(api: Api) -> None:
+    """The list breaks where nothing stands at some status, or says of an owned packet that it waits."""
+    api.member("m1")
+    api.packet("p1")
+    api.post("/api/packets/p1/handoff", {"target": "m1"})
+    for status in SYMBOLS:
+        found = api.get(f"/console/workloads?status={status}")
+        assert found.status_code == 200, status
+        assert (">p1</a>" in found.text) == (status == "ASSIGNED")
+    assert "for a member" not in api.get("/console/workloads").text
+
+
 def test_a_decision_is_asked_again_and_nothing_is_recorded(api: Api) -> None:
     """What a dry run says now is not compared with what was decided, or leaves an entry."""
     api.member("m1")
@@ -123,12 +137,13 @@ def test_a_decision_is_asked_again_and_nothing_is_recorded(api: Api) -> None:
     (decided,) = api.get("/api/decisions").json()["items"]
     path = f"/console/assignments/{decided['seq']}"
     assert f'{path}?again=true#now"' in api.get(path).text
+    assert "draw(p1, m1) = " in text(api.get(path))
     size = api.get("/api/status").json()["size"]
     assert "The same members are eligible as then" in text(api.get(f"{path}?again=true"))
     assert api.get("/api/status").json()["size"] == size
     api.member("m2")
     again = text(api.get(f"{path}?again=true"))
-    assert "p1 would go to m2" in again
+    assert "It would go to m2" in again
     assert "Eligible now and not then: m2." in again
     assert "Eligible then" not in again  # its owner has it already
     api.post("/api/packets/p1/cancel", {})
@@ -168,3 +183,24 @@ def test_the_commands_of_empty_pages_work(
         said.ok(*words[1:])
     owned = said.ok("packet", "list")["packets"]
     assert {one["current_owner"] for one in owned} == {"agent-01"}
+
+
+def test_a_handoff_shows_the_verdict_on_its_target_first(api: Api) -> None:
+    """Whether the named target may take a packet is told only by the refusal, or of another than was named."""
+    api.member("m1")
+    api.packet("p1", required_capabilities=["ocr"])
+    api.member("m2", trust_score=0.4, capabilities=[{"name": "kyc"}])
+    api.member("m3", handoff_mode="accept")
+    path = "/console/do/hand_off_packet/p1"
+    assert "p1 would go to m3, the only one who may" in text(api.get(path))
+    looked = text(send(api, path, target="m2", look="true"))
+    assert "m2 may not: capabilities" in looked
+    assert "(kernel/capabilities)" in looked
+    assert "m3 may take it" in text(send(api, path, target="m3", look="true"))
+    assert "there is no member m9" in text(send(api, path, target="m9", look="true"))
+    assert api.get("/api/packets/p1").json()["status"] == "ASSIGNED"
+    assert send(api, path, target="m3").status_code == 303
+    accept = "/console/do/accept_handoff/p1"
+    assert "m3 may take it" in text(api.get(accept))
+    assert send(api, accept).status_code == 303
+    assert api.get("/api/packets/p1").json()["current_owner"] == "m3"

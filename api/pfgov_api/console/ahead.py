@@ -16,6 +16,9 @@ from pfgov_api.console.visiting import Visitor
 LOOKED_AHEAD_MAX: Final = 12
 """Packets whose next owner is asked for before something is done."""
 
+POINTS: Final = {"ASSIGNED": "handoff", "HANDOFF_PENDING": "accept"}
+"""Where a target is judged, by where the packet stands; at an assignment else."""
+
 NAMED_MAX: Final = 4
 LISTED_MAX: Final = 100
 """Packets that are looked through for those that something concerns."""
@@ -53,6 +56,24 @@ async def of_packets(visitor: Visitor, packets: Sequence[str]) -> Ahead | None:
     return ahead
 
 
+async def of_target(visitor: Visitor, packet: PacketView, target: str) -> Ahead | None:
+    """Return whether *target* may take a packet, rule by rule where it may not; None where that may not be asked."""
+    if not visitor.may("evaluate_decision"):
+        return None
+    ahead = Ahead()
+    try:
+        found = await visitor.verdict(packet.packet_id, target, POINTS.get(packet.status))
+    except PfgovError as error:
+        ahead.lines.append((target, error.message))
+        return ahead
+    row = next((one for one in found.get("members", ()) if one.member_id == target), None)
+    if row is None or row.is_eligible:
+        ahead.lines.append((target, "may take it"))
+    else:
+        ahead.lines += [(target, f"may not: {one.message} ({one.rule})") for one in row.reasons]
+    return ahead
+
+
 async def of_silence(visitor: Visitor) -> Ahead:
     """Return what the halt is about, as it was recorded, and which members are suspected of being gone."""
     query = {"newest": "true", "limit": 1, "type": "expiry_halted"}
@@ -79,10 +100,9 @@ async def without(visitor: Visitor, member: MemberView, names: Sequence[str]) ->
     waiting = await _asking(visitor, {"status": "PENDING"}, names)
     found = await of_packets(visitor, owned) or Ahead()
     lines = [(name, _others(fleet, member.id, name)) for name in names]
-    lines += [
-        (packet, f"{member.id} may own it no longer; it {_then(says)}")
-        for packet, says in found.lines
-    ]
+    if owned:
+        lines.append((member.id, f"may no longer own {_packets(len(owned))}:"))
+    lines += [(packet, _then(says)) for packet, says in found.lines]
     if waiting:
         lines.append((_packets(len(waiting)), f"that wait ask for it, too: {_some(waiting)}"))
     return Ahead(lines, left=found.left, title="What that would change")

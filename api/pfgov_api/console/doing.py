@@ -169,6 +169,12 @@ async def run(visitor: Visitor, target: Target, form: Mapping[str, str]) -> str 
     return target.after(done)
 
 
+def _target(packet: PacketView, given: Mapping[str, str]) -> str:
+    """Return whom a packet is to go to: who was named, or who is to take it over already."""
+    pending = packet.handoff.pending or {}
+    return given.get("target", "").strip() or str(pending.get("target", ""))
+
+
 async def _resumed(visitor: Visitor, target: Target, body: Mapping[str, Any]) -> str:
     """End a halt; pressed twice it is ended once, because the second finds none.
 
@@ -218,6 +224,9 @@ async def _look_ahead(
     """Return what would change, where the action says that this is shown first."""
     match target.action.looks_ahead:
         case "packets" if isinstance(subject, PacketView):
+            target_id = _target(subject, given)
+            if target_id:
+                return await ahead.of_target(visitor, subject, target_id)
             return await ahead.of_packets(visitor, [subject.packet_id])
         case "packets" if isinstance(subject, MemberView):
             return await ahead.of_packets(visitor, subject.owns)

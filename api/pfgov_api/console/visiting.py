@@ -111,6 +111,17 @@ class Visitor:
         found: dict[str, Any] = (await self.begin("discover", {"packet_id": packet_id})).body
         return found
 
+    async def verdict(self, packet_id: str, member_id: str, point: str | None) -> dict[str, Any]:
+        """Return what a member comes to for a packet now, asked at a *point*; nothing is recorded.
+
+        Raises:
+            PfgovError: as ``evaluate_decision`` does.
+        """
+        raw = json.dumps({"packet_id": packet_id, "member_id": member_id, "point": point}).encode()
+        answer = await self._run("evaluate_decision", {"dry_run": "true"}, {}, raw, {})
+        found: dict[str, Any] = answer.body
+        return found
+
     async def _run(
         self,
         name: str,

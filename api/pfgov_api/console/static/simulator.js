@@ -15,9 +15,10 @@ const symbol = (status, size = 11) => {
   made.append(svg("use", {href: `#i-${status.toLowerCase()}`})); return made;
 };
 const clock = seconds => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-const number = (value, digits = 3) => value === null || value === undefined ? "–" : Number.isInteger(value) ? value.toLocaleString("en") : value.toFixed(digits);
+const number = (value, digits = 3) => value === null || value === undefined ? "–" : Number.isInteger(value) ? value.toLocaleString("en").replaceAll(",", "\u00a0") : value.toFixed(digits);
 const LIVE = [["stability", "Stability"], ["churn", "Churn"], ["moves", "Migrations"], ["completed", "Completed"]];
 const CHARTS = [["balance", "Load balance", 1], ["churn", "Churn", 0], ["moves", "Relocations", 0]];
+const PICTURED = new Set(["ring", "binpack", "agent", "trust-weighted"]);
 const COLUMNS = ["id", "status", "active", "tasks", "used", "whole", "trust", "reliability", "pressure", "skills"];
 
 // Where a text lies on a circle; for drawing only, the engine's own hash decides.
@@ -26,7 +27,7 @@ function angle(text) { let h = 2166136261; for (const c of text) { h ^= c.charCo
 class Run {
   constructor(place, {scenario, seed, scheduler, asks}) {
     Object.assign(this, {scenario, seed, scheduler, frames: [], at: -1, done: null, failed: "", before: {}, stop: new AbortController()});
-    this.title = el("h2", {}, `${scenario}, seed ${seed}`);
+    this.title = el("h2", {}, [scenario, `seed ${seed}`, ...(scheduler ? [scheduler] : [])].join(", "));
     this.close = el("button", {type: "button", class: "close", "aria-label": "Close this run"}, "×");
     this.asks = el("p", {class: "quiet small"}, asks);
     this.progress = el("progress", {max: 1, value: 0, "aria-label": "Progress"});
@@ -34,7 +35,7 @@ class Run {
     this.live = el("div", {class: "live-metrics"});
     this.picture = el("div", {class: "picture"});
     this.charts = el("div", {class: "sim-charts"});
-    this.log = el("ol", {class: "feed sim-log", "aria-label": "What happened"});
+    this.log = el("ol", {class: "feed sim-log", tabindex: 0, "aria-label": "What happened"});
     this.result = el("div", {class: "sim-result"});
     this.box = el("section", {class: "run", "aria-label": `Run of ${scenario} with seed ${seed}`}, el("div", {class: "bar-head"}, this.title, this.close), this.asks, this.progress, this.where, this.live, this.picture, this.charts, this.result, this.log);
     place.append(this.box);
@@ -76,7 +77,8 @@ class Run {
     this.progress.max = frame.seconds; this.progress.value = frame.second;
     if (!this.failed) this.where.textContent = `${clock(frame.second)} of ${clock(frame.seconds)}, entry ${number(frame.entries)}, frame ${this.at + 1} of ${this.frames.length}${this.done ? "" : " so far"}`;
     this.live.replaceChildren(...LIVE.map(([name, title]) => el("div", {}, el("span", {class: "quiet small"}, title), el("b", {class: "num"}, number(frame.metrics[name])))));
-    const kind = this.scheduler || document.querySelector(`#sc option[value="${CSS.escape(this.scenario)}"]`)?.dataset.scheduler;
+    // The scenario says what it is about, so that two runs of it under different schedulers can be compared.
+    const own = document.querySelector(`#sc option[value="${CSS.escape(this.scenario)}"]`)?.dataset.scheduler, kind = PICTURED.has(own) ? own : this.scheduler || own;
     this.picture.replaceChildren(kind === "ring" ? this.ring(frame, members) : kind === "binpack" ? this.bins(members) : this.directory(members));
     this.charts.replaceChildren(...CHARTS.map(one => this.chart(...one)));
     this.tell(frame);
@@ -92,12 +94,12 @@ class Run {
     }
     let moved = 0;
     for (const [packet, owner] of Object.entries(frame.owners)) {
-      const a = angle(packet), r = 104 + angle(packet + "r") / 6.3 * 50, is = before[packet] !== undefined && before[packet] !== owner; moved += is;
+      const a = angle(packet), r = 112 + angle(packet + "r") / 6.3 * 42, is = before[packet] !== undefined && before[packet] !== owner; moved += is;
       box.append(svg("circle", {class: is ? "dot mine" : "dot", cx: (r * Math.sin(a)).toFixed(1), cy: (-r * Math.cos(a)).toFixed(1), r: is ? 4.2 : 2.4}));
     }
     const text = (y, words, name) => { const t = svg("text", {y, class: name}); t.textContent = words; box.append(t); };
-    text(-22, `${members.filter(m => m.status === "ACTIVE").length} active`, "t1"); text(16, number(moved), "t2"); text(42, "moved since the frame before", "t3");
-    return box;
+    text(-22, `${members.filter(m => m.status === "ACTIVE").length} active`, "t1"); text(16, number(moved), "t2"); text(42, "just moved", "t3");
+    return el("div", {}, box, el("p", {class: "small quiet under-ring"}, "Places on this ring are drawn for the eye; the engine's own hash decides who owns what."));
   }
   bins(members) {
     const most = Math.max(...members.map(m => m.whole || m.tasks || 1), 1);
@@ -150,7 +152,7 @@ export function start() {
     if (!beside) for (const run of [...runs]) run.end();
     while (runs.size > 1) [...runs][0].end();
     runs.add(new Run(place, {scenario: asked.get("scenario"), seed: asked.get("seed") || "1", scheduler: asked.get("scheduler"), asks: option.dataset.asks}));
-    const url = new URL(location.href); url.searchParams.set("scenario", asked.get("scenario")); url.searchParams.set("seed", asked.get("seed")); history.replaceState(null, "", url);
+    const url = new URL(location.href); url.searchParams.set("scenario", asked.get("scenario")); url.searchParams.set("seed", asked.get("seed")); if (asked.get("scheduler")) url.searchParams.set("scheduler", asked.get("scheduler")); else url.searchParams.delete("scheduler"); history.replaceState(null, "", url);
     hold(true);
   };
   const hold = now => { playing = now; play.textContent = playing ? "Pause" : "Play"; play.setAttribute("aria-pressed", !playing); };

@@ -12,6 +12,7 @@ from pfgov.app.views.verdicts import ReasonView, plain
 from pfgov.errors import NotFoundError, PfgovError
 from pfgov_api.console.ahead import where
 from pfgov_api.console.pages import PAGE_ROWS, Page, Shown, Visit
+from pfgov_api.console.rendering import numeral
 
 SHORT: Final = {
     "minimum-trust": "trust",
@@ -115,7 +116,7 @@ def _since_then(
         "gained": sorted(there - then)[:CHANGED_MAX],
         "lost": sorted(then - there)[:CHANGED_MAX],
         "is_same": then == there,
-        "says": where(found),
+        "says": f"It {says}" if (says := where(found)).startswith("would") else says.capitalize(),
     }
 
 
@@ -161,6 +162,7 @@ def _decision(
     start = min(visit.number("from") or 0, len(fitting))
     eligible = [one for one in rows if one["kind"] in {"chosen", "eligible"}]
     unit = _score(packet, body["decision"].get("scheduler") or {}, eligible)
+    chosen = next((one for one in eligible if one["kind"] == "chosen"), None)
     order, seq = about["order"], entry.seq
     index = order.index(seq) if seq in order else 0
     silent = [
@@ -191,6 +193,7 @@ def _decision(
         "more_eligible": max(len(eligible) - SCORES_SHOWN, 0),
         "scheduler": body["decision"].get("scheduler") or {},
         "unit": unit,
+        "formula": _formula(packet, body["decision"].get("scheduler") or {}, chosen),
         "near": decided.get("nearest_misses") or [],
         "before": order[index - 1] if index else None,
         "later": order[index + 1] if index + 1 < len(order) else None,
@@ -302,6 +305,29 @@ def _cohorts(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def _formula(
+    packet: PacketView, scheduler: Mapping[str, Any], row: Mapping[str, Any] | None
+) -> str:
+    """Return the scheduler's formula with the numbers of this packet and of whom it chose; empty if none is known."""
+    if row is None or row["is"].score is None:
+        return ""
+    member, score = row["is"], row["is"].score
+    demand = (
+        ", ".join(f"{name} {numeral(amount)}" for name, amount in packet.demand.items()) or "a task"
+    )
+    strategy = dict(scheduler.get("parameters", ())).get("strategy", "least-allocated")
+    load = f"reliability / (1 + {member.active} owned)"
+    formulas = {
+        "rendezvous": f"draw({packet.packet_id}, {member.member_id})",
+        "ring": f"1 - the way from {packet.packet_id} to the next of {member.member_id}",
+        "binpack": f"{strategy} over (capacity - used - demand) / capacity, demand {demand}",
+        "agent": load,
+        "trust-weighted": f"trust x {load}",
+    }
+    found = formulas.get(str(scheduler.get("name", "")))
+    return f"{found} = {numeral(score)} of {numeral(row['whole'])}" if found else ""
+
+
 _WHOLE: Final = {"agent": 1_000_000, "trust-weighted": 1_000_000, "seed-ring": 10_000}
 _SAYS: Final = {
     "rendezvous": "A weighted draw for each member, fixed by the ids. The largest wins; its size means nothing else.",
@@ -324,6 +350,7 @@ def _score(
         is_sum = chosen.get("strategy", "least-allocated") in {"least-allocated", "most-allocated"}
         whole = 1_000_000 * (max(sum(one in packet.demand for one in kinds), 1) if is_sum else 1)
     for one in eligible:
+        one["whole"] = whole
         one["part"] = min((one["is"].score or 0) / whole, 1.0)
     return _SAYS.get(name, "The largest wins.")
 

@@ -93,6 +93,7 @@ async def _simulator(visit: Visit) -> Shown:
             "schedulers": SCHEDULERS,
             "chosen": scenario if scenario in WATCHED else PATTERNS[0][0],
             "seed": visit.query.get("seed", "1"),
+            "scheduler": visit.query.get("scheduler", ""),
             "metrics": [(name, DEFINITIONS[name]) for name in DEFINITIONS],
             "shown": SHOWN,
         }
@@ -102,5 +103,12 @@ async def _simulator(visit: Visit) -> Shown:
 
 PAGES: Final = (
     Page("analytics", "analytics", "show_analytics", _analytics, ("from", "to")),
-    Page("simulator", "simulator", "simulate", _simulator, ("scenario", "seed"), is_live=False),
+    Page(
+        "simulator",
+        "simulator",
+        "simulate",
+        _simulator,
+        ("scenario", "seed", "scheduler"),
+        is_live=False,
+    ),
 )

@@ -197,7 +197,11 @@ def _moves(
             "is": one,
             "pending": one.handoff.pending,
             "left": _left(one.handoff.pending["deadline"], now),
-            "actions": doing.offered(visit.visitor, "packet", "HANDOFF_PENDING"),
+            "actions": [
+                action
+                for action in doing.offered(visit.visitor, "packet", "HANDOFF_PENDING")
+                if action.statuses == {"HANDOFF_PENDING"}
+            ],
         }
         for one in pending["items"]
         if one.handoff.pending
