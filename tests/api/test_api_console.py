@@ -40,7 +40,7 @@ HOSTILE = (
     "a\u200bb\u00adc\ufeffd",
     "x" * 128,
 )
-VALUES = {"member_id": "m1", "packet_id": "p1", "seq": "0", "name": "ocr"}
+VALUES = {"member_id": "m1", "packet_id": "p1", "seq": "0", "capability": "ocr"}
 
 
 def sign_in(api: Api, scope: str) -> dict[str, str]:

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.process]
 AXE = Path(__file__).parents[1] / "data" / "axe" / "axe.min.js"
 PATIENCE = 20_000
 PACKETS = 60
-VALUES = {"member_id": "agent-claims-01", "packet_id": "fp-0001", "name": "ocr"}
+VALUES = {"member_id": "agent-claims-01", "packet_id": "fp-0001", "capability": "ocr"}
 LOOKS = (("light", 1280), ("dark", 390))
 
 

@@ -70,12 +70,12 @@ class Offer:
 async def _one(visit: Visit) -> Shown:
     fleet: FleetView = await visit.visitor.ask("show_fleet")
     waiting = await visit.visitor.ask("list_packets", {"status": "PENDING", "limit": PAGE_ROWS})
-    name = visit.path["name"]
+    name = visit.path["capability"]
     return Shown(name, "capability.html", partial(_offers, visit, fleet, waiting["items"]))
 
 
 def _offers(visit: Visit, fleet: FleetView, waiting: Sequence[PacketView]) -> Mapping[str, Any]:
-    name = visit.path["name"]
+    name = visit.path["capability"]
     offers = [
         Offer(member, str(skill.get("version") or "any"), skill)
         for member in fleet.members
@@ -109,5 +109,5 @@ def _offers(visit: Visit, fleet: FleetView, waiting: Sequence[PacketView]) -> Ma
 
 PAGES: Final = (
     Page("capabilities", "capabilities", "show_fleet", _list, ("q", "single", "from")),
-    Page("capabilities/{name}", "capabilities", "show_fleet", _one, ("from",)),
+    Page("capabilities/{capability}", "capabilities", "show_fleet", _one, ("from",)),
 )
