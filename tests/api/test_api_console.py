@@ -178,6 +178,8 @@ def test_who_is_not_signed_in_is_asked_to(shared: Api) -> None:
     answer = shared.get("/console/members/m1")
     assert answer.status_code == 401
     assert 'name="next" value="/console/members/m1"' in answer.text
+    filtered = shared.get("/console/assignments?outcome=denied").text
+    assert 'name="next" value="/console/assignments?outcome=denied"' in filtered
     assert shared.get("/console/events").status_code == 401
     assert shared.get("/console/raw/proof/0").status_code == 401
     forged = shared.get("/console/overview", headers={"Cookie": f"{COOKIE}=AAAA"})

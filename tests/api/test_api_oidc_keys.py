@@ -3,19 +3,13 @@
 import asyncio
 import contextlib
 import json
-import ssl
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from support.api_server import Api
-from support.issuer import AUDIENCE, ISSUER, SCOPES, jwk, key_set
+from support.issuer import AUDIENCE, ISSUER, SCOPES, certificate, jwk, key_set
 
 from pfgov.errors import StoreUnavailableError
 from pfgov_api.access import Access
@@ -270,36 +264,13 @@ def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- over a real wire ------------------------------------------------------------------------
 
 
-def _certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's side and a client's side of TLS, for *name* alone."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    start = datetime(2020, 1, 1, tzinfo=UTC)
-    made = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-        .serial_number(1).not_valid_before(start).not_valid_after(start + timedelta(days=36_500))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(key, hashes.SHA256())
-    )  # fmt: skip
-    certificate = made.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / f"{name}.pem").write_bytes(certificate + secret)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(folder / f"{name}.pem")
-    return server, ssl.create_default_context(cadata=certificate.decode())
-
-
 def _fetched(
     folder: Path, answer: bytes, *, name: str = "localhost", trusting: bool = True
 ) -> bytes:
     """What a fetch from a real server makes of *answer*; the server then says nothing more."""
 
     async def story() -> bytes:
-        served, trust = _certificate(folder, name)
+        served, trust = certificate(folder, name)
         asked: list[bytes] = []
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -104,7 +104,8 @@ class Console:
             finally:
                 self.service.dismiss(None)
         except UnauthenticatedError as error:
-            reply = self._sign_in(raw, headers, error)
+            asked = request.scope["query_string"].decode("latin-1")
+            reply = self._sign_in(f"{raw}?{asked}" if asked else raw, headers, error)
         except PfgovError as error:
             asked = raw if request.scope["method"] != "POST" else ""
             reply = self._problem(error, visitor, headers, request_id, asked)

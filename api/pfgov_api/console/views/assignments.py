@@ -27,6 +27,7 @@ WORDS: Final = {
     "escalated": "need a review",
     "refused": "refused",
 }
+SHOWN_WHOLE: Final = 2**32
 CHANGED_MAX: Final = 20
 """Members named that may now and might not then, or the other way round."""
 
@@ -325,7 +326,12 @@ def _formula(
         "trust-weighted": f"trust x {load}",
     }
     found = formulas.get(str(scheduler.get("name", "")))
-    return f"{found} = {numeral(score)} of {numeral(row['whole'])}" if found else ""
+    if not found:
+        return ""
+    is_small = row["whole"] < SHOWN_WHOLE  # sixteen digits mean nothing to anybody
+    return f"{found} = " + (
+        f"{numeral(score)} of {numeral(row['whole'])}" if is_small else f"{row['part']:.3f}"
+    )
 
 
 _WHOLE: Final = {"agent": 1_000_000, "trust-weighted": 1_000_000, "seed-ring": 10_000}
