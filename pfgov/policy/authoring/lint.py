@@ -5,6 +5,8 @@ is not among them: the checker refuses it.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from pfgov.core.verdicts import CARRIED_OUT
 from pfgov.policy.authoring.portability import unportable
@@ -12,7 +14,7 @@ from pfgov.policy.authoring.trusting import trusting
 from pfgov.policy.cel import CelLoadError, parse
 from pfgov.policy.cel.implied import implies
 from pfgov.policy.cel.syntax import Ast
-from pfgov.policy.files.model import Definitions, Policy, Rule, Text
+from pfgov.policy.files.model import KERNEL, Definitions, Policy, Rule, Text
 from pfgov.policy.files.names import mentions
 from pfgov.policy.judging.clauses import PlannedRule
 from pfgov.policy.judging.judge import PolicySet
@@ -30,7 +32,6 @@ def lint(
     imported = {text.text for policy in policies for text in policy.imports}
     for policy in policies:
         found += _unused(policy, definitions)
-        found += _repeated(policy, compiled)
         found += _undoable(policy)
     for item in definitions:
         if item.name not in imported:
@@ -42,7 +43,7 @@ def lint(
                     "warning",
                 )
             )
-    return [*found, *trusting(compiled), *unportable(compiled)]
+    return [*found, *_repeated(compiled), *trusting(compiled), *unportable(compiled)]
 
 
 def _unused(policy: Policy, definitions: Sequence[Definitions]) -> Iterator[Problem]:
@@ -132,25 +133,63 @@ def _undoable(policy: Policy) -> Iterator[Problem]:
             )
 
 
-def _repeated(policy: Policy, compiled: PolicySet) -> Iterator[Problem]:
-    """A rule that another one makes needless, wherever both are asked: equal, or weaker."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A rule of a set, as it is asked."""
+
+    rule: Rule
+    planned: PlannedRule
+
+    def covers(self, other: "_Asked") -> bool:
+        """Whether *other* says nothing that this does not say, wherever it is asked."""
+        if not set(other.rule.on) <= set(self.rule.on) or other.rule.obligations:
+            return False
+        if self.planned.shadow and not other.planned.shadow:
+            return False  # what only watches binds nobody
+        return _covers(self.rule, self.planned, other.rule, other.planned)
+
+
+def _repeated(compiled: PolicySet) -> Iterator[Problem]:
+    """A rule that another one, of its policy or of another, makes needless wherever both are asked: equal, or weaker."""
     rules = [
-        (rule, planned) for rule in policy.rules if (planned := _planned(rule, policy, compiled))
+        _Asked(rule, planned)
+        for policy in sorted(
+            compiled.bundle.policies, key=lambda one: (one.name != KERNEL, one.name)
+        )
+        for rule in policy.rules
+        if (planned := _planned(rule, policy, compiled))
     ]
     needless: set[str] = set()
-    for rule, planned in reversed(rules):  # of two that say the same, the later one is needless
-        for other, others in rules:
-            if rule is other or other.id in needless or not set(rule.on) <= set(other.on):
-                continue
-            if not rule.obligations and _covers(other, others, rule, planned):
-                needless.add(rule.id)
-                yield rule.place.problem(
-                    "policy.shadowed",
-                    f"the rule `{rule.id}` says nothing that `{other.id}` does not say",
-                    f"`{other.id}` is on line {other.place.line}: remove the one that is not meant",
-                    "warning",
-                )
-                break
+    for one in reversed(rules):  # of two that say the same, the later one is needless
+        if one.planned.policy == KERNEL:
+            continue
+        other = next(
+            (
+                other
+                for other in rules
+                if other is not one and other.planned.name not in needless and other.covers(one)
+            ),
+            None,
+        )
+        if other is not None:
+            needless.add(one.planned.name)
+            yield _needless(one, other)
+
+
+def _needless(one: _Asked, other: _Asked) -> Problem:
+    place, name = other.rule.place, other.rule.id
+    where = f"`{name}` is on line {place.line}"
+    if other.planned.policy != one.planned.policy:
+        name = other.planned.name
+        where = f"`{name}` is in {Path(place.file).name}, line {place.line}"
+    if other.planned.policy == KERNEL:
+        where = "the kernel asks it of every packet"
+    return one.rule.place.problem(
+        "policy.shadowed",
+        f"the rule `{one.rule.id}` says nothing that `{name}` does not say",
+        f"{where}: remove the one that is not meant",
+        "warning",
+    )
 
 
 def _planned(rule: Rule, policy: Policy, compiled: PolicySet) -> PlannedRule | None:

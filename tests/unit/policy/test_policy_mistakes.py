@@ -275,6 +275,10 @@ MISTAKES = {
         f"{HEAD}rules:\n  - id: eu\n    require: member.region in ['EU', 'eu']\n",
         ("policy.spelling", 7, 14, "did you mean `eu`?"),
     ),
+    "a rule that the kernel has already": (
+        f"{HEAD}rules:\n  - id: lives\n    require: member.status == 'ACTIVE'\n",
+        ("policy.shadowed", 6, 9, "the kernel asks it"),
+    ),
     "a member's own word": (
         f"{HEAD}rules:\n  - id: people\n    require: member.type == 'human'\n",
         ("policy.own_word", 6, 9, "clearances"),
@@ -498,3 +502,34 @@ def test_a_comma_inside_braces_says_what_it_did(tmp_path: Path) -> None:
     ]
     assert len(hints) == 1
     assert "quote the expression" in hints[0]
+
+
+STRICT = kit.policy("  - {id: high, require: member.trust_score >= 0.9}\n", name="strict")
+LAX = kit.policy("  - {id: low, require: member.trust_score >= 0.5}\n", name="lax")
+LATER = kit.policy(
+    "  - {id: low, on: [retain], require: member.trust_score >= 0.5}\n", name="lax", on="[retain]"
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ((STRICT, LAX), [("low", "strict/high")]),
+        ((STRICT, STRICT.replace("strict", "again")), [("high", "again/high")]),
+        ((STRICT, LATER), []),  # an owner keeps what it would not get
+        ((STRICT.replace("on: [place]", "on: [place]\nmode: shadow"), LAX), []),
+        (
+            (STRICT, LAX.replace("on: [place]", "on: [place]\nmode: shadow")),
+            [("low", "strict/high")],
+        ),
+    ],
+)
+def test_a_weaker_rule_beside_a_stricter_one_of_another_policy(
+    tmp_path: Path, files: tuple[str, ...], expected: list[tuple[str, str]]
+) -> None:
+    """Whoever relaxes a rule hears that a stricter one of another file still stands; one in shadow does not."""
+    kit.write(tmp_path, {f"f{number}.policy.yaml": text for number, text in enumerate(files)})
+    found = [p for p in check_directory(tmp_path).problems if p.code == "policy.shadowed"]
+    said = [(p.message.split("`")[1], p.message.split("`")[3]) for p in found]
+    assert said == expected
+    assert all(".policy.yaml, line" in (p.hint or "") for p in found)
