@@ -150,7 +150,7 @@ class _Asked:
 
 
 def _repeated(compiled: PolicySet) -> Iterator[Problem]:
-    """A rule that another one, of its policy or of another, makes needless wherever both are asked: equal, or weaker."""
+    """A rule that another one of the set makes needless wherever both are asked: it is equal, or weaker."""
     rules = [
         _Asked(rule, planned)
         for policy in sorted(
