@@ -7,11 +7,12 @@ files, by ``eval`` and by a test that expects just that.  What is on record of i
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support import hostile
@@ -22,9 +23,11 @@ from pfgov.app.views import read_table
 from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.core.canonical import canonical
-from pfgov.core.decide.guarding import PolicyDeniedError
+from pfgov.core.decide.context import Context
+from pfgov.core.decide.guarding import PolicyDeniedError, guard
 from pfgov.core.judging import Kinds, Question
-from pfgov.core.verdicts import Point, Verdict
+from pfgov.core.verdicts import GUARDING as GUARDING_POINTS
+from pfgov.core.verdicts import Point, Verdict, combine
 from pfgov.errors import PfgovError
 from pfgov.model.times import to_moment
 from pfgov.policy.authoring import asking
@@ -73,9 +76,26 @@ GUARDING = (
     "{id: moves, on: [update_member], require: '!has(before.region) || has(member.region)'}",
     "{id: cleared, on: [update_member], require: member.clearances.size() <= before.clearances.size() + 2}",
     "{id: agrees, on: [review], require: '!(principal.id in packet.reviews) && review.approvals < 3'}",
+    "{id: takes, on: [export], deny: 'export.kind == \"subject\" && packet.priority > 0'}",
+    "{id: makes, on: [activate], require: 'principal.rights.size() > 0 && \"p\" in activation.policies'}",
     "{id: ends, on: [complete], deny: '\"amount\" in packet.labels && packet.labels.amount > 90'}",
 )
-GUARDS = "[submit, update, update_member, review, complete]"
+OTHER_NAME = "e" * 64
+"""The same set under another digest, so that it can take its own place."""
+
+KINDS = (
+    "place",
+    "handoff",
+    "review",
+    "review",
+    "update",
+    "member",
+    "accept",
+    "complete",
+    "export",
+    "activate",
+)
+GUARDS = "[submit, update, update_member, review, complete, export, activate]"
 BASE = "{id: all, deny: member.id == 'nobody'}"
 TYPED = {"0": ("true", "false"), "a": ("0", "0.25", "1e3"), "amount": ("0", "4", "91"),
          "z": ("2020-01-01T00:00:00Z", "2030-12-01T00:00:00+02:00")}  # fmt: skip
@@ -171,10 +191,7 @@ def histories(draw: st.DrawFn) -> tuple[list[c.Action], list[tuple[str, c.Princi
     labels = tuple(sorted({**others, **typed}.items()))
     steps: list[tuple[str, c.Principal, Any]] = []
     for _ in range(source.integer(1, 6)):
-        kind = hostile.one(
-            source,
-            ("place", "handoff", "review", "review", "update", "member", "accept", "complete"),
-        )
+        kind = hostile.one(source, KINDS)
         asker = hostile.principal(source, names)
         given: Any = None
         if kind == "update":
@@ -229,6 +246,9 @@ def test_hostile_whatever_is_asked_eval_and_tests_say_the_same(
         packet_id = begin[-1].packet_id  # type: ignore[attr-defined]
         for kind, asker, given_ in steps:
             if packet_id in world.state.packets:
+                if kind == "export":
+                    _take_out(world, packet_id, asker)
+                    continue
                 action = _action(world, packet_id, kind, given_)
                 if action is not None:
                     _take(world, overheard, canonical(action), asker)
@@ -252,6 +272,9 @@ def _action(world: World, packet_id: str, kind: str, given_: Any) -> c.Action | 
             )  # fmt: skip
         case "complete" if packet.owner is not None:
             return c.CompletePacket(packet_id=packet_id, owner=world.claim(packet_id))
+        case "activate":
+            digest = OTHER_NAME if world.state.policy != OTHER_NAME else world.policy.digest
+            return c.ActivatePolicy.of(digest, tuple(world.policy.policies), world.policy.points)
         case "update" | "member":
             return given_  # type: ignore[no-any-return]
         case _:
@@ -273,9 +296,45 @@ def _take(world: World, overheard: Overheard, action: c.Action, asker: c.Princip
         assert refusal.event.point == question.point.value
         assert set(refusal.rules) == {reason.name for reason in verdict.reasons}
     for _, event in world.entries[entries:]:
+        _was_asked(event, overheard.inner, said)
         decision = getattr(event, "decision", None)
         if isinstance(decision, e.Decision) and decision.table:
             _recorded(world, decision, said)
+
+
+POINT_OF: Mapping[str, Point] = {
+    "member_registered": Point.REGISTER, "packet_created": Point.SUBMIT, "packet_updated": Point.UPDATE,
+    "member_updated": Point.UPDATE_MEMBER, "review_recorded": Point.REVIEW, "packet_completed": Point.COMPLETE,
+    "policy_activated": Point.ACTIVATE, "handoff_completed": Point.ACCEPT,
+}  # fmt: skip
+"""What is on record -> the point at which policy was asked, and let it pass.  A first owner and the target of a handoff
+have their verdict in the entry itself."""
+
+
+def _was_asked(
+    event: e.Event, policies: PolicySet, said: list[tuple[Question, list[Facts], list[Verdict]]]
+) -> None:
+    """Check that what was done was asked where the set covers it, and let pass."""
+    point = POINT_OF.get(event.type)
+    if point is None or point.value not in policies.points:
+        return
+    outcomes = {
+        v.outcome for question, _, verdicts in said for v in verdicts if question.point is point
+    }
+    assert outcomes & {"allow", "escalate"}, (event.type, outcomes)
+
+
+def _take_out(world: World, packet_id: str, asker: c.Principal) -> None:
+    """Ask as a door of exports asks (:mod:`pfgov.engine.reading.guarding`); that it does, the doors' test shows."""
+    command = c.Command(id="export", principal=asker, do=c.CommitIndex())
+    more = {"export": {"kind": "subject", "subject": f"packet/{packet_id}"}}
+    with suppress(PolicyDeniedError):
+        guard(
+            Context(world.state, command, world.now, world.tools),
+            Point.EXPORT,
+            packet=world.state.packets[packet_id],
+            more=more,
+        )
 
 
 def _recorded(
@@ -395,3 +454,102 @@ def _evaluated(
         for name, verdict in zip(names or [""], verdicts, strict=True):
             member = read["members"][name] if name else {}
             assert explain(policies, again, member).verdict == verdict, (question, name)
+
+
+# --- an engine that does something else -----------------------------------------------------------
+
+
+class Deaf(Overheard):
+    """A set that does not tell the engine of one guarding point, as an engine that forgets to ask there."""
+
+    def __init__(self, policies: PolicySet, point: Point) -> None:
+        super().__init__(policies)
+        self.guards = policies.guards - {point}
+
+
+class Partial(Overheard):
+    """A set of which the engine asks all policies but one."""
+
+    def __init__(self, policies: PolicySet, policy: str) -> None:
+        super().__init__(policies)
+        self.left_out = f"{policy}/"
+
+    def note(self, question: Question, members: Sequence[Facts], said: Sequence[Verdict]) -> None:
+        """Note what an engine that left a policy out would have said."""
+        less = [
+            combine(
+                tuple(r for r in one.reasons if not r.name.startswith(self.left_out)),
+                one.obligations,
+            )
+            for one in said
+        ]
+        super().note(question, members, less)
+
+
+SCRIPT: tuple[tuple[str, Any], ...] = (
+    ("update", c.UpdatePacket(packet_id="p", priority=7)),
+    ("member", c.UpdateMember(member_id="m1", weight=2)),
+    ("place", None),
+    ("review", True),
+    ("place", None),
+    ("handoff", None),
+    ("accept", None),
+    ("export", None),
+    ("activate", None),
+    ("complete", None),
+)
+ALL = "".join(
+    f"  - {{id: r{number}, on: [{point}], deny: 'principal.id == \"nobody\"'}}\n"
+    for number, point in enumerate(Point)
+)
+OWN = "  - {id: own, on: [assign], require: member.id != 'm0'}\n"
+
+
+def _scripted(folder: Path, make: Callable[[PolicySet], Overheard]) -> Overheard:
+    """Do a little of everything under a set that asks at every point."""
+    asks = "  - {id: asks, on: [place], when: packet.priority > 6, escalate: {to: reviewer}}\n"
+    kit.write(
+        folder,
+        {
+            "all.policy.yaml": kit.policy(ALL + asks, name="all", on=f"[{', '.join(Point)}]"),
+            "own.policy.yaml": kit.policy(OWN, name="own", on="[assign]"),
+        },
+    )
+    overheard = make(kit.load_directory(folder))
+    world = World(policy=overheard)  # type: ignore[arg-type]
+    for name in ("m0", "m1", "m2"):
+        join = c.RegisterMember(member_id=name, type="agent", handoff_mode="accept")
+        _take(world, overheard, join, c.LOCAL_OPERATOR)
+    _take(
+        world,
+        overheard,
+        c.SubmitPacket(packet_id="p", workload_type="w", lineage_id="l", hold=True),
+        c.LOCAL_OPERATOR,
+    )
+    for kind, given_ in SCRIPT:
+        if kind == "export":
+            _take_out(world, "p", c.LOCAL_OPERATOR)
+        elif (action := _action(world, "p", kind, given_)) is not None:
+            _take(world, overheard, canonical(action), c.LOCAL_OPERATOR)
+            world.settle()
+    return overheard
+
+
+def test_hostile_every_point_is_heard(tmp_path: Path) -> None:
+    """A decision point at which nothing is ever compared is one at which anything may be said."""
+    overheard = _scripted(tmp_path, Overheard)
+    assert {question.point for question, _, _ in overheard.heard} == set(Point)
+    _same(tmp_path, overheard)
+
+
+@pytest.mark.parametrize("point", sorted({*POINT_OF.values()}.intersection(GUARDING_POINTS)))
+def test_hostile_an_engine_that_does_not_ask_is_caught(tmp_path: Path, point: Point) -> None:
+    """What was done without having been asked is noticed by the property above."""
+    with pytest.raises(AssertionError, match=r"set\(\)"):
+        _scripted(tmp_path, lambda policies: Deaf(policies, point))
+
+
+def test_hostile_an_engine_that_leaves_a_policy_out_is_caught(tmp_path: Path) -> None:
+    """A verdict without the reasons of one policy is not what `eval` and a test say."""
+    with pytest.raises(AssertionError, match="own/own"):
+        _same(tmp_path, _scripted(tmp_path, lambda policies: Partial(policies, "own")))
