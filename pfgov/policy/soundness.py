@@ -165,8 +165,16 @@ _SPELLINGS: Final[Mapping[tuple[str, ...], str]] = {
     ("member", "region"): REGION_PATTERN,
     ("source", "region"): REGION_PATTERN,
     ("packet", "workload_type"): NAME_PATTERN,
+    ("member", "capabilities"): NAME_PATTERN,
+    ("source", "capabilities"): NAME_PATTERN,
 }
 """How names are spelt since the border takes one spelling; an older ledger may hold others, so that this only warns."""
+
+
+_PLAINLY: Final[Mapping[str, str]] = {
+    "capabilities": "it holds names; versions are asked with capability_match(requirement, member.capability_versions)",
+    "region": "region_within(member.region, [...]) takes in everything within a region",
+}
 
 
 class _Expression:
@@ -239,8 +247,10 @@ class _Expression:
 
     def _worded(self, node: ir.Call) -> Iterator[Problem]:
         """A word that a list never holds: ``"opertor" in principal.rights``."""
+        yield from self._whole(node)
         for path, part in _words(node, self._items):
             yield from self._misspelt(path, part, node)
+            yield from self._demanded(path, part, node)
             vocabulary = _VOCABULARIES.get(path)
             if vocabulary is None or type(part.value) is not str:
                 continue
@@ -248,6 +258,32 @@ class _Expression:
             if hint is not None:
                 message = f"{'.'.join(path)} never holds {part.value!r}"
                 yield self._problem("cel.never_equal", message, node, hint)
+
+    def _whole(self, node: ir.Call) -> Iterator[Problem]:
+        """A list that is compared as a whole: ``packet.data_classes == ["pii"]``."""
+        paths = [path for part in node.arguments if (path := ir.path_of(part)) is not None]
+        is_written = any(isinstance(part, ir.MakeList) and part.items for part in node.arguments)
+        if node.function.name in {"_==_", "_!=_"} and is_written and len(paths) == 1:
+            name = ".".join(paths[0])
+            yield self._problem(
+                "policy.whole_list",
+                f"`{self._shown(node)}` is about just these, in byte order: one more makes it another list",
+                node,
+                f"ask of each: {name}.all(x, x in [...]), or {name}.exists(x, x in [...])",
+                "warning",
+            )
+
+    def _demanded(self, path: tuple[str, ...], part: ir.Const, node: ir.Node) -> Iterator[Problem]:
+        """A bare name among demands that may have a version: ``"shell" in packet.required_capabilities``."""
+        if path != ("packet", "required_capabilities") or type(part.value) is not str:
+            return
+        yield self._problem(
+            "policy.requirement",
+            f"a packet that asks for `{part.value}>=0` asks for {part.value}, too, and passes `{self._shown(node)}` by",
+            node,
+            f'write packet.required_capabilities.exists(r, r.matches("^{part.value}([<>=!~]|$)"))',
+            "warning",
+        )
 
     def _misspelt(self, path: tuple[str, ...], part: ir.Const, node: ir.Node) -> Iterator[Problem]:
         """A name that no ledger of today holds: ``"PII" in packet.data_classes``."""
@@ -262,7 +298,7 @@ class _Expression:
             "policy.spelling",
             message,
             node,
-            hint or "names are in lower case, without blanks",
+            hint or _PLAINLY.get(path[-1], "names are in lower case, without blanks"),
             "warning",
         )
 

@@ -7,7 +7,7 @@ from pfgov.policy.cel import constant, ir, overloads, syntax
 from pfgov.policy.cel.check_names import qualified, unbound
 from pfgov.policy.cel.checking import Checking
 from pfgov.policy.cel.errors import CelError
-from pfgov.policy.cel.hints import did_you_mean
+from pfgov.policy.cel.hints import called_elsewhere, did_you_mean
 from pfgov.policy.cel.library import Function
 from pfgov.policy.cel.strings import compile_pattern
 from pfgov.policy.cel.times import NAMED_ZONE, is_fixed_zone
@@ -76,7 +76,9 @@ def _unknown(c: Checking, node: syntax.Call, at: syntax.Span) -> ir.Node:
     else:
         known = [n for n, f in functions.items() if n[0].isalpha() and (
             f.is_member if node.target is not None else True)]  # fmt: skip
-        hint = did_you_mean(name, [*known, *_MACROS])
+        hint = called_elsewhere(name) or did_you_mean(name, [*known, *_MACROS])
+        if node.target is None and not node.arguments and c.environment.find(name) is not None:
+            hint = f"`{name}` is a fact: write it without ()"
     return c.problem("cel.unknown_function", f"unknown function `{name}`", at, hint)
 
 

@@ -8,7 +8,7 @@ from pfgov.policy.cel import ir, overloads, syntax
 from pfgov.policy.cel.checking import Checking, unwrapped
 from pfgov.policy.cel.environment import Constant
 from pfgov.policy.cel.errors import CelError
-from pfgov.policy.cel.hints import did_you_mean
+from pfgov.policy.cel.hints import called_elsewhere, did_you_mean
 from pfgov.policy.cel.library import Function
 from pfgov.policy.cel.types import (
     BOOL,
@@ -84,11 +84,26 @@ def unknown(c: Checking, node: syntax.Ident) -> ir.Node:
         return c.problem(
             "cel.unknown_name", f"`{node.name}` is a group of names", node.span, f"one of {shown}"
         )
-    hint = did_you_mean(node.name, [*names, *(local.name for local in c.scope)])
+    if node.name in {"None", "nil", "undefined"}:
+        absent = "whether an optional fact is there is asked with has(member.region)"
+        return c.problem("cel.unknown_name", f"unknown name `{node.name}`", node.span, absent)
+    hint: str | None = did_you_mean(node.name, [*names, *(local.name for local in c.scope)])
+    owners = [
+        f"{name}.{node.name}"
+        for name, declared_as in declared
+        if _has_field(declared_as, node.name)
+    ]
+    if owners:
+        hint = f"did you mean `{min(owners)}`?"
     if hint is None:
         roots = sorted({name.partition(".")[0] for name in names})
         hint = f"known are {', '.join(roots)}; write text in quotes" if roots else None
     return c.problem("cel.unknown_name", f"unknown name `{node.name}`", node.span, hint)
+
+
+def _has_field(declaration: object, name: str) -> bool:
+    """Whether a declared root has a field of that name: ``trust_score`` alone is meant to be a member's."""
+    return isinstance(declaration, Record) and name in declaration.fields
 
 
 def unbound(node: syntax.Node, name: str) -> ir.Node:
@@ -155,7 +170,8 @@ def field(c: Checking, type_: CelType, name: str, at: syntax.Span) -> Field:
             return Field(OptionalType(unwrapped(field(c, settled(elem), name, at).type)))
         case _:
             if type_ != DYN:
-                hint = f"call it: {name}()" if name in c.environment.functions else None
+                is_known = name in c.environment.functions
+                hint = f"call it: {name}()" if is_known else called_elsewhere(name)
                 c.mismatch("cel.type", f"a {type_} has no fields", at, hint)
             return Field(DYN, optional=True)
 

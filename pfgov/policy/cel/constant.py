@@ -66,7 +66,9 @@ def _decided_logic(kind: str, operands: Sequence[ir.Node]) -> Finding | None:
         found = _decided(operand)
         if found is not None:
             return found
-    return _contradiction(operands) if kind == "all" else None
+    if kind == "all":
+        return _contradiction(operands)
+    return _tautology(operands)
 
 
 # --- ranges ---------------------------------------------------------------------------------
@@ -125,18 +127,75 @@ def always(operator: str, low: float, high: float, value: float) -> bool | None:
             return True if value < low or value > high else None
 
 
-def _contradiction(operands: Sequence[ir.Node]) -> Finding | None:
-    """Two comparisons of one path that cannot both hold."""
-    facts: dict[tuple[str, ...], list[tuple[str, object]]] = {}
+def _claims(operands: Sequence[ir.Node]) -> dict[str, list[tuple[str, object]]]:
+    """Return what comparisons with constants say of each fact, or of each call on facts."""
+    found: dict[str, list[tuple[str, object]]] = {}
     for operand in operands:
-        found = comparison(operand)
-        if found is not None:
-            facts.setdefault(found[1], []).append((found[0], found[3]))
-    for path, claims in facts.items():
+        if not isinstance(operand, ir.Call) or operand.function.name not in SIGNS:
+            continue
+        left, right = operand.arguments
+        operator = operand.function.name
+        if isinstance(left, ir.Const) and left.label is None:
+            left, right = right, left
+            operator = FLIPPED.get(operator, operator)
+        term = _term(left)
+        if term is not None and isinstance(right, ir.Const) and right.label is None:
+            found.setdefault(term, []).append((operator, right.value))
+    return found
+
+
+def _term(node: ir.Node) -> str | None:
+    """Return how a fact, or a call on facts and constants, is written; None for anything else."""
+    path = ir.path_of(node)
+    if path is not None:
+        return ".".join(path)
+    if not isinstance(node, ir.Call) or not node.function.name.isidentifier():
+        return None
+    parts = [
+        repr(part.value) if isinstance(part, ir.Const) and part.label is None else _term(part)
+        for part in node.arguments
+    ]
+    if not parts or any(part is None for part in parts):
+        return None
+    first, *others = map(str, parts)
+    if node.function.is_member:
+        return f"{first}.{node.function.name}({', '.join(others)})"
+    return f"{node.function.name}({', '.join([first, *others])})"
+
+
+def _contradiction(operands: Sequence[ir.Node]) -> Finding | None:
+    """Two comparisons of one fact that cannot both hold."""
+    for term, claims in _claims(operands).items():
         if _empty(claims):
-            shown = " && ".join(f"{'.'.join(path)} {SIGNS[op]} {v!r}" for op, v in claims)
-            return f"never true: `{shown}` contradicts itself", None
+            hint = None
+            if any(op in _ABOVE for op, _ in claims) and any(op in _BELOW for op, _ in claims):
+                hint = "a range that goes over the end is two halves: write || between them"
+            return f"never true: `{_shown(term, claims, '&&')}` contradicts itself", hint
     return None
+
+
+def _tautology(operands: Sequence[ir.Node]) -> Finding | None:
+    """Two comparisons of one fact of which one always holds: ``x != 'a' || x != 'b'``."""
+    for term, claims in _claims(operands).items():
+        if _empty([(_NEGATED[operator], value) for operator, value in claims]):
+            return f"always true: `{_shown(term, claims, '||')}`", "write && between them"
+    return None
+
+
+_ABOVE: Final = frozenset({"_>_", "_>=_"})
+_BELOW: Final = frozenset({"_<_", "_<=_"})
+_NEGATED: Final = {
+    "_<_": "_>=_",
+    "_<=_": "_>_",
+    "_>_": "_<=_",
+    "_>=_": "_<_",
+    "_==_": "_!=_",
+    "_!=_": "_==_",
+}
+
+
+def _shown(term: str, claims: Sequence[tuple[str, object]], sign: str) -> str:
+    return f" {sign} ".join(f"{term} {SIGNS[operator]} {value!r}" for operator, value in claims)
 
 
 def _empty(claims: Sequence[tuple[str, object]]) -> bool:

@@ -1,11 +1,13 @@
-"""Did-you-mean: the nearest known name to a misspelt one.
+"""Did-you-mean: the nearest known name to a misspelt one, or what another language calls it.
 
 Knows strings only.  Distance is by similarity of the text, with a preference for a name
 that the misspelt one begins or ends with.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -33,3 +35,43 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """``did you mean `x`?`` or None."""
     found = nearest(name, known)
     return f"did you mean `{found}`?" if found else None
+
+
+_OTHER_LANGUAGES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "len": "write size(x)",
+        "length": "write size(x)",
+        "count": "write size(x)",
+        "isEmpty": "write size(x) == 0",
+        "includes": "write item in list",
+        "containsAll": "write sets.contains(list, part)",
+        "containsAny": "write sets.intersects(list, other)",
+        "any": "write list.exists(x, condition)",
+        "some": "write list.exists(x, condition)",
+        "every": "write list.all(x, condition)",
+        "lower": "write x.lowerAscii()",
+        "toLower": "write x.lowerAscii()",
+        "toLowerCase": "write x.lowerAscii()",
+        "upper": "write x.upperAscii()",
+        "match": "write x.matches(pattern)",
+        "regex": "write x.matches(pattern)",
+        "hour": "write x.getHours()",
+        "minute": "write x.getMinutes()",
+        "month": "write x.getMonth(), which is from 0 to 11",
+        "day": "write x.getDate()",
+        "weekday": "write x.getDayOfWeek(), where Sunday is 0",
+        "dayOfWeek": "write x.getDayOfWeek(), where Sunday is 0",
+        "year": "write x.getFullYear()",
+        "today": "write now, a fact: the time of the decision",
+        "date": 'write timestamp("2026-12-01T00:00:00Z")',
+        "float": "write double(x)",
+        "str": "write string(x)",
+        "bool": "write true or false",
+    }
+)
+"""What other languages call it -> what to write here."""
+
+
+def called_elsewhere(name: str) -> str | None:
+    """Return what to write for *name*, which another language has for a function or a field."""
+    return _OTHER_LANGUAGES.get(name)

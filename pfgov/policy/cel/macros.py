@@ -9,7 +9,18 @@ will judge.
 from collections.abc import Callable
 from typing import Final
 
-from pfgov.policy.cel.syntax import Bind, Call, Fold, FoldKind, Has, Ident, Node, OptMap, Select
+from pfgov.policy.cel.syntax import (
+    Bind,
+    Call,
+    Fold,
+    FoldKind,
+    Has,
+    Ident,
+    Index,
+    Node,
+    OptMap,
+    Select,
+)
 
 Refuse = Callable[[str, str, Node], Exception]
 """Makes the error: (code, message, node) -> exception."""
@@ -63,7 +74,13 @@ def _has(call: Call, refuse: Refuse) -> Node:
         raise refuse("cel.macro", "has() takes one field, as in has(member.region)", call)
     argument = call.arguments[0]
     if not isinstance(argument, Select) or argument.optional:
-        raise refuse("cel.macro", "has() takes a field, as in has(member.region)", argument)
+        is_index = isinstance(argument, Index)
+        how = (
+            "; whether a list or map holds something is asked with `item in list`"
+            if is_index
+            else ""
+        )
+        raise refuse("cel.macro", f"has() takes a field, as in has(member.region){how}", argument)
     return Has(call.span, argument.operand, argument.name, argument.at)
 
 

@@ -91,13 +91,19 @@ def complaint(function: Function, arguments: Sequence[CelType]) -> tuple[str, st
         if len(arguments) not in counts and not any(o.variadic for o in function.overloads):
             expected = " or ".join(str(count) for count in sorted(counts))
             return f"{sign} takes {expected} arguments, not {len(arguments)}", None
-        return f"{sign} does not take ({', '.join(shown)})", _expected(function)
+        hint = _expected(function)
+        if function.name == "contains" and isinstance(arguments[0], ListType):
+            hint = "write item in list"
+        return f"{sign} does not take ({', '.join(shown)})", hint
     if len(shown) == 1:
         return f"`{sign}` does not apply to {shown[0]}", None
     if function.name in _EQUALITY:
         hint = _quoting(arguments)
         if "null" in shown:
             hint = "whether an optional fact is there is asked with has(member.region)"
+        record = next((one for one in arguments if isinstance(one, Record)), None)
+        if record is not None:
+            hint = f"{record} has {', '.join(sorted(record.fields)[:8])}: name one of them"
         return f"{shown[0]} and {shown[1]} are never equal", hint
     return f"`{sign}` does not apply to {shown[0]} and {shown[1]}", _numeric(function, arguments)
 
@@ -124,7 +130,9 @@ def _expected(function: Function) -> str | None:
 def _quoting(arguments: Sequence[CelType]) -> str | None:
     kinds = {str(argument) for argument in arguments}
     if "string" in kinds and kinds & {"int", "double", "uint"}:
-        return "write the number as text in quotes, or convert with int() or string()"
+        return "compare numbers with numbers, without quotes, or convert with int() or string()"
+    if kinds == {"bool", "string"}:
+        return "write true or false, without quotes"
     return None
 
 

@@ -102,7 +102,12 @@ def _unexpected(scanned: Scan, error: Any) -> CelSyntaxError:
     cause: Any = error.__context__  # lark's own error knows the token
     if getattr(getattr(cause, "token", None), "type", "$END") == "$END":
         end = len(scanned.neutral.rstrip())
-        return scanned.error("cel.syntax", "the expression ends too early", end)
+        hint = None
+        if scanned.neutral.rstrip().endswith("%"):
+            hint = "% is the remainder of a division: write 0.8 for 80 %"
+        elif "?" in scanned.neutral and ":" not in scanned.neutral:
+            hint = "write condition ? one : other; a rule has `when`"
+        return scanned.error("cel.syntax", "the expression ends too early", end, hint)
     # Literals that span lines are one line in the neutral text, so count there.
     starts: list[int] = [0, *(i + 1 for i, c in enumerate(scanned.neutral) if c == "\n")]
     offset = starts[int(error.line) - 1] + int(error.column) - 1

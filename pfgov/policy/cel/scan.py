@@ -271,6 +271,8 @@ class _Scanner:
             hint = "write !(a in b)"
         elif kind == "word" and self.source[:position].rstrip().endswith(("not", "NOT")):
             hint = "write !(...)"
+        elif self.source.lstrip().startswith(("if ", "if(")):
+            hint = "there is no `if`: write condition ? one : other; a rule has `when`"
         elif kind == "word":
             hint = "write text in quotes"
         else:

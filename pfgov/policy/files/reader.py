@@ -52,7 +52,8 @@ class Reader:
     ) -> dict[str, Node]:
         """Return the known keys of a mapping; unknown, missing and non-mapping are noted."""
         if not isinstance(node, Entries):
-            self.wrong_type(node, what, "a mapping")
+            shown = ", ".join(f"{key}: ..." for key in required or optional)
+            self.wrong_type(node, what, "a mapping", f"write {{{shown}}}")
             return {}
         known = (*required, *optional)
         found: dict[str, Node] = {}

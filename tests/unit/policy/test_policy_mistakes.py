@@ -275,6 +275,94 @@ MISTAKES = {
         f"{HEAD}rules:\n  - id: eu\n    require: member.region in ['EU', 'eu']\n",
         ("policy.spelling", 7, 14, "did you mean `eu`?"),
     ),
+    "a night that ends before it begins": (
+        f"{HEAD}rules:\n  - id: night\n    deny: now.getHours() >= 22 && now.getHours() < 6\n",
+        ("cel.constant", 7, 11, "two halves: write ||"),
+    ),
+    "two exceptions of which one always holds": (
+        f"{HEAD}rules:\n  - id: w\n    require: packet.workload_type != 'a' || packet.workload_type != 'b'\n",
+        ("cel.constant", 7, 14, "write &&"),
+    ),
+    "a demand that a version gets past": (
+        f"{HEAD}rules:\n  - id: shell\n    deny: packet.required_capabilities.exists(r, r == 'shell')\n",
+        ("policy.requirement", 7, 50, '"^shell([<>=!~]|$)"'),
+    ),
+    "a version among names": (
+        f"{HEAD}rules:\n  - id: ocr\n    require: \"'ocr>=1.2' in member.capabilities\"\n",
+        ("policy.spelling", 7, 15, "capability_match"),
+    ),
+    "a list compared as a whole": (
+        f"{HEAD}rules:\n  - id: pii\n    deny: packet.data_classes == ['pii', 'finance']\n",
+        ("policy.whole_list", 7, 11, "packet.data_classes.exists("),
+    ),
+    "a region with a star": (
+        f"{HEAD}rules:\n  - id: eu\n    require: member.region == 'eu-*'\n",
+        ("policy.spelling", 7, 14, "region_within"),
+    ),
+    "true in quotes": (
+        f"{HEAD}rules:\n  - id: r\n    deny: packet.handoff.allowed == 'true'\n",
+        ("cel.type", 7, 11, "without quotes"),
+    ),
+    "a word for a number": (
+        f"{HEAD}rules:\n  - id: r\n    require: packet.priority == 'high'\n",
+        ("cel.type", 7, 14, "numbers with numbers"),
+    ),
+    "a list as if it were a text": (
+        f"{HEAD}rules:\n  - id: r\n    require: packet.data_classes.contains('pii')\n",
+        ("cel.type", 7, 34, "item in list"),
+    ),
+    "what another language calls it": (
+        f"{HEAD}rules:\n  - id: r\n    require: member.clearances.containsAll(packet.data_classes)\n",
+        ("cel.unknown_function", 7, 32, "sets.contains"),
+    ),
+    "a length": (
+        f"{HEAD}rules:\n  - id: r\n    require: len(packet.data_classes) < 3\n",
+        ("cel.unknown_function", 7, 14, "size(x)"),
+    ),
+    "a property of a list": (
+        f"{HEAD}rules:\n  - id: r\n    require: packet.data_classes.length < 3\n",
+        ("cel.type", 7, 34, "size(x)"),
+    ),
+    "a fact that is called": (
+        f"{HEAD}rules:\n  - id: r\n    require: now() < timestamp('2030-01-01T00:00:00Z')\n",
+        ("cel.unknown_function", 7, 14, "without ()"),
+    ),
+    "an hour as a field": (
+        f"{HEAD}rules:\n  - id: r\n    require: now.hour >= 8\n",
+        ("cel.type", 7, 18, "getHours()"),
+    ),
+    "a presence asked by index": (
+        f"{HEAD}rules:\n  - id: r\n    require: has(member.labels['grade'])\n",
+        ("cel.macro", 7, 18, None),
+    ),
+    "an if": (
+        f"{HEAD}rules:\n  - id: r\n    require: if packet.priority > 5 then member.trust_score > 0.9\n",
+        ("cel.missing_operator", 7, 17, "`when`"),
+    ),
+    "half a conditional": (
+        f"{HEAD}rules:\n  - id: r\n    require: 'packet.priority > 5 ? member.trust_score > 0.9'\n",
+        ("cel.syntax", 7, 61, "one : other"),
+    ),
+    "a percentage": (
+        f"{HEAD}rules:\n  - id: r\n    require: member.trust_score > 80%\n",
+        ("cel.syntax", 7, 38, "0.8"),
+    ),
+    "nothing, as elsewhere": (
+        f"{HEAD}rules:\n  - id: r\n    deny: member.trust_score == None\n",
+        ("cel.unknown_name", 7, 33, "has(member.region)"),
+    ),
+    "a fact without its owner": (
+        f"{HEAD}rules:\n  - id: r\n    require: trust_score > 0.5\n",
+        ("cel.unknown_name", 7, 14, "did you mean `member.trust_score`?"),
+    ),
+    "a record compared as a whole": (
+        f"{HEAD}rules:\n  - id: r\n    deny: member.id == packet.submitted_by\n",
+        ("cel.type", 7, 11, "name one of them"),
+    ),
+    "a right in the place of a mapping": (
+        f"{HEAD}rules:\n  - id: r\n    when: packet.priority > 5\n    escalate: operator\n",
+        ("policy.wrong_type", 8, 15, "{to: ...}"),
+    ),
     "a rule that the kernel has already": (
         f"{HEAD}rules:\n  - id: lives\n    require: member.status == 'ACTIVE'\n",
         ("policy.shadowed", 6, 9, "the kernel asks it"),
