@@ -12,6 +12,7 @@ import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.searching import FUZZ
 
 settings.register_profile(
     "same",
@@ -26,7 +27,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,
 )
-settings.load_profile("fuzz" if os.environ.get("PFGOV_FUZZ") else "same")
+settings.load_profile("fuzz" if FUZZ else "same")
 
 # Images of containers often set it.  The suite starts hundreds of interpreters; each would compile 300 modules anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support import hostile
 from support import policy_kit as kit
+from support.searching import examples
 from support.world import World
 
 from pfgov.core import commands as c
@@ -160,7 +161,7 @@ def _do(world: World, kind: str, value: Any) -> None:
 
 
 @settings(
-    max_examples=80,
+    max_examples=examples(80),
     deadline=None,
     phases=[phase for phase in Phase if phase is not Phase.shrink],
     suppress_health_check=list(HealthCheck),

@@ -7,6 +7,7 @@ thing to both; what the real rules accept, the model must allow, and what they o
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from support.searching import examples
 from support.world import World
 
 from pfgov.core import commands as c
@@ -194,7 +195,7 @@ class Ownership(RuleBasedStateMachine):
 
 
 Ownership.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=examples(100),
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import policy_kit as kit
+from support.searching import examples
 from support.world import World
 
 from pfgov.core import commands as c
@@ -79,7 +80,7 @@ def _seen(world: World, member_id: str) -> tuple[object, ...]:
     return dict(terms.labels).get("amount"), terms.priority, team
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(acts=ACTS, amount=AMOUNTS)
 def test_review_no_owner_holds_what_was_reviewed_as_something_else(
     acts: list[tuple[str, int, str]], amount: int

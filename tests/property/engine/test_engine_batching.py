@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.ledgers import OPERATOR, fresh, opened, packet
+from support.searching import examples
 
 from pfgov.core import commands as c
 from pfgov.engine import Engine
@@ -58,7 +59,7 @@ def _submit(engine: Engine, batch: list[c.Action]) -> list[str]:
     return outcomes
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(actions, min_size=1, max_size=24), st.lists(st.integers(1, 6), max_size=12))
 def test_engine_batches_do_not_matter(story: list[c.Action], sizes: list[int]) -> None:
     """One by one or in any batches, every command ends the same way and every entry has the same bytes."""

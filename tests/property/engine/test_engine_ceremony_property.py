@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.ledgers import fresh, opened, packet, register, submit, verified
+from support.searching import examples
 
 from pfgov.engine import Engine, Layout
 from pfgov.engine.maintenance import ceremony
@@ -39,7 +40,9 @@ def _revoke(engine: Engine) -> int:
 
 @pytest.mark.slow
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS)
 def test_ceremonies_in_any_order(steps: list[str]) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from support import hostile
 from support.hostile import Seeded
 from support.ledgers import SECOND, START, fresh, opened
+from support.searching import examples
 
 from pfgov.clock import ManualClock
 from pfgov.core import commands as c
@@ -43,7 +44,7 @@ def _action(source: Seeded, engine: Engine, number: int) -> c.Action:
     return hostile.one(source, makers)()
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(drawn=st.randoms(use_true_random=False))
 def test_order_states_are_walked_alike_after_every_command(
     tmp_path_factory: pytest.TempPathFactory, drawn: random.Random

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from property.ledger.ledger_strategies import VALUES
+from support.searching import examples
 from unit.ledger import ledger_logs
 from unit.ledger.ledger_logs import LOG_VKEY, TIME, WITNESS, WITNESS_VKEY
 
@@ -27,7 +28,7 @@ def _events(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return kind, body
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(_events(), max_size=12), st.integers(0, 12))
 def test_assembled_entries_are_canonical(
     events: list[tuple[str, dict[str, Any]]], failed_at: int
@@ -63,7 +64,7 @@ def test_assembled_entries_are_canonical(
     assert writer.unsigned_checkpoint().root == merkle.root_of(leaves)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data())
 def test_no_changed_byte_of_a_checkpoint_changes_what_is_read(data: st.DataObject) -> None:
     """Whatever is done to a cosigned note, it opens to the tree that was signed or not at all."""
@@ -81,7 +82,7 @@ def test_no_changed_byte_of_a_checkpoint_changes_what_is_read(data: st.DataObjec
     assert all(item.time == 77 for item in opened.witnesses)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.data())
 def test_a_changed_entry_is_another_entry_or_none(data: st.DataObject) -> None:
     """Any change to an entry's bytes is refused or gives another leaf; nothing else is ever raised."""

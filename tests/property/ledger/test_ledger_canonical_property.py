@@ -7,6 +7,7 @@ import orjson
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from property.ledger.ledger_strategies import VALUES
+from support.searching import examples
 
 from pfgov_ledger import canonical, errors
 
@@ -22,7 +23,7 @@ def _outcome(raw: bytes, *, is_strict: bool) -> object:
         return error.code
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(VALUES)
 def test_every_encoder_writes_the_same_bytes(value: Any) -> None:
     """Inside the profile orjson, msgspec, sorted json.dumps and this module agree, and reading inverts it."""
@@ -53,7 +54,7 @@ def _damaged(draw: st.DrawFn) -> bytes:
     return bytes(raw)
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=examples(700), deadline=None)
 @given(_damaged())
 @example(b'{"a":-0}')
 @example(b'{"a":1,"a":1}')
@@ -63,7 +64,7 @@ def test_the_fast_way_in_never_widens_the_profile(raw: bytes) -> None:
     assert _outcome(raw, is_strict=False) == _outcome(raw, is_strict=True)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(_damaged())
 def test_what_is_accepted_is_canonical(raw: bytes) -> None:
     """No bytes are accepted that a standard parser and a sorting emitter would not give back."""

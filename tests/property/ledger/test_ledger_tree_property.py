@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.searching import examples
 
 from pfgov_ledger import errors, merkle, subject_map
 from pfgov_ledger.entry import leaf_hash
@@ -16,7 +17,7 @@ def _flip(data: st.DataObject, item: bytes) -> bytes:
     return (int.from_bytes(item, "big") ^ 1 << bit).to_bytes(len(item), "big")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_inclusion_holds_for_exactly_this_leaf_place_and_size(
     size: int, data: st.DataObject
@@ -49,7 +50,7 @@ def test_inclusion_holds_for_exactly_this_leaf_place_and_size(
                 merkle.check_inclusion(leaf, place, size, hashes, root)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 300), st.integers(0, 300), st.data())
 def test_honest_growth_never_alarms_and_a_changed_history_always_does(
     a: int, b: int, data: st.DataObject
@@ -74,7 +75,7 @@ UPDATES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(UPDATES, st.integers(0, 80))
 def test_the_map_depends_on_its_contents_alone(
     updates: list[tuple[str, int, bytes]], pause: int
@@ -90,7 +91,7 @@ def test_the_map_depends_on_its_contents_alone(
     assert incremental.root() == subject_map.root_of(dict(sorted(final.items())))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(UPDATES, NAMES, st.data())
 def test_every_subject_is_provably_there_or_provably_not(
     updates: list[tuple[str, int, bytes]], sought: str, data: st.DataObject

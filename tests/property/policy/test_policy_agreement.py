@@ -15,6 +15,7 @@ from typing import Any
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support import policy_kit as kit
+from support.searching import examples
 from support.world import OPERATOR, World
 
 from pfgov.app.views import VerdictRow, read_table
@@ -106,7 +107,7 @@ class Before:
 Said = tuple[str, frozenset[str], frozenset[str], frozenset[str]]
 
 
-@settings(max_examples=25, deadline=None, phases=PHASES)
+@settings(max_examples=examples(25), deadline=None, phases=PHASES)
 @given(
     rules=st.sets(st.sampled_from(BANK), min_size=1, max_size=6),
     members=MEMBERS,

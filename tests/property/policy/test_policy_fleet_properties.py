@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import hostile
 from support import policy_kit as kit
+from support.searching import examples
 
 from pfgov.core.judging import Question
 from pfgov.core.verdicts import Point
@@ -133,7 +134,7 @@ def check(policies: PolicySet, fleet: Fleet, point: Point, question: Question,
 
 @pytest.mark.parametrize("name", [*shipped_names(), "everything"])
 @pytest.mark.parametrize("generated", [True, False])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     data=st.data(),
     point=st.sampled_from(POINTS),

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support import hostile
 from support import policy_kit as kit
+from support.searching import examples
 from support.world import World
 
 from pfgov.app.views import read_table
@@ -210,7 +211,7 @@ def histories(draw: st.DrawFn) -> tuple[list[c.Action], list[tuple[str, c.Princi
 
 
 @settings(
-    max_examples=10,
+    max_examples=examples(10),
     deadline=None,
     phases=[phase for phase in Phase if phase is not Phase.shrink],
     suppress_health_check=list(HealthCheck),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import hostile
 from support import policy_kit as kit
+from support.searching import examples
 
 from pfgov.core.verdicts import Point, Verdict
 from pfgov.policy import PolicySet, from_document, load_directory, shipped_directory
@@ -150,7 +151,7 @@ def shown(verdicts: list[Verdict]) -> list[object]:
 
 
 @pytest.mark.parametrize("name", PACKS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     point=st.sampled_from(list(Point)),
     work=GOOD_PACKETS,
@@ -172,7 +173,7 @@ def test_generated_code_equals_the_exact_evaluator(
 
 
 @pytest.mark.parametrize("name", PACKS)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(
     point=st.sampled_from(list(Point)),
     work=corrupted(GOOD_PACKETS),
@@ -193,7 +194,7 @@ def test_corrupted_facts_are_judged_exactly(
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(work=corrupted(GOOD_PACKETS), member=corrupted(GOOD_MEMBERS))
 def test_an_unreadable_fact_never_helps(work: kit.Facts, member: kit.Facts) -> None:
     """What is allowed with a fact gone would be allowed by nobody who demanded that fact."""
@@ -204,7 +205,7 @@ def test_an_unreadable_fact_never_helps(work: kit.Facts, member: kit.Facts) -> N
         assert member.get("status") == "ACTIVE"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 10_000), work=GOOD_PACKETS, member=GOOD_MEMBERS)
 def test_order_of_policies_and_rules_changes_nothing(
     seed: int, work: kit.Facts, member: kit.Facts
@@ -228,7 +229,7 @@ def test_order_of_policies_and_rules_changes_nothing(
     assert set(map(repr, first.reasons)) == set(map(repr, second.reasons))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(work=GOOD_PACKETS, members=st.lists(GOOD_MEMBERS, min_size=2, max_size=6))
 def test_a_batch_is_as_many_single_questions(work: kit.Facts, members: list[kit.Facts]) -> None:
     """Judging a fleet at once and member by member is the same."""
@@ -237,7 +238,7 @@ def test_a_batch_is_as_many_single_questions(work: kit.Facts, members: list[kit.
     assert policies.judge(question, members) == [policies.judge_one(question, m) for m in members]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(work=GOOD_PACKETS, member=GOOD_MEMBERS, trust=SCORES)
 def test_narrowing_a_packet_never_admits(work: kit.Facts, member: kit.Facts, trust: float) -> None:
     """A higher minimum trust, fewer regions or more classes never turn a denial into an allowance."""

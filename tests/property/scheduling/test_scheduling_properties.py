@@ -8,6 +8,7 @@ from math import ceil
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from support.searching import examples
 from unit.scheduling.naive_scheduling import choose as naive_choose
 from unit.scheduling.scheduling_members import Member, asked, idle, machines
 
@@ -71,7 +72,7 @@ every_kind = pytest.mark.parametrize(("name", "parameters"), KINDS)
 
 
 @every_kind
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(data=st.data(), fleet=fleets(), request=requests)
 def test_the_choice_is_what_the_page_says(
     name: str, parameters: Pairs, data: st.DataObject, fleet: list[Member], request: Request
@@ -90,7 +91,7 @@ def test_the_choice_is_what_the_page_says(
 
 
 @every_kind
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(fleet=fleets(low=1), request=requests)
 def test_nobody_is_overcommitted_and_nobody_waits_needlessly(
     name: str, parameters: Pairs, fleet: list[Member], request: Request
@@ -171,7 +172,7 @@ def test_bounded_load_holds(weights: list[int], permille: int, packets: int, sal
 
 
 @every_kind
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(fleet=fleets(low=1), wanted=st.lists(requests, min_size=1, max_size=12))
 def test_capacity_is_never_exceeded(
     name: str, parameters: Pairs, fleet: list[Member], wanted: list[Request]
@@ -221,7 +222,7 @@ def crowds(draw: st.DrawFn) -> list[Member]:
 @pytest.mark.parametrize(
     ("name", "parameters"), [kind for kind in KINDS if kind[0] in {"ring", "binpack"}]
 )
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(fleet=crowds(), wanted=st.lists(requests, min_size=1, max_size=6))
 def test_a_pool_and_numpy_choose_the_same(
     name: str, parameters: Pairs, fleet: list[Member], wanted: list[Request]
@@ -289,7 +290,7 @@ def test_pools_follow_a_fleet_that_fills_and_empties(name: str, parameters: Pair
 
 
 @every_kind
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(
     history=st.lists(st.tuples(fleets(low=1, high=5), requests), max_size=3),
     fleet=fleets(low=1),
@@ -310,7 +311,7 @@ def test_no_history_changes_a_choice(
     assert seasoned.choose(request, fleet) == scheduler(name, parameters).choose(request, fleet)
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(data=st.data())
 def test_merged_rings_answer_as_single_distances(data: st.DataObject) -> None:
     """Eligible sets that come and go, in any order, get from a pool what distances say."""

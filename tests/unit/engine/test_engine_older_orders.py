@@ -19,6 +19,7 @@ from support.ledgers import (
     verified,
 )
 from support.older import older_engine
+from support.searching import examples
 
 from pfgov.clock import ManualClock
 from pfgov.core import commands as c
@@ -165,7 +166,7 @@ def test_orders_a_new_ledger_is_in_order(tmp_path: Path) -> None:
     assert (found.outcome, found.hint) == ("ok", None)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(source=st.randoms(use_true_random=False))
 def test_orders_every_older_history_replays(
     tmp_path_factory: pytest.TempPathFactory, source: random.Random

@@ -14,6 +14,7 @@ from conformance.ledger_verify.corpus.run import run
 from conformance.ledger_verify.corpus.story import create, genesis, register
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.searching import examples
 
 from pfgov_ledger import canonical, custody, ed25519, errors, reader, signatures, subject_map
 from pfgov_ledger.disk_map import DiskMap
@@ -57,7 +58,7 @@ def test_several_processes_give_the_same_report(monkeypatch: pytest.MonkeyPatch)
         assert dumps(found) == dumps(expected), path.name
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     st.dictionaries(
         st.from_regex(r"packet/[a-z0-9]{1,6}", fullmatch=True),
@@ -112,7 +113,7 @@ def test_the_temporary_file_goes_away(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.lists(

@@ -6,6 +6,7 @@ from conformance.ledger_verify.corpus.build import VECTORS
 from conformance.ledger_verify.corpus.story import tell
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.searching import examples
 
 from pfgov_ledger import keys
 from pfgov_ledger.verify import verify
@@ -61,7 +62,7 @@ def damaged(draw: st.DrawFn) -> tuple[bytes, bytes]:
     return original, bytes(data)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(damaged())
 def test_damage_never_passes_and_never_raises(pair: tuple[bytes, bytes]) -> None:
     """A changed export passes, or makes the verifier raise."""
@@ -87,14 +88,14 @@ def is_only_unsigned(original: bytes, data: bytes) -> bool:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=400))
 def test_rubbish_never_raises(data: bytes) -> None:
     """Bytes of any kind make the verifier raise, or pass."""
     assert verify(io.BytesIO(data), anchor=ANCHOR).exit_status != 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.integers(1, 25), st.integers(0, 25))
 def test_honest_growth_never_alarms(remembered: int, more: int) -> None:
     """A log that only grew since a remembered checkpoint is called a fork or a rollback."""

@@ -11,6 +11,7 @@ from conformance.ledger_verify.corpus.memory_log import MemoryLog, signer
 from conformance.ledger_verify.corpus.story import assign, begin, create, genesis, owner, packet
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.searching import examples
 
 from pfgov_ledger import keys, note
 from pfgov_ledger.report import Report
@@ -171,7 +172,7 @@ MEMBER_EVENTS = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.lists(
         st.tuples(
