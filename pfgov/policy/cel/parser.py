@@ -1,11 +1,11 @@
 """Source text to syntax tree: cel-python's grammar, our tree.
 
-Only ``celpy.celparser.CELParser`` is used, never an interpreter or runner, and only
-on the neutral text of :mod:`pfgov.policy.cel.scan`.  One parser serves the whole
-process, under a lock, because cel-python keeps it in a class attribute.  The
-interpreter's recursion limit, which cel-python lowers in places, is put back.
-Every loop below that could be long is a loop, not a recursion: only brackets nest,
-and the scan has bounded those.
+What is valid is read by :mod:`pfgov.policy.cel.descent`, which imports nothing and gives the same tree.  Everything
+that it does not expect is asked of cel-python, so that what is refused, and with which words, is its business.
+Only ``celpy.celparser.CELParser`` is used, never an interpreter or runner, and only on the neutral text of
+:mod:`pfgov.policy.cel.scan`.  One parser serves the whole process, under a lock, because cel-python keeps it in a class
+attribute.  The interpreter's recursion limit, which cel-python lowers in places, is put back.  Every loop below that
+could be long is a loop, not a recursion: only brackets nest, and the scan has bounded those.
 """
 
 import re
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pfgov.policy.cel import literals, macros
+from pfgov.policy.cel.descent import RESERVED, descend
 from pfgov.policy.cel.errors import CelSyntaxError
 from pfgov.policy.cel.limits import TREE_DEPTH, TREE_NODES
 from pfgov.policy.cel.scan import Scan, scan
@@ -38,31 +39,6 @@ from pfgov.policy.cel.syntax import (
 )  # fmt: skip
 
 _LOCK: Final = threading.Lock()
-_RESERVED: Final = frozenset(
-    [
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "false",
-        "for",
-        "function",
-        "if",
-        "import",
-        "in",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "null",
-        "return",
-        "true",
-        "var",
-        "void",
-        "while",
-    ]
-)
 _OPERATORS: Final = {
     "relation_lt": "<", "relation_le": "<=", "relation_ge": ">=", "relation_gt": ">",
     "relation_eq": "==", "relation_ne": "!=", "relation_in": "in",
@@ -78,9 +54,18 @@ def parse(source: str) -> Ast:
         CelSyntaxError: It is no expression of our profile; the first problem, with its position.
     """
     scanned = scan(source)
-    root = _Builder(scanned).build(_tree(scanned))
+    root = descend(scanned) or by_grammar(scanned)
     _bound(scanned, root)
     return Ast(source, root)
+
+
+def by_grammar(scanned: Scan) -> Node:
+    """Return the tree that cel-python's grammar gives *scanned*.
+
+    Raises:
+        CelSyntaxError: It is no expression of our profile; the first problem, with its position.
+    """
+    return _Builder(scanned).build(_tree(scanned))
 
 
 def _tree(scanned: Scan) -> Any:
@@ -271,8 +256,13 @@ class _Builder:
         return Ident(self.span(tree, tree), name, tree.data == "dot_ident")
 
     def unreserved(self, name: str, tree: Any) -> None:
-        if name in _RESERVED:
+        if name in RESERVED:
             raise self.scan.error("cel.reserved", f"`{name}` is a reserved word", _start(tree))
+        start = _start(tree.children[0])
+        if start in self.scan.fields:
+            raise self.scan.error("cel.backquote", "back-quotes name a field, as in a.`b-c`", start)
+        if start in self.scan.optional and start != _start(tree):
+            raise self.scan.error("cel.syntax", "`.?` needs a value before it", start)
 
     def literal(self, tree: Any) -> Node:
         token = tree.children[0]

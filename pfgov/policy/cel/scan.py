@@ -12,7 +12,7 @@ in the neutral text and remembered by offset.  Knows tokens, not grammar.
 import bisect
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from pfgov.policy.cel import literals
 from pfgov.policy.cel.errors import CelSyntaxError
@@ -46,6 +46,15 @@ _SLIPS: Final = {
 }
 
 
+class Token(NamedTuple):
+    """A piece of the source: a ``word``, ``number``, ``operator`` (``in`` too), or ``constant``; no mark ``?``."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
 @dataclass(slots=True)
 class Scan:
     """What the pass found.
@@ -56,6 +65,7 @@ class Scan:
         constants: Value of the string or bytes literal at an offset.
         optional: Offsets of the token that follows an optional mark ``?``.
         fields: Real name of the back-quoted field at an offset.
+        tokens: The tokens, in order.
     """
 
     source: str
@@ -64,6 +74,7 @@ class Scan:
     optional: set[int] = field(default_factory=set[int])
     fields: dict[int, str] = field(default_factory=dict[int, str])
     lines: list[int] = field(default_factory=list[int])
+    tokens: list[Token] = field(default_factory=list[Token])
 
     def span(self, start: int, end: int) -> Span:
         """The span of ``source[start:end]``."""
@@ -148,8 +159,9 @@ class _Scanner:
             self.word(text, position)
         return position + len(text)
 
-    def emit(self, text: str, shown: str, *, operand: bool) -> None:
+    def emit(self, kind: str, text: str, shown: str, position: int, *, operand: bool) -> None:
         self.output.append(shown)
+        self.result.tokens.append(Token(kind, text, position, position + len(text)))
         self.previous = text
         self.operand_ended = operand
 
@@ -174,7 +186,7 @@ class _Scanner:
         elif self.optional_next:
             self.result.optional.add(position)
             self.optional_next = False
-        self.emit(text, text, operand=text in ")]}")
+        self.emit("operator", text, text, position, operand=text in ")]}")
 
     def close(self, text: str, position: int) -> None:
         if not self.open:
@@ -197,9 +209,11 @@ class _Scanner:
         if text in _CONSTANTS:
             # cel-python's lexer drops the position of these; as literals they keep it.
             self.result.constants[position] = _CONSTANTS[text]
-            self.emit(text, '"' + "_" * (len(text) - 2) + '"', operand=True)
+            self.emit("constant", text, '"' + "_" * (len(text) - 2) + '"', position, operand=True)
             return
-        self.emit(text, text, operand=text != "in")
+        self.emit(
+            "operator" if text == "in" else "word", text, text, position, operand=text != "in"
+        )
 
     def number(self, text: str, position: int) -> None:
         end = position + len(text)
@@ -218,7 +232,7 @@ class _Scanner:
             raise self.result.error(
                 "cel.number", f"`{text}.` is ambiguous", position, f"write ({text})."
             )
-        self.emit(text, text, operand=True)
+        self.emit("number", text, text, position, operand=True)
 
     def quoted(self, position: int, prefix: int) -> int:
         end = self.closing(position, prefix)
@@ -227,7 +241,7 @@ class _Scanner:
             self.result.constants[position] = literals.text_or_bytes(text)
         except literals.LiteralError as error:
             raise self.result.error("cel.escape", str(error), position + error.offset) from None
-        self.emit(text, '"' + "_" * (len(text) - 2) + '"', operand=True)
+        self.emit("constant", text, '"' + "_" * (len(text) - 2) + '"', position, operand=True)
         return end
 
     def closing(self, position: int, prefix: int) -> int:
@@ -258,8 +272,15 @@ class _Scanner:
             raise self.result.error(
                 "cel.backquote", "back-quotes name a field, as in a.`b-c`", position
             )
+        following = self.source[match.end() : match.end() + 1]
+        if following.isalnum() or following == "_":
+            # In the neutral text the two would be one name.
+            raise self.result.error(
+                "cel.backquote", f"a space is missing after {match.group()}", match.end()
+            )
         self.result.fields[position] = match.group(1)
-        self.emit(match.group(), "_" * len(match.group()), operand=True)
+        name = match.group()
+        self.emit("word", name, "_" * len(name), position, operand=True)
         return match.end()
 
     # --- slips ------------------------------------------------------------------------------
