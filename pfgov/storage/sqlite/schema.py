@@ -162,6 +162,13 @@ def digest(statements: dict[str, str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+def is_behind(connection: sqlite3.Connection) -> bool:
+    """Whether an older version of pfgov made this database."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    return application == APPLICATION_ID and version < VERSION
+
+
 def check(connection: sqlite3.Connection) -> None:
     """Refuse a database whose schema is not the one written here.
 

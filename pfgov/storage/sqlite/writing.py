@@ -62,15 +62,15 @@ class SqliteWriter:
         Raises:
             PfgovError: ``store.*``, it is missing, damaged, altered, newer, not ours, or cannot be written.
         """
-        from pfgov.storage.sqlite import migrations
-
         self._path = path
         self._probe = probe
         self._call("open", "before")
         self.connection = open_writer(path, must_exist=must_exist)
         try:
             with translating(path):
-                if not must_exist or migrations.is_behind(self.connection):
+                if not must_exist or schema.is_behind(self.connection):
+                    from pfgov.storage.sqlite import migrations
+
                     migrations.create(self.connection)
                 schema.check(self.connection)
         except BaseException:
