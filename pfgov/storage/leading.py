@@ -113,6 +113,14 @@ class Led(Protocol):
         """
         ...
 
+    def leave_for(self, place: str) -> None:
+        """Say that the ledger is in the folder *place* from now on: nobody writes it here any more.
+
+        Raises:
+            StoreUnavailableError: that cannot be kept.
+        """
+        ...
+
     def drain(self, address: str) -> None:
         """Tell the server at *address* to lead no more, until it ends.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pfgov.policy import PolicySet
 
 __all__ = [
-    "SIGNERS", "Replay", "acting_on_folder", "creating", "examine", "has_ledger", "reading_folder",
+    "SIGNERS", "Replay", "acting_on_folder", "creating", "examine", "has_ledger", "migrating", "reading_folder",
     "recovery_path", "require", "restore", "revocation", "succeed",
 ]  # fmt: skip
 
@@ -148,6 +148,20 @@ def restore(
     from pfgov.engine.maintenance import restoring
 
     return restoring.restore(open_store(directory), backup, seen=seen, is_newest=is_newest)
+
+
+@contextmanager
+def migrating(directory: Path, target: Path, url: str) -> Generator[int]:
+    """Move the ledger in *directory* into the database at *url*, with *target* as its folder; as
+    :func:`pfgov.engine.maintenance.migrating.migrating`.
+    """
+    from pfgov.engine.maintenance.migrating import migrating as moving
+
+    old = open_store(directory)
+    old.require()
+    keep_in_database(target, url)
+    with moving(old, open_store(target)) as size:
+        yield size
 
 
 def succeed(directory: Path, old: Path, *, origin: str | None) -> "Succeeded":

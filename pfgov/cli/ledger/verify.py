@@ -239,6 +239,19 @@ def _unasked(report: "Report") -> "Report":
     return replace(report, verdicts={**report.verdicts, REPLAY: replace(left, why="not_asked")})
 
 
+def report_of_folder(directory: Path) -> "Report":
+    """Return what the verifier says of the whole ledger in *directory*, by its own anchor and replayed, too."""
+    output = Output(directory=directory, is_directory_named=True)
+    with _file(output, None) as path:
+        return examine(
+            path,
+            anchor=anchor_from(output, None),
+            question=_question(None, full=True, range_=False),
+            replayer=fresh_replay(),
+            require=("integrity", "authenticity", "completeness", "custody", "replay"),
+        )
+
+
 def fresh_replay() -> "Replay":
     """Return what runs recorded commands again, fresh for one reading."""
     from pfgov.app.local.folder import Replay

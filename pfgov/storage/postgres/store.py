@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pfgov.errors import DuplicateError
 from pfgov.storage.leading import Node
+from pfgov.storage.moving import leave, require_here
 from pfgov.storage.port import PATIENCE_SECONDS, Probe, Published, untouched
 from pfgov.storage.postgres import schema
 from pfgov.storage.postgres.connections import Address, connect, read_url
@@ -102,7 +103,8 @@ class PostgresStore:
         return self._beside.has_head_lock()
 
     def lock_writer(self, address: str | None) -> LeaderLock:
-        """Become the leader."""
+        """Become the leader; ``store.moved`` if the ledger is elsewhere by now."""
+        require_here(self.directory)
         connection = connect(self._address)
         try:
             with translating(self.location):
@@ -133,6 +135,10 @@ class PostgresStore:
     def risks(self) -> tuple[str, ...]:
         """Return what a loss of the database's primary would cost."""
         return risks(self._address)
+
+    def leave_for(self, place: str) -> None:
+        """Leave a pointer to where the ledger is."""
+        leave(self.directory, place)
 
     def drain(self, address: str) -> None:
         """Tell a server to lead no more."""

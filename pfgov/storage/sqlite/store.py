@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from pfgov.errors import DuplicateError, NotFoundError, StandbyError, StoreUnavailableError
 from pfgov.storage.leading import Node, Presence
+from pfgov.storage.moving import leave, require_here
 from pfgov.storage.port import PATIENCE_SECONDS, Probe, Published, untouched
 from pfgov.storage.sqlite.copying import copy_database
 from pfgov.storage.sqlite.head_lock import SqliteHeadLock, read_head
@@ -101,7 +102,8 @@ class SqliteStore:
         return self.head.exists()
 
     def lock_writer(self, address: str | None) -> FileLock:
-        """Take the right to write."""
+        """Take the right to write; ``store.moved`` if the ledger is elsewhere by now."""
+        require_here(self.directory)
         return FileLock(self.lock, address=address)
 
     @property
@@ -127,6 +129,10 @@ class SqliteStore:
     def risks(self) -> tuple[str, ...]:
         """Return none: every commit is on this machine's disk."""
         return ()
+
+    def leave_for(self, place: str) -> None:
+        """Leave a pointer to where the ledger is."""
+        leave(self.directory, place)
 
     def drain(self, address: str) -> None:
         """Refuse: there is nobody to take over."""

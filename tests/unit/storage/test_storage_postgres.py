@@ -649,3 +649,49 @@ def test_postgres_nodes_at_the_command_line(place: Store, tmp_path: Path) -> Non
         assert "leader" in listed
         assert "leads no more" in _run("node", "drain", "http://one.test:8000", "--dir", directory)
         assert "draining" in _run("node", "list", "--dir", directory, "--json")
+
+
+@pytest.mark.process
+def test_postgres_a_ledger_is_moved_and_closed(server: postgres.Server, tmp_path: Path) -> None:
+    """What is moved is not the same ledger, is not verified, or goes on in two places."""
+    old, new = fresh(tmp_path / "file"), tmp_path / "moved"
+    if open_store(old).can_be_led:
+        pytest.skip("this run keeps every ledger in a database already")
+    with opened(old) as engine:
+        register(engine, "m")
+        submit(engine, packet("p"))
+        size = engine.status().size
+    before = _exported_of(old)
+    words = ("ledger", "migrate", "--dir", old, "--to", new, "--store", server.url())
+    with opened(old), pytest.raises(AssertionError, match=r"store\.locked"):
+        _run(*words)
+    shutil.rmtree(new)
+    said = _run(*words)
+    assert str(size) in said
+    assert _exported_of(new) == before == _exported_of(old)
+    with pytest.raises(PfgovError) as caught:
+        opened(old)
+    assert caught.value.code == "store.moved"
+    assert str(new) in str(caught.value)
+    with opened(new, seed="there") as engine:
+        register(engine, "n")
+        assert set(engine.reader.state().members) == {"m", "n"}
+    assert verified(new, tmp_path).exit_status == 0
+    with pytest.raises(AssertionError, match=r"migrate\.kind"):
+        _run("ledger", "migrate", "--dir", new, "--to", tmp_path / "x", "--store", server.url())
+
+
+def _exported_of(directory: Path) -> list[Any]:
+    with LedgerReader(open_store(directory)) as reader, reader.snapshot() as queries:
+        return [row.raw for row in queries.entries()]
+
+
+def test_postgres_the_node_s_clock_decides_nothing(
+    place: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node whose clock is years ahead takes the lead from one that is alive."""
+    directory = _created(place)
+    with opened(directory, address="http://one.test:8000"):
+        monkeypatch.setattr("pfgov.storage.postgres.leading.time.time", lambda: 4e9)
+        with pytest.raises(StoreLockedError):
+            opened(directory)
