@@ -135,6 +135,19 @@ def test_no_page_scrolls_sideways_on_the_smallest_screen(browser: Any, server: S
     for path in paths(server):
         page = found.go(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+    long = "w" * 60
+    register(server, long, capabilities=[{"name": long}], labels={"note": long * 2})
+    asked = {"packet_id": f"p{long}", "workload_type": long, "required_capabilities": [long]}
+    answer = httpx2.post(f"{server.url}/api/packets", json={**asked, "labels": {"k": long * 2}})
+    assert answer.status_code == 201, answer.text
+    seq = newest_decision(server)
+    for path in (
+        *(f"members/{long}", f"workloads/p{long}", f"assignments/{seq}", f"audit/{seq}"),
+        *(f"capabilities/{long}", f"do/fail_member/{long}", "members", "workloads", "overview"),
+        *("capabilities", "assignments", "audit", f"search?q={long[:20]}"),
+    ):
+        page = found.go(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
     found.context.close()
 
 
@@ -366,20 +379,32 @@ def test_a_decision_prints_on_its_own(look: Look) -> None:
     assert page.locator("h1").is_visible()
 
 
-def test_a_run_in_the_page_has_the_numbers_of_the_command_line(look: Look) -> None:
-    """The simulator's page shows other numbers than ``pfgov sim run``."""
-    page = look.go("simulator?scenario=calm&seed=3")
+def test_runs_side_by_side_have_the_numbers_of_the_command_line(look: Look) -> None:
+    """The simulator's page shows other numbers than ``pfgov sim run``, or not the picture of what is scheduled."""
+    page = look.go("simulator?scenario=calm&seed=3&scheduler=ring")
     page.locator("#sp").select_option("1000")
     page.locator("#sim-run").click()
-    page.wait_for_selector(".run[data-done=true]", timeout=90_000)
-    shown = {
-        one.get_attribute("data-metric"): one.get_attribute("data-value")
-        for one in page.locator("[data-metric]").all()
-    }
-    wanted = run_scenario(SCENARIOS["calm"], 3).metrics
-    assert {name: float(text) if text else None for name, text in shown.items()} == wanted
-    page.get_by_role("button", name="Close this run").click()
-    page.locator(".run").wait_for(state="detached")
+    page.wait_for_selector(".run[data-done=true]", timeout=240_000)
+    page.locator("#sd").select_option("binpack")
+    page.locator("#sim-beside").click()
+    page.wait_for_selector(".run[data-done=true] ~ .run[data-done=true]", timeout=240_000)
+    assert page.locator(".presets").is_hidden()
+    for box, scheduler, picture in (
+        (page.locator(".run").first, "ring", "svg.ring"),
+        (page.locator(".run").last, "binpack", "ul.bins"),
+    ):
+        assert box.locator("h2").inner_text() == f"calm, seed 3, {scheduler}"
+        assert box.locator(picture).is_visible()
+        shown = {
+            one.get_attribute("data-metric"): one.get_attribute("data-value")
+            for one in box.locator("[data-metric]").all()
+        }
+        wanted = run_scenario(SCENARIOS["calm"], 3, scheduler=scheduler).metrics
+        assert {name: float(text) if text else None for name, text in shown.items()} == wanted
+    for _ in range(2):
+        page.get_by_role("button", name="Close this run").first.click()
+    page.locator(".run").first.wait_for(state="detached")
+    assert page.locator(".presets").is_visible()
 
 
 def test_a_server_that_comes_back_is_live_again(browser: Any, tmp_path: Path) -> None:

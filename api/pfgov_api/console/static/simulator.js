@@ -47,7 +47,7 @@ class Run {
     try {
       const asked = new URLSearchParams({scenario: this.scenario, seed: this.seed, scheduler: this.scheduler});
       let got;
-      for (let left = 5; ; left -= 1) {  // a run that was closed just now may not have ended yet
+      for (let left = 30; ; left -= 1) {  // a run that was closed just now may not have ended yet
         got = await fetch("/console/simulate", {method: "POST", body: asked, signal: this.stop.signal});
         if (![429, 503].includes(got.status) || !left) break;
         await new Promise(go => setTimeout(go, 600));
