@@ -1,7 +1,7 @@
-"""``pfgov-verify``: verify a lineage export, a receipt or a proof, offline.
+"""``pfgov-verify``: verify a lineage export, a receipt, a proof or a signed report of impact, offline.
 
 Only arguments, files, the clock and the terminal are here; what is checked is in
-:mod:`pfgov_ledger.verify`, which is imported late so that ``--help`` is quick.
+:mod:`pfgov_ledger.verify` and :mod:`pfgov_ledger.impact`, which are imported late so that ``--help`` is quick.
 """
 
 import argparse
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pfgov_ledger.checkpoint import Checkpoint
     from pfgov_ledger.conclusions import Question, Witnessing
     from pfgov_ledger.examine import Progress
+    from pfgov_ledger.impact import RecomputerFactory
     from pfgov_ledger.keys import Anchor
     from pfgov_ledger.note import Vkey
 
@@ -41,7 +42,16 @@ somewhere else than the export: keys in the export itself are never believed.
 examples:
   pfgov-verify fp-001.lineage.jsonl --key anchor.txt --subject packet/fp-001
   pfgov-verify all.lineage.jsonl.gz --key anchor.txt --full --remember seen.note --init
+  pfgov-verify impact.json --about all.lineage.jsonl --key anchor.txt --replay
 """
+_OF_EXPORTS: Final = (
+    "subject", "full", "range", "remember", "init", "new_anchor", "witness", "quorum", "max_age",
+    "quick", "require",
+)  # fmt: skip
+_OF_REPORTS: Final = ("publisher_key", "replay", "set")
+_PUBLIC: Final = re.compile(r"[0-9a-f]{64}")
+RECOMPUTERS: Final = "pfgov.recomputers"
+"""The group of entry points in which a policy engine says that it can make a report of impact again."""
 
 
 class CommandError(Exception):
@@ -61,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line's description."""
     top = _Parser(
         prog="pfgov-verify",
-        description="Verify a lineage export, a receipt or a tlog-proof, offline.",
+        description="Verify a lineage export, a receipt, a tlog-proof or a signed report of impact, offline.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -83,6 +93,22 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--max-age", metavar="AGE", help="of the newest cosignature: 90s, 5m, 2h, 7d")
     top.add_argument("--quick", action="store_true", help="leave entry signatures out")
     top.add_argument("--require", metavar="V,V", help="verdicts that must pass, comma-separated")
+    top.add_argument(
+        "--about",
+        metavar="EXPORT",
+        help="FILE is a signed report of impact on the history in EXPORT",
+    )
+    top.add_argument(
+        "--publisher-key", metavar="HEX", help="with --about: who has to have signed, by public key"
+    )
+    top.add_argument(
+        "--replay",
+        action="store_true",
+        help="with --about: make the report again, compare the bytes",
+    )
+    top.add_argument(
+        "--set", metavar="PATH", help="with --replay: the proposed set's folder or bundle"
+    )
     top.add_argument("--processes", type=int, metavar="N", help="for signatures (default: cores)")
     top.add_argument("--json", action="store_true", help="print the report as JSON")
     return top
@@ -119,6 +145,11 @@ def _run(arguments: argparse.Namespace) -> int:
     from pfgov_ledger.report import dumps
     from pfgov_ledger.verify import verify
 
+    if arguments.about is not None:
+        return _run_about(arguments)
+    for name in _OF_REPORTS:
+        if getattr(arguments, name):
+            raise CommandError(f"--{name.replace('_', '-')} belongs to --about EXPORT")
     keep = None if arguments.remember is None else Path(arguments.remember)
     if arguments.init and keep is None:
         raise CommandError("--init belongs to --remember")
@@ -152,6 +183,55 @@ def _run(arguments: argparse.Namespace) -> int:
     return report.exit_status
 
 
+def _run_about(arguments: argparse.Namespace) -> int:
+    """Hold a signed report of impact to the export that it is about."""
+    from pfgov_ledger import impact, impact_report
+    from pfgov_ledger.envelope import BYTES_MAX
+    from pfgov_ledger.reader import OTHER_GZIP, is_other_gzip
+
+    for name in _OF_EXPORTS:
+        if getattr(arguments, name) not in {None, False}:
+            raise CommandError(f"--{name.replace('_', '-')} does not go with --about")
+    if arguments.publisher_key is not None and not _PUBLIC.fullmatch(arguments.publisher_key):
+        raise CommandError("--publisher-key is the hex of a public key, 64 digits")
+    if arguments.set is not None and not arguments.replay:
+        raise CommandError("--set belongs to --replay")
+    path = Path(arguments.about)
+    if is_other_gzip(path):
+        raise CommandError(OTHER_GZIP, EXIT_NOT_CHECKED)
+    found = impact.examine(
+        sys.stdin.buffer.read(BYTES_MAX + 1)
+        if arguments.file == "-"
+        else _read_bytes(arguments.file, "report", BYTES_MAX + 1),
+        path,
+        anchor=_anchor(arguments.key),
+        publisher_key=arguments.publisher_key,
+        recomputer=_recomputer() if arguments.replay else None,
+        is_replaying=arguments.replay,
+        source=None if arguments.set is None else Path(arguments.set),
+        processes=_processes(arguments.processes),
+        progress=_progress(),
+    )
+    sys.stdout.write(impact_report.dumps(found) if arguments.json else impact_report.to_text(found))
+    sys.stdout.flush()
+    return found.exit_status
+
+
+def _recomputer() -> "RecomputerFactory | None":
+    """The policy engine that is installed here and says that it makes reports of impact; None where there is none."""
+    from importlib.metadata import entry_points
+    from typing import cast
+
+    for point in entry_points(group=RECOMPUTERS, name="impact"):
+        try:
+            return cast("RecomputerFactory", point.load())
+        except ImportError as error:
+            raise CommandError(
+                f"the policy engine cannot be loaded: {error}", EXIT_NOT_CHECKED
+            ) from None
+    return None
+
+
 def _write_anchor(path: Path, text: str) -> None:
     if not text:
         raise CommandError(
@@ -166,9 +246,13 @@ def _write_anchor(path: Path, text: str) -> None:
 
 
 def _read_text(path: str, what: str) -> str:
+    return _read_bytes(path, what, _TEXT_BYTES_MAX).decode("utf-8", errors="replace")
+
+
+def _read_bytes(path: str, what: str, most: int) -> bytes:
     try:
         with Path(path).open("rb") as file:
-            return file.read(_TEXT_BYTES_MAX).decode("utf-8", errors="replace")
+            return file.read(most)
     except OSError as error:
         raise CommandError(
             f"cannot read the {what} {path}: {error.strerror}", EXIT_NOT_CHECKED

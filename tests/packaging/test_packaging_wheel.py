@@ -125,6 +125,7 @@ def test_the_wheel_has_its_licence_and_commands(wheel: Path) -> None:
     for name, target in {
         **settings["scripts"],
         **settings["entry-points"]["pfgov.schedulers"],
+        **settings["entry-points"]["pfgov.recomputers"],
     }.items():
         assert f"{name} = {target}" in text
 
