@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check docs screenshots wheel fuzz mutants sim-check verifier-diff test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-api bench-console console-size load clean
+.PHONY: help demo test coverage check docs screenshots wheel fuzz mutants sim-check impact-check verifier-diff test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-api bench-console console-size load clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -78,6 +78,10 @@ plants: $(VENV)/.test  ## put faults that were seen once back into a copy of the
 sim-check: $(VENV)/.run  ## 100,000 seeded histories, every promise checked after every step (hours; goes on where it was stopped)
 	@$(BIN)/pfgov sim check --seeds $${SEEDS:-100000} --from $${FROM:-0} \
 	  --record $${RECORD:-tests/simulation/checked.json} --commit $$(git rev-parse HEAD 2>/dev/null || echo unknown)
+
+impact-check: $(VENV)/.test  ## ask the sets of 1,000 simulated histories about their own decisions: none may differ (goes on where it was stopped)
+	@$(BIN)/python tests/bench/impact.py --histories $${HISTORIES:-1000} \
+	  --record $${RECORD:-tests/simulation/impact-checked.json} --commit $$(git rev-parse HEAD 2>/dev/null || echo unknown)
 
 wheel: $(VENV)/.test  ## build dist/pfgov-VERSION-py3-none-any.whl, to be installed with pip
 	@mkdir -p dist && $(BIN)/python -m hatchling build -t wheel -d dist

@@ -14,6 +14,8 @@ import fact_pages
 import lifecycle_pages
 import limit_pages
 
+from pfgov.app import schemas
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,6 +31,7 @@ def generated() -> dict[Path, str]:
             fact_pages.pages(),
             lifecycle_pages.pages(),
             limit_pages.pages(),
+            {f"pfgov/schemas/{name}": text for name, text in schemas.texts().items()},
         )
         for name, text in pages.items()
     }

@@ -452,11 +452,14 @@ def fmt(output: Output, folder: Path, only_check: bool) -> int:
     help="Write all schemas there.",
 )
 def schema(output: Output, kind: str | None, out: Path | None) -> int:
-    """Print the JSON Schema of Policy, Definitions, PolicyTest or Fixtures files."""
-    from pfgov.policy.authoring.schema import schemas, write_schemas
+    """Print the JSON Schema of Policy, Definitions, Labels, PolicyTest or Fixtures files, or of a Packet.
+
+    The same files are in the installed package, in pfgov/schemas.
+    """
+    from pfgov.app.schemas import schemas, write
 
     if out is not None:
-        written = write_schemas(out)
+        written = write(out)
         output.show({"files": [str(path) for path in written]}, *[f"wrote {p}" for p in written])
         return 0
     known = schemas()

@@ -255,3 +255,12 @@ class PacketUpdate(Change):
             self.data_classes,
             self.labels,
         )
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a packet as it is submitted."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **FlightPacket.model_json_schema(),
+        "title": "pfgov Packet",
+    }

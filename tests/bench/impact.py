@@ -2,8 +2,8 @@
 
 A ledger of so many entries is made (submitted, placed, completed by twenty members), then read three times: run again,
 asked with another set, and asked with a sample.  Printed are decisions a second, the ratio to the replay, and the peak
-of memory of each.  With ``--histories N`` the sets of N simulated histories are asked about their own decisions: none
-may come out otherwise.
+of memory of each.  With ``--histories N`` (``make impact-check``) the sets of N simulated histories are asked about
+their own decisions: none may come out otherwise.  It takes long; what was done is kept in the file of ``--record``.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pfgov.clock import ManualClock
 from pfgov.core import commands as c
+from pfgov.core.events import SEMANTICS
 from pfgov.engine import Engine, LedgerReader
 from pfgov.engine.reading import Span, impact_of_store
 from pfgov.engine.reading.impact import ImpactReplay
@@ -109,24 +110,44 @@ def read(folder: Path, how: str) -> dict[str, float]:
     return {"seconds": spent, "decisions": decisions, "flips": flips, "size": size, "peak": peak}
 
 
-def histories(count: int) -> None:
-    """Ask the binding set of each of *count* simulated histories about its own decisions."""
+def histories(count: int, record: Path | None, commit: str) -> None:
+    """Ask the binding set of each of *count* simulated histories about its own decisions; go on where *record* ends."""
     memory = Path("/dev/shm")
+    kept = {
+        "commit": commit,
+        "semantics": SEMANTICS,
+        "histories": 0,
+        "decisions": 0,
+        "different": 0,
+    }
+    if record is not None and record.exists():
+        found = json.loads(record.read_text())
+        if (found["commit"], found["semantics"]) == (commit, SEMANTICS):
+            kept = found
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         work = Path(name)
         make_template(work / "template")
-        asked = 0
-        for seed in range(count):
+        for seed in range(kept["histories"], count):
             run_plan(draw_plan(seed), work / "template", work)
             folder = work / f"seed-{seed}"
             with LedgerReader(open_store(folder)) as reader, reader.snapshot() as queries:
                 state = reader.state()
-                policies = from_document(reader.policy_document(state.policy or ""))
-                found = impact_of_store(queries, policies, Span(since=state.policy_since))
-            if found.has_flips or found.now != type(found.now)():
-                sys.exit(f"seed {seed}: {found.counts} {found.flips[:3]} {found.now}")
-            asked += found.counts.decisions
-        print(f"{count} histories, {asked} decisions of their binding sets: none differs")
+                if state.policy is not None:
+                    policies = from_document(reader.policy_document(state.policy))
+                    report = impact_of_store(queries, policies, Span(since=state.policy_since))
+                    if (
+                        report.counts.same != report.counts.decisions
+                        or report.now != type(report.now)()
+                    ):
+                        sys.exit(f"seed {seed}: {report.counts} {report.flips[:3]} {report.now}")
+                    kept["decisions"] += report.counts.decisions
+            shutil.rmtree(folder)
+            kept["histories"] = seed + 1
+            if record is not None and (seed % 20 == 19 or seed + 1 == count):
+                record.write_text(json.dumps(kept, indent=1) + "\n")
+    print(
+        f"{kept['histories']} histories, {kept['decisions']} decisions of their binding sets: none differs"
+    )
 
 
 def main() -> None:
@@ -134,13 +155,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=20_000)
     parser.add_argument("--histories", type=int)
+    parser.add_argument("--record", type=Path)
+    parser.add_argument("--commit", default="unknown")
     parser.add_argument("--read", nargs=2, metavar=("FOLDER", "HOW"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.read:
         print(json.dumps(read(Path(given.read[0]), given.read[1])))
         return
     if given.histories:
-        histories(given.histories)
+        histories(given.histories, given.record, given.commit)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "ledger"

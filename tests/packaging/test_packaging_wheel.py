@@ -18,6 +18,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from pfgov.app import schemas
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"pfgov": "pfgov", "ledger/pfgov_ledger": "pfgov_ledger", "api/pfgov_api": "pfgov_api"}
 LEFT_OUT = shutil.ignore_patterns(
@@ -112,6 +114,13 @@ def test_the_wheel_holds_everything_and_nothing_else(source: Path, wheel: Path) 
     found = {name for name in contents(wheel) if ".dist-info/" not in name}
     assert found == expected(source)
     assert {"pfgov/py.typed", "pfgov_ledger/py.typed", "pfgov_api/py.typed"} <= found
+
+
+def test_the_wheel_has_the_schemas(wheel: Path) -> None:
+    """An editor that looks into the installed package finds no schema of policy files, or an old one."""
+    archive = zipfile.ZipFile(wheel)
+    for name, text in schemas.texts().items():
+        assert archive.read(f"pfgov/schemas/{name}").decode() == text
 
 
 def test_the_wheel_has_its_licence_and_commands(wheel: Path) -> None:

@@ -13,7 +13,7 @@ from pfgov.policy.authoring.lint import lint
 from pfgov.policy.authoring.testing.runner import read_tests
 from pfgov.policy.files.folder import Unread
 from pfgov.policy.judging.judge import PolicySet
-from pfgov.policy.load import compiled_files, load_directory, read_directory
+from pfgov.policy.load import Files, compiled_files, load_directory, read_directory
 from pfgov.policy.problems import PolicyErrors, Problem, in_order
 
 
@@ -42,7 +42,11 @@ def check_directory(path: str | os.PathLike[str]) -> Check:
     Raises:
         PolicyError: There is no such folder, or no policy in it.
     """
-    files = read_directory(path)
+    return check_files(path, read_directory(path))
+
+
+def check_files(path: str | os.PathLike[str], files: Files) -> Check:
+    """Compile *files*, read from *path*, and read the tests beside them; raises as :func:`check_directory`."""
     if not files.policies and not files.problems:
         load_directory(path)  # it says what to do in an empty folder
     policies, problems = compiled_files(files, generated=False)

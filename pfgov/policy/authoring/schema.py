@@ -4,8 +4,6 @@ They say what the readers say about shape; what an expression means no schema ca
 both together: every shipped file is valid, and what the readers refuse for its shape is not.
 """
 
-import json
-from pathlib import Path
 from typing import Any, Final, get_args
 
 from pfgov.core.verdicts import Point
@@ -45,17 +43,6 @@ def schemas() -> dict[str, Schema]:
         "PolicyTest": _test(),
         "Fixtures": _fixtures(),
     }
-
-
-def write_schemas(folder: Path) -> list[Path]:
-    """Write ``KIND.schema.json`` files to *folder* and return them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    for kind, schema in schemas().items():
-        path = folder / f"{kind.lower()}.schema.json"
-        path.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
-        written.append(path)
-    return written
 
 
 def _object(properties: Schema, required: list[str], description: str = "") -> Schema:

@@ -175,7 +175,8 @@ def test_schemas_are_printed_and_written(cli, tmp_path: Path) -> None:  # noqa: 
     assert (status, json.loads(out)["title"]) == (0, "pfgov Policy")
     assert cli("schema", "--out", str(tmp_path))[0] == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "definitions.schema.json", "fixtures.schema.json", "labels.schema.json", "policy.schema.json",
+        "definitions.schema.json", "fixtures.schema.json", "labels.schema.json",
+        "packet.schema.json", "policy.schema.json",
         "policytest.schema.json",
     ]  # fmt: skip
 

@@ -1,14 +1,15 @@
 """The JSON Schemas and the readers agree about the shape of files; shipped files are formatted."""
 
+import json
 from pathlib import Path
 
 import jsonschema
 import pytest
 from support import policy_kit as kit
 
+from pfgov.app.schemas import schemas
 from pfgov.policy import shipped_directory
 from pfgov.policy.authoring.formatting import format_text
-from pfgov.policy.authoring.schema import schemas
 from pfgov.policy.files.source import plain, read
 
 SHIPPED = sorted(shipped_directory("kernel").parent.rglob("*.yaml"))
@@ -74,3 +75,11 @@ def test_what_the_reader_refuses_the_schema_refuses(old: str, new: str, tmp_path
     assert text != GOOD
     assert kit.problems(tmp_path / "bad", text)
     assert list(validator("Policy").iter_errors(plain(read(text, "x"))))
+
+
+def test_a_packet_is_what_its_schema_says() -> None:
+    """The published schema of a packet refuses the specification's own, or takes anything."""
+    packet = json.loads((Path(__file__).parents[2] / "data/seed/packet.json").read_text())
+    assert list(validator("Packet").iter_errors(packet)) == []
+    assert list(validator("Packet").iter_errors({**packet, "prioritie": 1}))
+    assert list(validator("Packet").iter_errors({}))
