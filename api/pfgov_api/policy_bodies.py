@@ -126,6 +126,21 @@ class Weighing(PolicyFiles):
     sample: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
 
+class ShadowQuestion(Wire):
+    """Which decisions policies in shadow mode are asked about: from an entry on, at one command in so many."""
+
+    since: Annotated[int, Field(ge=0, le=INTEGER_MAX)] = 0
+    sample: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
+class Promotion(Wire):
+    """A policy of the binding set that is in shadow mode, and the points that the set may leave uncovered."""
+
+    name: Annotated[str, Field(min_length=1, max_length=TEXT_LENGTH_MAX)]
+    report: Report | None = None
+    leave_uncovered: Annotated[tuple[Placing, ...], Bounded(len(PLACING))] = ()
+
+
 class PolicyQuestion(Wire):
     """A question to a policy set that need not be binding; nothing is recorded."""
 

@@ -388,6 +388,9 @@ _OTHERS: Final[dict[str, Any]] = {
         }
     ),
     "Impact": _closed({"report": _ref("ImpactReport"), "fresh": _FLAG}),
+    "ShadowList": _closed(
+        {"items": _list(_closed({"policy": _TEXT, "report": _ref("ImpactReport"), "fresh": _FLAG}))}
+    ),
     "ImpactReport": _closed(
         {
             "format": _TEXT,

@@ -69,13 +69,13 @@ RULES: dict[str, set[str] | frozenset[str]] = {
     "requeue_packet": {"member", "operator", "submitter"},
     "review_packet": {"operator", "reviewer"},
     **dict.fromkeys(
-        ("activate_policies", "configure", "erase_payloads", "rotate_key", "revoke_key", "list_api_keys",
-         "approve_proposal", "trust_publisher", "rotate_publisher", "revoke_publisher"),
+        ("activate_policies", "promote_policy", "configure", "erase_payloads", "rotate_key", "revoke_key",
+         "list_api_keys", "approve_proposal", "trust_publisher", "rotate_publisher", "revoke_publisher"),
         frozenset({"admin"}),
     ),
     **dict.fromkeys(
         ("export_packet", "export_ledger", "list_payloads", "show_payload", "metrics", "policy_document",
-         "policy_impact", "webhooks",
+         "policy_impact", "policies_in_shadow", "webhooks",
          *(f"tile_{depth}" for depth in range(1, 8))),
         frozenset({"admin", "auditor", "operator"}),
     ),

@@ -546,6 +546,11 @@ def test_a_set_is_tried_weighed_and_made_binding(api: Api) -> None:
     again = fields_of(api.get(path).text)
     assert "binding already" in send(api, path, {**again, "do": "weigh"}).text
     assert api.get(f"/console/policies?digest={before}").status_code == 200
+    trusted = {"name": "acme", "key": "5f" * 32}
+    assert api.post("/api/policies/publishers", trusted).status_code == 200
+    page = api.get("/console/policies").text
+    assert "Whose bundles are let in" in page
+    assert re.search(r"acme <code[^>]*>5f5f5f5f5f5f</code></dt><dd class=\"wrap\">trusted", page)
     changes = api.get(f"/console/policies/difference?old={before}&new={digest}").text
     assert "policy trust" in changes
 

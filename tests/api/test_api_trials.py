@@ -298,3 +298,30 @@ def test_impact_is_asked_in_another_process_and_changes_nothing(
     problem(
         api.post("/api/policies/impact", {"files": {"p.policy.yaml": POLICY}, "sample": 0}), 400
     )
+
+
+def test_what_is_in_shadow_is_weighed_and_promoted(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shadow mode cannot be read or ended over HTTP, is asked in the server itself, or records something."""
+    strict = POLICY.replace("name: p", "name: strict").replace('"eu"', '"us"') + "mode: shadow\n"
+    files = {"p.policy.yaml": POLICY, "strict.policy.yaml": strict}
+    assert api.post("/api/policies/activate", {"files": files}).status_code == 200
+    assert api.post("/api/members/register", MEMBER).status_code == 201
+    monkeypatch.setattr(
+        "pfgov.engine.reading.impact.impact_of_store", lambda *_, **__: pytest.fail("it runs here")
+    )
+    before = api.get("/api/ledger").json()["size"]
+    found = api.post("/api/policies/shadow", {}).json()["items"]
+    assert [one["policy"] for one in found] == ["strict"]
+    assert found[0]["report"]["counts"]["narrower"] == 1
+    assert found[0]["report"]["ledger"]["size"] == api.get("/api/ledger").json()["size"] == before
+    problem(api.post("/api/policies/shadow", {"sample": 0}), 400)
+    problem(api.post("/api/policies/promote", {"name": "p"}), 404, "policy.not_shadowed")
+    assert api.get("/api/ledger").json()["size"] == before
+    told = api.post("/api/policies/promote", {"name": "strict"})
+    assert told.status_code == 200, told.text
+    modes = {one["name"]: one["mode"] for one in api.get("/api/policies").json()["policies"]}
+    assert modes["strict"] == "enforce"
+    assert api.get("/api/policies").json()["digest"] == found[0]["report"]["proposed"]
+    assert api.post("/api/policies/shadow", {}).json()["items"] == []

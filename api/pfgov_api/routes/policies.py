@@ -1,13 +1,14 @@
 """Policies: what is binding, making a set binding, and trying one out on facts of one's own."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from typing import Final
 
 import msgspec
 
 from pfgov import model
+from pfgov.app.change.promoting import promoted_files, shadowed
 from pfgov.app.change.resting import check_root, is_recorded
 from pfgov.app.prepare import (
     Prepared,
@@ -28,8 +29,10 @@ from pfgov_api.policy_bodies import (
     Activation,
     PolicyProposal,
     PolicyQuestion,
+    Promotion,
     ProposalReview,
     Rollback,
+    ShadowQuestion,
     Weighing,
 )
 from pfgov_api.routes.parameters import WRITE, command
@@ -60,9 +63,42 @@ async def _document(call: Call) -> Answer:
 
 
 async def _activate(call: Call) -> Answer:
+    body: Activation = call.body
+    return await _bind(call, call.raw, body.leave_uncovered)
+
+
+async def _promote(call: Call) -> Answer:
+    body: Promotion = call.body
+    asked = _in_force(await _active(call), body.name)
+    if body.report is not None:
+        asked["report"] = body.report
+    return await _bind(call, model.write_json(asked), body.leave_uncovered)
+
+
+def _in_force(found: PolicySet, name: str) -> dict[str, model.Json]:
+    """Return the body that asks about the set *found* with the policy *name* in force."""
+    files: dict[str, model.Json] = {**promoted_files(found, name)}
+    return {"files": files}
+
+
+async def _shadow(call: Call) -> Answer:
+    body: ShadowQuestion = call.body
+    binding = await _active(call)
+    directory = str(call.ledger.reader.store.directory)
+    items: list[dict[str, object]] = []
+    with _counted(call):
+        for name in shadowed(binding):
+            asked = {**_in_force(binding, name), "since": body.since, "sample": body.sample}
+            impact = await call.service.trials.weighed(model.write_json(asked), directory)
+            items.append({"policy": name, **impact})
+    return Answer({"items": items})
+
+
+async def _bind(call: Call, raw: bytes, leave_uncovered: Collection[str]) -> Answer:
+    """Make the set in the body *raw* binding, and answer with what was recorded."""
     try:
         with _counted(call):
-            found = await call.service.trials.compiled(call.raw)
+            found = await call.service.trials.compiled(raw)
         if found.report is not None:
             root = await asyncio.to_thread(call.ledger.root_at, found.report.size)
             check_root(found.report, lambda _: root)
@@ -70,11 +106,8 @@ async def _activate(call: Call) -> Answer:
         if is_recorded(error):
             await call.service.submit(refusing(error), call.caller)
         raise
-    body: Activation = call.body
     gone = await call.service.exclusively(lambda: _gone(call, found.digest))
-    prepared = activating(
-        found, body.leave_uncovered, gone, bundle=found.bundle, report=found.report
-    )
+    prepared = activating(found, leave_uncovered, gone, bundle=found.bundle, report=found.report)
     answer = await recorded(call, await run(call, prepared))
     answer.body["result"]["coverage"] = coverage_of(found.points).view()
     return answer
@@ -219,6 +252,17 @@ OPERATIONS: tuple[Operation, ...] = (
         "recorded. Of a ledger of more than 20,000 entries only the latter: fetch the export and ask it, with "
         "`pfgov policy impact --url`.", _impact, "Impact",
         body=Weighing, tag="policies", is_long=True,
+    ),
+    Operation(
+        "policies_in_shadow", "POST", "/api/policies/shadow", AUDITORS,
+        "What each policy of the binding set that is in shadow mode would have done, were it alone in force: its impact, as "
+        "of `policy_impact`; nothing is recorded.", _shadow, "ShadowList", body=ShadowQuestion, tag="policies", is_long=True,
+    ),
+    Operation(
+        "promote_policy", "POST", "/api/policies/promote", frozenset({"admin"}),
+        "Put a policy of the binding set that is in shadow mode in force: the set with it is made binding, and whatever an "
+        "activation demands is demanded of it.", _promote, "Recorded", body=Promotion, parameters=WRITE, tag="policies",
+        writes=True, raises=(404,),
     ),
     Operation(
         "list_proposals", "GET", "/api/policies/proposals", READERS,

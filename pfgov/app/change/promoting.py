@@ -40,9 +40,8 @@ def shadowed(found: PolicySet) -> list[str]:
     return sorted(name for name, _, mode in found.policies if mode == "shadow")
 
 
-@contextmanager
-def promoted(found: PolicySet, name: str) -> Generator[Path]:
-    """Give a folder with the files of *found* in which the policy *name* is in force; gone afterwards.
+def promoted_files(found: PolicySet, name: str) -> dict[str, str]:
+    """Return the files, by name, of the set *found* with the policy *name* in force.
 
     Raises:
         NotFoundError: ``policy.not_shadowed``, it is not in shadow mode there.
@@ -61,9 +60,16 @@ def promoted(found: PolicySet, name: str) -> Generator[Path]:
         if one.name != KERNEL  # which joins every set by itself
     )
     texts = source_texts(replace(found.bundle, policies=bound))
+    return {f"{number:03}.policy.yaml": text for number, text in enumerate(texts)}
+
+
+@contextmanager
+def promoted(found: PolicySet, name: str) -> Generator[Path]:
+    """Give a folder with :func:`promoted_files`, which is gone afterwards; raises as it does."""
+    files = promoted_files(found, name)
     with TemporaryDirectory(prefix="pfgov-promoted-") as folder:
-        for number, part in enumerate(texts):
-            (Path(folder) / f"{number:03}.policy.yaml").write_text(part, encoding="utf-8")
+        for file, text in files.items():
+            (Path(folder) / file).write_text(text, encoding="utf-8")
         yield Path(folder)
 
 

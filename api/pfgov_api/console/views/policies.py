@@ -20,7 +20,7 @@ CHANGES_SHOWN: Final = 200
 
 async def _show(visit: Visit) -> Shown:
     ask, digest = visit.visitor.ask, visit.query.get("digest")
-    binding, history, proposals, decided = await asyncio.gather(
+    binding, history, proposals, decided, publishers = await asyncio.gather(
         ask("show_policies"),
         ask(
             "list_entries",
@@ -35,6 +35,7 @@ async def _show(visit: Visit) -> Shown:
             "list_entries",
             {"newest": "true", "type": "assignment_decision", "limit": SHADOW_DECISIONS},
         ),
+        ask("list_publishers"),
     )
     document: dict[str, Any] | None = None
     if visit.visitor.may("policy_document"):
@@ -48,6 +49,7 @@ async def _show(visit: Visit) -> Shown:
         "history": history["items"],
         "proposals": proposals["items"],
         "shadow": _shadow(decided["items"]),
+        "publishers": publishers["items"],
     }
     return Shown("Policies", "policies.html", partial(_values, visit, found, document))
 
