@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check docs screenshots wheel fuzz mutants sim-check impact-check verifier-diff test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-api bench-console console-size load clean
+.PHONY: help demo test coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-api bench-console console-size load clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -71,6 +71,10 @@ fuzz: $(VENV)/.test  ## search longer, from a new seed, for what breaks a proper
 
 mutants: $(VENV)/.mutants  ## change the code in small ways, list what no test saw (hours; MUTANTS=n samples, AREAS=decide)
 	@$(BIN)/python tests/mutation/mutants.py $(AREAS) --sample $${MUTANTS:-0} --seed $${SEED:-0}
+
+mutants-policies: $(VENV)/.test  ## change the shipped policies in small ways: their tests notice every one (a minute)
+	@for pack in starter eu-residency agent-fleet regulated-review; do \
+	  echo "$$pack: $$($(BIN)/pfgov policy mutate policies/$$pack --min 100)" || exit 1; done
 
 plants: $(VENV)/.test  ## put faults that were seen once back into a copy of the code, and see their tests turn red (NAMES="halt clock")
 	@$(BIN)/python tests/mutation/plants.py $(NAMES)

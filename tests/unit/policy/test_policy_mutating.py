@@ -11,6 +11,7 @@ from pfgov.policy.authoring.mutating.running import Mutated, mutate_directory
 from pfgov.policy.authoring.testing.runner import run_directory
 from pfgov.policy.cel import parse
 
+POLICIES = Path(__file__).parents[3] / "policies"
 RULES = (
     "  - {id: floor, require: member.trust_score >= params.floor}\n"
     "  - {id: busy, on: [assign], deny: member.load.active >= 2 && packet.priority < 5}\n"
@@ -207,3 +208,10 @@ def test_progress_is_told(tmp_path: Path) -> None:
     mutate_directory(folder(tmp_path), progress=lambda done, total: told.append((done, total)))
     assert told[0][0] == 0
     assert told[-1][0] == told[-1][1] - 1
+
+
+def test_the_tests_of_the_starter_set_notice_a_sample_of_mistakes() -> None:
+    """A rule of it that is changed without its tests goes unnoticed; `make mutants-policies` tries every mistake."""
+    found = mutate_directory(POLICIES / "starter", every=40)
+    assert found.counted > 1
+    assert [one.mutant.said for one in found.missed] == []

@@ -102,9 +102,10 @@ def mutate_directory(
     path: str | os.PathLike[str],
     *,
     only: str | None = None,
+    every: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Mutated:
-    """Try every mutant of the policies below *path*; with *only*, of the policy of that name.
+    """Try the mutants of the policies below *path*: all, each *every*-th, or those of the policy that is named *only*.
 
     Raises:
         PolicyErrors: The policies or the tests do not load.
@@ -128,7 +129,7 @@ def mutate_directory(
         for policy in files.policies
         if only in {None, policy.name}
         for mutant in mutants(policy)
-    ]
+    ][every // 2 :: every]
     if not found:
         raise NoTestsError(f"there is nothing to mutate in {root}", hint="name a policy of it")
     killed = invalid = 0
