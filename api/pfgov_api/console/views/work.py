@@ -200,7 +200,7 @@ def _moves(
             "actions": [
                 action
                 for action in doing.offered(visit.visitor, "packet", "HANDOFF_PENDING")
-                if action.statuses == {"HANDOFF_PENDING"}
+                if action.statuses == frozenset({"HANDOFF_PENDING"})
             ],
         }
         for one in pending["items"]
