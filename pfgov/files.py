@@ -1,8 +1,8 @@
-"""Files of ours, read: what lies under a name may be anything, and must neither hang nor fill whoever looks.
+"""Files of ours, read and replaced: what lies under a name may be anything, and must neither hang nor fill anybody.
 
-A pipe that nobody writes to keeps its reader waiting for ever, and a device never ends.  Under a name where a file of
-ours belongs only a regular file is read, and of that no more than it may have.  This module does not know what is in
-any of them.
+A pipe that nobody writes to keeps its reader waiting for ever, one that nobody reads its writer, and a device never
+ends.  Under a name where a file of ours belongs only a regular file is read, and of that no more than it may have; what
+is written goes to a new file, never into one that lies there.  This module does not know what is in any of them.
 """
 
 import contextlib
@@ -47,19 +47,41 @@ def read_regular(path: Path, most: int = OURS_BYTES_MAX) -> bytes:
         os.close(number)
 
 
-def replace_private(path: Path, raw: bytes) -> None:
-    """Let *raw* be what is in the file *path*, as a whole, for its owner alone.
+def replace_private(path: Path, raw: bytes, *, durably: bool = False) -> None:
+    """Let *raw* be what is in the file *path*, as a whole, for its owner alone; *durably* before this returns.
 
     Raises:
         OSError: it cannot be written; what was there still is.
     """
+    _replace(path, raw, 0o600, durably=durably)
+
+
+def replace_public(path: Path, raw: bytes, *, durably: bool = False) -> None:
+    """Let *raw* be what is in the file *path*, as a whole, for whoever the umask leaves it to; as the above.
+
+    Raises:
+        OSError: it cannot be written; what was there still is.
+    """
+    _replace(path, raw, 0o666, durably=durably)
+
+
+def _replace(path: Path, raw: bytes, mode: int, *, durably: bool) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.unlink(missing_ok=True)  # of a process of that number that was killed
-    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    unfinished.unlink(missing_ok=True)  # of a process that was killed, or somebody's pipe or link
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(raw)
+            if durably:
+                file.flush()
+                os.fsync(file.fileno())
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+    if durably:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -24,7 +24,7 @@ from pfgov.core.commands import RIGHTS, Principal
 from pfgov.core.ids import is_reserved
 from pfgov.core.spelling import check_label
 from pfgov.errors import InvalidError, NotFoundError, StoreUnavailableError
-from pfgov.files import read_regular
+from pfgov.files import read_regular, replace_private
 from pfgov.limits import LABEL_LENGTH_MAX, PRINCIPAL_RIGHTS_MAX
 from pfgov.model.times import to_moment
 from pfgov_api.grants import Grant, everybody
@@ -201,20 +201,10 @@ class KeyRing:
             os.close(handle)  # which gives the lock back
 
     def _write(self, records: list[KeyRecord]) -> None:
-        """Replace the file.  For the holder of the lock: the draft has one name."""
-        draft = self.path.with_suffix(".tmp")
+        """Replace the file.  For the holder of the lock."""
+        raw = msgspec.json.format(msgspec.json.encode(_File(records)))
         try:
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "wb") as out:
-                out.write(msgspec.json.format(msgspec.json.encode(_File(records))))
-                out.flush()
-                os.fsync(out.fileno())
-            draft.replace(self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            replace_private(self.path, raw, durably=True)
         except OSError as error:
             raise _unreadable(self.path, error) from error
         self._stamp, self._checked = None, float("-inf")

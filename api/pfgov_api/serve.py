@@ -8,6 +8,7 @@ five seconds the process is gone, with its writer, as if it had been killed; wha
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import resource
 import signal
@@ -22,6 +23,7 @@ from typing import Any, Final
 import uvicorn
 
 from pfgov import __version__
+from pfgov.accepting import ACCEPTED_AT_ONCE, Scarcity
 from pfgov.app.hosting import Engine, kill_writers
 from pfgov.app.turns import Follower, Turns
 from pfgov.app.webhook import Webhooks, delivery_of
@@ -37,7 +39,7 @@ from pfgov_api.oidc.library import jwt
 from pfgov_api.oidc.settings import Settings, read_settings
 from pfgov_api.oidc.sources import KeySource, source_of
 from pfgov_api.oidc.tokens import Tokens
-from pfgov_api.scarcity import ACCEPTED_AT_ONCE, Scarcity, exhausted
+from pfgov_api.scarcity import exhausted
 from pfgov_api.service import Service
 from pfgov_api.standby import Standby
 
@@ -61,6 +63,8 @@ KEY_VARIABLE: Final = "PFGOV_API_KEY"
 """Where the command line looks for its key, too."""
 
 FILES_WANTED: Final = 8_192
+
+log = logging.getLogger("pfgov.api")
 
 COLLECTED_EVERY: Final = (10_000, 20, 20)
 """Allocations, and collections of the younger generation, after which Python looks for garbage in cycles.
@@ -103,12 +107,12 @@ def serve(  # noqa: PLR0913 - as many as the command has options
         ForbiddenError: ``serve.open``, others than this machine are to reach it and there is neither a key nor an
             issuer; ``serve.keys_missing``, there were keys and their file is gone.
         StoreError: ``serve.address``, nothing can listen there: the port is taken, or no such address is ours.
-        PfgovError: the ledger cannot be opened or created.
+        PfgovError: the ledger cannot be opened or created, or its keys not be read.
     """
     issuer = None if oidc is None else _issuer(oidc)
     is_here = is_loopback(host) and public is None
     keyring = _keyring(directory, must_exist=issuer is None and not is_here)
-    is_open = issuer is None and not keyring.path.exists()
+    is_open = issuer is None and _has_no_keys(keyring)
     _require_here(public or host, is_right=is_here or not is_open)
     log_to(sys.stderr, log_level)
     _raise_limits()
@@ -199,6 +203,18 @@ def _answer(
     except RuntimeError as error:  # asyncio ends its threads in one more, which may not be had
         if exhausted(error) is None or not service.stopping.is_set():
             raise
+
+
+def _has_no_keys(keyring: KeyRing) -> bool:
+    """Whether there is no file of keys.
+
+    Raises:
+        StoreUnavailableError: ``key.file``, there is one by which nobody could be let in.
+    """
+    if not keyring.path.exists():
+        return True
+    keyring.records()
+    return False
 
 
 def _require_here(where: str, *, is_right: bool) -> None:
@@ -328,7 +344,7 @@ class Stopping(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer, and only then say so."""
         is_stopping = self._service.stopping.is_set
-        asyncio.get_running_loop().set_exception_handler(Scarcity(is_stopping))
+        asyncio.get_running_loop().set_exception_handler(Scarcity(log, is_stopping))
         await super().startup(sockets=sockets)
         for one in sockets or ():
             one.listen(BACKLOG)  # asyncio accepts as many at once as it is told may wait

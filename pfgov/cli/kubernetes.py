@@ -1,7 +1,6 @@
 """``pfgov kubernetes``: judge the pods of a cluster before they run, with its nodes as members."""
 
 import asyncio
-import logging
 import signal
 import sys
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from pfgov.cli.frame import FILES, Nouns, Output, verb
+from pfgov.log_lines import log_lines
 
 if TYPE_CHECKING:
     from pfgov.kubernetes.controller import Controller, Round
@@ -243,9 +243,7 @@ def _show(output: Output, done: "Round") -> int:
 
 
 async def _go_on(output: Output, controller: "Controller", url: str) -> int:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-    logging.getLogger("pfgov.kubernetes").addHandler(handler)
+    log_lines("pfgov.kubernetes")
     name = controller.setup.cluster.name
     output.show({"cluster": name, "kubernetes": url}, f"governing {name} at {url}")
     sys.stdout.flush()

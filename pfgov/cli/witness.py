@@ -71,7 +71,9 @@ def serve(output: Output, folder: Path, host: str, port: int) -> int:
     from pfgov.app.witness.server import WitnessServer
     from pfgov.clock import SystemClock
     from pfgov.errors import file_error
+    from pfgov.log_lines import log_lines
 
+    log_lines("pfgov.witness")
     with Book(folder, SystemClock()) as book:
         book.logs()
         try:

@@ -27,6 +27,7 @@ from pfgov.core.records import (
     Terms,
 )
 from pfgov.core.spelling import looks
+from pfgov.errors import StoreCorruptError
 from pfgov.limits import PREVIOUS_OWNERS_MAX
 
 FOLDED_TABLES: Final = ("member", "packet", "ledger_state")
@@ -150,8 +151,18 @@ class State:
         """Put one stored row back.  Rows may come in any order.
 
         Raises:
-            msgspec.ValidationError: the row was not written by this version.
+            StoreCorruptError: ``store.altered``, no version that is known writes such a row.
         """
+        try:
+            self._load_row(table, key, raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise StoreCorruptError(
+                f"the row of {table} {key[:64]} was changed in the database: {error}",
+                code="store.altered",
+                hint="restore it from a backup; see what else was changed: pfgov ledger doctor",
+            ) from error
+
+    def _load_row(self, table: str, key: str, raw: bytes) -> None:
         if table == "member":
             self._put_member(_MEMBER.decode(raw))
         elif table == "packet":

@@ -94,7 +94,8 @@ _HEX: Final = re.compile(r"[0-9A-Fa-f]+")
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,10});")
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|[nrt])")
-_CLASSES_OF_BASE64: Final = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))
+_CASES: Final = (re.compile("[a-z]"), re.compile("[A-Z]"))
+_CLASSES_OF_BASE64: Final = (*_CASES, re.compile("[0-9]"))
 
 
 QUICK_BYTES_MAX: Final = 4_096
@@ -106,7 +107,7 @@ def is_quick(raw: bytes) -> bool:
     if len(raw) > QUICK_BYTES_MAX or _HIDING.search(raw):
         return False
     return not any(
-        _HEX.fullmatch(found[0]) or _may_be_base64(found[0])
+        _HEX.fullmatch(found[0]) or _may_be_base64(found[0]) or _is_text_in_letters(found[0])
         for found in _ENCODED.finditer(raw.decode("ascii"))
     )
 
@@ -174,7 +175,12 @@ class _Reader:
     def _unpacked(self, piece: str) -> str | None:
         """Return what *piece* holds as text; None where it is a word, a number, or something short like a digest."""
         self._tick()
-        raws = [_from_hex(piece)] if _HEX.fullmatch(piece) else _from_base64(piece)
+        if _HEX.fullmatch(piece):
+            raws = [_from_hex(piece)]
+        elif _may_be_base64(piece) or _is_text_in_letters(piece):
+            raws = _from_base64(piece)
+        else:
+            return None  # rather a word, a path or a name
         for raw in raws:
             if raw is None:
                 continue
@@ -222,9 +228,7 @@ def _from_hex(piece: str) -> bytes | None:
 
 
 def _from_base64(piece: str) -> list[bytes | None]:
-    """Return what *piece* decodes to; nothing where it is rather a word, a path or a name."""
-    if not _may_be_base64(piece):
-        return []
+    """Return what *piece* decodes to, padded or not."""
     bare = piece.rstrip("=").translate(_URL_SAFE)
     try:
         return [base64.b64decode(bare[: len(bare) - (len(bare) % 4 == 1)] + "=" * (-len(bare) % 4))]
@@ -234,6 +238,16 @@ def _from_base64(piece: str) -> list[bytes | None]:
 
 def _may_be_base64(piece: str) -> bool:
     return all(kind.search(piece) for kind in _CLASSES_OF_BASE64) or piece.endswith("=")
+
+
+def _is_text_in_letters(piece: str) -> bool:
+    """Whether *piece*, which may be a name in letters of both cases, decodes to a text: hardly any name does."""
+    if not all(kind.search(piece) for kind in _CASES) or _may_be_base64(piece):
+        return False
+    try:
+        return all(raw is not None and raw.decode().isprintable() for raw in _from_base64(piece))
+    except UnicodeDecodeError:
+        return False
 
 
 _URL_SAFE: Final = str.maketrans("-_", "+/")

@@ -9,14 +9,14 @@ import asyncio
 import importlib
 import io
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Self
+from collections.abc import Awaitable, Callable, Mapping, Sized
+from typing import Any, Self, cast
 
 from pfgov.client.aio import AsyncClient
 from pfgov.client.core import Recorded, packet_path
 from pfgov.client.refusals import DeniedError, EscalatedError
 from pfgov.errors import PfgovError, StateConflictError
-from pfgov.mcp.tools import TOOLS
+from pfgov.mcp.tools import CONTEXT, ITEMS_MAX, TOOLS
 from pfgov_ledger.conclusions import Question
 from pfgov_ledger.keys import Anchor
 from pfgov_ledger.verify import verify
@@ -155,6 +155,13 @@ def checked(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ArgumentsError: they are not; each place is named.
     """
+    if _is_crowded(
+        arguments
+    ):  # which a validator would name one by one, for whoever has no key, too
+        raise ArgumentsError(
+            f"the arguments, or one of them, have more than {ITEMS_MAX} elements",
+            hint=f"see what {tool} takes: its input schema says so",
+        )
     jsonschema: Any = importlib.import_module("jsonschema")  # it comes with the extra
     (data,) = (one for one in TOOLS if one.name == tool)
     validator = jsonschema.Draft202012Validator(data.takes)
@@ -163,6 +170,15 @@ def checked(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         places = "; ".join(f"{one.json_path}: {_short(one.message)}" for one in wrong[:8])
         raise ArgumentsError(places, hint=f"see what {tool} takes: its input schema says so")
     return dict(arguments)
+
+
+def _is_crowded(arguments: Mapping[str, Any]) -> bool:
+    """Whether there are more arguments, or elements of one, than any tool takes; a context is the server's to judge."""
+    inner = (value for name, value in arguments.items() if name != CONTEXT)
+    return any(
+        isinstance(one, dict | list) and len(cast("Sized", one)) > ITEMS_MAX
+        for one in (arguments, *inner)
+    )
 
 
 def refused(error: PfgovError) -> Answer:
@@ -197,8 +213,8 @@ def _packet(given: dict[str, Any]) -> dict[str, Any]:
     constraints = {name: given.pop(name) for name in demands if name in given}
     if constraints:
         given["policy_constraints"] = constraints
-    if "context" in given:
-        given["context_checkpoint"] = given.pop("context")
+    if CONTEXT in given:
+        given["context_checkpoint"] = given.pop(CONTEXT)
     return given
 
 

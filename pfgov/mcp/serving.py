@@ -5,19 +5,24 @@ that the process itself was given is never used for others.  Names under which t
 that a page in a browser cannot reach it through a name of its own.
 """
 
+import asyncio
 import importlib
 import ipaddress
 import json
+import logging
 import re
+import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pfgov import __version__
+from pfgov.accepting import ACCEPTED_AT_ONCE, Scarcity
 from pfgov.client.core import MissingExtraError, http
 from pfgov.client.refusals import UnauthenticatedError
 from pfgov.errors import InvalidError
+from pfgov.log_lines import log_lines
 from pfgov.mcp.calling import Caller, refused
 from pfgov.mcp.tools import TOOLS
 from pfgov_ledger.keys import Anchor
@@ -30,6 +35,12 @@ BODY_BYTES_MAX: Final = 2 << 20
 
 CONNECTIONS_MAX: Final = 64
 """Connections to the pfgov server, for all callers together."""
+
+CALLERS_MAX: Final = 256
+"""Connections of callers; what more ask is answered 503."""
+
+REQUEST_SECONDS: Final = 30.0
+"""From the connection, or the first byte of a further request, to the end of the request."""
 
 INSTRUCTIONS: Final = (
     "pfgov decides who owns a packet of work. Look at `outcome`: `denied` and `escalated` mean that the packet stays"
@@ -141,13 +152,24 @@ def http_application(behind: Behind, *, host: str, names: Sequence[str] = ()) ->
     security = sdk("mcp.server.transport_security").TransportSecuritySettings(
         enable_dns_rebinding_protection=True, allowed_hosts=hosts, allowed_origins=origins
     )
-    return make_server(behind).streamable_http_app(
+    tools = make_server(behind).streamable_http_app(
         streamable_http_path=PATH,
         json_response=True,
         stateless_http=True,
         max_request_body_size=BODY_BYTES_MAX,
         transport_security=security,
     )
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["method"] == "POST":
+            await tools(scope, receive, send)
+            return
+        # The SDK would open a stream to whoever asks, without a key, and never say a word on it.
+        headers = [(b"allow", b"POST"), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 405, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    return application
 
 
 def serve_http(behind: Behind, *, host: str, port: int, names: Sequence[str] = ()) -> None:
@@ -156,10 +178,73 @@ def serve_http(behind: Behind, *, host: str, port: int, names: Sequence[str] = (
     Raises:
         InvalidError: as :func:`http_application` does.
     """
+    log_lines("uvicorn", "mcp")
+    server = http_server(http_application(behind, host=host, names=names), host, port)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(3)  # it said why
+
+
+def http_server(application: Any, host: str, port: int) -> Any:
+    """Return uvicorn's server for *application*, which callers can neither fill with connections nor with log."""
     import uvicorn
 
-    application = http_application(behind, host=host, names=names)
-    uvicorn.run(application, host=host, port=port, log_level="warning", ws="none")
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            handler = Scarcity(logging.getLogger("uvicorn.error"), lambda: self.should_exit)
+            asyncio.get_running_loop().set_exception_handler(handler)
+            await super().startup(sockets=sockets)
+
+    return Server(
+        uvicorn.Config(
+            application,
+            host=host,
+            port=port,
+            log_config=None,
+            ws="none",
+            http=_impatient(),
+            backlog=ACCEPTED_AT_ONCE,
+            limit_concurrency=CALLERS_MAX,
+        )
+    )
+
+
+def _impatient() -> type:
+    """Return uvicorn's connection, with an end to its patience: it waits for ever for a request that does not end."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Impatient(H11Protocol):
+        waiting: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._look()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._look()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._look()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._wait(is_needed=False)
+            super().connection_lost(exc)
+
+        def _look(self) -> None:
+            cycle: Any = self.cycle  # None until a request has come
+            self._wait(is_needed=cycle is None or cycle.more_body or cycle.response_complete)
+
+        def _wait(self, *, is_needed: bool) -> None:
+            if self.waiting is not None and not is_needed:
+                self.waiting.cancel()
+                self.waiting = None
+            elif self.waiting is None and is_needed:
+                self.waiting = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+
+    return Impatient
 
 
 def is_loopback(host: str) -> bool:

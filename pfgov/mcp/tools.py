@@ -11,6 +11,9 @@ from typing import Any, Final
 ITEMS_MAX: Final = 64
 """Elements of a list among the arguments."""
 
+CONTEXT: Final = "context"
+"""The argument that is data, of any size that fits into a request."""
+
 TEXT_MAX: Final = 512
 """Characters of a text among the arguments."""
 
@@ -112,7 +115,7 @@ _PACKET: Final[Mapping[str, Any]] = {
     "minimum_trust_score": {"type": "number", "minimum": 0, "maximum": 1},
     "allowed_regions": _TEXTS,
     "pii_review_required": {"type": "boolean"},
-    "context": {"type": "object", "description": "The data that moves with it; committed to."},
+    CONTEXT: {"type": "object", "description": "The data that moves with it; committed to."},
     "priority": {"type": "integer"},
     "hold": {"type": "boolean", "description": "Wait until somebody places it."},
 }

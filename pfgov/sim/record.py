@@ -7,7 +7,6 @@ every source that a history runs through, and another code begins anew.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -18,6 +17,7 @@ import msgspec
 
 from pfgov.core.events import SEMANTICS
 from pfgov.errors import StateConflictError
+from pfgov.files import replace_public
 
 PACKAGES: Final = ("pfgov", "pfgov_ledger")
 DOORS: Final = frozenset({"pfgov/app", "pfgov/cli", "pfgov/client"})
@@ -99,10 +99,8 @@ def load(path: Path, *, start: int, seeds: int, commit: str | None) -> Record:
 
 def save(record: Record, path: Path) -> None:
     """Write *record*, whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     text = json.dumps(msgspec.to_builtins(record), indent=1)
-    unfinished.write_text(f"{text}\n", encoding="utf-8")
-    unfinished.replace(path)
+    replace_public(path, f"{text}\n".encode())
 
 
 def sources_digest() -> str:

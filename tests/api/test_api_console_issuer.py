@@ -1,8 +1,10 @@
 """Signing in to the console at an issuer: who gets in, as whom, for how long, and every way in that must not be one."""
 
+import asyncio
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ from support.issuer import AUDIENCE, ISSUER, SCOPES, Issuer, key_set
 from pfgov_api.access import Access
 from pfgov_api.console.handlers import Console
 from pfgov_api.console.sessions import AWAY, COOKIE
+from pfgov_api.oidc.fetch import FetchError
 from pfgov_api.oidc.settings import Client, Settings, SettingsError, read_settings
-from pfgov_api.oidc.signing_in import PENDING_SECONDS
+from pfgov_api.oidc.signing_in import ASKING_MAX, PENDING_SECONDS
 from pfgov_api.oidc.sources import FileSource
 from pfgov_api.oidc.tokens import Tokens
 
@@ -129,6 +132,44 @@ def test_somebody_signs_in_there_and_is_who_the_token_says(desk: Desk) -> None:
     assert desk.get("/console/keys", headers=session).text.count("Who may come in") == 0
     desk.clock.advance(400 * 1_000_000)  # the token has ended, and the session with it
     assert desk.get("/console/members", headers=session).status_code == 401
+
+
+def test_the_issuer_is_asked_once_for_all_who_wait(desk: Desk) -> None:
+    """Nobody's browser makes this server ask a slow or broken issuer over and over: each asking is a connection."""
+    found = desk.console.issuer.signing_in
+    assert found is not None
+    asked = 0
+    door: asyncio.Event
+
+    async def slow(_address: str) -> bytes:
+        nonlocal asked
+        asked += 1
+        await door.wait()
+        if found.now() < 1_000:
+            raise FetchError("nobody is there")
+        return json.dumps(desk.places).encode()
+
+    async def crowd() -> Counter[str]:
+        nonlocal door
+        door = asyncio.Event()
+        waiting = [
+            asyncio.create_task(found.begin("/console/members")) for _ in range(ASKING_MAX + 5)
+        ]
+        await asyncio.sleep(0)
+        door.set()
+        came = await asyncio.gather(*waiting, return_exceptions=True)
+        return Counter(type(one).__name__ for one in came)
+
+    async def story() -> None:
+        assert await crowd() == {"FetchError": ASKING_MAX, "BusyError": 5}
+        assert await crowd() == {"FetchError": ASKING_MAX + 5}
+        assert asked == 1, "a moment later it is not asked again"
+        desk.moment = 2_000
+        assert await crowd() == {"tuple": ASKING_MAX, "BusyError": 5}
+        assert asked == 2
+
+    found.get = slow
+    asyncio.run(story())
 
 
 def test_each_sign_in_is_of_one_browser_and_once(desk: Desk) -> None:

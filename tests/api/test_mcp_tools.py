@@ -3,12 +3,17 @@
 import asyncio
 import json
 import os
+import resource
+import socket
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -26,8 +31,9 @@ from mcp.client.streamable_http import streamable_http_client
 
 from pfgov.core import commands as c
 from pfgov.errors import InvalidError
-from pfgov.mcp.calling import refused
-from pfgov.mcp.serving import PATH, Behind, http_application, make_server
+from pfgov.mcp import serving
+from pfgov.mcp.calling import ArgumentsError, checked, refused
+from pfgov.mcp.serving import PATH, Behind, http_application, http_server, make_server
 from pfgov.mcp.tools import TOOLS
 from pfgov_ledger.keys import Anchor, SeedSigner, parse_anchor, vkey_of
 
@@ -183,11 +189,8 @@ def test_mcp_the_whole_story_over_stdio(ledger: Ledger) -> None:
 @contextmanager
 def listening(behind: Behind) -> Iterator[str]:
     """The tools over HTTP, in a thread."""
-    import uvicorn
-
     port = free_port()
-    application = http_application(behind, host="127.0.0.1")
-    server = uvicorn.Server(uvicorn.Config(application, port=port, log_config=None, ws="none"))
+    server = http_server(http_application(behind, host="127.0.0.1"), "127.0.0.1", port)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -259,6 +262,66 @@ def test_mcp_over_http_each_request_has_the_rights_of_its_own_key(ledger: Ledger
         for strange in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
             said = httpx2.post(url, json=sent, headers={**accepts, **strange})
             assert said.status_code in {403, 421}, strange
+
+
+def test_mcp_over_http_whoever_shows_no_key_keeps_nothing_open(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections without a request, with half of one, or with a stream on which nothing is ever said stay for good."""
+    monkeypatch.setattr(serving, "REQUEST_SECONDS", 0.3)
+    with listening(ledger.behind(None, is_shared=True)) as url:
+        for method in ("GET", "DELETE", "PUT"):
+            said = httpx2.request(method, url, headers={"Accept": "text/event-stream"}, timeout=20)
+            assert (said.status_code, said.headers["allow"]) == (405, "POST")
+        port = urlsplit(url).port
+        whole = b"GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        half = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+        for sent in (b"", b"POST /mcp HT", half, whole + half):
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+                one.sendall(sent)
+                with suppress(ConnectionResetError):
+                    while one.recv(4_096):
+                        pass
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {f"x{number}": 1 for number in range(65)},
+        {"labels": {f"x{number}": 1 for number in range(65)}},
+        {"data_classes": [1] * 65},
+    ],
+)
+def test_mcp_a_crowd_of_arguments_is_not_looked_at_one_by_one(given: dict[str, Any]) -> None:
+    """Whoever needs no key to be refused makes the server name a hundred thousand arguments that it does not know."""
+    with pytest.raises(ArgumentsError, match="more than 64 elements"):
+        checked("submit", {"workload_type": "refund", **given})
+    checked("submit", {"workload_type": "refund", "context": {f"x{n}": 1 for n in range(65)}})
+
+
+@pytest.mark.process
+def test_mcp_without_descriptors_the_log_stays_small(tmp_path: Path) -> None:
+    """More idle callers than descriptors write a megabyte of log a second."""
+    port, log = free_port(), tmp_path / "log"
+    line = ["mcp", "serve", "--url", "http://127.0.0.1:1", "--http", "--port", str(port)]
+    with log.open("wb") as out:
+        running = subprocess.Popen([sys.executable, "-P", "-m", "pfgov.cli", *line], stderr=out)
+    resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (48, 48))
+    idle: list[socket.socket] = []
+    try:
+        deadline = time.monotonic() + 60
+        while b"no more descriptors" not in log.read_bytes() and time.monotonic() < deadline:
+            time.sleep(0.1)
+            with suppress(OSError):
+                idle.append(socket.create_connection(("127.0.0.1", port), timeout=0.5))
+        time.sleep(1.5)
+        assert b"no more descriptors" in log.read_bytes()
+        assert log.stat().st_size < 20_000
+    finally:
+        running.kill()
+        running.wait()
+        for one in idle:
+            one.close()
 
 
 HOSTILE: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -33,6 +33,12 @@ PENDING_SECONDS: Final = 600.0
 EXCHANGES_MAX: Final = 8
 """Codes that are exchanged at once."""
 
+ASKING_MAX: Final = 100
+"""Browsers that wait while the issuer is asked where people sign in: it is asked once for all of them."""
+
+ASKED_AGAIN_SECONDS: Final = 5.0
+"""After it did not say."""
+
 Get = Callable[[str], Awaitable[bytes]]
 Send = Callable[[str, Mapping[str, str], str | None], Awaitable[bytes]]
 
@@ -68,12 +74,17 @@ class SigningIn:
     _pending: dict[str, _Pending] = field(default_factory=dict[str, _Pending])
     _endpoints: _Endpoints | None = None
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXCHANGES_MAX))
+    _asks: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _waiting: int = 0
+    _silence: str = ""
+    _silent_since: float = float("-inf")
 
     async def begin(self, target: str) -> tuple[str, str]:
         """Return where to send a browser that wants to see *target*, and the secret that it is to bring back.
 
         Raises:
             FetchError: the issuer does not say where.
+            BusyError: too many wait for what it says.
         """
         found = await self._discovered()
         self._forget()
@@ -145,10 +156,47 @@ class SigningIn:
         return answer
 
     async def _discovered(self) -> _Endpoints:
-        """Return where the issuer lets people sign in (OpenID Connect Discovery 1.0, section 4)."""
-        known = self._endpoints
-        if known is not None and self.now() - known.since < FETCH_EVERY_SECONDS:
+        """Return where the issuer lets people sign in, which anybody may make it be asked: once, for all who wait.
+
+        Raises:
+            FetchError: it does not say, or did not a moment ago.
+            BusyError: too many wait for that.
+        """
+        known = self._known()
+        if known is not None:
             return known
+        if self._waiting >= ASKING_MAX:
+            raise BusyError("too many sign in at once", hint="try again in a moment")
+        self._waiting += 1
+        try:
+            async with self._asks:
+                return self._known() or await self._asked()
+        except FetchError as error:
+            if self._known_silence() is None:
+                self._silence, self._silent_since = error.message, self.now()
+            raise
+        finally:
+            self._waiting -= 1
+
+    def _known(self) -> _Endpoints | None:
+        """Return what the issuer said, if that is fresh.
+
+        Raises:
+            FetchError: it said nothing a moment ago.
+        """
+        if (silence := self._known_silence()) is not None:
+            raise FetchError(silence)
+        known = self._endpoints
+        is_fresh = known is not None and self.now() - known.since < FETCH_EVERY_SECONDS
+        return known if is_fresh else None
+
+    def _known_silence(self) -> str | None:
+        """Return why the issuer said nothing, for a moment after it did not."""
+        is_recent = self.now() - self._silent_since < ASKED_AGAIN_SECONDS
+        return self._silence if is_recent else None
+
+    async def _asked(self) -> _Endpoints:
+        """Ask the issuer (OpenID Connect Discovery 1.0, section 4)."""
         issuer = self.tokens.settings.issuer
         raw = await self.get(issuer.rstrip("/") + DISCOVERY)
         try:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, Self
 
 from pfgov.app.monitor.fetching import Fetch
 from pfgov.errors import PfgovError, file_errors
+from pfgov.files import replace_private
 from pfgov.limits import REQUEST_BYTES_MAX
 from pfgov_ledger import checkpoint, entry, errors, keys, merkle, note, remember, tiles
 from pfgov_ledger.checkpoint import Checkpoint, Opened
@@ -318,7 +319,7 @@ class Monitor:
             if not (folder / name).exists():
                 if len(list(folder.iterdir())) >= EVIDENCE_MAX:
                     return None
-                (folder / name).write_bytes(raw)
+                replace_private(folder / name, raw)
         return f"{EVIDENCE}/{name}"
 
     def close(self) -> None:

@@ -17,6 +17,19 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
+_SPECIAL: Final = tuple(
+    ipaddress.ip_network(one)
+    for one in (
+        "192.0.0.0/24",  # metadata of one cloud
+        "192.88.99.0/24",
+        "168.63.129.16/32",  # the wire server of another, which is allocated like any address
+        "2001::/23",
+        "3fff::/20",
+        "5f00::/16",
+    )
+)
+"""What Python's own table does not have in each of its versions, or nowhere."""
+
 
 class AddressError(PfgovError):
     """A webhook's host is, or may become, an address that only this server can reach."""
@@ -48,7 +61,8 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if found.is_site_local:
             return False
-    return found.is_global and not (found.is_multicast or found.is_reserved)
+    is_special = found.is_multicast or found.is_reserved or any(found in one for one in _SPECIAL)
+    return found.is_global and not is_special
 
 
 def address_of(

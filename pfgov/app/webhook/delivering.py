@@ -102,7 +102,8 @@ class Poster:
             if not to.is_plain:
                 context = ssl.create_default_context()
                 connection.sock = context.wrap_socket(connection.sock, server_hostname=to.host)
-            named = to.host if to.port in {80, 443} else f"{to.host}:{to.port}"
+            host = f"[{to.host}]" if ":" in to.host else to.host
+            named = host if to.port in {80, 443} else f"{host}:{to.port}"
             sent = {"Host": named, "Content-Type": "application/json", **headers}
             connection.request("POST", to.path, body, sent)
             return connection.getresponse().status

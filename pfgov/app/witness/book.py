@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from pfgov.clock import Clock
 from pfgov.errors import DuplicateError, InvalidError, NotFoundError, StoreLockedError, file_errors
-from pfgov.files import read_regular
+from pfgov.files import read_regular, replace_private
 from pfgov_ledger import checkpoint, keys, note, tlog_policy, witness
 from pfgov_ledger.checkpoint import Checkpoint
 from pfgov_ledger.errors import LedgerError
@@ -151,18 +151,8 @@ class Book:
     def _keep(self, origin: str, signed: bytes) -> None:
         """Put the note on disk, whole, before anybody hears of it."""
         path = self._path(origin)
-        unfinished = path.with_suffix(".next")
         with file_errors(path):
-            with unfinished.open("wb") as file:
-                file.write(signed)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            replace_private(path, signed, durably=True)
 
     def _keep_evidence(self, raw: bytes) -> None:
         """Keep a submission that the log's key signed and that is not the history that was seen."""
@@ -170,7 +160,7 @@ class Book:
         with file_errors(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
             if len(list(folder.iterdir())) < EVIDENCE_MAX:
-                (folder / f"{hashlib.sha256(raw).hexdigest()}.txt").write_bytes(raw)
+                replace_private(folder / f"{hashlib.sha256(raw).hexdigest()}.txt", raw)
 
     def close(self) -> None:
         """Give the folder back."""

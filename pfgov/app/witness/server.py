@@ -88,6 +88,19 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = SECONDS
 
+    def parse_request(self) -> bool:
+        """Read the head; one that another reader could understand differently is refused, and ends the connection.
+
+        The library takes what follows a header that it cannot read for no headers.
+        """
+        if not super().parse_request():
+            return False
+        if self.headers.defects or self.headers.get_payload():
+            self.close_connection = True
+            self._answer(400, b"the headers cannot be read\n")
+            return False
+        return True
+
     def do_POST(self) -> None:
         """``add-checkpoint``."""
         raw = self._body()
@@ -107,7 +120,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, line)
 
     def do_GET(self) -> None:
-        """Say who this is, for people."""
+        """Say who this is, for people.  A body is not read: what comes after it is no request of this connection."""
+        if {"content-length", "transfer-encoding"} & {name.lower() for name in self.headers}:
+            self.close_connection = True
         if self.path == "/":
             self._answer(200, f"{self.server.book.vkey}\n".encode())
         else:

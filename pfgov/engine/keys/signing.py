@@ -16,7 +16,7 @@ from pfgov.core.records import Key
 from pfgov.core.state import State
 from pfgov.engine.layout import Layout, SigningKeyError, key_errors
 from pfgov.errors import StoreError, file_errors
-from pfgov.files import read_regular
+from pfgov.files import read_regular, replace_public
 from pfgov.storage.port import Probe, Queries
 from pfgov_ledger import keys
 from pfgov_ledger.errors import LedgerError
@@ -208,13 +208,8 @@ def write_anchor(layout: Layout, log: Signer, genesis: bytes | None) -> None:
     """
     with key_errors():
         text = keys.Anchor(keys.vkey_of(log), genesis).to_text()
-    unfinished = layout.anchor.with_name("anchor.txt.next")
     with file_errors(layout.anchor):
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(layout.anchor)
+        replace_public(layout.anchor, text.encode(), durably=True)
 
 
 def renew_anchor(layout: Layout, log: Signer, genesis: bytes, step: Probe) -> None:

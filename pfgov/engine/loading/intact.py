@@ -8,13 +8,17 @@ are worked out again.
 import hashlib
 import zlib
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Generic, TypeVar
+
+import msgspec
 
 from pfgov.errors import StoreCorruptError
 from pfgov.storage.port import AttachmentRow, EntryRow
 from pfgov_ledger import commitment, dsse, ed25519, entry
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.keys import key_id
+
+T = TypeVar("T")
 
 TABLE_BYTES_MAX: Final = 1 << 30
 """More than any verdict table has: what inflates to more is none."""
@@ -128,6 +132,34 @@ def check_table(stored: bytes, digest: str) -> bytes:
             hint="regenerate it from the ledger: pfgov ledger replay; see what else was changed: pfgov ledger doctor",
         )
     return table
+
+
+class RowDecoder(Generic[T]):
+    """Makes values of stored JSON; what is none was changed."""
+
+    def __init__(self, kind: type[T], what: str) -> None:
+        self._decoder = msgspec.json.Decoder(kind)
+        self._what = what
+
+    def decode(self, raw: bytes) -> T:
+        """Return what *raw* says.
+
+        Raises:
+            StoreCorruptError: ``store.altered``, it says nothing that pfgov writes.
+        """
+        try:
+            return self._decoder.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise unreadable(self._what, error) from error
+
+
+def unreadable(what: str, error: Exception) -> StoreCorruptError:
+    """Return what is said of stored bytes that are no longer *what* they were."""
+    return StoreCorruptError(
+        f"{what} was changed in the database: {error}",
+        code="store.altered",
+        hint="restore it from a backup; see what else was changed: pfgov ledger doctor",
+    )
 
 
 def _altered(seq: int, why: str) -> StoreCorruptError:

@@ -8,6 +8,7 @@ import msgspec
 
 from pfgov.core import events as e
 from pfgov.engine.answers import Receipt, Request
+from pfgov.engine.loading.intact import RowDecoder, unreadable
 from pfgov.storage.port import AnswerRow, EntryFilter, EntryRow, Queries
 
 
@@ -31,18 +32,21 @@ class _First(msgspec.Struct):
     command: _Recorded | None = None
 
 
-_ENTRY = msgspec.json.Decoder(_Entry)
-_FIRST = msgspec.json.Decoder(_First)
+_ENTRY = RowDecoder(_Entry, "an entry")
+_FIRST = RowDecoder(_First, "an entry")
 
 
 def event_of(row: EntryRow) -> e.Event:
     """Return the event that an entry records.
 
     Raises:
-        KeyError, msgspec.ValidationError: the entry is not one of this version's.
+        StoreCorruptError: ``store.altered``, the entry is not one that this version knows.
     """
     found = _ENTRY.decode(row.raw)
-    return e.decode_body(found.type, bytes(found.body))
+    try:
+        return e.decode_body(found.type, bytes(found.body))
+    except (KeyError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise unreadable(f"entry {row.seq}", error) from error
 
 
 def principal_of(row: EntryRow) -> str | None:
@@ -52,10 +56,14 @@ def principal_of(row: EntryRow) -> str | None:
 
 
 def erased_commitment(row: EntryRow) -> str:
-    """Return the commitment whose payload an ``attachment_erased`` entry took away."""
+    """Return the commitment whose payload an ``attachment_erased`` entry took away.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, only its row says that it is one.
+    """
     event = event_of(row)
     if not isinstance(event, e.AttachmentErased):
-        raise TypeError(event.type)
+        raise unreadable(f"entry {row.seq}", TypeError(f"it is {event.type}"))
     return event.commitment
 
 

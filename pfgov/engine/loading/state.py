@@ -8,6 +8,7 @@ from typing import Final
 
 from pfgov.core.lifecycle import TERMINAL, PacketStatus
 from pfgov.core.state import State
+from pfgov.engine.loading.intact import unreadable
 from pfgov.storage.port import PacketFilter, Queries
 
 LIVE: Final = tuple(str(status) for status in PacketStatus if status not in TERMINAL)
@@ -27,6 +28,8 @@ def load_state(queries: Queries) -> State:
     for row in queries.packets(PacketFilter(statuses=LIVE, limit=None)):
         state.load_row("packet", row.key, row.body)
     state.size = queries.size()
+    if state.size and state.configuration is None:
+        raise unreadable("the configuration", LookupError("its row is gone"))
     last = queries.entry(state.size - 1) if state.size else None
     state.time = 0 if last is None else last.time
     state.touched.clear()

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfgov.clock import Clock
+from pfgov.core.state import State
 from pfgov.engine.engine import Engine
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading import load_state
+from pfgov.engine.loading.intact import check_policies
 from pfgov.engine.loading.tree import StoredNodes, frontier_at, load_head
 from pfgov.errors import InvalidError, StoreCorruptError, StoreError, StoreUnavailableError
 from pfgov.policy import PolicySet, from_document
@@ -121,14 +123,8 @@ def _hold(queries: Queries, head: Head, seen: Published, what: str) -> None:
 
 
 def _opened(queries: Queries, origin: str, seen: bytes) -> Published:
-    state = load_state(queries)
-    logs = [
-        note.vkey(origin, bytes.fromhex(key.public))
-        for key in state.keys.values()
-        if key.role == "log"
-    ]
     try:
-        stated = checkpoint.open_checkpoint(seen, logs).checkpoint
+        stated = checkpoint.open_checkpoint(seen, _log_keys(load_state(queries))).checkpoint
     except LedgerError as error:
         raise InvalidError(
             f"that is not a checkpoint of {origin}: {error}",
@@ -136,6 +132,15 @@ def _opened(queries: Queries, origin: str, seen: bytes) -> Published:
             hint="a checkpoint is what /api/ledger/checkpoint and pfgov ledger checkpoint give",
         ) from error
     return Published(stated.size, stated.root)
+
+
+def _log_keys(state: State) -> list[note.Vkey]:
+    """Return every key with which checkpoints of the ledger were ever signed."""
+    return [
+        note.vkey(state.origin, bytes.fromhex(key.public))
+        for key in state.keys.values()
+        if key.role == "log"
+    ]
 
 
 def _publish(store: Store, head: Head) -> None:
@@ -172,7 +177,7 @@ def succeed(
     queries = old.open_queries()
     try:
         state = load_state(queries)
-        size, root = _last_signed(queries, state.origin)
+        size, root = _last_signed(queries, _log_keys(state))
         policy = _policy(queries, state.policy)
     finally:
         queries.close()
@@ -187,17 +192,33 @@ def succeed(
         return Succeeded(engine.origin, *predecessor)
 
 
-def _last_signed(queries: Queries, origin: str) -> tuple[int, str]:
-    """Return the size and root of the newest checkpoint: what was signed counts, whatever came after it."""
+def _last_signed(queries: Queries, logs: list[note.Vkey]) -> tuple[int, str]:
+    """Return the size and root of the newest checkpoint: what was signed counts, whatever came after it.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, none of *logs*, the log's keys, signed it.
+    """
     latest = queries.checkpoint()
     if latest is None:
         return 0, ""
-    stated = checkpoint.parse_text(note.split(latest[1])[0])
-    if stated.origin != origin:
-        raise StoreCorruptError(f"the newest checkpoint is {stated.origin}'s, not {origin}'s")
+    try:
+        stated = checkpoint.open_checkpoint(latest[1], logs).checkpoint
+    except LedgerError as error:
+        raise StoreCorruptError(
+            f"the newest checkpoint was changed in the database: {error}",
+            code="store.altered",
+            hint="a successor names a head that was signed: restore the database from a backup first",
+        ) from error
     return stated.size, stated.root.hex()
 
 
 def _policy(queries: Queries, digest: str | None) -> PolicySet | None:
+    """Return the policies that are taken over: those that an entry named, and not what lies there in their place.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, they were changed.
+    """
     document = queries.policy_set(digest) if digest else None
-    return None if document is None else from_document(document, generated=True)
+    if digest is None or document is None:
+        return None
+    return from_document(check_policies(document, digest), generated=True)

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
 
-import msgspec
-
 from pfgov.core import events as e
 from pfgov.core.commands import ENGINE, LOCAL_OPERATOR
 from pfgov.core.lifecycle import OWNED, TERMINAL, MemberStatus, PacketStatus
@@ -22,6 +20,7 @@ from pfgov.core.state import State
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading import receipts
 from pfgov.engine.loading.intact import (
+    RowDecoder,
     check_payload,
     check_policies,
     check_table,
@@ -53,8 +52,8 @@ _WAITING: Final = frozenset({PacketStatus.PENDING, PacketStatus.AWAITING_REVIEW}
 
 _OF_THIS_MACHINE: Final = frozenset({LOCAL_OPERATOR.id, ENGINE.id})
 
-_MEMBER: Final = msgspec.json.Decoder(Member)
-_PACKET: Final = msgspec.json.Decoder(Packet)
+_MEMBER: Final = RowDecoder(Member, "the row of a member")
+_PACKET: Final = RowDecoder(Packet, "the row of a packet")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ so that whoever reads meanwhile finds everything that the checkpoint they hold n
 :mod:`pfgov_ledger.tiles`'s business; nothing here signs.
 """
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from pfgov.engine.loading.tree import StoredNodes
 from pfgov.engine.reading.exporting import StoredLog, stored_log
 from pfgov.engine.reading.reader import LedgerReader
 from pfgov.errors import NotFoundError, StateConflictError, file_errors
-from pfgov.files import read_regular
+from pfgov.files import read_regular, replace_public
 from pfgov.storage.port import Queries
 from pfgov_ledger import checkpoint, merkle, note, tiles
 from pfgov_ledger.errors import LedgerError
@@ -123,9 +122,7 @@ def _other(folder: Path, why: str) -> StateConflictError:
 
 def _write(path: Path, raw: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(raw)
-    unfinished.replace(path)
+    replace_public(path, raw)
 
 
 def _drop_partial(folder: Path, before: int, size: int) -> None:

@@ -4,7 +4,6 @@ Two files that can be lost: without them each witness is asked what it knows, an
 note is whole or absent; nothing here is secret, and nothing is trusted that was not verified when it was kept.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Final
 import msgspec
 
 from pfgov.errors import file_errors
-from pfgov.files import read_regular
+from pfgov.files import read_regular, replace_public
 from pfgov_ledger import checkpoint, note
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.tlog_policy import Policy
@@ -107,7 +106,5 @@ def save_known(folder: Path, known: Mapping[str, int]) -> None:
 
 
 def _write(path: Path, raw: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     with file_errors(path):
-        unfinished.write_bytes(raw)
-        unfinished.replace(path)
+        replace_public(path, raw)

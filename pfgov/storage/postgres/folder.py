@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pfgov.errors import file_errors
-from pfgov.files import read_regular
-from pfgov.storage.sqlite.connections import make_private
+from pfgov.files import read_regular, replace_private
 
 SCHEME: Final = "postgresql+folder"
 """The scheme of such a store's own URL: its folder, and the token under which it is led."""
@@ -39,5 +38,4 @@ def keep_url(directory: Path, url: str) -> None:
     path = directory / URL_FILE
     with file_errors(path):
         directory.mkdir(parents=True, exist_ok=True)
-        make_private(path)
-        path.write_text(f"{url}\n", encoding="utf-8")
+        replace_private(path, f"{url}\n".encode())

@@ -214,6 +214,23 @@ _MADE: Final = """
 """What there is in the schema, from columns of the catalogue that an upgrade of the server leaves as they are."""
 
 
+_STRANGE: Final = """
+    SELECT 'rule ' || r.rulename FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+    WHERE c.relnamespace = 'pfgov'::regnamespace
+    UNION ALL SELECT 'policy ' || p.polname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+    WHERE c.relnamespace = 'pfgov'::regnamespace
+    UNION ALL SELECT 'row security of ' || relname FROM pg_class
+    WHERE relnamespace = 'pfgov'::regnamespace AND (relrowsecurity OR relforcerowsecurity)
+    UNION ALL SELECT 'relation ' || relname FROM pg_class
+    WHERE relnamespace = 'pfgov'::regnamespace AND relkind NOT IN ('r', 'i', 'S')
+    UNION ALL SELECT 'heir ' || c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
+    JOIN pg_class p ON p.oid = h.inhparent WHERE p.relnamespace = 'pfgov'::regnamespace
+    UNION ALL SELECT 'function ' || proname FROM pg_proc
+    WHERE pronamespace = 'pfgov'::regnamespace AND (prosecdef OR proconfig IS NOT NULL)
+    ORDER BY 1"""
+"""What :func:`create` never makes, and what would answer or write something else than a table does."""
+
+
 def is_there(connection: "Connection") -> bool:
     """Whether the database has a schema of ours."""
     row = connection.execute("SELECT to_regclass('pfgov.about') IS NOT NULL").fetchone()
@@ -260,8 +277,7 @@ def _migrate(connection: "Connection") -> None:
     version, made = _made(connection)
     if version >= VERSION:
         return
-    if made != _digest(connection):
-        raise _altered()
+    _require_as_made(connection, made)
     for older in range(version, VERSION):
         for statement in MIGRATIONS[older]:
             connection.execute(statement.encode())
@@ -295,8 +311,7 @@ def check(connection: "Connection") -> None:
             code="store.newer",
             hint="use the version of pfgov that wrote it, or a later one",
         )
-    if made != _digest(connection):
-        raise _altered()
+    _require_as_made(connection, made)
 
 
 def _made(connection: "Connection") -> tuple[int, str | None]:
@@ -306,11 +321,13 @@ def _made(connection: "Connection") -> tuple[int, str | None]:
     return row or (0, None)
 
 
-def _altered() -> StoreCorruptError:
-    return StoreCorruptError(
-        "the schema pfgov was changed from outside",
-        hint="restore it from a backup, or export what verifies and begin a successor: pfgov ledger succeed",
-    )
+def _require_as_made(connection: "Connection", made: str | None) -> None:
+    strange = [str(row[0]) for row in connection.execute(_STRANGE).fetchall()]
+    if strange or made != _digest(connection):
+        raise StoreCorruptError(
+            f"the schema pfgov was changed from outside{': ' if strange else ''}{', '.join(strange)[:200]}",
+            hint="restore it from a backup, or export what verifies and begin a successor: pfgov ledger succeed",
+        )
 
 
 def _digest(connection: "Connection") -> str:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pfgov.app.webhook import delivering as webhook
 from pfgov.engine.witnessing import keeping
 from pfgov.engine.witnessing.rounds import read_policy
 from pfgov.errors import PfgovError
-from pfgov.files import read_regular
+from pfgov.files import read_regular, replace_private, replace_public
 from pfgov.policy.load import parse_file
 from pfgov.policy.problems import Problem
 from pfgov_api.keyring import KeyRing
@@ -94,6 +95,37 @@ def test_who_reads_a_file_of_ours_is_told(tmp_path: Path, odd: Callable[[Path], 
     assert Delivery(nobody, tmp_path, since=lambda *_: (), size=int, now=int).standings == {}
     with pytest.raises(PfgovError):
         read_webhooks(path)
+
+
+def _link(path: Path) -> None:
+    path.symlink_to(path.with_name("precious"))
+
+
+def _shared(path: Path) -> None:
+    path.write_bytes(b"")
+    path.chmod(0o666)
+
+
+@pytest.mark.parametrize("odd", [_pipe, _link, _shared])
+@pytest.mark.parametrize("draft", [".{}.{}", "{}.next", "{}.part", "{}.tmp", "api-keys.tmp"])
+def test_what_is_written_goes_into_no_file_that_lies_there(
+    tmp_path: Path, odd: Callable[[Path], None], draft: str
+) -> None:
+    """A pipe under a draft's name holds its writer for ever, a link leads it elsewhere, a shared file stays so."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"precious")
+    path = tmp_path / "api-keys.json"
+    odd(tmp_path / draft.format(path.name, os.getpid()))
+    KeyRing(path).create(("operator",), now=1)
+    replace_private(path.with_name("private"), b"new", durably=True)
+    for name, replace in (("private", replace_private), ("public", replace_public)):
+        odd(tmp_path / f".{name}.{os.getpid()}")
+        replace(tmp_path / name, b"new")
+        assert (tmp_path / name).read_bytes() == b"new"
+    assert precious.read_bytes() == b"precious"
+    assert not path.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o600
 
 
 @ODD

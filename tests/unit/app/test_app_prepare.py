@@ -64,7 +64,7 @@ def test_a_context_is_salted_for_its_packet_and_leaves_the_command() -> None:
 
 def test_an_id_is_drawn_where_none_was_named() -> None:
     """A packet gets an id although it has one, or none although it has none."""
-    looked = c.Scan(detectors=("patterns@1",))
+    looked = c.Scan(detectors=("patterns@2",))
     action = prepare(flight(), salted, drawn()).action
     assert action == flight().to_action(packet_id="d0", scan=looked)
     assert getattr(prepare(flight(packet_id="p"), salted, drawn()).action, "packet_id", "") == "p"

@@ -99,6 +99,8 @@ SPECIAL = [
     "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
     "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "::ffff:10.0.0.1", "::ffff:169.254.169.254",
     "fec0::1", "64:ff9b::a00:1", "2002:7f00:1::", "ff02::1", "192.0.2.1", "198.18.0.1",
+    "192.0.0.192", "192.88.99.1", "168.63.129.16", "3fff::1", "5f00::1", "::7f00:1", "::ffff:0:7f00:1",
+    "64:ff9b:1::a00:1", "2002:a00:1::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "100::1", "fd00:ec2::254",
 ]  # fmt: skip
 
 
@@ -339,6 +341,9 @@ def test_webhook_goes_over_the_wire(receiver: int, tmp_path: Path) -> None:
     seen, body = _Handler.seen[-2]
     assert verify(SECRET, seen, body, now=NOW) == {"type": "packet_completed"}
     assert seen["Host"] == f"localhost:{receiver}"
+    literal = _endpoint(host="::1", port=receiver, is_plain=True)
+    assert Poster(frozenset({"::1"}), lambda *_: ["127.0.0.1"])(literal, BODY, headers) == 200
+    assert _Handler.seen[-1][0]["Host"] == f"[::1]:{receiver}"
     count = len(_Handler.seen)
     with pytest.raises(AddressError):
         Poster(frozenset())(local, BODY, headers)

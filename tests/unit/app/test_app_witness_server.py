@@ -44,6 +44,41 @@ def test_a_connection_that_trickles_keeps_no_place(
         assert _is_there(port)
 
 
+ODD_HEADS = {
+    "a body where none belongs": (
+        b"GET / HTTP/1.1\r\nHost: w\r\nContent-Length: 33\r\n\r\n",
+        b" 200 ",
+    ),
+    "chunks where none belong": (
+        b"GET / HTTP/1.1\r\nHost: w\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b" 200 ",
+    ),
+    "a space before the colon": (
+        b"POST /add-checkpoint HTTP/1.1\r\nContent-Length : 33\r\nContent-Length: 0\r\n\r\n",
+        b" 400 ",
+    ),
+    "a header that is none": (
+        b"POST /add-checkpoint HTTP/1.1\r\nContent-Length: 0\r\n\x00\r\nContent-Length: 33\r\n\r\n",
+        b" 400 ",
+    ),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_HEADS)
+def test_what_another_reader_takes_for_a_body_is_no_request(tmp_path: Path, odd: str) -> None:
+    """Behind a proxy one caller's body is answered as a request of the next caller, who takes it for his answer."""
+    head, status = ODD_HEADS[odd]
+    with served(tmp_path / "w", "w") as line:
+        with socket.create_connection(("127.0.0.1", _port(line)), timeout=20) as one:
+            one.sendall(head + b"GET /smuggled HTTP/1.1\r\nHost: w\r\n\r\n")
+            said = b""
+            while piece := one.recv(4_096):
+                said += piece
+        assert said.count(b"HTTP/1.1 ") == 1, said
+        assert status in said.partition(b"\r\n")[0]
+        assert b"smuggled" not in said
+
+
 def test_places_are_not_lost_with_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More connections than there are places come while no thread can be had: afterwards it answers as before."""
     real = threading.Thread.start

@@ -109,6 +109,41 @@ def test_a_successor_names_the_head_of_what_it_continues(
     assert same["code"] == "restore.same_folder"
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "before", "after"),
+    [
+        ("policy_set", "document", "Personal data", "Personal dust"),
+        ("checkpoint", "note", "\n2\n", "\n1\n"),
+    ],
+)
+def test_a_successor_takes_over_nothing_that_was_changed(
+    pfgov: CommandLine,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    table: str,
+    column: str,
+    before: str,
+    after: str,
+) -> None:
+    """Whoever can write the old database chooses the new one's policies, or the head that it says to continue."""
+    pfgov.ok("init")
+    database = sqlite3.connect(pfgov.directory / "ledger.db")
+    database.execute(f"DROP TRIGGER {table}_no_update")
+    stored = bytes(
+        database.execute(f"SELECT {column} FROM {table} ORDER BY rowid DESC").fetchone()[0]
+    )
+    changed = stored.replace(before.encode(), after.encode())
+    assert changed != stored
+    database.execute(f"UPDATE {table} SET {column} = ?", (changed,))
+    database.execute(schema.TRIGGERS[f"{table}_no_update"])
+    database.commit()
+    database.close()
+    successor = CommandLine(tmp_path / "after", capsys)
+    refused = successor.refused("ledger", "succeed", str(pfgov.directory))
+    assert refused["code"] == "store.altered"
+    assert not (successor.directory / "ledger.db").exists()
+
+
 def test_a_database_of_the_earlier_schema_is_read_and_brought_up_to_date(
     pfgov: CommandLine,
 ) -> None:

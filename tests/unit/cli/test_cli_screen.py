@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,12 +22,26 @@ from pfgov.cli.output import (
     table,
 )
 from pfgov.core.wording import counted
+from pfgov.log_lines import log_lines
 
 
 def test_text_from_outside_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     """A label that looks like markup or a link is printed letter by letter."""
     Output().tell(facts((("label", "[red]x[/red] :smile: [link=http://a]b[/link]"),)))
     assert "[red]x[/red] :smile: [link=http://a]b[/link]" in capsys.readouterr().out
+
+
+def test_logs_of_the_smaller_servers_steer_no_terminal() -> None:
+    """A name by which a stranger asks the tools, or what another server says, is written into a log as it came."""
+    out, log = io.StringIO(), logging.getLogger("pfgov.test.lines")
+    log_lines("pfgov.test.lines", stream=out)
+    log.warning("Invalid Host header: %s", "\x9b2J\x1b[2J\u202e\r\nERROR forged\u2028x")
+    log.error("again", exc_info=ValueError("\x1b]0;owned\x07"))
+    said = out.getvalue()
+    assert "\nERROR forged" not in said
+    assert all(one.isprintable() for one in said.split("\n"))
+    assert said.startswith("WARNING Invalid Host header: \\x9b2J\\x1b[2J\\u{202e}")
+    assert "ValueError: \\x1b]0;owned\\x07" in said
 
 
 def test_no_line_ends_in_blanks(

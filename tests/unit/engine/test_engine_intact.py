@@ -2,6 +2,8 @@
 
 import io
 import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,46 @@ CHANGES = {
     "raw": "UPDATE entry SET raw = CAST(replace(CAST(raw AS TEXT), 'allowed', 'allowee') AS BLOB)"
     " WHERE subject = 'packet/p' AND subject_seq = 1",
 }  # fmt: skip
+
+
+UNREADABLE = {
+    "member": "UPDATE member SET body = CAST('[]' AS BLOB)",
+    "packet": "UPDATE packet SET body = x'00ff' WHERE packet_id = 'p'",
+    "settings": "UPDATE ledger_state SET body = CAST('null' AS BLOB) WHERE key NOT IN ('keys', 'publishers', 'policy')",
+    "no settings": "DELETE FROM ledger_state WHERE key NOT IN ('keys', 'publishers', 'policy')",
+    "entry": "UPDATE entry SET raw = CAST('null' AS BLOB) WHERE seq = 3",
+    "type of an entry": "UPDATE entry SET type = 'attachment_erased' WHERE subject = 'packet/p' AND subject_seq = 0",
+    "body of an entry": "UPDATE entry SET raw = CAST(replace(CAST(raw AS TEXT), 'packet_created', 'no_such') AS BLOB)"
+    " WHERE subject = 'packet/p' AND subject_seq = 0",
+}  # fmt: skip
+READS: dict[str, Callable[[LedgerReader], object]] = {
+    "state": lambda reader: reader.state(),
+    "members": lambda reader: reader.members(),
+    "member": lambda reader: reader.member("m"),
+    "packets": lambda reader: reader.packets(),
+    "packet": lambda reader: reader.packet("p"),
+    "entries": lambda reader: list(reader.entries()),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_row_that_is_none_any_more_is_named_and_not_taken_for_our_mistake(
+    directory: Path, name: str
+) -> None:
+    """Whoever reads, opens or examines a database with a row that nobody wrote is told that it was changed."""
+    _change(directory, UNREADABLE[name])
+    told = set()
+    with suppress(StoreCorruptError), opened(directory):
+        pass
+    for ask in READS.values():
+        try:
+            with LedgerReader(open_store(directory)) as reader:
+                ask(reader)
+        except StoreCorruptError as error:
+            told.add(error.code)
+    assert told <= {"store.altered"}
+    assert told or name == "type of an entry", "only its column was changed: opening tells"
+    assert "failed" in _found(directory).values()
 
 
 @pytest.mark.parametrize("name", CHANGES)

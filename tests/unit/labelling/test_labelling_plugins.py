@@ -134,7 +134,7 @@ def test_a_plug_in_speaks_at_the_door(
     assert (shown["data_classes"], shown["scanned_by"]) == (["pii.name"], ["names", "patterns"])
     found = pfgov.ok("pii", "scan", context)
     assert found["classes"] == {"pii.name": 1}
-    assert found["detectors"] == ["names@3.1", "patterns@1"]
+    assert found["detectors"] == ["names@3.1", "patterns@2"]
 
 
 def test_a_scan_on_the_command_line_says_classes_and_no_text(

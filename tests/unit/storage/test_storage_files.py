@@ -89,6 +89,7 @@ def test_storage_append_only_tables_refuse_changes(tmp_path: Path, table: str) -
         "ALTER TABLE member ADD COLUMN extra TEXT",
         "CREATE TABLE surprise (a)",
         "CREATE TRIGGER extra AFTER INSERT ON packet BEGIN DELETE FROM member; END",
+        "CREATE TRIGGER beside AFTER INSERT ON _sqlite_migrations BEGIN DELETE FROM member; END",
     ],
 )
 def test_storage_a_changed_schema_is_named(tmp_path: Path, change: str) -> None:
@@ -101,6 +102,27 @@ def test_storage_a_changed_schema_is_named(tmp_path: Path, change: str) -> None:
         SqliteWriter(tmp_path / "ledger.db")
     with pytest.raises(StoreCorruptError, match=name):
         SqliteReader(tmp_path / "ledger.db", None)
+
+
+def test_storage_a_trigger_does_not_hide_behind_a_table_of_its_name(tmp_path: Path) -> None:
+    """Triggers have names of their own: one that is called like a later table runs with every commit, unseen."""
+    path = tmp_path / "ledger.db"
+    _store(tmp_path).close()
+    with sqlite3.connect(path) as database:
+        made = dict(schema.TABLES)
+        last = made.pop("lease")
+        for name in ("lease", *schema.INDEXES, *schema.TRIGGERS):
+            kind = "TABLE" if name == "lease" else "INDEX" if name in schema.INDEXES else "TRIGGER"
+            database.execute(f"DROP {kind} {name}")
+        database.execute(
+            "CREATE TRIGGER lease AFTER INSERT ON entry BEGIN DELETE FROM attachment; END"
+        )
+        for statement in (last, *schema.INDEXES.values(), *schema.TRIGGERS.values()):
+            database.execute(statement)
+    database.close()
+    for attempt in (lambda: SqliteWriter(path), lambda: SqliteReader(path, None)):
+        with pytest.raises(StoreCorruptError, match="lease"):
+            attempt()
 
 
 def test_storage_a_transform_by_the_sqlite_utils_tool_is_noticed(tmp_path: Path) -> None:

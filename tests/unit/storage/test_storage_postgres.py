@@ -503,6 +503,12 @@ def _name(place: Store) -> str:
         "DROP INDEX pfgov.entry_subject",
         "CREATE OR REPLACE FUNCTION pfgov.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
         'ALTER TABLE pfgov.packet ALTER COLUMN packet_id TYPE text COLLATE "default"',
+        "CREATE RULE lose AS ON INSERT TO pfgov.attachment DO INSTEAD NOTHING",
+        "ALTER TABLE pfgov.entry ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+        "CREATE POLICY few ON pfgov.member USING (member_id <> 'a')",
+        "CREATE TABLE public.more () INHERITS (pfgov.member)",
+        "CREATE VIEW pfgov.lookalike AS SELECT * FROM pfgov.member",
+        "ALTER FUNCTION pfgov.advance SECURITY DEFINER",
     ],
 )
 def test_postgres_a_changed_schema_is_noticed(
