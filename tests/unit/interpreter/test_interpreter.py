@@ -40,6 +40,16 @@ def test_interpreter_the_writer_imports_nothing_from_the_current_folder(
 
 
 @pytest.mark.process
+def test_interpreter_what_a_child_starts_has_a_safe_path_too() -> None:
+    """A child's own child is started by a library, which knows nothing of ``-P``."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; print(sys.flags.safe_path)"],
+        env=interpreter.environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "True\n"
+
+
+@pytest.mark.process
 def test_interpreter_the_command_line_imports_nothing_from_the_current_folder(
     tmp_path: Path,
 ) -> None:
