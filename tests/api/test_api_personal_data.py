@@ -253,7 +253,9 @@ def test_what_may_take_long_is_looked_through_beside_everybody_elses_requests(
         for context in ({"step": "next"}, {"a": packed}):
             body = {**owner, "context_checkpoint": context}
             assert api.post("/api/packets/p1/checkpoint", body).status_code == 200
-    assert where == [False, True, False, True]
+        asked = {"workload_type": "w", "context_checkpoint": {"a": packed}}
+        assert api.post("/api/discover", {"packet": asked}).status_code == 200
+    assert where == [False, True, False, True, True]
 
 
 def test_nobody_fills_the_threads_that_look_through_contexts() -> None:

@@ -11,7 +11,7 @@ from pfgov import model
 from pfgov.app.hosting import MismatchError
 from pfgov.app.ledger import DecisionsWanted
 from pfgov.app.local import shown
-from pfgov.app.prepare import Prepared
+from pfgov.app.prepare import Prepared, takes_long
 from pfgov.app.views import decision_view
 from pfgov.errors import ConflictError, InputError, InvalidError, NotFoundError
 from pfgov.model import Wire
@@ -100,7 +100,11 @@ async def _discover(call: Call) -> Answer:
     asked = body.packet_id if body.packet is None else body.packet
     if asked is None or (body.packet is not None and body.packet_id is not None):
         raise InvalidError("give packet_id or packet, one of them", pointer="")
-    found, decided = await call.service.exclusively(partial(call.ledger.search, asked))
+    question = None
+    if body.packet is not None and takes_long(body.packet, call.raw):
+        ask = partial(call.ledger.question, asked)
+        question = await call.service.looking.run(call.grant.share, ask)
+    found, decided = await call.service.exclusively(partial(call.ledger.search, asked, question))
     return Answer({**decided, **msgspec.structs.asdict(found)})
 
 

@@ -224,16 +224,18 @@ class LocalReading(LocalHistory):
         """Return who could take a packet; errors as of :meth:`search`."""
         return self.search(asked)[0]
 
-    def search(self, asked: "str | FlightPacket") -> tuple[Discovery, dict[str, Any]]:
+    def search(
+        self, asked: "str | FlightPacket", question: Prepared | None = None
+    ) -> tuple[Discovery, dict[str, Any]]:
         """Return who could take a packet, and what the decision would say; nothing is locked or recorded.
 
-        A member is told who could, not how the others stand.
+        A member is told who could, not how the others stand.  A *question* was made of what is *asked* before.
 
         Raises:
             ForbiddenError: who asks may not read that packet, or about everybody.
             PfgovError: there is no such packet, or it could not be submitted.
         """
-        question = self._question(asked)
+        question = question or self.question(asked)
         decided = self.dry_run(question.action, question.payloads, principal=c.LOCAL_OPERATOR)
         found = discovery(decided.events, decided.tables)
         view = decision_view(decided.events, decided.tables) if found.members else {}
@@ -242,7 +244,12 @@ class LocalReading(LocalHistory):
             found = msgspec.structs.replace(found, members=able, **misses_result([]))
         return found, view
 
-    def _question(self, asked: "str | FlightPacket") -> Prepared:
+    def question(self, asked: "str | FlightPacket") -> Prepared:
+        """Return what would place, or move, a packet; a context is looked through for it, which may take a while.
+
+        Raises:
+            PfgovError: as :meth:`search`.
+        """
         if isinstance(asked, str):
             return moving(self.record(asked))
         # A packet of one's own making would ask about everybody.
