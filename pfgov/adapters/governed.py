@@ -92,9 +92,9 @@ class GovernedPacket:
     async def owner(self) -> str | None:
         """Return the agent that owns the packet now; None where nobody does, or a member that is none of them."""
         shown = await self.client.packet(self.packet_id)
-        return self._noted(shown)
+        return self.noted(shown)
 
-    def _noted(self, shown: Mapping[str, Any]) -> str | None:
+    def noted(self, shown: Mapping[str, Any]) -> str | None:
         """Note under which epoch the owner that is shown has it, and return its agent."""
         for agent, member in self.members.items():
             if member == shown["current_owner"]:
@@ -126,14 +126,8 @@ class GovernedPacket:
         """
         shown = await self.client.packet(self.packet_id)
         if agent not in self._held:
-            self._noted(shown)
-        claim = self.claim(agent)
-        present = (shown["current_owner"], shown["incarnation"], shown["epoch"])
-        if present != (claim["member_id"], claim["incarnation"], claim["epoch"]):
-            whose = shown["current_owner"] or "nobody"
-            raise LostOwnershipError(
-                f"{agent} may do nothing more about {self.packet_id}: it is with {whose}"
-            )
+            self.noted(shown)
+        _require_present(agent, self.claim(agent), shown)
 
     async def context(self, agent: str) -> Any:
         """Return the context as far as *agent*, that owns the packet, may see it.
@@ -159,7 +153,7 @@ class GovernedPacket:
             ApiError: any other refusal.
         """
         shown = await self.client.packet(self.packet_id)
-        if source not in self._held and self._noted(shown) != source:
+        if source not in self._held and self.noted(shown) != source:
             await self._note_before(source)
         body = {**self.claim(source), "target": self.member_of(target), "reason": "requested"}
         key = self._key(source, target, f"v{shown['version']}" if step is None else step)
@@ -202,7 +196,7 @@ class GovernedPacket:
         until = loop.time() + MOVING_SECONDS
         while True:
             shown = await self.client.packet(self.packet_id)
-            if self._noted(shown) == target:
+            if self.noted(shown) == target:
                 return Moved("allowed", target, f"{target} has the packet, after a review.")
             if not is_reviewed_still(shown, error.position or 0):
                 said = f"The review that {target} needs was refused, or was not given in time."
@@ -220,7 +214,7 @@ class GovernedPacket:
             waiting: Mapping[str, Any] = shown["waiting"] or {}
             is_moving = waiting.get("outcome") == "escalated" and bool(shown["reviews"])
             if (shown["review"] is None and not is_moving) or loop.time() > until:
-                return self._noted(shown)
+                return self.noted(shown)
             await asyncio.sleep(POLL_SECONDS)
 
     async def complete(self, agent: str, result: Mapping[str, Any] | None = None) -> Recorded:
@@ -237,6 +231,31 @@ class GovernedPacket:
         """Return the idempotency key of one step: the same step is done once, whatever process runs it again."""
         parts = (self.packet_id, self.thread, source, target, step)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+async def check_claim(client: AsyncClient, claim: Mapping[str, Any]) -> None:
+    """Refuse a member that names a packet, a life and an epoch unless it has the packet just so.
+
+    Args:
+        client: With a key that may read the packet.
+        claim: ``packet_id``, ``member_id``, ``incarnation`` and ``epoch``.
+
+    Raises:
+        LostOwnershipError: it has it no more.
+        ApiError: the packet may not be read, or there is none.
+    """
+    shown = await client.packet(claim["packet_id"])
+    _require_present(claim["member_id"], claim, shown)
+
+
+def _require_present(who: str, claim: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
+    present = (shown["current_owner"], shown["incarnation"], shown["epoch"])
+    if present != (claim["member_id"], claim["incarnation"], claim["epoch"]):
+        owner = shown["current_owner"]
+        where = f"it is with {owner or 'nobody'}"
+        if owner == claim["member_id"]:
+            where = f"epoch {claim['epoch']} is over, it has it again under epoch {shown['epoch']}"
+        raise LostOwnershipError(f"{who} may do nothing more about {shown['packet_id']}: {where}")
 
 
 def framework(name: str, extra: str) -> Any:

@@ -4,14 +4,13 @@ Denied for trust, escalated above an amount, resumed after a review, a tool call
 refused; and in the end one lineage that verifies.  Models are fakes that say what they are told to say.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypedDict
 
 import pytest
-from support import policy_kit as kit
 from support.cli_server import Served
-from support.ledgers import fresh, verified
+from support.ledgers import fresh
+from support.refunds import MEMBERS, Story, kinds, prepare, review, submit, tell
 
 from pfgov.adapters.governed import GovernedPacket, framework
 from pfgov.client import (
@@ -22,15 +21,7 @@ from pfgov.client import (
     StaleEpochError,
 )
 from pfgov.client.core import MissingExtraError
-from pfgov.core import commands as c
 from pfgov.errors import NotFoundError
-
-RULES = """\
-  - {id: trust, on: [place], require: member.trust_score >= 0.8, message: "trust is below 0.8"}
-  - {id: amount, on: [handoff], when: 'packet.labels["amount"] == "large"', escalate: {to: reviewer, expires: 1d}}
-  - {id: open, on: [register, retain, accept], require: member.id != "nobody"}
-"""
-MEMBERS = {"triage": "triage-1", "refund": "refund-1", "novice": "novice-1"}
 
 
 @pytest.fixture(scope="module")
@@ -38,41 +29,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that the tests of this module share: three members, and a policy of trust and amounts."""
     folder = tmp_path_factory.mktemp("adapters")
     with Served(fresh(folder)) as found:
-        rules = kit.policy(RULES, on="[register, place, retain]")
-        policies = kit.load(folder / "set", rules, kit.labels("amount"))
-        found.engine.activate(policies, principal=c.LOCAL_OPERATOR)
-        for name, trust in (("triage-1", "0.95"), ("refund-1", "0.9"), ("novice-1", "0.5")):
-            do = c.RegisterMember(
-                member_id=name, type="agent", trust_score=trust, lease_seconds=86_400
-            )
-            found.engine.submit(do, principal=c.LOCAL_OPERATOR)
+        prepare(found, folder)
         yield found
 
 
-def _told(
-    served: Served, packet_id: str, amount: str, story: Callable[..., Awaitable[None]]
-) -> None:
+def _told(served: Served, packet_id: str, amount: str, story: Story) -> None:
     """Submit a refund that triage has, tell a story about it, and verify its lineage."""
 
-    async def tell() -> None:
-        async with AsyncClient(served.url) as client:
-            about = {"workload_type": "refund", "labels": {"amount": amount}, "hold": True}
-            context = {"order": 7}
-            await client.submit({"packet_id": packet_id, **about, "context_checkpoint": context})
-            await client.act(packet_id, "assign", {"target": "triage-1"})
-            await story(client)
+    async def told(client: AsyncClient) -> None:
+        await submit(client, packet_id, amount)
+        await story(client)
 
-    asyncio.run(tell())
-    assert verified(served.directory, served.directory.parent).exit_status == 0
-
-
-async def _review(client: AsyncClient, packet_id: str, *, granted: bool) -> None:
-    version = (await client.packet(packet_id))["version"]
-    await client.act(packet_id, "reviews", {"granted": granted, "version": version})
-
-
-async def _tick(client: AsyncClient) -> None:
-    await client.ask("/api/tick", {})
+    tell(served, told)
 
 
 # --- what the adapters share -------------------------------------------------------------------
@@ -125,15 +93,11 @@ def test_adapters_a_step_is_run_again_after_its_review(served: Served, *, grante
         assert (asked.outcome, asked.review is not None) == ("escalated", True)
         second = GovernedPacket(client, packet_id, MEMBERS, thread="t")
         assert (await second.hand_off("triage", "refund", step="1")).outcome == "escalated"
-        await _review(client, packet_id, granted=granted)
-        await _tick(client)
+        await review(client, packet_id, granted=granted)
         third = GovernedPacket(client, packet_id, MEMBERS, thread="t")
         moved = await third.hand_off("triage", "refund", step="1")
         assert moved.outcome == ("allowed" if granted else "denied")
-        kinds = [
-            one["type"] for one in (await client.get(f"/api/packets/{packet_id}/lineage"))["items"]
-        ]
-        assert kinds.count("review_requested") == 1
+        assert (await kinds(client, packet_id)).count("review_requested") == 1
 
     _told(served, packet_id, "large", story)
 
@@ -285,8 +249,7 @@ def test_adapters_openai_agents_go_on_after_a_review(served: Served) -> None:
             await Runner.run(triage, "refund order 7", run_config=_quiet())
         assert caught.value.review["to"] == "reviewer"
         assert await gov.owner() == "triage"
-        await _review(client, "openai-3", granted=True)
-        await _tick(client)
+        await review(client, "openai-3")
         assert await gov.wait_for_review(10) == "refund"
         refund.model = _model("pay", "said:done")
         result = await Runner.run(refund, "refund order 7", run_config=_quiet())
@@ -386,14 +349,10 @@ def test_adapters_langgraph_is_resumed_after_a_review(served: Served, *, granted
         assert asked.value["review"]["to"] == "reviewer"
         early = await graph.ainvoke(Command(resume="too early"), CONFIG)
         assert early["__interrupt__"]
-        await _review(client, packet_id, granted=granted)
-        await _tick(client)
+        await review(client, packet_id, granted=granted)
         state = await graph.ainvoke(Command(resume="reviewed"), CONFIG)
         assert calls[-1] == ("refund" if granted else "told")
         assert ("paid" in state) is granted
-        kinds = [
-            one["type"] for one in (await client.get(f"/api/packets/{packet_id}/lineage"))["items"]
-        ]
-        assert kinds.count("review_requested") == 1
+        assert (await kinds(client, packet_id)).count("review_requested") == 1
 
     _told(served, packet_id, "large", story)

@@ -19,7 +19,10 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 TARGET = re.compile(r"^make((?: [a-z-]+)+)|`make((?: [a-z-]+)+)`", re.MULTILINE)
 
 
-NEEDED = {"govern-agent-frameworks.md": ("agents", "langgraph"), "give-agents-tools.md": ("mcp",)}
+NEEDED = {
+    "govern-agent-frameworks.md": ("agents", "langgraph", "mcp", "a2a"),
+    "give-agents-tools.md": ("mcp",),
+}
 """Packages without which a page's examples cannot run."""
 
 
