@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from pfgov.app.hosting import Idempotency, Receipt
+from pfgov.app.hosting import Idempotency, Receipt, Status
 from pfgov.app.local import LocalLedger, receipt_views
 from pfgov.app.prepare import Prepared, takes_long
 from pfgov.app.views import outcome_view, sentence
+from pfgov.app.views.sentences import halt_says
 from pfgov.core import events as e
 from pfgov.core.commands import Action
 from pfgov.errors import NotFoundError, StateConflictError
@@ -216,6 +217,11 @@ def page(
         asked = {**call.query, by: str(following)}
         headers["Link"] = f'<{call.url}?{urlencode(asked)}>; rel="next"'
     return Answer(body, headers=headers)
+
+
+def halt_of(status: Status) -> dict[str, str | None]:
+    """Return whether leases do not end, and what ends that: named wherever somebody looks for what stands still."""
+    return {"halted": status.halted, "remedy": halt_says(status.halted)}
 
 
 def limit_of(call: Call) -> int:

@@ -3,6 +3,7 @@
 Every answer to every test of the API is held to them, and an object has no other fields than those that stand here.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pfgov.app.views import OUTCOMES
@@ -32,9 +33,15 @@ _AUTHZEN_ENDPOINTS: Final = (
 )
 
 
-def _page(of: str) -> dict[str, Any]:
+def _page(of: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     items = _list(_ref(of))
-    return _closed({"items": items}, {"next": _TEXT})
+    return _closed({"items": items}, {"next": _TEXT, **(more or {})})
+
+
+_HALT: Final = {
+    "halted": {**_MAYBE_TEXT, "description": "why leases do not end; null where they do"},
+    "remedy": {**_MAYBE_TEXT, "description": "what ends that"},
+}
 
 
 _RECEIPT: Final = _closed(
@@ -189,10 +196,10 @@ _OTHERS: Final[dict[str, Any]] = {
         },
         {"witnessed": _FLAG},
     ),
-    "Ticked": _closed({"halted": _MAYBE_TEXT, "as_a_result": _ENTRIES}, _FOLLOWED),
+    "Ticked": _closed({**_HALT, "as_a_result": _ENTRIES}, _FOLLOWED),
     "Configuration": _closed({"configuration": _ANY}),
     "MemberPage": _page("Member"),
-    "PacketPage": _page("Packet"),
+    "PacketPage": _page("Packet", _HALT),
     "EntryPage": _page("EntryShown"),
     "Entry": _closed(
         {"entry": _TEXT, "signature": _TEXT, "position": _COUNT, "shown": _ref("EntryShown")}
@@ -278,7 +285,7 @@ _OTHERS: Final[dict[str, Any]] = {
     "Playground": _closed({"policy": _TEXT, "members": _list(_ref("VerdictRow")), **_MISSES}),
     "Live": _closed({"status": _TEXT, "version": _TEXT}),
     "Ready": _closed(
-        {"status": _TEXT, "policy": _MAYBE_TEXT, "halted": _MAYBE_TEXT},
+        {"status": _TEXT, "policy": _MAYBE_TEXT, **_HALT},
         {
             "clock_ahead_seconds": _NUMBER,
             "witness_alarms": _list(_TEXT),
@@ -295,7 +302,7 @@ _OTHERS: Final[dict[str, Any]] = {
             "live_packets": _COUNT,
             "waiting_packets": _COUNT,
             "queued": _COUNT,
-            "halted": _MAYBE_TEXT,
+            **_HALT,
             "clock_ahead": {"type": "integer", "description": "microseconds"},
             "reloads": _COUNT,
             "erasure_pending": _FLAG,

@@ -21,6 +21,7 @@ from pfgov.app.local.ledger import LocalLedger
 from pfgov.app.local.reading import LocalReading
 from pfgov.app.loop_bridge import LoopBridge
 from pfgov.app.prepare import Prepared, prepare
+from pfgov.app.views.sentences import halt_says
 from pfgov.core import commands as c
 from pfgov.core.ids import RANDOM_BYTES, ulid
 from pfgov.engine import Attachment, Engine, Idempotency, Receipt, Request, Status
@@ -255,9 +256,7 @@ class Host:
         """Say once that leases do not end any more, and once that they do again."""
         if halted != self._halted:
             if halted is not None:
-                log.error(
-                    "leases do not end (%s); when the cause is known: pfgov tick --resume", halted
-                )
+                log.error("%s", halt_says(halted))
             else:
                 log.warning("leases end again")
             self._halted = halted

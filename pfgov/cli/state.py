@@ -24,12 +24,14 @@ def status(output: Output) -> int:
     """Say what the ledger holds and what needs a look."""
     import msgspec
 
+    from pfgov.app.views.sentences import halt_says
     from pfgov.cli.opening import reading, warn_of_loss
 
     with reading(output) as book:
         warn_of_loss(book)
         found, place, vouched = book.overview(), book.place, book.witnessed()
     result: dict[str, Any] = {"origin": found.origin, **place, **msgspec.structs.asdict(found)}
+    result["remedy"] = halt_says(found.halted)
     result["witnessed"] = None if vouched is None else dataclasses.asdict(vouched)
     output.show(
         result,
@@ -45,19 +47,12 @@ def status(output: Output) -> int:
                 ("packets", found.packets or "none yet: pfgov packet submit --help"),
                 ("without owner", found.without_owner or None),
                 ("witnessed", None if vouched is None else _witnessed(vouched, found.size)),
-                ("halted", halt(found.halted)),
+                ("halted", result["remedy"]),
             )
         ),
         *(["next:  pfgov packet list --stuck"] if found.without_owner else []),
     )
     return 0
-
-
-def halt(cause: str | None) -> str | None:
-    """Say that leases do not end, for which cause, and what ends that; None where there is no halt."""
-    if cause is None:
-        return None
-    return f"leases do not end ({cause}); when the cause is known: pfgov tick --resume"
 
 
 def _witnessed(vouched: "WitnessedAge", size: int) -> str:
@@ -97,6 +92,7 @@ def tick(output: Output, resume: bool, dead: tuple[str, ...], dead_percent: int 
     A server does this by itself.  Without one, run it from time to time.  When too many leases end at once, or the
     clock leaps, nothing ends until it is known why: that halt ends by itself, or with --resume.
     """
+    from pfgov.app.views.sentences import halt_says
     from pfgov.cli import render
     from pfgov.cli.opening import acting
     from pfgov.model import Tick, parse
@@ -105,13 +101,19 @@ def tick(output: Output, resume: bool, dead: tuple[str, ...], dead_percent: int 
     asked = parse(Tick, {name: value for name, value in tree.items() if value})
     with acting(output) as ledger_port:
         done, halted = ledger_port.tick(asked)
-    result = {"entries": done.followed, "count": len(done.followed), "halted": halted}
+    remedy = halt_says(halted)
+    result = {
+        "entries": done.followed,
+        "count": len(done.followed),
+        "halted": halted,
+        "remedy": remedy,
+    }
     parts: list[Any] = [
         f"{counted(len(done.followed), 'thing')} happened" if done.followed else "nothing is due"
     ]
     if done.followed:
         parts.append(render.entries_list(done.followed))
-    if halted:
-        parts.append(halt(halted))
+    if remedy:
+        parts.append(remedy)
     output.show(result, *parts)
     return 0

@@ -11,7 +11,7 @@ from pfgov.app.local import shown
 from pfgov.app.witnesses import nobody_has
 from pfgov.core.events import EVENTS
 from pfgov.errors import InvalidError
-from pfgov_api.answers import followed, limit_of, page, recorded, writes
+from pfgov_api.answers import followed, halt_of, limit_of, page, recorded, writes
 from pfgov_api.operations import (
     ANYONE,
     AUDITORS,
@@ -75,7 +75,7 @@ async def _tick(call: Call) -> Answer:
         await call.service.exclusively(partial(ledger.resume, asked))
     happened = await followed(call, before)
     status = await call.service.exclusively(ledger.engine.status)
-    return Answer({"halted": status.halted, **happened})
+    return Answer({**halt_of(status), **happened})
 
 
 async def _entry(call: Call) -> Answer:

@@ -9,7 +9,7 @@ from pfgov.app.hosting import POLL_SECONDS
 from pfgov.app.ledger import ExportWanted, PacketsWanted
 from pfgov.core.lifecycle import TERMINAL, PacketStatus
 from pfgov.limits import INTEGER_MAX
-from pfgov_api.answers import limit_of, page, writes
+from pfgov_api.answers import halt_of, limit_of, page, writes
 from pfgov_api.operations import AUDITORS, HOLDERS, MEMBER, Answer, Call, Operation, Parameter
 from pfgov_api.routes.parameters import AFTER, LIMIT, WRITE, command, several
 from pfgov_api.streams import AS_FORMAT, MEDIA_TYPE, OTHER_MEDIA_TYPES, export_stream
@@ -40,7 +40,10 @@ async def _list(call: Call) -> Answer:
         limit=limit_of(call),
     )
     found, has_more = await asyncio.to_thread(call.ledger.packets, wanted)
-    return page(call, found, found[-1].packet_id if has_more else None)
+    listed = page(call, found, found[-1].packet_id if has_more else None)
+    if wanted.stuck:
+        listed.body.update(halt_of(await call.service.status()))
+    return listed
 
 
 async def _show(call: Call) -> Answer:

@@ -7,6 +7,7 @@ from typing import Any
 from pfgov import __version__
 from pfgov.app.hosting import Status
 from pfgov.errors import NotFoundError, StoreUnavailableError
+from pfgov_api.answers import halt_of
 from pfgov_api.operations import ANYONE, AUDITORS, READERS, Answer, Call, Operation
 from pfgov_api.reference import CONTENT_SECURITY_POLICY, page, problem_page
 from pfgov_api.service import Service
@@ -37,7 +38,7 @@ async def _ready(call: Call) -> Answer:
             hint=service.fault.hint,
         )
     status = await service.status()
-    body: dict[str, Any] = {"status": "ready", "policy": status.policy, "halted": status.halted}
+    body: dict[str, Any] = {"status": "ready", "policy": status.policy, **halt_of(status)}
     if status.clock_ahead:
         body["clock_ahead_seconds"] = status.clock_ahead / 1_000_000
     node = service.node()
@@ -58,7 +59,8 @@ async def _status(call: Call) -> Answer:
     shown = {name: getattr(status, name) for name in status.__slots__}
     counts = call.prompt.packet_counts()
     node = call.service.node()
-    return Answer({**shown, "packets": counts, "witnesses": _shown(call.service), "node": node})
+    held = {"packets": counts, "witnesses": _shown(call.service), "node": node}
+    return Answer({**shown, **halt_of(status), **held})
 
 
 def _shown(service: Service) -> dict[str, Any] | None:

@@ -61,6 +61,13 @@ def _configuration_changed(event: e.ConfigurationChanged) -> str:
     return f"the configuration changed; the scheduler is {event.configuration.scheduler.name}"
 
 
+def halt_says(cause: str | None) -> str | None:
+    """Say that leases do not end, for which cause, and what ends that; None where there is no halt."""
+    if cause is None:
+        return None
+    return f"leases do not end ({cause}); when the cause is known: pfgov tick --resume"
+
+
 def _expiry_halted(event: e.ExpiryHalted) -> str:
     if event.cause == "clock_jump":
         return f"nothing is due: the clock jumped by {_seconds(event.jump)}"

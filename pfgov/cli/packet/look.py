@@ -55,9 +55,9 @@ def list_(
 ) -> int:
     """List the packets that have not ended."""
     from pfgov.app.ledger import PacketsWanted
+    from pfgov.app.views.sentences import halt_says
     from pfgov.cli import render
     from pfgov.cli.opening import reading
-    from pfgov.cli.state import halt
 
     wanted = statuses or (STATUSES if all_ else LIVE)
     with reading(output) as book:
@@ -66,9 +66,9 @@ def list_(
         )
         halted = book.overview().halted if stuck else None
     result: dict[str, Any] = {"packets": packets, "count": len(packets), "more": more}
+    said = halt_says(halted)
     if stuck:
-        result["halted"] = halted
-    said = halt(halted)
+        result |= {"halted": halted, "remedy": said}
     if not packets:
         nothing = (
             "nothing is stuck" if stuck else "no packets here; see: pfgov packet submit --help"

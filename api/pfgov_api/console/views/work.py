@@ -75,6 +75,7 @@ def _rows(visit: Visit, found: Mapping[str, Any], state: Mapping[str, Any]) -> M
         "visit": visit,
         "packets": found["items"],
         "next": found.get("next"),
+        "remedy": found.get("remedy"),
         "counts": state["packets"],
         "waiting": state["waiting_packets"],
         "symbols": SYMBOLS,
