@@ -21,6 +21,10 @@ OFFERS_COST_NOTHING: Final = 4
 nor does a revocation because policy changed its mind, for neither says that the packet kills its owners; and a packet
 that goes back to who had it last was not handed off."""
 
+A_REVIEW_ENDS: Final = 5
+"""The rules since which a review that an owner's handoff asked for ends: refused or expired it moves nothing later, and
+granted it moves the packet, whatever was tried meanwhile."""
+
 REFUSALS_REMEMBERED_MAX: Final = 64
 """Stale writers remembered per packet; the first write of each (member, epoch) is recorded, later ones answered."""
 
@@ -182,9 +186,36 @@ def review_recorded(state: State, event: e.ReviewRecorded, stamp: Stamp) -> None
         packet.reviews = _remembered(packet, review)
     elif packet.status is PacketStatus.AWAITING_REVIEW:
         packet.status = PacketStatus.PENDING
-        names = tuple((f"{r.policy}/{r.rule}", 1) for r in event.rules)
-        packet.waiting = Waiting(outcome="review_refused", reasons=names, since=stamp.time)
+        packet.waiting = _answered("review_refused", event, stamp)
+    if _is_of_owner(state, packet):
+        _end_review_of_owned(packet, event, stamp)
     packet_touched(state, packet, event, stamp)
+
+
+def _is_of_owner(state: State, packet: Packet) -> bool:
+    """Whether a review is of a handoff: an owner keeps its packet while somebody looks, and nothing else asks then."""
+    return packet.owner is not None and state.semantics >= A_REVIEW_ENDS
+
+
+def _end_review_of_owned(packet: Packet, event: e.ReviewRecorded, stamp: Stamp) -> None:
+    """What its owner asked for is over, or comes next: whatever was tried meanwhile says nothing about that."""
+    if not event.granted:
+        packet.waiting = _answered("review_refused", event, stamp, packet.waiting)
+    elif not event.remaining:
+        packet.waiting = _answered("escalated", event, stamp)
+
+
+def _answered(
+    outcome: str,
+    event: e.ReviewRecorded | e.ReviewExpired,
+    stamp: Stamp,
+    before: Waiting | None = None,
+) -> Waiting:
+    """Return what a packet waits for after a review; the reasons of the handoff that asked for it are kept."""
+    names = tuple((f"{r.policy}/{r.rule}", 1) for r in event.rules)
+    if before is not None and before.outcome == "escalated":
+        names = before.reasons
+    return Waiting(outcome=outcome, reasons=names, since=stamp.time)
 
 
 def _remembered(packet: Packet, review: Review) -> tuple[Review, ...]:
@@ -202,8 +233,9 @@ def review_expired(state: State, event: e.ReviewExpired, stamp: Stamp) -> None:
     packet.request = None
     if packet.status is PacketStatus.AWAITING_REVIEW:
         packet.status = PacketStatus.PENDING
-        names = tuple((f"{r.policy}/{r.rule}", 1) for r in event.rules)
-        packet.waiting = Waiting(outcome="review_expired", reasons=names, since=stamp.time)
+        packet.waiting = _answered("review_expired", event, stamp)
+    elif _is_of_owner(state, packet):
+        packet.waiting = _answered("review_expired", event, stamp, packet.waiting)
     packet_touched(state, packet, event, stamp)
 
 
@@ -222,6 +254,8 @@ def handoff_started(state: State, event: e.HandoffStarted, stamp: Stamp) -> None
         obligations=event.obligations,
     )
     packet.request = None
+    if state.semantics >= A_REVIEW_ENDS:  # or this handoff, when it came to nothing, is tried again
+        packet.waiting = None
     state.load(event.target.member_id, packet.terms, 1)
     if event.reason == "pressure" and state.semantics >= members.ONE_REPORT_ONE_STEP:
         state.members[event.source.member_id].relieved += 1

@@ -54,6 +54,9 @@ def _in_time(ctx: Context, packet: Packet) -> None:
 
 # --- handoff ------------------------------------------------------------------------------
 
+_ASKED: Final = {"review_refused": "escalated", "review_expired": "escalated"}
+"""What a packet that was reviewed waited for before: a follow-up asks nobody twice for the same."""
+
 OPPORTUNE: Final = frozenset({"pressure", BALANCING})
 """Reasons of the engine's handoffs that may as well not happen: nothing is wrong with where the packet is."""
 
@@ -171,7 +174,8 @@ def _no_target(
             []
         )  # its owner may keep it: that nobody would be better says nothing about the packet
     waiting = packet.waiting
-    if ctx.is_follow_up and waiting is not None and waiting.outcome == placement.outcome:
+    before = None if waiting is None else _ASKED.get(waiting.outcome, waiting.outcome)
+    if ctx.is_follow_up and waiting is not None and before == placement.outcome:
         known = {name for name, _ in waiting.reasons}
         if known == {name for name, _ in placement.decision.rejected}:
             return Decided([])

@@ -192,7 +192,8 @@ waiting is counted over the members that are still there, and its owner is no ta
 the packet that was looked at and lapses when a fact changes that its rules read, labels are set and changed by those
 who may, and names have one spelling; what was found in a context counts among its packet's data classes.
 Collections in commands stand in one order since then, too (:mod:`pfgov.core.canonical`).  Since 5
-no two members on record look alike, and resource dimensions have one spelling.
+no two members on record look alike, and resource dimensions have one spelling; and a review that an owner's handoff
+asked for ends: refused or expired it moves nothing later, granted it moves the packet whatever was tried meanwhile.
 """
 
 SEMANTICS_KNOWN: Final = frozenset({1, 2, 3, 4, SEMANTICS})

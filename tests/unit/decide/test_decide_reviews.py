@@ -360,3 +360,69 @@ def test_a_label_that_another_set_let_in_lets_nobody_through(tmp_path: Path) -> 
             assert waiting is not None, rule
             assert len(waiting.reasons) == 1, rule
             assert world.state.packets["p"].owner is None
+
+
+# --- reviews that the handoff of an owner asked for -----------------------------------------------
+
+MOVING = """  - {id: everybody, on: [register, place, retain], require: member.status == "ACTIVE"}
+  - id: moves
+    on: [handoff]
+    when: has(packet.labels.amount) && packet.labels.amount >= 100 && member.id != "careful"
+    escalate: {to: reviewer, expires: 1h}
+  - {id: never, on: [handoff], require: 'member.labels.employment != "contractor"'}
+"""
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> World:
+    """A world in which the owner ``m`` asked to hand ``p`` to ``n``, which takes a review."""
+    world = world_of(tmp_path, MOVING)
+    submit(world, amount="100")
+    world.member("n", labels=(("employment", "employee"),))
+    world.member("never", labels=(("employment", "contractor"),))
+    world.do(c.HandOff(packet_id="p", target="n"))
+    assert (world.state.packets["p"].owner, world.state.packets["p"].request is None) == (
+        "m",
+        False,
+    )
+    return world
+
+
+@pytest.mark.parametrize("ends", ["review_refused", "review_expired"])
+def test_review_one_that_was_refused_moves_nothing_later(asked: World, ends: str) -> None:
+    """The owner's packet says for ever that it waits for a review, and moves by itself once the rule holds no more."""
+    if ends == "review_refused":
+        asked.do(asked.review("p", granted=False), REVIEWER)
+    else:
+        asked.wait(3_601)
+    asked.settle()
+    packet = asked.state.packets["p"]
+    assert (packet.owner, packet.request) == ("m", None)
+    assert packet.waiting is not None
+    assert packet.waiting.outcome == ends
+    update(asked, amount="1")
+    asked.settle()
+    assert asked.state.packets["p"].owner == "m", "nobody asked for it again"
+    asked.do(c.HandOff(packet_id="p", target="n"))
+    assert asked.state.packets["p"].owner == "n"
+
+
+def test_review_one_that_was_granted_moves_it_whatever_was_tried_meanwhile(asked: World) -> None:
+    """A handoff that was denied between the question and the answer keeps a packet from moving once it is granted."""
+    asked.do(c.HandOff(packet_id="p", target="never"))
+    asked.do(asked.review("p"), REVIEWER)
+    asked.settle()
+    assert asked.state.packets["p"].owner == "n"
+
+
+def test_review_a_handoff_that_came_to_nothing_is_not_tried_again(asked: World) -> None:
+    """A review that was asked for once lets a later handoff, that nobody accepted, begin again by itself."""
+    asked.member("careful", handoff_mode="accept", labels=(("employment", "employee"),))
+    asked.do(c.HandOff(packet_id="p", target="careful"))
+    pending = asked.state.packets["p"].pending
+    assert pending is not None
+    asked.do(c.AbortHandoff(packet_id="p", cause="requested", handoff=pending.position))
+    asked.wait(600)
+    asked.settle()
+    packet = asked.state.packets["p"]
+    assert (packet.owner, packet.pending) == ("m", None)
