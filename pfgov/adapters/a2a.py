@@ -16,6 +16,7 @@ from pfgov.client import (
     EscalatedError,
     Job,
     LostOwnershipError,
+    NotFoundError,
     NotOwnerError,
     UnreachableError,
 )
@@ -95,22 +96,22 @@ def executor(
     class Executor(base):  # type: ignore[misc]  # the extra may be missing
         async def execute(self, context: Any, event_queue: Any) -> None:
             governed = Governed(client, context.task_id, members, thread=context.context_id)
-            told = _Told(governed, context, event_queue)
+            status = _TaskStatus(governed, context, event_queue)
             if context.current_task is None:
-                await told.begins()
+                await status.begins()
             try:
                 if not await _is_placed(governed, packet(context), first):
-                    return await told.becomes(INPUT_REQUIRED)
+                    return await status.becomes(INPUT_REQUIRED)
             except DeniedError as error:
                 await client.act(governed.packet_id, "cancel", {"reason": "not allowed"})
-                told.says = error.message
-                return await told.becomes("TASK_STATE_REJECTED")
-            return await _follow(governed, context, work, told)
+                status.says = error.message
+                return await status.becomes("TASK_STATE_REJECTED")
+            return await _follow(governed, context, work, status)
 
         async def cancel(self, context: Any, event_queue: Any) -> None:
             governed = Governed(client, context.task_id, members, thread=context.context_id)
             await client.act(governed.packet_id, "cancel", {"reason": "its task was cancelled"})
-            await _Told(governed, context, event_queue).becomes("TASK_STATE_CANCELED")
+            await _TaskStatus(governed, context, event_queue).becomes("TASK_STATE_CANCELED")
 
     return Executor()
 
@@ -121,9 +122,12 @@ async def _is_placed(gov: Governed, packet: Mapping[str, Any], first: str) -> bo
     Raises:
         DeniedError: policy does not allow it, or the review was refused.
     """
-    body = {**packet, "packet_id": gov.packet_id, "hold": True}
-    await gov.client.submit(body, key=f"a2a/{gov.packet_id}")
-    shown = await gov.client.packet(gov.packet_id)
+    try:
+        shown = await gov.client.packet(gov.packet_id)
+    except NotFoundError:  # the first message; what later ones say changes no packet
+        body = {**packet, "packet_id": gov.packet_id, "hold": True}
+        await gov.client.submit(body, key=f"a2a/{gov.packet_id}")
+        shown = await gov.client.packet(gov.packet_id)
     if shown["review"] is None and shown["status"] not in ENDED and shown["epoch"] == 0:
         key = f"a2a/{gov.packet_id}/v{shown['version']}"
         try:
@@ -133,12 +137,14 @@ async def _is_placed(gov: Governed, packet: Mapping[str, Any], first: str) -> bo
     return shown["review"] is None
 
 
-async def _follow(gov: Governed, context: Any, work: Mapping[str, Work], told: "_Told") -> None:
+async def _follow(
+    gov: Governed, context: Any, work: Mapping[str, Work], status: "_TaskStatus"
+) -> None:
     """Have whoever has the packet work on it, until it has ended or somebody else has to say something first."""
     while True:
         shown = await gov.client.packet(gov.packet_id)
         agent, state = gov.noted(shown), state_of(shown)
-        await told.becomes(state)
+        await status.becomes(state)
         if shown["status"] in ENDED or state == INPUT_REQUIRED:
             return
         if agent is None or agent not in work or shown["status"] != "ASSIGNED":
@@ -149,12 +155,12 @@ async def _follow(gov: Governed, context: Any, work: Mapping[str, Work], told: "
         except (LostOwnershipError, NotOwnerError):
             continue  # it was taken meanwhile: the task goes where the packet went
         if isinstance(came, Moved):
-            told.says = came.says
+            status.says = came.says
             if came.outcome == "denied":
-                await told.becomes(INPUT_REQUIRED)
+                await status.becomes(INPUT_REQUIRED)
                 return
         elif came is not None:
-            await told.result(came)
+            await status.result(came)
 
 
 async def _come_of(
@@ -174,7 +180,7 @@ async def _come_of(
     return came
 
 
-class _Told:
+class _TaskStatus:
     """What the client of a task is told: each state once, with where the packet stands."""
 
     def __init__(self, gov: Governed, context: Any, queue: Any) -> None:

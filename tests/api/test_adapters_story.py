@@ -395,7 +395,9 @@ class Tasks:
         about = {"workload_type": "refund", "labels": {"amount": self._amount}}
         governed = executor(
             self._client, MEMBERS, self._work, first=self._first,
-            packet=lambda _request: {**about, "context_checkpoint": {"order": 7}},
+            packet=lambda request: {
+                **about, "context_checkpoint": {"order": 7, "asked": request.get_user_input()},
+            },
         )  # fmt: skip
         named = self._packet_id
 
