@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-api bench-console console-size load clean
+.PHONY: help demo test coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-api bench-console console-size load clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -98,6 +98,11 @@ peers:  ## build witnesses and a checker of tiles that are not ours, so that tes
 	GOBIN=$(CURDIR)/build/peers go install filippo.io/torchwood/cmd/litewitness@v0.6.1
 	GOBIN=$(CURDIR)/build/peers go install github.com/transparency-dev/witness/cmd/omniwitness@v0.0.0-20260720115447-2e1c6971d19e
 	GOBIN=$(CURDIR)/build/peers go install github.com/transparency-dev/tessera/cmd/fsck@v1.0.4
+
+test-frameworks: $(VENV)/.test  ## the adapters with the agent frameworks and clients of others that they are for (114 MB to install)
+	@$(INSTALL) -e '.[client,oidc,postgres,mcp,test,openai-agents,langgraph,a2a]' apparitor authzen-policy-backend decern
+	@$(BIN)/python -m pytest -q -n 2 tests/api/test_adapters.py tests/api/test_adapters_story.py tests/api/test_api_authzen_peps.py \
+	  tests/docs/test_docs_examples.py -k 'adapters or peps or agent-frameworks' $(ARGS)
 
 test-kubernetes: $(VENV)/.test  ## govern a real API server, scheduler and etcd (built once with Go, a quarter of an hour; needs kubectl)
 	@$(BIN)/python tests/conformance/kubernetes/build.py $${PFGOV_KUBERNETES:-.cache/kubernetes}

@@ -9,7 +9,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from pfgov.adapters.governed import POLL_SECONDS, GovernedPacket, Moved, framework
+from pfgov.adapters.governed import (
+    POLL_SECONDS,
+    GovernedPacket,
+    Moved,
+    framework,
+    is_about_to_move,
+)
 from pfgov.client import (
     AsyncClient,
     DeniedError,
@@ -147,8 +153,9 @@ async def _follow(
         await status.becomes(state)
         if shown["status"] in ENDED or state == INPUT_REQUIRED:
             return
-        if agent is None or agent not in work or shown["status"] != "ASSIGNED":
-            await asyncio.sleep(POLL_SECONDS)  # it is with a member elsewhere, or waits for one
+        is_ours = agent in work and shown["status"] == "ASSIGNED" and not is_about_to_move(shown)
+        if agent is None or not is_ours:
+            await asyncio.sleep(POLL_SECONDS)  # it is with a member elsewhere, or goes to one
             continue
         try:
             came = await _come_of(gov, agent, work[agent], context)

@@ -211,9 +211,7 @@ class GovernedPacket:
         until = loop.time() + seconds
         while True:
             shown = await self.client.packet(self.packet_id)
-            waiting: Mapping[str, Any] = shown["waiting"] or {}
-            is_moving = waiting.get("outcome") == "escalated" and bool(shown["reviews"])
-            if (shown["review"] is None and not is_moving) or loop.time() > until:
+            if (shown["review"] is None and not is_about_to_move(shown)) or loop.time() > until:
                 return self.noted(shown)
             await asyncio.sleep(POLL_SECONDS)
 
@@ -284,3 +282,9 @@ def _not_moved(
     review = error.review if isinstance(error, EscalatedError) else None
     receipt: Mapping[str, Any] = error.problem.get("receipt") or {}
     return Moved(outcome, target, said, error.reasons, review, receipt, error)
+
+
+def is_about_to_move(shown: Mapping[str, Any]) -> bool:
+    """Whether a review was granted to a packet that has yet to go where it was granted to."""
+    waiting: Mapping[str, Any] = shown["waiting"] or {}
+    return waiting.get("outcome") == "escalated" and bool(shown["reviews"])

@@ -41,7 +41,7 @@ def _doors(api: Api, said: CommandLine) -> dict[str, bool]:
         "tick over HTTP": has(api.post("/api/tick").json()),
         "ledger over HTTP": api.get("/api/ledger").json()["halted"] == "mass_expiry",
         "metrics": "\npfgov_halted 1" in api.get("/metrics").text,
-        "console, overview": "pfgov tick --resume" in api.get("/console/overview").text,
+        "console, overview": "/console/do/end_halt" in api.get("/console/overview").text,
         "console, stuck packets": REMEDY in api.get("/console/workloads?stuck=true").text,
         **{
             " ".join(line): REMEDY in " ".join(said(*line).out.split()) and has(said.ok(*line))
