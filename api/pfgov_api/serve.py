@@ -192,11 +192,13 @@ def _answer(
 ) -> None:
     """Answer whoever asks at *sockets* until told to stop; *say* is called once that begins.
 
-    uvicorn closes what it is given: where another service may follow, those are copies.
+    uvicorn closes what it is given: where another service may follow, those are copies.  What asyncio listens at must
+    not be closed by others before it is told.
     """
     given = [one.dup() for one in sockets] if can_hand_over else sockets
+    kept = sockets if can_hand_over else ()
     try:
-        Stopping(_config(service), service, say, sockets).run(sockets=given)
+        Stopping(_config(service), service, say, kept).run(sockets=given)
     except SystemExit as left:  # uvicorn raises the signal again when all is done
         if left.code:
             raise
@@ -333,12 +335,12 @@ class Stopping(uvicorn.Server):
         config: uvicorn.Config,
         service: Service,
         greet: Callable[[], None],
-        sockets: list[socket.socket],
+        kept: Sequence[socket.socket],
     ) -> None:
         super().__init__(config)
         self._service = service
         self._greet = greet
-        self._sockets = sockets
+        self._kept = kept
         service.leave = self.leave
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -355,7 +357,7 @@ class Stopping(uvicorn.Server):
         """Begin to stop."""
         end_soon()
         self._end_service()
-        _close(self._sockets)  # nobody comes in any more
+        _close(self._kept)  # nobody comes in any more
         super().handle_exit(sig, frame)
 
     def leave(self) -> None:

@@ -213,7 +213,7 @@ POINTS_OF_ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "register_member": ("register",), "submit_packet": ("submit", "assign"), "update_packet": ("update",),
     "assign_packet": ("assign", "handoff"), "hand_off_packet": ("handoff", "accept"), "accept_handoff": ("accept",),
     "complete_packet": ("complete",), "review_packet": ("review",), "update_member": ("update_member",),
-    "activate_policies": ("activate",), "roll_back_policies": ("activate",),
+    "activate_policies": ("activate",), "roll_back_policies": ("activate",), "promote_policy": ("activate",),
     "export_ledger": ("export",), "export_packet": ("export",), "tick": ("retain",),
     "authzen_evaluation": ("assign", "handoff", "accept", "retain"),
     "authzen_evaluations": ("assign", "handoff", "accept", "retain"),

@@ -316,7 +316,11 @@ def test_what_cannot_be_waited_for_is_said(api: Api, monkeypatch: pytest.MonkeyP
 
 def test_a_tick_on_request(api: Api) -> None:
     """An operator lets what is due happen now; ``resume`` starts leases again; a plain tick changes nothing."""
-    assert api.post("/api/tick").json() == {"halted": None, "as_a_result": []}
+    assert api.post("/api/tick").json() == {
+        "halted": None,
+        "remedy": None,
+        "as_a_result": [],
+    }
     api.member("m1", lease_seconds=10)
     api.clock.advance(60_000_000)
     told = api.post("/api/tick", {}).json()

@@ -1,5 +1,6 @@
 """The gate of continuous integration fails when it should, above all when nothing ran."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,6 +8,16 @@ from pathlib import Path
 import pytest
 
 GATE = Path(__file__).parents[2] / ".ci" / "run"
+
+
+def gate(tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Run the gate over the Makefile in *tmp_path*, whichever make runs these tests."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(GATE, tmp_path / ".ci")
+    ours = {"ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    command = [tmp_path / ".ci" / "run"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 @pytest.mark.process
@@ -25,10 +36,8 @@ GATE = Path(__file__).parents[2] / ".ci" / "run"
 )
 def test_the_gate(check: str, test: str, status: int, tmp_path: Path) -> None:
     """The gate passes only if the checks pass and at least one test did, and none failed."""
-    (tmp_path / ".ci").mkdir()
-    shutil.copy(GATE, tmp_path / ".ci")
     (tmp_path / "Makefile").write_text(f"check:\n\t@{check}\ntest:\n\t@{test}\n")
-    done = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True, check=False)
+    done = gate(tmp_path)
     assert done.returncode == status, done.stdout + done.stderr
 
 
@@ -48,12 +57,10 @@ FIRST = "echo 'FAILED tests/test_x.py::test_y - slow'; echo '1 failed, 3 passed,
 )
 def test_the_second_look(again: str, status: int, last: str, tmp_path: Path) -> None:
     """What failed beside others passes the gate only where it passes alone, and is named then."""
-    (tmp_path / ".ci").mkdir()
-    shutil.copy(GATE, tmp_path / ".ci")
     (tmp_path / "Makefile").write_text(
         f"check:\n\t@true\nifdef ARGS\ntest:\n\t@{again}\nelse\ntest:\n\t@{FIRST}\nendif\n"
     )
-    done = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True, check=False)
+    done = gate(tmp_path)
     assert done.returncode == status, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == last
     assert ("passed alone: tests/test_x.py::test_y" in done.stdout) == (status == 0)
@@ -65,12 +72,10 @@ def test_the_second_look(again: str, status: int, last: str, tmp_path: Path) -> 
 )
 def test_many_failures_get_no_second_look(summary: str, tmp_path: Path) -> None:
     """More than a few failures, or an error, are no matter of what ran beside them."""
-    (tmp_path / ".ci").mkdir()
-    shutil.copy(GATE, tmp_path / ".ci")
     (tmp_path / "Makefile").write_text(
         "check:\n\t@true\nifdef ARGS\ntest:\n\t@echo '9 passed in 1s'\n"
         f"else\ntest:\n\t@echo '{summary}'; false\nendif\n"
     )
-    done = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True, check=False)
+    done = gate(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == summary

@@ -156,7 +156,6 @@ ELSEWHERE = {
     "monitor": "tests/unit/cli/test_cli_monitor.py: it watches a server from outside",
     "policy publisher rotate": "tests/unit/cli/test_cli_bundles.py: it takes private keys, and signs for one ledger",
     "policy eval": "tests/unit/policy/test_policy_cli.py: it takes files and says which set it asked",
-    "policy lsp": "tests/process/test_policy_lsp.py: it serves an editor until that leaves",
     "policy test": "tests/unit/policy/test_policy_cli.py: it takes files",
     "policy who": "tests/unit/policy/test_policy_cli.py: it takes files and says which set it asked",
 }

@@ -92,7 +92,10 @@ class Editor:
                 return message["result"]
 
     def _next(self) -> dict[str, Any]:
-        message = self._messages.get(timeout=PATIENCE_SECONDS)
+        try:
+            message = self._messages.get(timeout=PATIENCE_SECONDS)
+        except queue.Empty:
+            raise AssertionError(f"nothing more came; published: {self.published}") from None
         assert message is not None, "the server left"
         if message.get("method") == "textDocument/publishDiagnostics":
             params = message["params"]
@@ -232,7 +235,7 @@ def test_an_editor_is_told_what_check_says(editor: Editor) -> None:
     editor.wait("policies/p.test.yaml", {"policy.kind"})
     (editor.folder / "policies/q.policy.yaml").write_text(POLICY)  # the same name again
     editor.type(name, 6, f"{POLICY}\n")
-    editor.wait("policies/q.policy.yaml", {"policy.duplicate_name"})
+    editor.wait("policies/q.policy.yaml", {"policy.duplicate_name", "policy.shadowed"})
     (editor.folder / "policies/q.policy.yaml").unlink()
     editor.type(name, 7, POLICY)
     editor.wait("policies/q.policy.yaml", set())

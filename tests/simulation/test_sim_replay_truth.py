@@ -198,7 +198,7 @@ def _opened(directory: Path, clock: ManualClock, options: dict[str, object]) -> 
 
 def _story() -> Iterator[c.Action]:
     offers = ("ocr", "kyc", "zeta", "a")
-    for member_id in ("z", "M", "m", "m10", "m2", "0", "a.b", "b~", "Q", "q"):
+    for member_id in ("z", "M", "n", "m10", "m2", "0", "a.b", "b~", "Q", "p"):
         yield c.RegisterMember(
             member_id=member_id,
             type="agent",

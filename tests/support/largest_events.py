@@ -30,6 +30,7 @@ RULE = f"{NAME}/{NAME}"
 DECIMAL = "999999999.999999"
 
 STRINGS = {
+    "address": TEXT,
     "again": ID, "current_owner": ID, "last_event": ID, "minimum_trust_score": DECIMAL, "public_key": HASH,
     "scheduler": ID, "state_hash": TEXT, "workload_type": ID,
     "action": max((msgspec.inspect.type_info(a).tag for a in typing.get_args(c.AnyAction)), key=len),
