@@ -235,7 +235,7 @@ def test_an_editor_is_told_what_check_says(editor: Editor) -> None:
     editor.wait("policies/p.test.yaml", {"policy.kind"})
     (editor.folder / "policies/q.policy.yaml").write_text(POLICY)  # the same name again
     editor.type(name, 6, f"{POLICY}\n")
-    editor.wait("policies/q.policy.yaml", {"policy.duplicate_name", "policy.shadowed"})
+    editor.wait("policies/q.policy.yaml", {"policy.duplicate_name"})
     (editor.folder / "policies/q.policy.yaml").unlink()
     editor.type(name, 7, POLICY)
     editor.wait("policies/q.policy.yaml", set())

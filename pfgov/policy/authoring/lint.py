@@ -146,6 +146,9 @@ class _Asked:
             return False
         if self.planned.shadow and not other.planned.shadow:
             return False  # what only watches binds nobody
+        same_name = self.planned.policy == other.planned.policy
+        if same_name and self.rule.place.file != other.rule.place.file:
+            return False  # two policies of one name are an error of their own
         return _covers(self.rule, self.planned, other.rule, other.planned)
 
 
