@@ -259,6 +259,27 @@ def test_a_denial_has_effect_over_http(tmp_path: Path, point: str) -> None:
             assert "ownership_revoked" in kinds
 
 
+@pytest.mark.parametrize(("path", "body"), [("rollback", {}), ("promote", {"name": "watching"})])
+def test_no_other_way_to_another_set_passes_a_denial(
+    tmp_path: Path, path: str, body: dict[str, str]
+) -> None:
+    """Going back, or ending shadow mode, makes a set binding that nobody may make binding."""
+    rules = OPEN + NEVER.replace("POINT", "activate")
+    on = "[register, place, retain]"
+    watching = kit.policy(OPEN, name="watching", on=on, extra="mode: shadow\n")
+    with Api(tmp_path) as api:
+        api.engine.activate(policies(), principal=c.LOCAL_OPERATOR)
+        found = kit.load(
+            tmp_path / "set",
+            kit.policy(rules, on="[register, place, retain, activate]"),
+            watching,
+        )
+        api.engine.activate(found, principal=c.LOCAL_OPERATOR)
+        answer = api.post(f"/api/policies/{path}", body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "policy.denied"), answer.text
+        assert api.get("/api/policies").json()["digest"] == found.digest
+
+
 @pytest.mark.parametrize("point", ["assign", "handoff", "accept", "retain"])
 def test_a_denial_has_effect_in_authzen_and_decisions(tmp_path: Path, point: str) -> None:
     """Who asks through the standard is told no as well, and so is who asks for a recorded decision."""
