@@ -17,6 +17,7 @@ import httpx2
 import pytest
 from support.api_process import ROOT, Server
 from support.chromium import chromium
+from support.console_look import Look, register, wait
 
 from pfgov.cli.demo.console import populate
 from pfgov.sim.scenarios import SCENARIOS
@@ -27,7 +28,6 @@ from pfgov_api.console.site import PAGES
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
 AXE = Path(__file__).parents[1] / "data" / "axe" / "axe.min.js"
-PATIENCE = 20_000
 PACKETS = 60
 VALUES = {"member_id": "agent-claims-01", "packet_id": "fp-0001", "capability": "ocr"}
 LOOKS = (("light", 1280), ("dark", 390))
@@ -50,33 +50,6 @@ def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield found
     finally:
         found.stop()
-
-
-class Look:
-    """A page, and whatever went wrong with it."""
-
-    def __init__(self, browser: Any, server: Server, **options: Any) -> None:
-        self.wrong: list[str] = []
-        self.server = server
-        self.context = browser.new_context(**options)
-        self.context.set_default_timeout(PATIENCE)
-        self.page = self.context.new_page()
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("console", self._said)
-        self.page.on("request", self._asked)
-
-    def _said(self, message: Any) -> None:
-        if message.type in {"error", "warning"}:
-            self.wrong.append(message.text)
-
-    def _asked(self, request: Any) -> None:
-        if not request.url.startswith((self.server.url, "data:")):
-            self.wrong.append(f"asked {request.url}")
-
-    def go(self, path: str) -> Any:
-        """Open a page of the console."""
-        self.page.goto(f"{self.server.url}/console/{path}")
-        return self.page
 
 
 @pytest.fixture
@@ -149,24 +122,6 @@ def test_no_page_scrolls_sideways_on_the_smallest_screen(browser: Any, server: S
         page = found.go(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
     found.context.close()
-
-
-def wait(page: Any, script: str) -> None:
-    """Wait until *script* is true; Playwright's own way needs eval, which these pages forbid."""
-    for _ in range(PATIENCE // 50):
-        if page.evaluate(script):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"never true: {script}")
-
-
-def register(server: Server, name: str, **fields: Any) -> int:
-    """Register a member through the API; return the entry."""
-    body = {"id": name, "type": "agent", "capabilities": ["ocr"], **fields}
-    answer = httpx2.post(f"{server.url}/api/members/register", json=body)
-    assert answer.status_code == 201, answer.text
-    found: int = answer.json()["receipt"]["position"]
-    return found
 
 
 def test_a_page_follows_the_ledger_and_keeps_what_one_does(look: Look) -> None:

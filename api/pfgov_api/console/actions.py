@@ -44,7 +44,7 @@ class Action:
         must_type: Whether the id has to be typed.
         is_grave: Whether it is drawn as something that cannot be taken back.
         looks_ahead: What is shown of what would change: the next owners of ``packets``, who else offers a
-            ``capability`` and who asks for it, or whose ``silence`` a halt is about.
+            ``capability`` and who asks for it, what a ``review`` is about, or whose ``silence`` a halt is about.
         here: The part of the console that it belongs to.
         title: The heading of its form; the verb and what it is about, where none is given.
         can_look: What its second button says, which shows what would change and records nothing.
@@ -60,7 +60,7 @@ class Action:
     fields: tuple[Field, ...] = ()
     must_type: bool = False
     is_grave: bool = False
-    looks_ahead: Literal["", "packets", "capability", "silence"] = ""
+    looks_ahead: Literal["", "packets", "capability", "review", "silence"] = ""
     here: str = ""
     title: str = ""
     can_look: str = ""
@@ -114,8 +114,15 @@ _REGISTER: Final = (
     Field("clearances", "Clearances", "list", example="pii.customer"),
     Field("labels", "Labels", "pairs", example="team=claims"),
     Field("lease_seconds", "Lease in seconds", "number", example="How long it may be silent"),
-    Field("handoff_mode", "Handoffs", "select", options=("auto", "accept"), value="auto"),
-    Field("weight", "Weight", "number"),
+    Field(
+        "handoff_mode",
+        "Handoffs",
+        "select",
+        hint="auto: what moves to it is its own at once; accept: it has to take it over",
+        options=("auto", "accept"),
+        value="auto",
+    ),
+    Field("weight", "Weight", "number", example="Its share of the work, 1 to 1000"),
 )
 _SUBMIT: Final = (
     Field("workload_type", "Work", example="claim-intake", required=True),
@@ -130,8 +137,8 @@ _SUBMIT: Final = (
         "A person has to agree before anybody owns it",
         "flag",
     ),
-    Field("priority", "Priority", "number"),
-    Field("deadline", "Deadline", "moment", example="2026-12-01T12:00:00Z"),
+    Field("priority", "Priority", "number", example="0 to 1000, the higher the sooner"),
+    Field("deadline", "Deadline", "moment"),
     Field("labels", "Labels", "pairs", example="case=CASE-1"),
     Field("scheduler", "Scheduler", example="The ledger's own if left empty"),
     Field("hold", "Hold it: do not place it yet", "flag"),
@@ -158,17 +165,17 @@ ACTIONS: Final[tuple[Action, ...]] = (
            name="withdraw_capability"),
     Action("assess_trust", "Assess trust", "The score is attested under your name, and what {id} owns is judged again.",
            "member", _in("ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED"),
-           (Field("score", "Score", "number", example="0 to 1", required=True), Field("expires_at", "Until", "moment", example="2026-12-01T12:00:00Z")),
+           (Field("score", "Score", "number", example="0 to 1", required=True), Field("expires_at", "Until", "moment")),
            title="Assess the trust of {id}"),
     Action("drain_member", "Drain", "{id} takes nothing new, its packets move off, and then it retires.", "member",
            _in("ACTIVE", "SUSPECT"),
-           (Field("deadline", "Deadline", "moment", hint="After it, packets are taken", example="2026-12-01T12:00:00Z"),
+           (Field("deadline", "Deadline", "moment", hint="After it, packets are taken"),
             Field("mode", "Mode", "select", options=("start_first", "stop_first"), value="start_first")),
            looks_ahead="packets"),
     Action("cancel_drain", "Cancel the drain", "{id} stays, and takes work again.", "member", _in("DRAINING"),
            title="Cancel the drain of {id}"),
     Action("quarantine_member", "Quarantine", "{id} takes no new work; what it owns stays with it.", "member",
-           _in("ACTIVE", "SUSPECT", "DRAINING"), (_REASON, Field("until", "Until", "moment", example="2026-12-01T12:00:00Z"))),
+           _in("ACTIVE", "SUSPECT", "DRAINING"), (_REASON, Field("until", "Until", "moment"))),
     Action("release_member", "Release", "The quarantine of {id} ends, and it takes work again.", "member", _in("QUARANTINED")),
     Action("fail_member", "Declare failed", "Every packet of {id} is taken from it at once and placed anew; what it still"
            " writes is refused.", "member", _in("ACTIVE", "SUSPECT", "DRAINING", "QUARANTINED"), (_REASON,),
@@ -179,6 +186,11 @@ ACTIONS: Final[tuple[Action, ...]] = (
            must_type=True, is_grave=True),
     Action("submit_packet", "Submit a packet", "The packet is recorded, and placed at once unless it is held.", "",
            fields=_SUBMIT, can_look="Who could own it?"),
+    Action("review_packet", "Review", "What policy escalated is granted or refused under your name.", "packet",
+           _in("AWAITING_REVIEW", "ASSIGNED"),
+           (Field("granted", "Verdict", "verdict", options=("grant", "refuse"), value="grant", required=True),
+            _NOTE),
+           looks_ahead="review"),
     Action("assign_packet", "Assign", "An owner is looked for now; with a target only that member is judged.", "packet",
            _in("PENDING", "AWAITING_REVIEW"), (Field("target", "Target", example="Any member if left empty"),), looks_ahead="packets", can_look="Check the target"),
     Action("hand_off_packet", "Hand off", "{id} begins to move from its owner; with a target only to that member.", "packet",
@@ -194,10 +206,6 @@ ACTIONS: Final[tuple[Action, ...]] = (
            _in("ASSIGNED"), (_REASON,)),
     Action("cancel_packet", "Cancel", "The work is called off; {id} has ended.", "packet", _LIVE, (_REASON,),
            must_type=True, is_grave=True),
-    Action("review_packet", "Review", "What policy escalated is granted or refused under your name.", "packet",
-           _in("AWAITING_REVIEW", "ASSIGNED"),
-           (Field("granted", "Verdict", "verdict", options=("grant", "refuse"), value="grant", required=True),
-            _NOTE)),
     Action("approve_proposal", "Approve", "You agree, under your name, that this set is made binding; that is another step.",
            "proposal", _in("OPEN"), (_NOTE,)),
     Action("reject_proposal", "Turn down", "The proposal ends.  It can be made again.", "proposal", _in("OPEN"), (_NOTE,),

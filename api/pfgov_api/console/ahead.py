@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pfgov.app.fleet import FleetView
-from pfgov.app.views import MemberView, PacketView
+from pfgov.app.views import MemberView, PacketView, VerdictRow
+from pfgov.app.views.packets import ReviewRequestView
 from pfgov.errors import PfgovError
 from pfgov_api.console.figures import required_name
 from pfgov_api.console.visiting import Visitor
@@ -72,6 +73,36 @@ async def of_target(visitor: Visitor, packet: PacketView, target: str) -> Ahead 
     else:
         ahead.lines += [(target, f"may not: {one.message} ({one.rule})") for one in row.reasons]
     return ahead
+
+
+async def of_review(visitor: Visitor, packet: PacketView, asked: ReviewRequestView) -> Ahead:
+    """Return what a review is about: the work, the rules that ask, and who may own it once it is granted."""
+    needs, classes = ", ".join(packet.required_capabilities), ", ".join(packet.data_classes)
+    about = f"needs {needs or 'no capability'}; its data is {classes or 'not classified'}"
+    lines = [
+        (packet.workload_type, about),
+        (", ".join(asked.rules), f"asks somebody who is a {asked.to} to agree"),
+    ]
+    if packet.status == "AWAITING_REVIEW" and visitor.may("discover"):
+        lines.append(("If it is granted,", await _after_review(visitor, packet.packet_id)))
+    return Ahead(lines, title="What is asked")
+
+
+async def _after_review(visitor: Visitor, packet_id: str) -> str:
+    try:
+        found = await visitor.dry_run(packet_id)
+    except PfgovError as error:
+        return error.message
+    able = [one.member_id for one in found["members"] if one.is_eligible or _needs_review(one)]
+    if not able:
+        near = found["nearest_miss"]
+        return "nobody may own it yet" + (f": {near}" if near else "")
+    return f"{_members(len(able))} may own it: {_some(able)}"
+
+
+def _needs_review(row: VerdictRow) -> bool:
+    """Whether nothing but a review keeps a member from owning a packet."""
+    return row.outcome == "escalate" and all(one.effect == "escalate" for one in row.reasons)
 
 
 async def of_silence(visitor: Visitor) -> Ahead:

@@ -16,6 +16,7 @@ from pfgov.errors import InvalidError, NotFoundError, PfgovError, StateConflictE
 from pfgov_api.console import ahead
 from pfgov_api.console.actions import ACTIONS, BY_NAME, Action, Field
 from pfgov_api.console.fragments import Drawn
+from pfgov_api.console.pages import in_utc
 from pfgov_api.console.rendering import render, segment
 from pfgov_api.console.visiting import Visitor, operations
 from pfgov_api.problems import status_of
@@ -83,12 +84,13 @@ def match(rest: str) -> Target | None:
 
 
 def offered(visitor: Visitor, about: str, status: str) -> list[Action]:
-    """Return what *visitor* may do to a member or packet that stands at *status*."""
-    return [
+    """Return what *visitor* may do to a member or packet at *status*; what cannot be taken back comes last."""
+    found = [
         one
         for one in ACTIONS
         if one.about == about and status in one.statuses and visitor.may(one.operation)
     ]
+    return sorted(found, key=lambda one: one.is_grave)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,8 @@ async def _look_ahead(
         case "capability" if isinstance(subject, MemberView):
             names = _list(given.get("withdrawn", ""))
             return await ahead.without(visitor, subject, names) if names else None
+        case "review" if isinstance(subject, PacketView) and subject.review is not None:
+            return await ahead.of_review(visitor, subject, subject.review)
         case "silence":
             return await ahead.of_silence(visitor)
         case _:
@@ -299,6 +303,8 @@ def _value(one: Field, text: str) -> Any:
             return text == "true"
         case "verdict":
             return text == "grant"
+        case "moment":
+            return in_utc(text)
         case "amounts":
             return {name: _number(amount) for name, amount in _pairs(one, text, " ")}
         case "pairs":

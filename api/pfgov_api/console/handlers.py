@@ -288,7 +288,10 @@ class Console:
         url: str = "",
     ) -> Reply:
         again = url if url and status_of(error) in {429, 503} else None
-        inner = render("problem.html", error=error, request_id=request_id, again=again)
+        parts = [] if visitor is None else [one for one in NAVIGATION if visitor.may(one[2])]
+        begins = url.removeprefix(HOME).partition("/")[0]
+        part = next((one for one in parts if one[0] == begins and not again), None)
+        inner = render("problem.html", error=error, request_id=request_id, again=again, part=part)
         nonce = secrets.token_urlsafe(16)
         if FRAGMENT in headers:
             headers = protection(nonce)
@@ -297,11 +300,9 @@ class Console:
             "base.html",
             nonce=nonce,
             title="Not shown",
-            here="",
+            here="" if part is None else part[0],
             inner=inner,
-            navigation=[]
-            if visitor is None
-            else [one for one in NAVIGATION if visitor.may(one[2])],
+            navigation=parts,
             visitor=visitor,
             is_open=self.service.access.is_open,
             is_live=False,

@@ -15,6 +15,18 @@ VALUE_LENGTH_MAX: Final = 300
 """Characters of a value in the query of a page."""
 
 
+def in_utc(text: str) -> str:
+    """Return what a field for a moment says, which names no zone, as a moment in UTC; anything else as it is.
+
+    >>> in_utc("2026-11-29T19:40"), in_utc("2026-11-29T19:40:05"), in_utc("2026-11-29T19:40:05Z"), in_utc("soon")
+    ('2026-11-29T19:40:00Z', '2026-11-29T19:40:05Z', '2026-11-29T19:40:05Z', 'soon')
+    """
+    is_local = re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", text, re.ASCII)
+    if is_local is None:
+        return text
+    return f"{text}Z" if is_local[1] else f"{text}:00Z"
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One look at a page: who, at what, and how it is filtered."""
@@ -31,12 +43,9 @@ class Visit:
         return f"{self.url}?{urlencode(kept)}" if kept else self.url
 
     def moment(self, name: str) -> str | None:
-        """Return a value of the query as a moment in UTC: a form says ``2026-11-29T19:40`` for it."""
-        text = self.query.get(name) or None
-        is_local = text is not None and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", text)
-        if text is None or not is_local:
-            return text
-        return f"{text}Z" if is_local[1] else f"{text}:00Z"
+        """Return a value of the query as a moment in UTC."""
+        text = self.query.get(name)
+        return in_utc(text) if text else None
 
     def number(self, name: str) -> int | None:
         """Return a value of the query as a position; None where it is none."""

@@ -19,6 +19,9 @@ _UNSEEN: Final = re.compile(
 )
 LARGE: Final = 1e5
 SHORTENED: Final = 100_000
+ROUNDS_UP: Final = 999.5
+"""From here on three digits say a thousand, which is one of the next unit."""
+
 _MONTHS: Final = [
     "Jan",
     "Feb",
@@ -62,13 +65,15 @@ def short(value: float) -> str:
 
     >>> short(16), short(7.25), short(99_999).split(), short(123_456_789.25).split()
     ('16', '7.25', ['99', '999'], ['123', 'M'])
+    >>> short(999_999_999).split(), short(999_499_999).split(), short(100_000).split(), short(2e18)
+    (['1', 'G'], ['999', 'M'], ['100', 'k'], '2e+18')
     """
     if abs(value) < SHORTENED:
         return numeral(value)
-    for size, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}\u00a0{letter}" if abs(value) < 1e18 else f"{value:.2g}"
-    return numeral(value)
+    for size, letter in ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P")):
+        if abs(value) < size * ROUNDS_UP:
+            return f"{value / size:.3g}\u00a0{letter}"
+    return f"{value:.2g}"
 
 
 def clock(moment: str | None) -> str:

@@ -165,6 +165,11 @@ def _wish(reason: ReasonView) -> tuple[str, str | None]:
     return f"{about} {plain(reason.bound or '')}", plain(reason.observed or "")
 
 
+_CLOSED: Final = {"[": "]", "{": "}"}
+CUT: Final = "..."
+"""How a long value ends where it was shortened: its bracket is gone."""
+
+
 def plain(text: str) -> str:
     """Return a value as CEL writes it, as people do: a list without brackets, a map's keys with their values.
 
@@ -172,11 +177,13 @@ def plain(text: str) -> str:
     ('us-east', 'none', 'planning, routing 1.2', '0.9')
     >>> plain("[pii:customer]"), plain("{ocr:eu: 1.2}")
     ('pii:customer', 'ocr:eu 1.2')
+    >>> plain("{ocr: , planning: 1.2, rout..."), plain("[us-east, eu-...")
+    ('ocr, planning 1.2, rout...', 'us-east, eu-...')
     """
-    kind = text[:1] + text[-1:]
-    if kind not in {"[]", "{}"}:
+    opened, is_cut = text[:1], text.endswith(CUT)
+    if opened not in _CLOSED or not (is_cut or text.endswith(_CLOSED[opened])):
         return text
-    parts = text[1:-1].split(", ")
-    if kind == "{}":  # a key may have a colon of its own, but no blank after it
+    parts = (text[1:] if is_cut else text[1:-1]).split(", ")
+    if opened == "{":  # a key may have a colon of its own, but no blank after it
         parts = [" ".join(f"{part} ".split(": ", 1)) for part in parts]
     return ", ".join(" ".join(part.split()) for part in parts) or "none"

@@ -41,7 +41,9 @@ async function refresh() {
       const page = document.createElement("div");
       page.id = "page"; page.append(...parse(await asked.text()).body.childNodes);
       morph($("page"), page);
-    } else if (asked.status === 401 || asked.type === "opaqueredirect") location.reload();
+    } else if (asked.status === 401 || asked.type === "opaqueredirect") {
+      if (!ask?.open) location.reload();  // a form that is filled in asks for the key itself when it is sent
+    }
   } catch { /* the stream says that the server is away */ }
   busy = false;
   if (again) { again = false; refresh(); }
@@ -68,14 +70,18 @@ function listen() {
   const tell = said => { take(said); channel.postMessage(said); };
   channel.onmessage = ({data}) => { if (data.hello) { if (leads) channel.postMessage({state, head}); } else take(data); };
   channel.postMessage({hello: true});
-  navigator.locks.request("pfgov-live", () => new Promise(() => {
-    leads = true;
+  let wasLost = false;
+  const follow = () => {
     const source = new EventSource("/console/events");
-    let wasLost = false;
     source.onopen = () => { tell({state: "live"}); if (wasLost) { wasLost = false; changed(); } };
-    source.onerror = () => { wasLost = true; tell({state: "lost"}); if (source.readyState === EventSource.CLOSED) setTimeout(refresh, 1000); };
+    source.onerror = () => {
+      wasLost = true; tell({state: "lost"});
+      // Closed for good: the session ended, or the server has no place for another stream.  A browser does not come back by itself.
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => { refresh(); follow(); }, 3000);
+    };
     source.addEventListener("changed", event => tell(JSON.parse(event.data)));
-  }));
+  };
+  navigator.locks.request("pfgov-live", () => new Promise(() => { leads = true; follow(); }));
 }
 if (live) {
   pause.hidden = false;
@@ -89,8 +95,23 @@ if (live) {
 
 // --- dialogs: a form opens over its page; without this script it is a page of its own --------------------------------------
 const ask = $("ask");
+let unsent = null;  // the form that was sent when the session had ended, while the key is asked for
+function trouble(words) {
+  const said = document.createElement("p");
+  said.className = "wrong"; said.setAttribute("role", "alert"); said.textContent = words;
+  ask.querySelector(".wrong")?.remove();
+  ask.prepend(said);
+  said.scrollIntoView({block: "nearest"});
+}
 async function open(link) {
-  const got = await fetch(link.href, {headers: {"Pfgov-Fragment": "1"}});
+  unsent = null;
+  let got;
+  try { got = await fetch(link.href, {headers: {"Pfgov-Fragment": "1"}}); } catch {
+    const close = document.createElement("button");
+    close.className = "button"; close.dataset.close = ""; close.textContent = "Close";
+    ask.replaceChildren(close); ask.showModal(); trouble("The server does not answer. Try again in a moment.");
+    return;
+  }
   ask.replaceChildren(...parse(await got.text()).body.childNodes);
   ask.showModal();
   (ask.querySelector("input:not([type=hidden]), select") ?? ask.querySelector("button"))?.focus();
@@ -99,9 +120,21 @@ ask?.addEventListener("submit", async event => {
   event.preventDefault();
   const form = event.target, button = event.submitter, sent = new URLSearchParams(new FormData(form, button));
   if (button) button.disabled = true;
-  const got = await fetch(form.action, {method: "POST", body: sent, headers: {"Pfgov-Fragment": "1"}});
+  const freed = () => { if (button) button.disabled = false; };
+  let got, text;
+  try {
+    got = await fetch(form.action, {method: "POST", body: sent, headers: {"Pfgov-Fragment": "1"}});
+    text = got.redirected ? "" : await got.text();
+  } catch { freed(); trouble("The server does not answer, and may have done it. Press again: it is done once."); return; }
+  const signs = form.matches(".sign-in form");
+  if (got.redirected && signs && unsent) {
+    ask.replaceChildren(...unsent); unsent = null;
+    trouble("You are signed in. Nothing was done yet: press again.");
+    return;
+  }
   if (got.redirected) { location.href = got.url; return; }
-  ask.replaceChildren(...parse(await got.text()).body.childNodes);
+  if (got.status === 401 && !signs) { freed(); unsent = [...ask.childNodes]; }
+  ask.replaceChildren(...parse(text).body.childNodes);
   (ask.querySelector("[role=alert], .ahead") ?? ask).scrollIntoView({block: "nearest"});
 });
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from pfgov.app.views import PacketView, VerdictRow
-from pfgov.app.views.verdicts import ReasonView, plain
+from pfgov.app.views.verdicts import CUT, ReasonView, plain
 from pfgov.errors import NotFoundError, PfgovError
 from pfgov_api.console.ahead import where
 from pfgov_api.console.pages import PAGE_ROWS, Page, Shown, Visit
@@ -237,7 +237,10 @@ def _cell(reason: ReasonView) -> str:
     if reason.missing:
         return "unknown"
     if name in {"capabilities", "pii-clearance"}:
-        lacking = plain(reason.bound or "").split(", ")
+        bound = plain(reason.bound or "")
+        if bound.endswith(CUT):
+            return "lacks several" if ", " in bound else f"lacks {bound}"
+        lacking = bound.split(", ")
         return f"lacks {lacking[0] if len(lacking) == 1 else len(lacking)}"
     seen = plain(reason.observed or "")
     return seen if len(seen) <= CELL_LENGTH_MAX else seen[: CELL_LENGTH_MAX - 2] + "…"

@@ -49,8 +49,9 @@ async def _list(visit: Visit) -> Shown:
 
 
 async def _one(visit: Visit) -> Shown:
-    ask, seq = visit.visitor.ask, int(visit.path["seq"])
-    found = await ask("show_entry", seq=str(seq))
+    ask = visit.visitor.ask
+    found = await ask("show_entry", seq=visit.path["seq"])  # which says what is no position
+    seq: int = found["shown"].seq
     size = (await ask("status"))["size"]
     raw = base64.b64decode(found["entry"])
     entry = found["shown"]

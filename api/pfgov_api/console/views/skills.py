@@ -1,5 +1,6 @@
 """Capabilities: who can do it, is there only one, and which packets ask for it?"""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -7,6 +8,7 @@ from typing import Any, Final
 
 from pfgov.app.fleet import FleetView
 from pfgov.app.views import MemberView, PacketView
+from pfgov.errors import NotFoundError
 from pfgov_api.console.actions import BY_NAME
 from pfgov_api.console.figures import GONE, required_name
 from pfgov_api.console.pages import PAGE_ROWS, Page, Shown, Visit
@@ -71,7 +73,15 @@ async def _one(visit: Visit) -> Shown:
     fleet: FleetView = await visit.visitor.ask("show_fleet")
     waiting = await visit.visitor.ask("list_packets", {"status": "PENDING", "limit": PAGE_ROWS})
     name = visit.path["capability"]
-    return Shown(name, "capability.html", partial(_offers, visit, fleet, waiting["items"]))
+    found = await asyncio.to_thread(_offers, visit, fleet, waiting["items"])
+    sees_all = fleet.packets is not None and not waiting.get("next")
+    if sees_all and not (found["offers"] or found["owned"] or found["waiting"]):
+        raise NotFoundError(
+            f"nobody offers {name}, and no packet asks for it",
+            code="http.not_found",
+            hint="a member names what it can do when it registers, or later",
+        )
+    return Shown(name, "capability.html", lambda: found)
 
 
 def _offers(visit: Visit, fleet: FleetView, waiting: Sequence[PacketView]) -> Mapping[str, Any]:

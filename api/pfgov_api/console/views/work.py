@@ -80,6 +80,7 @@ def _rows(visit: Visit, found: Mapping[str, Any], state: Mapping[str, Any]) -> M
         "waiting": state["waiting_packets"],
         "symbols": SYMBOLS,
         "names": NAMES,
+        "foremost": foremost,
         "may_submit": visit.visitor.may("submit_packet"),
     }
 
@@ -103,6 +104,7 @@ def _packet(visit: Visit, packet: PacketView, lineage: Mapping[str, Any]) -> Map
         "lanes": lanes(entries),
         "symbols": SYMBOLS,
         "decides": DECIDES,
+        "foremost": foremost,
         "decisions": [one.seq for one in entries if one.type in DECIDES],
         "actions": [
             one
@@ -112,6 +114,12 @@ def _packet(visit: Visit, packet: PacketView, lineage: Mapping[str, Any]) -> Map
         "may_export": visit.visitor.may("export_packet"),
         "sentence": _stands(packet),
     }
+
+
+def foremost(packet: PacketView, count: int) -> list[tuple[str, int]]:
+    """Return the rules that keep most members from owning a packet that waits, and how many each keeps out."""
+    reasons = packet.waiting.reasons if packet.waiting else {}
+    return sorted(reasons.items(), key=lambda one: (-one[1], one[0]))[:count]
 
 
 def _stands(packet: PacketView) -> str:

@@ -1,0 +1,55 @@
+"""A look at the console in a browser, for tests: a page, and whatever went wrong with it."""
+
+from typing import Any
+
+import httpx2
+
+from support.api_process import Server
+
+PATIENCE = 20_000
+"""Milliseconds that a page may take."""
+
+
+class Look:
+    """A page, and whatever went wrong with it."""
+
+    def __init__(self, browser: Any, server: Server, **options: Any) -> None:
+        self.wrong: list[str] = []
+        self.server = server
+        self.context = browser.new_context(**options)
+        self.context.set_default_timeout(PATIENCE)
+        self.page = self.context.new_page()
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("console", self._said)
+        self.page.on("request", self._asked)
+
+    def _said(self, message: Any) -> None:
+        if message.type in {"error", "warning"}:
+            self.wrong.append(message.text)
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.server.url, "data:")):
+            self.wrong.append(f"asked {request.url}")
+
+    def go(self, path: str) -> Any:
+        """Open a page of the console."""
+        self.page.goto(f"{self.server.url}/console/{path}")
+        return self.page
+
+
+def wait(page: Any, script: str) -> None:
+    """Wait until *script* is true; Playwright's own way needs eval, which these pages forbid."""
+    for _ in range(PATIENCE // 50):
+        if page.evaluate(script):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {script}")
+
+
+def register(server: Server, name: str, **fields: Any) -> int:
+    """Register a member through the API; return the entry."""
+    body = {"id": name, "type": "agent", "capabilities": ["ocr"], **fields}
+    answer = httpx2.post(f"{server.url}/api/members/register", json=body)
+    assert answer.status_code == 201, answer.text
+    found: int = answer.json()["receipt"]["position"]
+    return found
