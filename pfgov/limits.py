@@ -53,6 +53,12 @@ PRIORITY_MAX: Final = 1_000
 HANDOFFS_MAX: Final = 1_000
 """The largest ``max_handoffs`` a packet may name."""
 
+PROGRESS_SECONDS_MAX: Final = 604_800
+"""The longest that a packet may let its owner go without progress: a week."""
+
+AVOIDED_MAX: Final = 16
+"""Members remembered on a packet that gave it back, or stood still with it, since it last made progress."""
+
 WEIGHT_MAX: Final = 1_000
 """The largest weight of a member; 1 is ordinary.  A ring of weight 1,000 has 128,000 virtual nodes."""
 

@@ -9,7 +9,14 @@ from typing import Any, Final, cast
 
 from pydantic.json_schema import models_json_schema
 
-from pfgov.limits import HANDOFFS_MAX, INTEGER_MAX, LEASE_SECONDS_MAX, PRIORITY_MAX, WEIGHT_MAX
+from pfgov.limits import (
+    HANDOFFS_MAX,
+    INTEGER_MAX,
+    LEASE_SECONDS_MAX,
+    PRIORITY_MAX,
+    PROGRESS_SECONDS_MAX,
+    WEIGHT_MAX,
+)
 from pfgov.model import Wire
 from pfgov.model.times import DATE_TIME
 from pfgov_api.operations import Operation
@@ -21,6 +28,7 @@ _INTEGERS: Final[dict[str, tuple[int, int]]] = {
     "lease_seconds": (1, LEASE_SECONDS_MAX),
     "priority": (0, PRIORITY_MAX),
     "max_handoffs": (0, HANDOFFS_MAX),
+    "progress_seconds": (1, PROGRESS_SECONDS_MAX),
 }
 
 

@@ -41,6 +41,7 @@ OPTIONS: Final = (
     ("/scheduler", "--scheduler"),
     ("/deadline", "--deadline"),
     ("/max_handoffs", "--max-handoffs"),
+    ("/progress_seconds", "--progress-seconds"),
     ("/again", "--again"),
     ("/context_checkpoint/step", "--step"),
     ("/context_checkpoint", "--context"),

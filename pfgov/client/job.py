@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Literal, Protocol, Self
 
 from pfgov.client.core import Recorded
+from pfgov.client.lease import SKEW_SHARE
 from pfgov.client.refusals import ApiError, EscalatedError
 from pfgov.errors import PfgovError
 
@@ -19,6 +20,9 @@ Rule = Literal["requeue", "fail", "hand_off"]
 
 ERROR: Final = "error: "
 """What the recorded reason of such an end begins with; the class of the error follows, never its text."""
+
+_ELSEWHERE: Final = {"elsewhere": True}
+"""What did not work here is tried by others first."""
 
 PENDING_SECONDS: Final = 1.0
 """How often a job whose checkpoint has to wait looks whether its handoff has ended."""
@@ -144,9 +148,31 @@ class Job:
         """Say that the work goes on, without saving anything: a job that says nothing for too long is given up."""
         self._moved = asyncio.get_running_loop().time()
 
+    @property
+    def progress_seconds(self) -> float | None:
+        """For how long it may say nothing: as long as the worker allows, and less than the packet does, so that it has
+        stopped before the server gives the packet to somebody else.
+        """
+        term, own = self.packet.get("progress_seconds"), self.worker.progress_seconds
+        if term is None:
+            return own
+        early: float = term * (1 - 1 / SKEW_SHARE)
+        return early if own is None else min(own, early)
+
+    def has_progressed(self, since: float) -> bool:
+        """Whether the work went on after *since*, or waits its turn."""
+        return self._task is None or self._moved >= since
+
+    def shown(self, packet: dict[str, Any]) -> None:
+        """Take note of *packet* as the server shows it now: its terms may be others."""
+        self.packet = packet
+        if self._task is not None and self._watch is None:
+            self._look_for_progress()
+
     def _look_for_progress(self) -> None:
         """Give the job up if it hangs, else look again when it may."""
-        bound, task, loop = self.worker.progress_seconds, self._task, asyncio.get_running_loop()
+        bound, task, loop = self.progress_seconds, self._task, asyncio.get_running_loop()
+        self._watch = None
         if bound is None or task is None or self.ended or self.lost is not None:
             return
         left = self._moved + bound - loop.time()
@@ -185,9 +211,11 @@ class Job:
         """Give up for good."""
         return await self._end("fail", {"reason": reason})
 
-    async def give_back(self, reason: str = "requested") -> Recorded:
-        """Put the packet back into the queue."""
-        return await self._end("requeue", {"reason": reason})
+    async def give_back(self, reason: str = "requested", *, elsewhere: bool = False) -> Recorded:
+        """Put the packet back into the queue; with *elsewhere* others get it first."""
+        return await self._end(
+            "requeue", {"reason": reason, **_ELSEWHERE} if elsewhere else {"reason": reason}
+        )
 
     async def hand_off(self, target: str | None = None, reason: str = "requested") -> Recorded:
         """Start to move the packet, and leave the block.
@@ -306,7 +334,8 @@ class Job:
             self.is_kept = True  # until the review is given
             return False
         if error is None:
-            await self.worker.put_down(self, "requeue", {"reason": "its job ended without a word"})
+            body = {"reason": "its job ended without a word", **_ELSEWHERE}
+            await self.worker.put_down(self, "requeue", body)
         elif isinstance(error, Exception):
             await self._put_down(error)
         else:
@@ -327,7 +356,8 @@ class Job:
         reason = f"{ERROR}{type(error).__name__}"
         verb = self.worker.on_error.of(error, await self.worker.errors_of(self))
         verbs = {"requeue": "requeue", "fail": "fail", "hand_off": "handoff"}
-        await self.worker.put_down(self, verbs[verb], {"reason": reason})
+        body = {"reason": reason, **(_ELSEWHERE if verb == "requeue" else {})}
+        await self.worker.put_down(self, verbs[verb], body)
 
 
 def is_reviewed_still(packet: Mapping[str, Any], since: int) -> bool:

@@ -65,6 +65,7 @@ class Worker(Running):
         self.session = uuid.uuid4().hex
         self.dead, self.jobs = None, {}
         self._over: dict[str, int] = {}
+        self._said = float("-inf")
         self._owed: dict[str, tuple[Job, str, Mapping[str, Any], str]] = {}
         self._lease = Lease(self.options.lease_seconds, self.options.skew_seconds)
         self._queue: asyncio.Queue[Job | None] = asyncio.Queue()
@@ -221,7 +222,7 @@ class Worker(Running):
     async def _beat(self, *, leaves: bool = False) -> None:
         """Renew the lease; let go of what the server says is lost, and look at what it says is owned."""
         sent = _now()
-        owns = [{"packet_id": name, "epoch": job.epoch} for name, job in self.jobs.items()]
+        owns = [self._belief(job) for job in self.jobs.values()]
         body: dict[str, Any] = {
             "incarnation": self.incarnation,
             "session": self.session,
@@ -235,6 +236,7 @@ class Worker(Running):
             return
         self._lease.adopt(heard["lease_seconds"])
         self._lease.renewed(sent)
+        self._said = sent
         self._note_status(heard["status"])
         if self._start is None:
             self._start = heard["position"]
@@ -244,6 +246,13 @@ class Worker(Running):
                 job.lose("the server says that it is another's")
         self._look_at(one["packet_id"] for one in heard["unnamed"])
         self._look_at(name for name, job in self.jobs.items() if job.is_kept)
+
+    def _belief(self, job: Job) -> dict[str, Any]:
+        """Return what a heartbeat says of *job*; of progress only where the packet bounds the time without."""
+        said: dict[str, Any] = {"packet_id": job.packet_id, "epoch": job.epoch}
+        if job.packet.get("progress_seconds") is not None:
+            said["progressed"] = job.has_progressed(self._said)
+        return said
 
     def _note_status(self, status: str) -> None:
         before, self.status = self.status, status
@@ -377,8 +386,10 @@ class Worker(Running):
         if held is None and epoch > self._over.get(packet_id, -1):
             # Once for each ownership: what was read before its job ended and compared after is not taken again.
             self._take(packet_id, Job(self, packet, epoch))
-        elif held is not None and held.follow(packet) and held.is_kept:
-            self.give_out_again(held)
+        elif held is not None:
+            held.shown(packet)
+            if held.follow(packet) and held.is_kept:
+                self.give_out_again(held)
 
     def _take(self, packet_id: str, job: Job) -> None:
         self.jobs[packet_id] = job
@@ -475,7 +486,7 @@ class Worker(Running):
             job.lose(error.message)
             return
         log.warning("%s of %s is refused: %s", verb, job.packet_id, error.message)
-        reason = {"reason": f"{ERROR}{verb} was refused"}
+        reason = {"reason": f"{ERROR}{verb} was refused", "elsewhere": True}
         self._owed[job.packet_id] = (job, "requeue", reason, uuid.uuid4().hex)
         self._poked.set()
 

@@ -129,6 +129,7 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     scheduler: str | None = None
     deadline: int | None = None
     max_handoffs: int | None = None
+    progress_seconds: int | None = None
     hold: bool = False
     scanned_by: tuple[str, ...] = ()
 
@@ -186,7 +187,8 @@ class Packet(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A packet as it stands.
 
     ``terms_since`` is the position at which its terms took effect: its place among equals in the queue.  ``passed_by``
-    is who let the last offer of it pass.
+    is who let the last offer of it pass.  ``progressed_at`` is kept only where the terms bound how long it may rest;
+    ``avoided`` are members that are asked after the others, the latest last.
     """
 
     packet_id: str
@@ -224,6 +226,8 @@ class Packet(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     terms_since: int = 0
     passed_by: str | None = None
     result: Commitment | None = None
+    progressed_at: int = 0
+    avoided: tuple[str, ...] = ()
 
     @property
     def holder(self) -> e.Owner | None:

@@ -269,6 +269,7 @@ class State:
             packet.terms.deadline is not None
             or packet.pending is not None
             or packet.waiting is not None
+            or packet.terms.progress_seconds is not None
             or packet.terms_since > packet.judged
         ):
             self.watched.add(packet.packet_id)

@@ -48,6 +48,7 @@ from pfgov.limits import (
     LEASE_SECONDS_MIN,
     NAME_LENGTH_MAX,
     PRIORITY_MAX,
+    PROGRESS_SECONDS_MAX,
     QUANTITY_MAX,
     TEXT_LENGTH_MAX,
     WEIGHT_MAX,
@@ -356,6 +357,7 @@ Moment: TypeAlias = Annotated[
 Priority: TypeAlias = Annotated[int, AfterValidator(_whole(0, PRIORITY_MAX))]
 Weight: TypeAlias = Annotated[int, AfterValidator(_whole(1, WEIGHT_MAX))]
 HandoffCount: TypeAlias = Annotated[int, AfterValidator(_whole(0, HANDOFFS_MAX))]
+ProgressSeconds: TypeAlias = Annotated[int, AfterValidator(_whole(1, PROGRESS_SECONDS_MAX))]
 LeaseSeconds: TypeAlias = Annotated[
     int, AfterValidator(_whole(LEASE_SECONDS_MIN, LEASE_SECONDS_MAX))
 ]

@@ -237,10 +237,13 @@ class Quarantine(Wire):
 
 
 class Belief(Wire):
-    """A packet that a member believes it owns, and under which epoch."""
+    """A packet that a member believes it owns, and under which epoch; with ``progressed`` it says that the work went on
+    since its last heartbeat, or waits its turn.
+    """
 
     packet_id: Id
     epoch: Natural
+    progressed: bool = False
 
 
 class Heartbeat(Wire):

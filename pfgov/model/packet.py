@@ -28,6 +28,7 @@ from pfgov.model.fields import (
     Labels,
     Moment,
     Priority,
+    ProgressSeconds,
     Region,
     Required,
     Resources,
@@ -142,6 +143,7 @@ class FlightPacket(Wire):
     scheduler: Id | None = None
     deadline: Moment | None = None
     max_handoffs: HandoffCount | None = None
+    progress_seconds: ProgressSeconds | None = None
     hold: bool = False
     again: Id | None = None
 
@@ -190,6 +192,7 @@ class FlightPacket(Wire):
                 scheduler=self.scheduler,
                 deadline=self.deadline,
                 max_handoffs=self.max_handoffs,
+                progress_seconds=self.progress_seconds,
                 hold=self.hold,
                 created_at=self.audit.created_at,
                 lineage_id=self.audit.lineage_id or packet_id,
@@ -224,6 +227,7 @@ class PacketUpdate(Change):
     priority: Priority | None = None
     deadline: Moment | None = None
     max_handoffs: HandoffCount | None = None
+    progress_seconds: ProgressSeconds | None = None
     scheduler: Id | None = None
     hold: bool | None = None
 
@@ -246,6 +250,7 @@ class PacketUpdate(Change):
                 priority=self.priority,
                 deadline=self.deadline,
                 max_handoffs=self.max_handoffs,
+                progress_seconds=self.progress_seconds,
                 scheduler=self.scheduler,
                 hold=self.hold,
             ),

@@ -197,9 +197,13 @@ class GivingUp(OwnerWrite):
 
 
 class Requeue(ClaimedWrite):
-    """The owner (naming itself) gives the packet back, or an operator (naming nobody) takes it back."""
+    """The owner (naming itself) gives the packet back, or an operator (naming nobody) takes it back.
+
+    With ``elsewhere`` whoever had it gets it again only when nobody else may have it that did not give it back so.
+    """
 
     reason: Text = "requested"
+    elsewhere: bool = False
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -208,7 +212,12 @@ class Requeue(ClaimedWrite):
 
     def to_action(self, *, packet_id: str) -> c.RequeuePacket:
         """Return the command's action for *packet_id*."""
-        return c.RequeuePacket(packet_id=packet_id, owner=self.to_claim(), reason=self.reason)
+        return c.RequeuePacket(
+            packet_id=packet_id,
+            owner=self.to_claim(),
+            reason=self.reason,
+            elsewhere=self.elsewhere,
+        )
 
 
 class Cancellation(Wire):

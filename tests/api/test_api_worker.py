@@ -390,6 +390,54 @@ def test_worker_a_job_that_hangs_is_given_up(api: Api) -> None:
     _tell(api, story)
 
 
+def test_worker_stops_a_job_before_its_packet_is_taken_for_it(api: Api) -> None:
+    """Two work on a packet that bounds the time without progress: the server takes it before the worker has stopped."""
+    asked: list[dict[str, Any]] = []
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER, lease_seconds=1) as worker:
+            beat = client.beat
+
+            async def noted(member_id: str, body: Any) -> dict[str, Any]:
+                asked.extend(body["owns"])
+                return await beat(member_id, body)
+
+            client.beat = noted  # type: ignore[method-assign]
+            await client.submit({**_submitted("p"), "progress_seconds": 1})
+            job = await _first(worker)
+            assert job.progress_seconds == 0.9
+            assert worker._belief(job)["progressed"], "it waits its turn"
+            with pytest.raises(StalledError):
+                async with job:
+                    await asyncio.sleep(60)
+            entries = (await client.get("/api/packets/p/lineage"))["items"]
+            (end,) = [one["body"] for one in entries if one["type"] == "packet_requeued"]
+            assert (end["reason"], end["elsewhere"]) == ("error: StalledError", True)
+
+    _tell(api, story)
+    assert [one["progressed"] for one in asked if one["epoch"] == 1][-1] is False
+
+
+def test_worker_heeds_a_bound_that_came_later(api: Api) -> None:
+    """A job goes on by the terms with which it began, and the server takes what it works on."""
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER) as worker:
+            await client.submit(_submitted("p"))
+            job = await _first(worker)
+
+            async def changed() -> None:
+                async with job:
+                    await client.write("PATCH", "/api/packets/p", {"progress_seconds": 1})
+                    await worker.look("p")
+                    await asyncio.sleep(60)
+
+            with pytest.raises(StalledError):
+                await changed()
+
+    _tell(api, story)
+
+
 # --- handoffs ----------------------------------------------------------------------------------
 
 

@@ -163,6 +163,7 @@ def _submit(server: Server, keys: dict[str, str], start: int, stop: int) -> None
                     "packet_id": f"p{number}",
                     "workload_type": "scan",
                     "demand": {"tasks": 1},
+                    "progress_seconds": 2,
                     "context_checkpoint": {"step": "begin"},
                 }
                 client.submit(body, key=f"submit-{number}")

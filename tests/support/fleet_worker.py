@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pfgov.client import ApiError, AsyncClient, Job, Retry
+from pfgov.client.job import Rule
 
 
 class Diary:
@@ -58,9 +59,8 @@ async def main(url: str, key: str, member: str, folder: str, how: str) -> int:
     async with AsyncClient(url, key=key, retry=retry, timeout=2.0) as client:
         mode = "accept" if how == "accept" else "auto"
         about = {"id": member, "type": "worker", "capabilities": ["ocr"], "handoff_mode": mode}
-        worker = client.work(
-            about, lease_seconds=30, progress_seconds=1.0, attempts=50, on_error="hand_off"
-        )
+        rule: Rule = "requeue" if how == "raise" else "hand_off"
+        worker = client.work(about, lease_seconds=30, attempts=50, on_error=rule)
         try:
             async with worker:
                 await worker.run(lambda job: work(job, diary, how), concurrency=4, grace_seconds=2)

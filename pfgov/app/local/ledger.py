@@ -158,6 +158,7 @@ class LocalLedger(LocalReading):
         said = Beat(
             beat.incarnation,
             held,
+            tuple((one.packet_id, one.epoch) for one in beat.owns if one.progressed),
             beat.session,
             counts_by=beat.lease_seconds,
             takes_over=beat.take_over,

@@ -128,6 +128,7 @@ class PacketView(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str]
     scheduler: str | None
     deadline: str | None
+    progress_seconds: int | None
     hold: bool
     attempts: int
     imported: dict[str, object] | None
@@ -178,6 +179,7 @@ def packet_view(packet: Packet) -> PacketView:
         labels=dict(terms.labels),
         scheduler=terms.scheduler,
         deadline=moment(terms.deadline),
+        progress_seconds=terms.progress_seconds,
         hold=terms.hold,
         attempts=packet.attempts,
         imported=None if packet.imported is None else msgspec.to_builtins(packet.imported),

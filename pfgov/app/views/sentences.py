@@ -385,7 +385,11 @@ def _ownership_revoked(event: e.OwnershipRevoked) -> str:
 
 
 def _packet_requeued(event: e.PacketRequeued) -> str:
-    return f"{event.packet_id} was put back by or for {event.owner.member_id} ({event.reason})"
+    packet, owner = event.packet_id, event.owner.member_id
+    if event.reason == e.NO_PROGRESS:
+        return f"{packet} was taken from {owner}, which made no progress for as long as it may"
+    others = "; others get it first" if event.elsewhere else ""
+    return f"{packet} was put back by or for {owner} ({event.reason}){others}"
 
 
 def _checkpoint_committed(event: e.CheckpointCommitted) -> str:

@@ -221,11 +221,13 @@ def review(
 )
 @packet_argument
 @click.option("--reason", help="Why; it is recorded.")
-def requeue(output: Output, packet_id: str, reason: str | None) -> int:
+@click.option("--elsewhere", is_flag=True, default=None, help="Others get it first.")
+def requeue(output: Output, packet_id: str, reason: str | None, elsewhere: bool | None) -> int:
     """Take a packet from its owner and place it again."""
     from pfgov.model import Requeue, parse
 
-    view, done = run(output, parse(Requeue, given(reason=reason)), packet_id)
+    asked = parse(Requeue, given(reason=reason, elsewhere=elsewhere))
+    view, done = run(output, asked, packet_id)
     return report(output, view, done)
 
 

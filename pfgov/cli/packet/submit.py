@@ -72,6 +72,9 @@ if TYPE_CHECKING:
     "--deadline", type=WHEN, help="When it fails if it is not done: a span like 2h, or a moment."
 )
 @click.option(
+    "--progress-seconds", type=int, help="For how long its owner may stand still with it."
+)
+@click.option(
     "--context",
     type=click.Path(path_type=Path, allow_dash=True),
     metavar="FILE",
@@ -95,6 +98,7 @@ def submit(
     labels: tuple[tuple[str, str], ...],
     scheduler: str | None,
     deadline: str | None,
+    progress_seconds: int | None,
     context: Path | None,
     hold: bool | None,
     again: str | None,
@@ -122,6 +126,7 @@ def submit(
         labels=dict(labels) or None,
         scheduler=scheduler,
         deadline=moment_of(deadline, SystemClock().now()),
+        progress_seconds=progress_seconds,
         context_checkpoint=read_tree(context) if context else None,
         hold=hold,
         again=again,
@@ -201,6 +206,9 @@ def advice(view: "PacketView") -> list[str]:
 @click.option("--scheduler", help="Who chooses among the eligible.")
 @click.option("--deadline", type=WHEN, help="When it fails if it is not done.")
 @click.option("--max-handoffs", type=int, help="How often it may move.")
+@click.option(
+    "--progress-seconds", type=int, help="For how long its owner may stand still with it."
+)
 @click.option("--hold/--no-hold", default=None, help="Whether to keep it from being placed.")
 def update(
     output: Output,
@@ -218,6 +226,7 @@ def update(
     scheduler: str | None,
     deadline: str | None,
     max_handoffs: int | None,
+    progress_seconds: int | None,
     hold: bool | None,
 ) -> int:
     """Narrow what a packet demands, or change its priority, labels, deadline, hold.
@@ -238,6 +247,7 @@ def update(
         scheduler=scheduler,
         deadline=moment_of(deadline, SystemClock().now()),
         max_handoffs=max_handoffs,
+        progress_seconds=progress_seconds,
         hold=hold,
     )
     narrower = given(

@@ -11,7 +11,7 @@ from pfgov.core.lifecycle import PacketStatus
 from pfgov.core.quantity import from_text
 from pfgov.core.records import Packet, Pending, Review, ReviewRequest, Stamp, Terms, Waiting
 from pfgov.core.state import State
-from pfgov.limits import REVIEWS_PER_PACKET_MAX
+from pfgov.limits import AVOIDED_MAX, REVIEWS_PER_PACKET_MAX
 
 QUEUED_BY_ARRIVAL: Final = 4
 """The rules since which a packet's place among equals is when it came, and not its id."""
@@ -71,6 +71,7 @@ def terms_of(event: e.PacketCreated) -> Terms:
         scheduler=event.scheduler,
         deadline=event.deadline,
         max_handoffs=event.max_handoffs,
+        progress_seconds=event.progress_seconds,
         hold=event.hold,
         scanned_by=() if event.scan is None else detector_names(event.scan),
     )
@@ -100,6 +101,12 @@ def packet_touched(state: State, packet: Packet, event: e.Event, stamp: Stamp) -
     state.watch(packet)
 
 
+def progressed(packet: Packet, stamp: Stamp) -> None:
+    """Note when the work went on, or could go on again, where the packet bounds the time without that."""
+    if packet.terms.progress_seconds is not None:
+        packet.progressed_at = stamp.time
+
+
 def packet_updated(state: State, event: e.PacketUpdated, stamp: Stamp) -> None:
     """Replace its terms, and with them what it takes of its holders."""
     packet = state.packets[event.packet_id]
@@ -111,6 +118,8 @@ def packet_updated(state: State, event: e.PacketUpdated, stamp: Stamp) -> None:
         state.load(member_id, after, 1)
     packet.terms, packet.terms_since = after, stamp.seq
     packet.waiting = None
+    if event.progress_seconds is not None:
+        progressed(packet, stamp)
     packet_touched(state, packet, event, stamp)
 
 
@@ -118,7 +127,7 @@ def updated_terms(terms: Terms, event: e.PacketUpdated) -> Terms:
     """Return *terms* with the fields that *event* sets."""
     names = (
         "required_capabilities", "constraints", "data_classes", "handoff", "labels", "priority", "deadline",
-        "max_handoffs", "scheduler", "hold",
+        "max_handoffs", "progress_seconds", "scheduler", "hold",
     )  # fmt: skip
     changes: dict[str, Any] = {n: getattr(event, n) for n in names if getattr(event, n) is not None}
     if event.demand is not None:
@@ -138,6 +147,7 @@ def assignment_decision(state: State, event: e.AssignmentDecision, stamp: Stamp)
         is_back = event.source == event.owner and state.semantics >= OFFERS_COST_NOTHING
         packet.handoff_count += event.source is not None and not is_back
         packet.placed_under = event.reviews
+        progressed(packet, stamp)
     else:
         packet.waiting = Waiting(
             outcome=event.outcome, reasons=event.decision.rejected, since=stamp.time
@@ -189,6 +199,7 @@ def review_recorded(state: State, event: e.ReviewRecorded, stamp: Stamp) -> None
         packet.waiting = _answered("review_refused", event, stamp)
     if _is_of_owner(state, packet):
         _end_review_of_owned(packet, event, stamp)
+        progressed(packet, stamp)
     packet_touched(state, packet, event, stamp)
 
 
@@ -236,6 +247,7 @@ def review_expired(state: State, event: e.ReviewExpired, stamp: Stamp) -> None:
         packet.waiting = _answered("review_expired", event, stamp)
     elif _is_of_owner(state, packet):
         packet.waiting = _answered("review_expired", event, stamp, packet.waiting)
+        progressed(packet, stamp)
     packet_touched(state, packet, event, stamp)
 
 
@@ -278,6 +290,7 @@ def handoff_completed(state: State, event: e.HandoffCompleted, stamp: Stamp) -> 
     packet.waiting = packet.request = packet.passed_by = None
     state.members[event.owner.member_id].silent_since = 0
     packet.placed_under = event.reviews
+    progressed(packet, stamp)
     packet_touched(state, packet, event, stamp)
 
 
@@ -296,6 +309,7 @@ def handoff_aborted(state: State, event: e.HandoffAborted, stamp: Stamp) -> None
     packet = state.packets[event.packet_id]
     state.release_target(packet)
     packet.status = PacketStatus.ASSIGNED
+    progressed(packet, stamp)
     if state.semantics < OFFERS_COST_NOTHING:
         packet.attempts += event.cause in {"timeout", "refused", "target_failed", "policy"}
     elif event.cause in {"timeout", "refused"}:
@@ -323,6 +337,9 @@ def packet_requeued(state: State, event: e.PacketRequeued, stamp: Stamp) -> None
     packet = state.packets[event.packet_id]
     unown(state, packet, event.epoch)
     packet.attempts += 1
+    if event.elsewhere:
+        others = (name for name in packet.avoided if name != event.owner.member_id)
+        packet.avoided = (*others, event.owner.member_id)[-AVOIDED_MAX:]
     packet_touched(state, packet, event, stamp)
 
 
@@ -343,7 +360,8 @@ def checkpoint_committed(state: State, event: e.CheckpointCommitted, stamp: Stam
     if event.obligations:
         packet.obligations = event.obligations
     else:
-        packet.attempts = 0
+        packet.attempts, packet.avoided = 0, ()
+        progressed(packet, stamp)
         after = scanned_terms(packet.terms, event.scan)
         if after is not packet.terms:  # the owner is judged again for what it holds now
             packet.terms, packet.terms_since = after, stamp.seq

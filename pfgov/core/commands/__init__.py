@@ -60,6 +60,7 @@ from pfgov.core.commands.packets import (
     RequeuePacket,
     ReviewPacket,
     RevokeOwner,
+    StallOwner,
     SubmitPacket,
     UpdatePacket,
 )
@@ -143,6 +144,7 @@ __all__ = [
     "RotatePublisher",
     "SawHeartbeat",
     "Scan",
+    "StallOwner",
     "SubmitPacket",
     "Trust",
     "TrustPublisher",
@@ -158,7 +160,7 @@ AnyAction = (
     | ExpireLease | SawHeartbeat | DrainMember | CancelDrain | RetireMember | FailMember | RecoverMember
     | QuarantineMember | ReleaseMember | SubmitPacket | UpdatePacket | PlacePacket | HandOff | AcceptHandoff
     | AbortHandoff | CommitCheckpoint | CompletePacket | FailPacket | RequeuePacket | CancelPacket | ReviewPacket
-    | ExpireReview | RevokeOwner | RejudgeOwner | ExpirePacket | EvaluateDecision
+    | ExpireReview | RevokeOwner | StallOwner | RejudgeOwner | ExpirePacket | EvaluateDecision
 )  # fmt: skip
 
 

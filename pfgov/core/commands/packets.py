@@ -33,6 +33,7 @@ class SubmitPacket(Action, frozen=True, kw_only=True, tag="submit_packet"):
     scheduler: str | None = None
     deadline: int | None = None
     max_handoffs: int | None = None
+    progress_seconds: int | None = None
     hold: bool = False
     created_at: int | None = None
     lineage_id: str
@@ -62,6 +63,7 @@ class UpdatePacket(Action, frozen=True, kw_only=True, tag="update_packet"):
     priority: int | None = None
     deadline: int | None = None
     max_handoffs: int | None = None
+    progress_seconds: int | None = None
     scheduler: str | None = None
     hold: bool | None = None
 
@@ -147,12 +149,15 @@ class FailPacket(Action, frozen=True, kw_only=True, tag="fail_packet"):
 
 
 class RequeuePacket(Action, frozen=True, kw_only=True, tag="requeue_packet"):
-    """The owner (with its claim) or an operator (without) puts the packet back."""
+    """The owner (with its claim) or an operator (without) puts the packet back; to others first, if it is to go
+    ``elsewhere``.
+    """
 
     right: ClassVar[str] = "member"
     packet_id: str
     owner: OwnerClaim | None = None
     reason: str = "requested"
+    elsewhere: bool = False
 
 
 class CancelPacket(Action, frozen=True, kw_only=True, tag="cancel_packet"):
@@ -189,6 +194,20 @@ class RevokeOwner(Action, frozen=True, kw_only=True, tag="revoke_owner"):
     right: ClassVar[str] = "engine"
     packet_id: str
     epoch: int
+
+
+class StallOwner(Action, frozen=True, kw_only=True, tag="stall_owner"):
+    """Take the packet from an owner that made no progress for as long as the packet allows.
+
+    The evidence is judged again when the command runs: when it last said that the work goes on, in a heartbeat or by
+    nobody's knowledge before; and when it was last heard, None where it has no lease.
+    """
+
+    right: ClassVar[str] = "engine"
+    packet_id: str
+    epoch: int
+    progressed_at: int
+    heard_at: int | None = None
 
 
 class RejudgeOwner(Action, frozen=True, kw_only=True, tag="rejudge_owner"):

@@ -32,7 +32,7 @@ from pfgov.core.decide.context import (
 from pfgov.core.decide.due import due, takings
 from pfgov.core.decide.expiry import LeaseView
 from pfgov.core.decide.guarding import PolicyDeniedError, recorded_denial
-from pfgov.core.decide.queue import Memory, before
+from pfgov.core.decide.queue import Memory, Progress, before
 from pfgov.core.state import State
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "NeedsOverlayError",
     "NeedsPacketError",
     "NeedsViewError",
+    "Progress",
     "Tools",
     "before",
     "decide",
@@ -100,6 +101,7 @@ RULES: Final[Mapping[type[c.Action], Rule]] = {
     c.ReviewPacket: review.review,
     c.ExpireReview: review.expire_review,
     c.RevokeOwner: revocation.revoke,
+    c.StallOwner: revocation.stall,
     c.RejudgeOwner: revocation.rejudge,
     c.EvaluateDecision: evaluation.evaluate,
 }

@@ -55,3 +55,10 @@ def likeliest(packet: Packet, members: Sequence[Member]) -> list[Member]:
     others = [member for member in members if member.member_id != packet.passed_by] or members
     oldest = min(member.silent_since for member in others)
     return [member for member in others if member.silent_since == oldest]
+
+
+def unavoided(packet: Packet, members: Sequence[Member]) -> list[Member]:
+    """Return those of *members* that did not give *packet* back for somebody else to try; else who did so first."""
+    avoided = packet.avoided
+    others = [member for member in members if member.member_id not in avoided]
+    return others or sorted(members, key=lambda member: avoided.index(member.member_id))[:1]

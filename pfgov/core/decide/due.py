@@ -15,10 +15,11 @@ from pfgov.core import commands as c
 from pfgov.core.decide.evening import rebalance, relieve
 from pfgov.core.decide.expiry import LeaseView, expiries
 from pfgov.core.decide.queue import Memory, waiting
+from pfgov.core.decide.revocation import is_worked_on
 from pfgov.core.lifecycle import OWNED, MemberStatus
 from pfgov.core.records import Member, Packet
 from pfgov.core.state import State
-from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX
+from pfgov.limits import FOLLOW_UPS_PER_TICK_MAX, MICRO
 
 
 def due(
@@ -40,12 +41,14 @@ def due(
     if state.configuration is None:
         return []
     memory.prune(state)
+    if state.halt is not None:
+        memory.progress.since = now  # whoever may be unheard is not held to have stood still
     moves: list[c.Action] = []
     fleet = list(
         islice(chain(expiries(state, memory, leases, now), _members(state, now)), limit // 2)
     )
     work = _in_turn(
-        _owned(state, memory, now, moves, is_timed=is_timed), waiting(state, memory, now)
+        _owned(state, memory, leases, now, moves, is_timed=is_timed), waiting(state, memory, now)
     )
     first = [*fleet, *islice(work, max(limit - len(fleet) - limit // MOVES_SHARE, 0))]
     rest = chain(moves, relieve(state, memory, now), rebalance(state, memory, now))
@@ -82,7 +85,13 @@ def _members(state: State, now: int) -> Iterator[c.Action]:
 
 
 def _owned(
-    state: State, memory: Memory, now: int, moves: list[c.Action], *, is_timed: bool
+    state: State,
+    memory: Memory,
+    leases: Mapping[str, LeaseView],
+    now: int,
+    moves: list[c.Action],
+    *,
+    is_timed: bool,
 ) -> Iterator[c.Action]:
     """Look at packets that time may touch, and at all packets of members that changed since the last whole look.
 
@@ -108,6 +117,9 @@ def _owned(
         if packet.owner is None or packet.status not in OWNED:
             continue
         owner = state.members[packet.owner]
+        stall = _stall(memory, leases, packet, now)
+        if stall is not None:
+            yield stall
         for action in _for_owned(state, memory, packet, owner, now, is_timed=is_timed):
             if isinstance(action, c.HandOff):
                 moves.append(action)
@@ -164,6 +176,31 @@ def _for_settled(
         yield c.HandOff(packet_id=packet_id, reason="drain")
     elif reviewed and packet.request is None and memory.may_try(state, packet, now):
         yield c.HandOff(packet_id=packet_id, reason="reviewed")
+
+
+def _stall(
+    memory: Memory, leases: Mapping[str, LeaseView], packet: Packet, now: int
+) -> c.StallOwner | None:
+    """Return the follow-up for an owner that stood still with *packet* for as long as that allows, if it did.
+
+    A member with a lease says so itself: by a heartbeat, so long after its last progress, that tells of none.  One that
+    is not heard may be at work, and cannot be told to stop; its lease ends that.
+    """
+    bound = packet.terms.progress_seconds
+    if bound is None or not is_worked_on(packet):
+        return None
+    lease = leases.get(packet.owner or "")
+    heard_at = None if lease is None else lease.last_seen
+    said = memory.progress.of(packet)
+    since = max(packet.progressed_at, said)
+    if (now if heard_at is None else heard_at) - since < bound * MICRO:
+        return None
+    return c.StallOwner(
+        packet_id=packet.packet_id,
+        epoch=packet.epoch,
+        progressed_at=said,
+        heard_at=heard_at,
+    )
 
 
 def takings(state: State, packet: Packet, now: int, *, is_timed: bool = False) -> list[c.Action]:

@@ -121,6 +121,7 @@ def _created(ctx: Context, do: c.SubmitPacket) -> e.PacketCreated:
         scheduler=do.scheduler,
         deadline=do.deadline,
         max_handoffs=do.max_handoffs,
+        progress_seconds=do.progress_seconds,
         hold=do.hold,
         created_at=do.created_at if do.created_at is not None else ctx.now,
         lineage_id=do.lineage_id,
@@ -331,7 +332,11 @@ def requeue(ctx: Context, do: c.RequeuePacket) -> Decided:
     return Decided(
         [
             e.PacketRequeued(
-                packet_id=do.packet_id, epoch=packet.epoch + 1, owner=holder, reason=do.reason
+                packet_id=do.packet_id,
+                epoch=packet.epoch + 1,
+                owner=holder,
+                reason=do.reason,
+                elsewhere=do.elsewhere,
             )
         ]
     )

@@ -17,7 +17,7 @@ import msgspec
 from pfgov.core import events as e
 from pfgov.core.commands import Obligation, View
 from pfgov.core.decide.asking import active_policy
-from pfgov.core.decide.balance import FILTERED_FIRST, emptiest, is_worth_it, likeliest
+from pfgov.core.decide.balance import FILTERED_FIRST, emptiest, is_worth_it, likeliest, unavoided
 from pfgov.core.decide.context import Context, Decided, NeedsViewError
 from pfgov.core.decide.grants import BOUND_TO_FACTS, lapsed_since, review_point
 from pfgov.core.decide.judging import judge, reviews_used
@@ -144,6 +144,8 @@ def _chosen(
                 eligible = emptiest(eligible)
             elif packet.owner is not None:
                 eligible = likeliest(packet, eligible)
+        if packet.avoided and packet.owner is None:
+            eligible = unavoided(packet, eligible)
         choice = _choose(ctx, point, ref, request, eligible)
         if choice is None or point in {Point.ACCEPT, Point.RETAIN}:
             return judged, choice

@@ -47,6 +47,28 @@ class Attempt:
 
 
 @dataclass(slots=True)
+class Progress:
+    """What owners say in heartbeats, which are no entries: that the work goes on.
+
+    Attributes:
+        said: Packet -> under which epoch, and when, its owner last said so.
+        since: Since when that would have been heard.
+    """
+
+    said: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    since: int = 0
+
+    def note(self, packet: Packet, now: int) -> None:
+        """Note that *packet*'s owner says so."""
+        self.said[packet.packet_id] = (packet.epoch, now)
+
+    def of(self, packet: Packet) -> int:
+        """Return when *packet*'s present owner last said so, or since when it would have been heard."""
+        epoch, at = self.said.get(packet.packet_id, (packet.epoch, 0))
+        return max(at if epoch == packet.epoch else 0, self.since)
+
+
+@dataclass(slots=True)
 class Memory:
     """What was tried.
 
@@ -63,6 +85,7 @@ class Memory:
         queue_seen: The state of the fleet in which the queue was last asked before somebody who had just come, and from
             which priority on.
         hearing_since: Since when, during a halt, members are heard again.
+        progress: Which owners said that their work goes on.
     """
 
     attempts: dict[str, Attempt] = field(default_factory=dict[str, Attempt])
@@ -76,10 +99,19 @@ class Memory:
     waiting_from: tuple[int, int, str] | None = None
     queue_seen: tuple[int, int, int] | None = None
     hearing_since: int | None = None
+    progress: Progress = field(default_factory=Progress)
 
     def prune(self, state: State) -> None:
         """Forget packets that ended, once they are the larger part."""
-        for remembered in (self.attempts, self.judged, self.offered, self.retained, self.asked):
+        said = self.progress.said
+        for remembered in (
+            self.attempts,
+            self.judged,
+            self.offered,
+            self.retained,
+            self.asked,
+            said,
+        ):
             if len(remembered) > 2 * len(state.packets) + PRUNE_FROM:
                 for packet_id in [known for known in remembered if known not in state.packets]:
                     del remembered[packet_id]

@@ -14,10 +14,10 @@ from pfgov.core.decide.grants import lapsed_for_owner
 from pfgov.core.decide.handoff import aborted
 from pfgov.core.decide.judging import judge
 from pfgov.core.decide.placement import view_for, withheld
-from pfgov.core.lifecycle import OWNED, MemberStatus
+from pfgov.core.lifecycle import OWNED, MemberStatus, PacketStatus
 from pfgov.core.records import Packet
 from pfgov.core.verdicts import Point
-from pfgov.limits import REASONS_MAX
+from pfgov.limits import MICRO, REASONS_MAX
 
 REVIEW_LAPSED: Final = "pfgov:review_lapsed"
 """The reserved reason of an owner that holds a packet under a review of other facts."""
@@ -55,6 +55,35 @@ def _revoked(
         cause=cause,  # type: ignore[arg-type]  # the literals are checked by the schema test
         reasons=reasons,
     )
+
+
+def stall(ctx: Context, do: c.StallOwner) -> Decided:
+    """Put a packet back whose owner made no progress for as long as the packet allows; others get it first."""
+    ctx.authorise(do)
+    packet = ctx.packet(do.packet_id)
+    holder, bound = packet.holder, packet.terms.progress_seconds
+    if holder is None or bound is None or packet.epoch != do.epoch or not is_worked_on(packet):
+        return Decided([])
+    heard_at = ctx.now if do.heard_at is None else do.heard_at
+    if min(heard_at, ctx.now) - max(packet.progressed_at, do.progressed_at) < bound * MICRO:
+        return Decided([])
+    return Decided(
+        [
+            e.PacketRequeued(
+                packet_id=packet.packet_id,
+                epoch=packet.epoch + 1,
+                owner=holder,
+                reason=e.NO_PROGRESS,
+                elsewhere=True,
+            )
+        ]
+    )
+
+
+def is_worked_on(packet: Packet) -> bool:
+    """Whether *packet*'s owner is to make progress: not while it is handed off, or a review of that is awaited."""
+    is_reviewed = packet.waiting is not None and packet.waiting.outcome == "escalated"
+    return packet.status is PacketStatus.ASSIGNED and packet.request is None and not is_reviewed
 
 
 def rejudge(ctx: Context, do: c.RejudgeOwner) -> Decided:

@@ -73,6 +73,7 @@ from pfgov.core.events.members import (
     TrustExpired,
 )
 from pfgov.core.events.packets import (
+    NO_PROGRESS,
     AssignmentDecision,
     CheckpointCommitted,
     DecisionEvaluated,
@@ -97,6 +98,7 @@ from pfgov.core.events.packets import (
 
 __all__ = [
     "EVENTS",
+    "NO_PROGRESS",
     "SEMANTICS",
     "SEMANTICS_KNOWN",
     "AnyEvent",

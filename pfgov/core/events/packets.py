@@ -1,9 +1,12 @@
 """Events of packets."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pfgov.core.commands import Commitment, Constraints, HandoffTerms, Obligation, Pairs, Scan
 from pfgov.core.events.base import Decision, Imported, Owner, PacketEvent, RuleRef
+
+NO_PROGRESS: Final = "pfgov:no_progress"
+"""The reserved reason of a packet that was taken from an owner that stood still with it."""
 
 
 class PacketCreated(PacketEvent, frozen=True, kw_only=True):
@@ -21,6 +24,7 @@ class PacketCreated(PacketEvent, frozen=True, kw_only=True):
     scheduler: str | None = None
     deadline: int | None = None
     max_handoffs: int | None = None
+    progress_seconds: int | None = None
     hold: bool = False
     created_at: int
     lineage_id: str
@@ -46,6 +50,7 @@ class PacketUpdated(PacketEvent, frozen=True, kw_only=True):
     priority: int | None = None
     deadline: int | None = None
     max_handoffs: int | None = None
+    progress_seconds: int | None = None
     scheduler: str | None = None
     hold: bool | None = None
 
@@ -197,12 +202,16 @@ class OwnershipRevoked(PacketEvent, frozen=True, kw_only=True):
 
 
 class PacketRequeued(PacketEvent, frozen=True, kw_only=True):
-    """The owner gave the packet back, or an operator took it back."""
+    """The owner gave the packet back, or an operator took it back, or the engine because it made no progress.
+
+    ``elsewhere`` says that others get it first.
+    """
 
     type: ClassVar[str] = "packet_requeued"
     epoch: int
     owner: Owner
     reason: str
+    elsewhere: bool = False
 
 
 class CheckpointCommitted(PacketEvent, frozen=True, kw_only=True):

@@ -33,6 +33,7 @@ class Heartbeat:
     Attributes:
         incarnation: In which life it is.
         held: The (packet, epoch) pairs that it believes it owns.
+        progressed: Those of them in which the work went on.
         session: The name of the process, drawn by itself.
         counts_by: The length of the lease that it counts by, in seconds; a shorter one begins when it says that.
         takes_over: Whether a process that lives by the lease is to go.
@@ -41,6 +42,7 @@ class Heartbeat:
 
     incarnation: int
     held: Sequence[tuple[str, int]] = ()
+    progressed: Sequence[tuple[str, int]] = ()
     session: str | None = None
     counts_by: int | None = None
     takes_over: bool = False
@@ -114,6 +116,10 @@ def hear(sequencer: Sequencer, member_id: str, beat: Heartbeat) -> HeartbeatResu
         if beat.session is not None and leases.session(member) is None:
             sequencer.drain()
             leases.bind(member, beat.session, sequencer.committer.save_leases, now)
+        for packet_id, epoch in beat.progressed:
+            packet = state.packets.get(packet_id)
+            if packet is not None and _holds(packet, member, epoch):
+                leases.progress.note(packet, now)
     lease = leases.view().get(member_id)
     named = set(beat.held)
     was_suspect = member.status is MemberStatus.SUSPECT and not beat.leaves

@@ -1,16 +1,16 @@
 """Who was heard when: the leases of members, in memory, kept across restarts where that is wanted.
 
-Heartbeats are not entries.  A lease begins with a registration or update that names ``lease_seconds``, or with the
-first heartbeat, and is measured in wall time as the ledger asserts it, because its evidence is recorded.  When the
-engine itself was late, every lease is stretched by that lag: a sick server must not hold its members for dead.  What
-an overdue lease leads to is decided elsewhere.
+Heartbeats are not entries, nor is what they say of the work's progress.  A lease begins with a registration or update
+that names ``lease_seconds``, or with the first heartbeat, and is measured in wall time as the ledger asserts it,
+because its evidence is recorded.  When the engine itself was late, every lease is stretched by that lag: a sick server
+must not hold its members for dead.  What an overdue lease leads to is decided elsewhere.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from pfgov.core.decide import LeaseView
+from pfgov.core.decide import LeaseView, Progress
 from pfgov.core.lifecycle import MemberStatus
 from pfgov.core.records import Member
 from pfgov.core.state import State
@@ -48,6 +48,7 @@ class Leases:
         self._leases: dict[str, LeaseView] = {}
         self._sessions: dict[str, Session] = {}
         self._kept = 0
+        self.progress = Progress()
 
     def view(self) -> dict[str, LeaseView]:
         """Return the leases as ``due`` reads them."""
@@ -129,6 +130,7 @@ class Leases:
         """Give every leased member a whole lease from *now*, except those *without*: an operator says that they
         live.
         """
+        self.progress.since = now
         for member in state.roster():
             if member.status is MemberStatus.FAILED or member.member_id in without:
                 continue
@@ -142,6 +144,7 @@ class Leases:
         lease instead, for its heartbeats since then may be lost with the process; that does not add up, so that a
         server that restarts all the time ends the leases of the dead, too.
         """
+        self.progress.since = now
         kept, self._leases = self._leases, {}
         for member in state.roster():
             if member.status is MemberStatus.FAILED:

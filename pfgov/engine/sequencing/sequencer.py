@@ -82,6 +82,7 @@ class Sequencer:
         except BaseException:
             committer.close()
             raise
+        decider.memory.progress = self.leases.progress  # what members said is not in the store
         self._committer, self._decider = committer, decider
         self.reloads += 1
         descriptor = committer.reports_at

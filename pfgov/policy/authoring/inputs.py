@@ -61,6 +61,7 @@ _ENVELOPE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "scheduler": (),
         "deadline": (),
         "max_handoffs": (),
+        "progress_seconds": (),
         "hold": (),
         "version": (),
     },

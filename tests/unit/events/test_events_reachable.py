@@ -148,6 +148,7 @@ def test_what_is_not_measured_is_never_too_large(wire: Any) -> None:
     tree: dict[str, Any] = {
         "packet_id": name, "workload_type": name, "current_owner": name, "again": name, "status": "IN_PROGRESS",
         "scheduler": "rendezvous", "priority": limits.PRIORITY_MAX, "hold": True, "max_handoffs": limits.HANDOFFS_MAX,
+        "progress_seconds": limits.PROGRESS_SECONDS_MAX,
         "handoff": {"allowed": False, "reason": text}, "deadline": "2026-12-31T23:59:59.999999Z",
         "policy_constraints": {"pii_review_required": True, "minimum_trust_score": 0.999999},
         "audit": {"lineage_id": name, "last_event": name, "created_at": "2026-12-31T23:59:59.999999Z"},

@@ -138,6 +138,7 @@ PACKET_REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "context a list": ({"context_checkpoint": []}, "/context_checkpoint", INVALID),
     "too many owners": ({"previous_owners": ["a"] * (limits.PREVIOUS_OWNERS_MAX + 1)}, "/previous_owners", LARGE),
     "max_handoffs": ({"max_handoffs": -1}, "/max_handoffs", INVALID),
+    "progress of no time": ({"progress_seconds": 0}, "/progress_seconds", INVALID),
     "demand": ({"demand": {"cpu": "1"}}, "/demand/cpu", INVALID),
     "data class": ({"data_classes": ["pii", ""]}, "/data_classes/1", INVALID),
     "epoch is not the caller's": ({"epoch": 3}, "/epoch", UNKNOWN),

@@ -42,6 +42,7 @@ REACHED: dict[str, Any] = {
     "REGIONS_MAX": lambda n: _packet(policy_constraints={"allowed_regions": _names(n)}),
     "PRIORITY_MAX": lambda n: _packet(priority=n),
     "HANDOFFS_MAX": lambda n: _packet(max_handoffs=n),
+    "PROGRESS_SECONDS_MAX": lambda n: _packet(progress_seconds=n),
     "QUANTITY_MAX": lambda n: _packet(demand={"cpu": n}),
     "ATTRIBUTES_MAX": lambda n: _member(
         capabilities=[{"name": "c", "attributes": dict.fromkeys(_names(n), "v")}]
