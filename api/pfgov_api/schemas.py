@@ -49,6 +49,12 @@ _RECEIPT: Final = _closed(
     {"entry": _TEXT, "signature": _TEXT, "issuer": _TEXT, "proof": _TEXT},
 )
 _ENTRIES: Final = _list(_ref("EntryShown"))
+_IDLE: Final = {
+    **_closed(
+        {"waiting": _COUNT, "kept_from": _COUNT, "rules": _COUNTS, "nearest_misses": _list(_TEXT)}
+    ),
+    "description": "what keeps the member from packets that wait, of which a few were looked at; where it asked",
+}
 _FOLLOWED: Final = {"as_a_result": _ENTRIES, "settled": _FLAG}
 _OUTCOME: Final = {"type": "string", "enum": list(OUTCOMES)}
 _DECIDED: Final = {
@@ -222,7 +228,7 @@ _OTHERS: Final[dict[str, Any]] = {
             "was_suspect": _FLAG,
             "position": _COUNT,
         },
-        _FOLLOWED,
+        {**_FOLLOWED, "idle": _IDLE},
     ),
     "CapabilityList": _closed(
         {

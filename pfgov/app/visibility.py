@@ -17,6 +17,10 @@ READERS: Final = frozenset({"auditor", "operator", "admin", "reviewer", "assesso
 """Who may read about every member, every packet and every decision."""
 
 
+READS_ALL: Final = "to read about others use one with the scope auditor"
+"""The hint where a member's key reads what is not its member's."""
+
+
 def members_of(principal: Principal) -> frozenset[str] | None:
     """Return the members that *principal* is confined to; None if it may read about everybody."""
     if READERS.intersection(principal.rights):
@@ -33,11 +37,18 @@ def require_member(principal: Principal, member_id: str | None) -> None:
         ForbiddenError: the principal is a member, and *member_id* is none of its members.
     """
     own = members_of(principal)
-    if own is not None and (member_id is None or member_id not in own):
+    if own is None or (member_id is not None and member_id in own):
+        return
+    whose = " and ".join(sorted(own)) or "no member"
+    if member_id is None:
         raise ForbiddenError(
-            "a member's key reads only about its own member",
-            hint="name that member, or use a key with the scope auditor",
+            f"a member's key reads only about its own member; this one is of {whose}",
+            hint=f"name that member; {READS_ALL}",
         )
+    raise ForbiddenError(
+        f"a member's key reads only about its own member; this one is of {whose}, not of {member_id}",
+        hint=f"to work as {member_id} use its own key: pfgov key create --scope member:{member_id}; {READS_ALL}",
+    )
 
 
 def require_packet(principal: Principal, packet_id: str, packet: Packet | None) -> None:
@@ -57,7 +68,7 @@ def require_packet(principal: Principal, packet_id: str, packet: Packet | None) 
         return
     raise ForbiddenError(
         f"a member's key reads only packets that its member owns or is offered; {packet_id} is none of them",
-        hint="use a key with the scope auditor",
+        hint=f"if it was worked on, stop: it is another's or nobody's now; {READS_ALL}",
     )
 
 
@@ -78,7 +89,7 @@ def require_entry(principal: Principal, event: e.Event) -> None:
     if not may_see(principal, event):
         raise ForbiddenError(
             "a member's key reads only entries that concern its member",
-            hint="use a key with the scope auditor",
+            hint=READS_ALL,
         )
 
 
@@ -121,7 +132,7 @@ def require_acting(principal: Principal, member_id: str) -> None:
     if not {"operator", f"member:{member_id}"}.intersection(principal.rights):
         raise ForbiddenError(
             f"this key does not act for {member_id}",
-            hint=f"use a key with the scope member:{member_id}",
+            hint=f"use its own key: pfgov key create --scope member:{member_id}",
         )
 
 

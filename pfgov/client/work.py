@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from pfgov.client.core import Recorded, UnreachableError, member_path, packet_path
+from pfgov.client.idle import Idle
 from pfgov.client.job import ERROR, Job
 from pfgov.client.lease import Lease, owned_epoch
 from pfgov.client.options import WorkerOptions
@@ -65,7 +66,7 @@ class Worker(Running):
         self.session = uuid.uuid4().hex
         self.dead, self.jobs = None, {}
         self._over: dict[str, int] = {}
-        self._said = float("-inf")
+        self._said, self._idle = float("-inf"), Idle()
         self._owed: dict[str, tuple[Job, str, Mapping[str, Any], str]] = {}
         self._lease = Lease(self.options.lease_seconds, self.options.skew_seconds)
         self._queue: asyncio.Queue[Job | None] = asyncio.Queue()
@@ -86,11 +87,11 @@ class Worker(Running):
 
     @property
     def idle_reason(self) -> str | None:
-        """Why this member is given no work at all, None while it may be given some."""
+        """Why this member is given no work, as far as the server told; None while it has or may be given some."""
         if self.dead is not None:
             return self.dead
         if self.status in {None, "ACTIVE"}:
-            return None
+            return None if self.jobs else self._idle.reason
         return f"member {self.member_id} is {self.status}: it is given no new work"
 
     # --- joining and leaving ---------------------------------------------------------------
@@ -231,6 +232,8 @@ class Worker(Running):
             "leaves": leaves,
             "take_over": self.options.take_over,
         }
+        if not leaves and self._idle.is_to_ask(sent, is_working=bool(self.jobs)):
+            body["asks_why"] = True
         heard = await self.client.beat(self.member_id, body)
         if leaves:
             return
@@ -238,6 +241,8 @@ class Worker(Running):
         self._lease.renewed(sent)
         self._said = sent
         self._note_status(heard["status"])
+        if "idle" in heard:
+            self._idle.note(self.member_id, heard["idle"])
         if self._start is None:
             self._start = heard["position"]
         for one in heard["lost"]:

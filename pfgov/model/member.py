@@ -252,6 +252,7 @@ class Heartbeat(Wire):
     ``session`` is a name that the process drew for itself: the first that is heard in a life of the member is bound to
     it, and no other process lives by that lease until it ``leaves``, or its lease runs out.  With ``take_over`` the
     bound one is told to go.  ``lease_seconds`` is the lease that it counts by: it is not shortened before it knows.
+    With ``asks_why`` the answer says what keeps the member from the packets that wait.
     """
 
     incarnation: Positive
@@ -260,6 +261,7 @@ class Heartbeat(Wire):
     lease_seconds: LeaseSeconds | None = None
     take_over: bool = False
     leaves: bool = False
+    asks_why: bool = False
 
     @model_validator(mode="after")
     def _who(self) -> Self:

@@ -1,6 +1,7 @@
 """A worker's whole life against the real application: no job is run twice, none is lost, and it says why it is idle."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -227,6 +228,59 @@ def test_worker_says_why_it_gets_nothing(api: Api, caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.WARNING, "pfgov.client"):
         _tell(api, story)
     assert any("w is QUARANTINED" in one.getMessage() for one in caplog.records)
+
+
+def test_worker_without_trust_is_told_what_it_lacks(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker that policy keeps from all that waits looks like one that waits for work; or it reads of a packet."""
+    secret = {
+        "labels": {"customer": "acme"},
+        "policy_constraints": {"minimum_trust_score": 0.9},
+        "required_capabilities": ["ocr"],
+    }
+    key = api.keys()["member:m1"]
+    api.post("/api/packets", {**_submitted("p-secret"), **secret}, scope="submitter")
+    heard: list[dict[str, Any]] = []
+
+    async def story(client: InProcess) -> None:
+        beat = client.beat
+
+        async def noted(member_id: str, body: Any) -> dict[str, Any]:
+            heard.append(await beat(member_id, body))
+            return heard[-1]
+
+        client.beat = noted  # type: ignore[method-assign]
+        async with client.work(
+            {"id": "m1", "type": "agent", "capabilities": ["ocr"], "trust_score": 0.95}
+        ) as worker:
+            await _until(lambda: _is(worker.idle_reason is not None))
+            assert worker.idle_reason == (
+                "m1 is kept from the packet that waits by kernel/minimum-trust: m1 would be eligible with"
+                " member.trust_score known (kernel/minimum-trust); its trust, region and clearances are set by an"
+                " operator or assessor, not by its registration"
+            )
+
+    with caplog.at_level(logging.WARNING, "pfgov.client"):
+        _tell(api, story, key)
+    assert any("kept from" in one.getMessage() for one in caplog.records)
+    told = json.dumps([one["idle"] for one in heard if "idle" in one])
+    assert "acme" not in told
+    assert "p-secret" not in told
+
+
+def test_worker_with_the_key_of_another_member_is_told_whose_it_is(api: Api) -> None:
+    """Whoever mixed up two keys of members is sent for the key of an auditor."""
+    key = api.keys()["member:m1"]
+
+    async def story(client: InProcess) -> None:
+        with pytest.raises(ApiError) as refused:
+            async with client.work({"id": "other", "type": "agent"}):
+                pass
+        assert "this one is of m1, not of other" in refused.value.message
+        assert "--scope member:other" in (refused.value.hint or "")
+
+    _tell(api, story, key)
 
 
 def test_worker_that_leaves_is_given_nothing_until_it_is_back(api: Api) -> None:

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from pfgov import model
 from pfgov.app.ledger import MembersWanted
+from pfgov.app.views.verdicts import told_to_a_member
 from pfgov.core import commands as c
 from pfgov.core.lifecycle import MemberStatus
 from pfgov.model.times import to_moment
@@ -43,7 +45,7 @@ async def _heartbeat(call: Call) -> Answer:
     ledger, follows = call.ledger, call.flag("follow")
     before = await asyncio.to_thread(ledger.size)
     result = await call.service.exclusively(partial(ledger.hear, call.path["member_id"], call.body))
-    shown = {
+    shown: dict[str, Any] = {
         "lost": _pairs(result.lost),
         "unnamed": _pairs(result.unnamed),
         "lease_until": result.lease_until,
@@ -53,6 +55,9 @@ async def _heartbeat(call: Call) -> Answer:
         "was_suspect": result.was_suspect,
         "position": before - 1,
     }
+    if result.idle is not None:
+        member_id = call.path["member_id"]
+        shown["idle"] = told_to_a_member(member_id, result.idle.verdicts)
     return Answer({**shown, **(await followed(call, before) if follows else {})})
 
 

@@ -163,6 +163,7 @@ class LocalLedger(LocalReading):
             counts_by=beat.lease_seconds,
             takes_over=beat.take_over,
             leaves=beat.leaves,
+            asks_why=beat.asks_why,
         )
         return self.engine.hear(member_id, said)
 

@@ -6,12 +6,14 @@ all of them are about a value that could be different.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from pfgov.core.nearness import OTHER, of_texts
+from pfgov.core.verdicts import RESERVED, Reason, Verdict
 from pfgov.errors import StoreCorruptError
 
 
@@ -88,6 +90,45 @@ def read_table(raw: bytes, *, digest: str | None = None) -> list[VerdictRow]:
         )
         for member_id, outcome, active, score, reasons in rows
     ]
+
+
+def told_to_a_member(member_id: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Return what keeps a member from packets that wait, as its own key may read it.
+
+    *verdicts* are about one packet each.  Every rule is told by its name; what was seen and what is asked for only by
+    rules about the member itself, for others may speak of the packet, which is none of its business.
+    """
+    kept = [verdict for verdict in verdicts if verdict.outcome != "allow"]
+    counts = Counter(name for verdict in kept for name in {one.name for one in verdict.reasons})
+    rows = [
+        VerdictRow(
+            member_id=member_id,
+            outcome=verdict.outcome,
+            active=0,
+            reasons=[_told(reason) for reason in verdict.reasons],
+        )
+        for verdict in kept
+    ]
+    return {
+        "waiting": len(verdicts),
+        "kept_from": len(kept),
+        "rules": dict(sorted(counts.items())),
+        "nearest_misses": nearest_misses(rows),
+    }
+
+
+def _told(reason: Reason) -> ReasonView:
+    is_own = reason.name in _SUBJECTS or reason.policy == RESERVED
+    missing = reason.missing or ""
+    return ReasonView(
+        rule=reason.name,
+        effect=reason.effect,
+        cause=reason.cause,
+        message=reason.message if is_own else "",
+        observed=reason.observed if is_own else None,
+        bound=reason.bound if is_own else None,
+        missing=reason.missing if missing.startswith("member.") else None,
+    )
 
 
 NEAREST_SHOWN: Final = 3

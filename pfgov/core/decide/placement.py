@@ -88,7 +88,7 @@ def decide_placement(
     request = Request(packet.packet_id, packet.epoch, terms.workload_type, dict(terms.demand))
     judged = judge(ctx, packet, point, members, source=source, reason=reason)
     if point in {Point.ASSIGN, Point.HANDOFF}:
-        judged = _with_kernel(ctx, request, judged, exclude)
+        judged = with_kernel(ctx, request, judged, exclude)
     if reason == BALANCING and ctx.is_follow_up and source is not None:
         judged = _with_balance(ctx, judged, source)
     ref = scheduler_ref(ctx, packet)
@@ -196,7 +196,7 @@ def _choose(
     return checked_choose(ctx.tools.ranker(ref)[0], request, eligible)
 
 
-def _with_kernel(ctx: Context, request: Request, judged: Judged, exclude: str | None) -> Judged:
+def with_kernel(ctx: Context, request: Request, judged: Judged, exclude: str | None) -> Judged:
     """Add the kernel's reasons to whom policy lets through: an owner is no target, nobody takes what does not fit."""
     changes: dict[int, Verdict] = {}
     for index in judged.open:

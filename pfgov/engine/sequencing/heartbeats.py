@@ -18,6 +18,7 @@ from pfgov.core import commands as c
 from pfgov.core.lifecycle import OWNED, MemberStatus
 from pfgov.core.records import Member, Packet
 from pfgov.core.state import State
+from pfgov.engine.sequencing.idling import Idle, kept_from
 from pfgov.engine.sequencing.sequencer import Sequencer
 from pfgov.errors import ConflictError, NotFoundError
 from pfgov.limits import MICRO
@@ -38,6 +39,7 @@ class Heartbeat:
         counts_by: The length of the lease that it counts by, in seconds; a shorter one begins when it says that.
         takes_over: Whether a process that lives by the lease is to go.
         leaves: Whether this process goes, and owns nothing more.
+        asks_why: Whether it wants to know what keeps it from the packets that wait.
     """
 
     incarnation: int
@@ -47,6 +49,7 @@ class Heartbeat:
     counts_by: int | None = None
     takes_over: bool = False
     leaves: bool = False
+    asks_why: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class HeartbeatResult:
         status: Where the member stands.
         was_suspect: Whether the heartbeat ends a suspicion.
         actions: What is to be recorded of it.
+        idle: What keeps the member from the packets that wait, where it asked.
         is_over: Whether this life ends with them, because the process that lived it must have stopped: ask again.
     """
 
@@ -71,6 +75,7 @@ class HeartbeatResult:
     status: MemberStatus = MemberStatus.ACTIVE
     was_suspect: bool = False
     actions: tuple[c.Action, ...] = ()
+    idle: Idle | None = None
     is_over: bool = False
 
 
@@ -137,6 +142,7 @@ def hear(sequencer: Sequencer, member_id: str, beat: Heartbeat) -> HeartbeatResu
         status=member.status,
         was_suspect=was_suspect,
         actions=(seen,) if was_suspect else (),
+        idle=kept_from(sequencer.decider, member, now) if beat.asks_why else None,
     )
 
 
