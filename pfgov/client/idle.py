@@ -35,18 +35,18 @@ class Idle:
         self._asked = now
         return True
 
-    def note(self, member_id: str, told: Mapping[str, Any]) -> None:
-        """Take note of what the server *told*, and log it if it is news."""
-        before, self.reason = self.reason, _said(member_id, told)
+    def note(self, member_id: str, answer: Mapping[str, Any]) -> None:
+        """Take note of what the server answered, and log it if it is news."""
+        before, self.reason = self.reason, _said(member_id, answer)
         if self.reason is not None and self.reason != before:
             log.warning("%s", self.reason, extra={"member": member_id})
 
 
-def _said(member_id: str, told: Mapping[str, Any]) -> str | None:
-    kept = told["kept_from"]
+def _said(member_id: str, answer: Mapping[str, Any]) -> str | None:
+    kept = answer["kept_from"]
     if not kept:
         return None
-    rules, misses = ", ".join(told["rules"]), "; ".join(told["nearest_misses"])
+    rules, misses = ", ".join(answer["rules"]), "; ".join(answer["nearest_misses"])
     packets = "the packet that waits" if kept == 1 else f"{kept} packets that wait"
     near = f": {misses}; {REMEDY}" if misses else ""
     return f"{member_id} is kept from {packets} by {rules}{near}"

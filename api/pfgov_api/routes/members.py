@@ -7,7 +7,7 @@ from typing import Any
 
 from pfgov import model
 from pfgov.app.ledger import MembersWanted
-from pfgov.app.views.verdicts import told_to_a_member
+from pfgov.app.views.verdicts import shown_to_a_member
 from pfgov.core import commands as c
 from pfgov.core.lifecycle import MemberStatus
 from pfgov.model.times import to_moment
@@ -57,7 +57,7 @@ async def _heartbeat(call: Call) -> Answer:
     }
     if result.idle is not None:
         member_id = call.path["member_id"]
-        shown["idle"] = told_to_a_member(member_id, result.idle.verdicts)
+        shown["idle"] = shown_to_a_member(member_id, result.idle.verdicts)
     return Answer({**shown, **(await followed(call, before) if follows else {})})
 
 

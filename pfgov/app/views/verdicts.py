@@ -92,7 +92,7 @@ def read_table(raw: bytes, *, digest: str | None = None) -> list[VerdictRow]:
     ]
 
 
-def told_to_a_member(member_id: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def shown_to_a_member(member_id: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Return what keeps a member from packets that wait, as its own key may read it.
 
     *verdicts* are about one packet each.  Every rule is told by its name; what was seen and what is asked for only by
@@ -105,7 +105,7 @@ def told_to_a_member(member_id: str, verdicts: Sequence[Verdict]) -> dict[str, A
             member_id=member_id,
             outcome=verdict.outcome,
             active=0,
-            reasons=[_told(reason) for reason in verdict.reasons],
+            reasons=[_shown(reason) for reason in verdict.reasons],
         )
         for verdict in kept
     ]
@@ -117,7 +117,7 @@ def told_to_a_member(member_id: str, verdicts: Sequence[Verdict]) -> dict[str, A
     }
 
 
-def _told(reason: Reason) -> ReasonView:
+def _shown(reason: Reason) -> ReasonView:
     is_own = reason.name in _SUBJECTS or reason.policy == RESERVED
     missing = reason.missing or ""
     return ReasonView(

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from pfgov.app.views import ReasonView, VerdictRow, nearest_misses, read_table
-from pfgov.app.views.verdicts import plain
+from pfgov.app.views.verdicts import plain, shown_to_a_member
+from pfgov.core.verdicts import ALLOW, Reason, Verdict
 from pfgov.errors import StoreCorruptError
 
 
@@ -145,3 +146,17 @@ def test_another_table_than_the_entry_names() -> None:
     """A table with another digest than the entry's is not shown."""
     with pytest.raises(StoreCorruptError, match="not the one that the entry names"):
         read_table(b"[]", digest="0" * 64)
+
+
+def test_what_keeps_a_member_from_what_waits_says_nothing_of_packets_to_its_own_key() -> None:
+    """A member's key reads labels of packets that are none of its business, in the reasons of rules about them."""
+    secret = Reason("house", "customers", message="acme is not for m", observed="acme", bound="[m]")
+    trust = Reason("kernel", "minimum-trust", message="m", observed="0.5", bound="0.9")
+    verdicts = [Verdict("deny", (trust,)), Verdict("deny", (secret,)), ALLOW]
+    shown = shown_to_a_member("m", verdicts)
+    assert shown == {
+        "waiting": 3,
+        "kept_from": 2,
+        "rules": {"house/customers": 1, "kernel/minimum-trust": 1},
+        "nearest_misses": ["m would be eligible with trust 0.9; has 0.5"],
+    }
