@@ -46,7 +46,7 @@ def read_query(raw: bytes, parameters: tuple[Parameter, ...]) -> dict[str, str]:
             if wrong is not None:
                 raise InvalidError(
                     f"{name} is {_quoted(value)}: {wrong}",
-                    hint=f"{name} is {parameter.about}",
+                    hint=f"{name}: {parameter.about}",
                     pointer=f"/query/{name}",
                 )
             query[name] = value

@@ -117,6 +117,7 @@ _MOMENTS: Final = frozenset(
         "deadline",
         "expires_at",
         "quarantine_until",
+        "since",
         "time",
     }
 )

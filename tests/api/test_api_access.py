@@ -338,6 +338,8 @@ def test_a_members_key_reads_what_concerns_its_member(api: Api) -> None:
     problem(api.get("/api/packets/p1", scope=theirs), 403, "access.forbidden")
     unnamed = api.post("/api/packets/p1/handoff", {"target": other}, scope=mine)
     problem(unnamed, 403, "ownership.unnamed")
+    put_back = api.post("/api/packets/p1/requeue", scope="member:m1")
+    problem(put_back, 403, "ownership.unnamed")
     named = {"member_id": mine.removeprefix("member:"), "incarnation": 1, "epoch": 1}
     late = {**named, "epoch": 0, "target": other}
     problem(api.post("/api/packets/p1/handoff", late, scope=mine), 409, "ownership.stale_epoch")

@@ -8,6 +8,7 @@ import msgspec
 
 from pfgov.app.views.numbers import moment, number, numbers
 from pfgov.core.records import Member
+from pfgov.model.times import to_moment
 
 
 class TrustView(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +24,7 @@ class DrainView(msgspec.Struct, frozen=True, kw_only=True):
     """How a member leaves."""
 
     mode: str
-    since: int
+    since: str
     deadline: str | None
     stays: bool
 
@@ -94,7 +95,7 @@ def member_view(member: Member, owns: list[str] | None = None) -> MemberView:
         if drain is None
         else DrainView(
             mode=drain.mode,
-            since=drain.since,
+            since=to_moment(drain.since),
             deadline=moment(drain.deadline),
             stays=drain.stays,
         ),

@@ -13,6 +13,7 @@ from pfgov.app.views.numbers import moment, number, numbers
 from pfgov.core.commands import Commitment, Constraints
 from pfgov.core.quantity import from_text
 from pfgov.core.records import Packet
+from pfgov.model.times import to_moment
 
 
 class ContextView(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +50,7 @@ class WaitingView(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     waits_for: str
     reasons: dict[str, int]
-    since: int
+    since: str
 
 
 WAITS_FOR: Final[Mapping[str, str]] = {
@@ -169,7 +170,7 @@ def packet_view(packet: Packet) -> PacketView:
             outcome=waiting.outcome,
             waits_for=WAITS_FOR.get(waiting.outcome, "policy"),
             reasons=dict(waiting.reasons),
-            since=waiting.since,
+            since=to_moment(waiting.since),
         ),
         review=_request(packet),
         reviews=_reviews(packet),

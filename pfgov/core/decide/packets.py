@@ -20,7 +20,7 @@ from pfgov.core.decide.guarding import (
     guard,
 )
 from pfgov.core.decide.handoff import aborted
-from pfgov.core.decide.owning import ended_already, refuse_stale, refuse_unknown
+from pfgov.core.decide.owning import ended_already, refuse_stale, refuse_unknown, refuse_unnamed
 from pfgov.core.decide.placement import first_placement, withheld
 from pfgov.core.judging import Facts
 from pfgov.core.lifecycle import TERMINAL, PacketStatus, packet_after
@@ -319,6 +319,8 @@ def fail(ctx: Context, do: c.FailPacket) -> Decided:
 
 def requeue(ctx: Context, do: c.RequeuePacket) -> Decided:
     """Put an owned packet back into the queue."""
+    if do.owner is None and ctx.is_confined:
+        refuse_unnamed(ctx)
     ctx.authorise(do, do.owner.member_id if do.owner else None)
     if do.owner is not None and (unknown := refuse_unknown(ctx, do.packet_id, do.owner)):
         return unknown

@@ -40,7 +40,7 @@ def test_a_member_in_full() -> None:
         capabilities={"fly": FLY, "walk": c.Capability(name="walk")},
         capacity={"memory": 500_000_000, "cpu": 2_500_000}, region="eu/1", clearances=("pii",), labels=(("x", "y"),),
         attested=TrustScore(950_000, "local", T, T), claimed_trust="0.99", used={"cpu": 1_000_000}, active=1,
-        pressure=900_000, drain=Drain("stop_first", 7, T), quarantine_until=T, lease_seconds=30,
+        pressure=900_000, drain=Drain("stop_first", T, T), quarantine_until=T, lease_seconds=30,
     )  # fmt: skip
     shown = json.loads(msgspec.json.encode(member_view(member, ["q", "p"])))
     assert shown["status"] == "DRAINING"
@@ -54,7 +54,12 @@ def test_a_member_in_full() -> None:
     }  # fmt: skip
     assert shown["claimed_trust"] == 0.99
     assert shown["reliability"] == 0.5
-    assert shown["drain"] == {"mode": "stop_first", "since": 7, "deadline": MOMENT, "stays": False}
+    assert shown["drain"] == {
+        "mode": "stop_first",
+        "since": MOMENT,
+        "deadline": MOMENT,
+        "stays": False,
+    }
     assert shown["owns"] == ["p", "q"]
 
 
@@ -120,13 +125,14 @@ def test_a_waiting_packet() -> None:
         packet(
             status=PacketStatus.AWAITING_REVIEW,
             request=request,
-            waiting=Waiting(outcome="escalated", reasons=(("kernel/pii-review", 2),), since=4),
+            waiting=Waiting(outcome="escalated", reasons=(("kernel/pii-review", 2),), since=T),
         )
     )
     assert view.review is not None
     assert (view.review.to, view.review.expires_at) == ("reviewer", MOMENT)
     assert view.waiting is not None
     assert view.waiting.reasons == {"kernel/pii-review": 2}
+    assert view.waiting.since == MOMENT
     assert view.current_owner is None
     assert view.incarnation is None
     assert view.context_checkpoint.commitment is None
