@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-api bench-console console-size load clean
+.PHONY: help demo test test-long coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-api bench-console console-size load clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -47,10 +47,13 @@ demo: $(VENV)/.run  ## the main job, start to finish, in a temporary workspace
 	@echo 'pfgov is $(BIN)/pfgov.  To call it by its name in this shell:  export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 test: $(VENV)/.test  ## every test that fits in a few minutes
-	@$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m 'not long' $(ARGS)
 
-coverage: $(VENV)/.test  ## the same with branch coverage, child processes included (about twice as long)
-	@$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered $(ARGS)
+test-long: $(VENV)/.test  ## the tests that take longer, and every example of the properties
+	@PFGOV_LONG=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal -m 'long or searched' $(ARGS)
+
+coverage: $(VENV)/.test  ## both with branch coverage, child processes included (about twice as long)
+	@PFGOV_LONG=1 $(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(VENV)/.check  ## format, lint, types, layers
 	@$(BIN)/ruff format --check .

@@ -1,8 +1,9 @@
 """Settings for the whole suite: how long Hypothesis searches, what the collector walks, whether compiled modules are
 kept, and which processes coverage leaves alone.
 
-``PFGOV_FUZZ=1`` (``make fuzz``) searches longer and from a new seed each time; otherwise a run is the same every time,
-so that a red build is about the change and not about luck.  Tests marked ``unmeasured`` look at what a process
+``PFGOV_LONG=1`` (``make test-long``) tries every example of a property, and ``make test`` a quarter of them.
+``PFGOV_FUZZ=1`` (``make fuzz``) searches longer still and from a new seed each time; otherwise a run is the same every
+time, so that a red build is about the change and not about luck.  Tests marked ``unmeasured`` look at what a process
 imports or how large it grows, so coverage must not ride along in the processes they start.
 """
 
@@ -12,10 +13,11 @@ import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.searching import FUZZ
+from support.searching import FUZZ, examples
 
 settings.register_profile(
     "same",
+    max_examples=examples(100),
     deadline=None,  # a busy machine is not a failure
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
@@ -32,6 +34,13 @@ settings.load_profile("fuzz" if FUZZ else "same")
 # Images of containers often set it.  The suite starts hundreds of interpreters; each would compile 300 modules anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every property, so that the long run finds what the short one searched only in part."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.searched)
 
 
 def pytest_collection_finish() -> None:

@@ -433,7 +433,7 @@ def test_a_page_is_drawn_once_for_everybody(api: Api) -> None:
     assert KEPT_SECONDS <= 10
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_thousand_members_fit_a_page(tmp_path: Path) -> None:
     """A page gets as large as the fleet."""
     with Api(tmp_path) as api:

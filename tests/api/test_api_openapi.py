@@ -67,7 +67,7 @@ def test_the_specifications_inputs_fit_their_schemas() -> None:
 
 
 @pytest.mark.process
-@pytest.mark.slow
+@pytest.mark.long
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     """All checks, stateful, over every operation: no failure."""
     server = Server(tmp_path / "ledger")

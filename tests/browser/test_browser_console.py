@@ -80,7 +80,6 @@ def paths(server: Server) -> list[str]:
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_every_page_is_sound(browser: Any, server: Server, scheme: str, width: int) -> None:
     """A page has an axe violation, an error, a request to elsewhere, or is wider than the window."""
@@ -398,7 +397,6 @@ def press(page: Any, name: str, fields: dict[str, str], *, within: str = "a") ->
     page.locator("#toast").wait_for()
 
 
-@pytest.mark.slow
 def test_the_first_five_minutes(browser: Any, tmp_path: Path) -> None:
     """Nobody gets by links alone from an empty ledger to a proof that is verified elsewhere."""
     server = Server(tmp_path / "ledger")

@@ -172,7 +172,7 @@ def prov_toolbox() -> list[str]:
         ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.process
 def test_prov_toolbox_reads_what_we_write(tmp_path: Path) -> None:
     """ProvToolbox does not take a document in PROV-N, or reads something else in it than in the one in PROV-JSON."""

@@ -122,7 +122,7 @@ def _children(pid: int) -> list[int]:
 
 
 @pytest.mark.process
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("mebibytes", [260, 300, 400])
 def test_faults_a_server_with_little_memory(tmp_path: Path, mebibytes: int) -> None:
     """With too little memory for its load a server refuses or ends; SIGTERM ends it and its writer; nothing is lost."""
@@ -207,7 +207,7 @@ rules:
 
 
 @pytest.mark.process
-@pytest.mark.slow
+@pytest.mark.long
 def test_faults_a_costly_trial_keeps_nobody_waiting(tmp_path: Path) -> None:
     """As much as a policy may cost, on as many members as may be asked about: others are served; SIGTERM ends it."""
     fresh(tmp_path)

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from support.api_process import Server
 
-pytestmark = [pytest.mark.process, pytest.mark.slow]
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 DOCUMENT = Path(__file__).parents[2] / "api" / "openapi.json"
 GO = """package main

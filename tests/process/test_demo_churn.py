@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.mark.process
-@pytest.mark.slow
+@pytest.mark.long
 def test_demo_churn_accounts_for_every_packet() -> None:
     """A worker killed with SIGKILL takes a packet with it, or the ledger of a live fleet does not verify."""
     words = [sys.executable, "-m", "pfgov.cli", "demo", "--churn", "--json"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.searching import examples
 from support.world import World
 
 from pfgov.core import commands as c
@@ -18,13 +19,14 @@ from pfgov.sim.simulation import run_plan
 from pfgov.sim.steps import draw_plan
 from pfgov.storage import open_store
 
-SLICE = 60
+SLICE = examples(60)
 ONCE_WRONG = (2832,)
 """Seeds that once failed: a bug of the engine or of the checker."""
 
 CAUGHT_WITHIN = 1_000
 
 
+@pytest.mark.searched
 def test_sim_a_slice_of_histories_keeps_every_promise(template: Path, workspace: Path) -> None:
     """A seeded history with faults breaks a promise; the seed in the message reproduces it."""
     for seed in (*range(SLICE), *ONCE_WRONG):

@@ -130,7 +130,7 @@ def _run(templates: list[Path], surrounding: dict[str, str]) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.process
 @pytest.mark.unmeasured
 def test_truth_the_corpus_is_the_same_in_every_surrounding(corpus: list[Path]) -> None:
@@ -143,7 +143,7 @@ def test_truth_the_corpus_is_the_same_in_every_surrounding(corpus: list[Path]) -
 # --- what is in memory, and who commits -----------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.process
 def test_truth_the_committing_process_and_memory_do_not_reach_the_ledger(
     template: Path, tmp_path: Path

@@ -65,7 +65,7 @@ def test_sim_the_ring_moves_little_more_than_its_share(name: str) -> None:
     assert (metrics["remap_mean"] or 1) <= 2 * (metrics["remap_expected"] or 0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sim_virtual_nodes_keep_169_processors_busy() -> None:
     """Divide and conquer over processors that join mid-run falls below the paper's speedup, or leaves joiners idle."""
     from pfgov.sim.taura import run_taura

@@ -1,4 +1,8 @@
-"""The command line in tests: in this process for speed, in a process of its own where that is the point."""
+"""The command line in tests: in this process for speed, in a process of its own where that is the point.
+
+A process of its own is forked from one that has imported the program (:mod:`support.prefork`), unless a command runs it
+or the interpreter's own start is what a test is about.
+"""
 
 import json
 import os
@@ -12,6 +16,7 @@ from typing import Any
 import pytest
 
 from pfgov.cli import run
+from support import prefork
 
 ROOT = Path(__file__).parents[2]
 SEED = ROOT / "tests" / "data" / "seed"
@@ -101,8 +106,11 @@ def spawn(
     **more: str,
 ) -> Said:
     """Run ``pfgov`` in a process of its own; *before* is a command that runs it, such as ``nice``."""
+    program = (
+        [*before, sys.executable, "-m", "pfgov.cli"] if before else [f"{prefork.program()}/pfgov"]
+    )
     done = subprocess.run(
-        [*before, sys.executable, "-m", "pfgov.cli", *map(str, arguments)],
+        [*program, *map(str, arguments)],
         input=stdin,
         capture_output=True,
         cwd=cwd,

@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(not IS_ASKED, reason="make test-kubernetes: needs etcd and kube-apiserver"),
     pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl"),
     pytest.mark.process,
-    pytest.mark.slow,
+    pytest.mark.long,
 ]
 
 

@@ -45,7 +45,7 @@ def fsck(folder: Path, vkey: str, tmp: Path, *, seconds: int = 120) -> str:
 
 
 @needs_fsck
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.process
 @pytest.mark.parametrize("size", SIZES)
 def test_fsck_accepts_tiles_at_every_edge(tmp_path: Path, size: int) -> None:
@@ -58,7 +58,7 @@ def test_fsck_accepts_tiles_at_every_edge(tmp_path: Path, size: int) -> None:
 
 
 @needs_fsck
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.process
 def test_fsck_would_find_a_changed_tile(tmp_path: Path) -> None:
     """The line of success is printed whatever the tiles hold, so that it would prove nothing."""

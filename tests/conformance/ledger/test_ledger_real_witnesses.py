@@ -137,7 +137,7 @@ def _grow(directory: Path, name: str) -> None:
             register(engine, f"{name}{number}")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.process
 @pytest.mark.parametrize("which", sorted(WITNESSES))
 def test_a_real_witness_cosigns_and_refuses_as_ours_does(which: str, tmp_path: Path) -> None:

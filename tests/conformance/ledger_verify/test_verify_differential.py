@@ -53,7 +53,7 @@ def test_the_page_gives_the_same_report_of_every_case(page: Verifier) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.slow
+@pytest.mark.long
 def test_verifiers_agree_about_random_logs(pyz: Verifier, page: Verifier) -> None:
     """The package, the one file and the page give different reports of one file and one question."""
     outcome = differential.compare(CASES, SEED, {"one file": pyz, "page": page})
@@ -180,7 +180,7 @@ JUDGED = """async ({ case: { vectors, way } }) => {
 
 
 @pytest.mark.process
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["WebCrypto", "plain numbers"])
 @pytest.mark.parametrize("who", [own, cctv, wycheproof])
 def test_the_page_judges_signatures_as_the_strict_rule(

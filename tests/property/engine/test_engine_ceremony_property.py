@@ -38,7 +38,7 @@ def _revoke(engine: Engine) -> int:
     return 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(
     max_examples=examples(25),
     deadline=None,

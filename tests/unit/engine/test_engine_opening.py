@@ -140,7 +140,7 @@ def test_engine_keys_of_another_ledger_do_not_sign(tmp_path: Path) -> None:
     assert caught.value.code == "store.keys_changed"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_engine_the_stored_nodes_are_the_tree(tmp_path: Path) -> None:
     """Roots at any size, from one leaf to beyond 65,536, come from stored nodes as they come from all leaves."""
     layout = Layout(tmp_path)
