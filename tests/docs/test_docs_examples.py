@@ -15,6 +15,9 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "ledger/*.md", "policies/**/*.md")
     for path in ROOT.glob(pattern)
 )
+LONG = {"read-the-simulator.md"}
+"""Pages whose examples take long; the commands themselves are tried by other tests, too."""
+
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 TARGET = re.compile(r"^make((?: [a-z-]+)+)|`make((?: [a-z-]+)+)`", re.MULTILINE)
 
@@ -27,7 +30,11 @@ NEEDED = {
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.long) if page.name in LONG else page for page in PAGES],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
 def test_examples_run(page: Path, tmp_path: Path) -> None:
     """The Python, the files and the commands of this page do what it says."""
     for package in NEEDED.get(page.name, ()):

@@ -22,13 +22,13 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-REAL: Final = ("serve", "demo", "witness", "monitor", "mcp", "kubernetes", "sim")
+REAL: Final = ("serve", "witness", "monitor", "mcp", "kubernetes", "sim")
 """Commands that go on running, or start processes that import the program anew."""
 
 _SHIM = """#!{python} -ISE
 import json, os, signal, socket, sys
 named = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-if named in {real!r}:
+if named in {real!r} or "--console" in sys.argv or "--churn" in sys.argv:
     os.execv({python!r}, [{python!r}, "-P", "-m", "pfgov.cli", *sys.argv[1:]])
 asked = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ), os.umask(0)]).encode()
 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as pipe:
