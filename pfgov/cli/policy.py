@@ -164,8 +164,8 @@ def coverage_rows(view: Mapping[str, Any]) -> tuple[tuple[str, list[str]], ...]:
 )
 @click.option(
     "--against",
-    metavar="binding|DIR|DIGEST",
-    help="Try another policy set than the folder's: the binding one, a folder's, a recorded one.",
+    metavar="binding|DIR|BUNDLE|DIGEST",
+    help="Try another policy set than the folder's: the binding one, a folder's, a signed bundle's, a recorded one.",
 )
 def test(
     output: Output,
@@ -244,13 +244,23 @@ def _test_lines(report: "Report", least: int | None, *, shown: bool) -> list[str
     examples=(
         "pfgov policy eval --packet packet.json --member member.json --explain",
         "pfgov policy eval --packet fixtures/packets.yaml#plain --member fixtures/members.yaml#good",
+        "pfgov policy eval --action update --packet changed.json --before packet.json",
     ),
     then="ask about a whole fleet: pfgov policy who --help",
 )
 @click.option("--packet", metavar="FILE[#NAME]", help="The packet, in YAML or JSON.")
 @click.option("--member", metavar="FILE[#NAME]", help="The member.")
 @click.option("--source", metavar="FILE[#NAME]", help="The last owner, on a handoff.")
+@click.option(
+    "--before",
+    metavar="FILE[#NAME]",
+    help="At update and update_member: the packet, or the member, as it is; the same by default.",
+)
+@click.option("--review", metavar="FILE", help="At review: the facts of the review.")
+@click.option("--export", metavar="FILE", help="At export: the facts of the export.")
+@click.option("--activation", metavar="FILE", help="At activate: the facts of the set.")
 @principal_option
+@click.option("--reason", metavar="TEXT", help="Why; what the engine would say by default.")
 @click.option("--action", type=click.Choice(_POINTS), default="assign", show_default=True)
 @now_option
 @against_option
@@ -260,7 +270,12 @@ def evaluate(  # noqa: PLR0917 - click passes each option by its name
     packet: str | None,
     member: str | None,
     source: str | None,
+    before: str | None,
+    review: str | None,
+    export: str | None,
+    activation: str | None,
     principal: str | None,
+    reason: str | None,
     action: str,
     now: str | None,
     against: str | None,
@@ -268,6 +283,7 @@ def evaluate(  # noqa: PLR0917 - click passes each option by its name
 ) -> int:
     """Take one decision that is not recorded: may this member own this packet?
 
+    With --action it is any other decision, with the facts that there are at that point.
     It is what the engine would decide under that set: obligations that it cannot carry out and shadow mode included.
 
     Exits 0 if it may, 1 if it may not or somebody must agree first.
@@ -275,9 +291,14 @@ def evaluate(  # noqa: PLR0917 - click passes each option by its name
     from pfgov.policy.authoring import asking
     from pfgov.policy.authoring.explain import explain as in_full
 
-    _needed(action, packet, member)
-    question = _question(action, packet, source, principal, now)
+    named = {
+        "packet": packet, "member": member, "source": source,
+        "before": before, "review": review, "export": export, "activation": activation,
+    }  # fmt: skip
+    _needed(action, named)
+    question = _question(action, named, principal, reason, now)
     facts = asking.read_one(member, "member") if member else {}
+    question = asking.with_more(question, facts)
     chosen = asked(output, against)
     found = in_full(chosen.policies, question, facts)
     result = {**found.as_dict(), **chosen.result()}
@@ -286,30 +307,40 @@ def evaluate(  # noqa: PLR0917 - click passes each option by its name
 
 
 def _question(
-    action: str, packet: str | None, source: str | None, principal: str | None, now: str | None
+    action: str,
+    named: "Mapping[str, str | None]",
+    principal: str | None,
+    reason: str | None,
+    now: str | None,
 ) -> "Question":
     """Return the question that options ask; the present time where none is named."""
     from pfgov.clock import SystemClock
     from pfgov.policy.authoring import asking
 
+    packet, source = named.get("packet"), named.get("source")
     return asking.ask(
         action,
         packet=asking.read_one(packet, "packet") if packet else None,
         source=asking.read_one(source, "source") if source else None,
         principal=asking.read_one(principal, "principal") if principal else None,
+        reason=reason,
         now=asking.moment(now) if now else SystemClock().now(),
+        more=asking.read_more(action, named),
     )
 
 
-def _needed(action: str, packet: str | None, member: str | None) -> None:
-    wants_packet = action not in {"register", "export"}
-    context = click.get_current_context()
-    if wants_packet != (packet is not None):
-        word = "needs" if wants_packet else "has no"
-        raise click.UsageError(f"a decision at {action} {word} --packet", context)
-    if (action != "export") != (member is not None):
-        word = "needs" if action != "export" else "has no"
-        raise click.UsageError(f"a decision at {action} {word} --member", context)
+def _needed(action: str, named: "Mapping[str, str | None]") -> None:
+    """Refuse facts that the decision has not, and the lack of those without which there is nothing to decide."""
+    from pfgov.policy.authoring.asking import takes
+
+    has, needs = takes(action)
+    for name, given in named.items():
+        if given is not None and name not in has:
+            message = f"a decision at {action} has no --{name}"
+            raise click.UsageError(message, click.get_current_context())
+        if given is None and name in needs:
+            message = f"a decision at {action} needs --{name}"
+            raise click.UsageError(message, click.get_current_context())
 
 
 def _decision(found: "Explanation", *, explain: bool) -> list[Any]:
@@ -370,7 +401,7 @@ def who(  # noqa: PLR0917 - click passes each option by its name
     from pfgov.policy.authoring.explain import explain as in_full
     from pfgov.policy.authoring.explain import nearest_of_each_kind
 
-    question = _question(action, packet, source, principal, now)
+    question = _question(action, {"packet": packet, "source": source}, principal, None, now)
     fleet = asking.read_many(members, "member")
     chosen = asked(output, against)
     every = {name: in_full(chosen.policies, question, facts) for name, facts in fleet}

@@ -1,4 +1,4 @@
-"""Which policy set a command is about: the binding one, a folder's, or one that the ledger recorded.
+"""Which policy set a command is about: the binding one, a folder's, a signed bundle's, or one that the ledger recorded.
 
 ``policy eval``, ``who`` and ``test`` all ask here, and all name in their output what they asked, so that nobody takes
 the word of one set for that of another.
@@ -24,8 +24,8 @@ against_option: Final[Callable[[Callable[..., Any]], Callable[..., Any]]] = clic
     "--against",
     "--policies",
     "against",
-    metavar="binding|DIR|DIGEST",
-    help="The policy set to ask: the binding one, a folder's, or one that the ledger recorded. "
+    metavar="binding|DIR|BUNDLE|DIGEST",
+    help="The policy set to ask: the binding one, a folder's, a signed bundle's, or one that the ledger recorded. "
     "The binding one by default where there is a ledger, else the starter set.",
 )
 """The option that names a set; ``--policies`` is its older name."""
@@ -68,7 +68,7 @@ def asked(output: Output, against: str | None) -> Asked:
     if against is None and not _has_ledger(output):
         return Asked(load_starter(), "the starter set")
     if against is not None and against != BINDING:
-        if Path(against).is_dir():
+        if against and Path(against).is_dir():
             return Asked(load_directory(against), against)
         if Path(against).is_file():
             from pfgov.app.change import bundling
@@ -79,8 +79,8 @@ def asked(output: Output, against: str | None) -> Asked:
             if "/" in against:
                 load_directory(against)  # it says what is wrong with a folder
             raise usage(
-                f"{against!r} is neither a folder of policies nor the digest of a set",
-                "write `binding`, a folder, or the 64 digits that `pfgov policy show` prints",
+                f"{against!r} is no folder of policies, no bundle and no digest of a set",
+                "write `binding`, a folder, a bundle, or the 64 digits that `pfgov policy show --json` prints",
             )
     return _recorded(output, None if against in {None, BINDING} else against)
 

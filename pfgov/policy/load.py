@@ -60,6 +60,7 @@ class Files:
     definitions: list[Definitions] = field(default_factory=list[Definitions])
     labels: list[Labels] = field(default_factory=list[Labels])
     unread: list[Unread] = field(default_factory=list[Unread])
+    broken_labels: set[str] = field(default_factory=set[str])
     problems: list[Problem] = field(default_factory=list[Problem])
 
     def compiled(self, policies: Sequence[Policy] | None = None, *, generated: bool) -> PolicySet:
@@ -107,8 +108,14 @@ def compiled_files(
     try:
         made = files.compiled(generated=generated)
     except PolicyErrors as error:
-        return None, [*problems, *error.problems]
+        return None, [*problems, *(one for one in error.problems if not _follows(one, files))]
     return made, [*problems, *(too_costly(made) or unsound(made))]
+
+
+def _follows(problem: Problem, files: Files) -> bool:
+    """Whether *problem* is only that a label is missing whose declaration is a problem already."""
+    said = {f"labels has no field `{name}`" for name in files.broken_labels}
+    return problem.code == "cel.unknown_field" and problem.message in said
 
 
 def load_starter(*, generated: bool = True) -> PolicySet:
@@ -255,7 +262,7 @@ def _read_file(path: Path, files: Files) -> None:
             definitions = read_definitions(reader, node)
             files.definitions += [definitions] if definitions else []
         elif kind == "Labels":
-            labels = read_labels(reader, node)
+            labels = read_labels(reader, node, files.broken_labels)
             files.labels += [labels] if labels else []
     files.problems += reader.problems
 

@@ -5,23 +5,21 @@ made binding under the rules of its day.  Errors refuse the files, warnings only
 The exact evaluator folds the constants (:mod:`pfgov.policy.cel.possible`).
 """
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from pfgov.core.spelling import CLASS_PATTERN, NAME_PATTERN, REGION_PATTERN
 from pfgov.core.verdicts import Point
 from pfgov.policy.cel import Checked, ir, types
 from pfgov.policy.cel.constant import FLIPPED, SIGNS, always
 from pfgov.policy.cel.errors import Failure
+from pfgov.policy.cel.implied import same
 from pfgov.policy.cel.possible import NEVER, Outlook, Reach, walk
 from pfgov.policy.cel.types import ListType, MapType, NumberType, StringType
-from pfgov.policy.facts import RIGHTS
 from pfgov.policy.files.model import KERNEL, Policy, Text
 from pfgov.policy.judging.clauses import PlannedRule
 from pfgov.policy.judging.judge import PolicySet
-from pfgov.policy.problems import Problem, Severity, did_you_mean
+from pfgov.policy.naming import Naming, Writer, path_of
+from pfgov.policy.problems import Problem, Severity
 
 _PARTS_OF_TIME: Final[Mapping[str, tuple[int, int]]] = {
     "getMonth": (0, 11),
@@ -138,73 +136,40 @@ def _always_denies(one: PlannedRule, point: Point) -> Problem:
 # --- one expression -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Vocabulary:
-    """Values of a fact that is a list of words."""
-
-    words: tuple[str, ...]
-    prefix: str
-
-    def problem(self, word: str) -> str | None:
-        """Return a hint if *word* never occurs, else None."""
-        if word in self.words or (word.startswith(self.prefix) and word != self.prefix):
-            return None
-        return did_you_mean(word, self.words) or f"one of {', '.join(self.words)}, {self.prefix}ID"
-
-
-_VOCABULARIES: Final[Mapping[tuple[str, ...], _Vocabulary]] = {
-    ("principal", "rights"): _Vocabulary(RIGHTS, "member:")
-}
-
-
-_SPELLINGS: Final[Mapping[tuple[str, ...], str]] = {
-    ("packet", "data_classes"): CLASS_PATTERN,
-    ("member", "clearances"): CLASS_PATTERN,
-    ("source", "clearances"): CLASS_PATTERN,
-    ("packet", "policy_constraints", "allowed_regions"): REGION_PATTERN,
-    ("member", "region"): REGION_PATTERN,
-    ("source", "region"): REGION_PATTERN,
-    ("packet", "workload_type"): NAME_PATTERN,
-    ("member", "capabilities"): NAME_PATTERN,
-    ("source", "capabilities"): NAME_PATTERN,
-}
-"""How names are spelt since the border takes one spelling; an older ledger may hold others, so that this only warns."""
-
-
-_PLAINLY: Final[Mapping[str, str]] = {
-    "capabilities": "it holds names; versions are asked with capability_match(requirement, member.capability_versions)",
-    "region": "region_within(member.region, [...]) takes in everything within a region",
-}
-
-
 class _Expression:
     """The problems of one expression."""
 
     def __init__(self, text: Text, checked: Checked) -> None:
-        self._text = text
+        self._say = Writer(text)
         self._root = checked.root
-        self._items: dict[int, tuple[str, ...]] = {}
+        self._names = Naming(self._say)
         self._outlook = Outlook()
 
     def problems(self) -> Iterator[Problem]:
         """Yield them, outer parts first."""
+        decided: set[int] = set()  # parts of what is decided as a whole
         for node in walk(self._root):
-            if isinstance(node, ir.Fold) and len(node.locals) == 1:
-                path = ir.path_of(node.target)
-                if path is not None:
-                    self._items[node.locals[0].slot] = path
+            self._names.enter(node)
             failed = self._outlook.failure(node)
             if failed is not None:
                 yield from self._failing(node, failed)
-            elif isinstance(node, ir.Call) and len(node.arguments) == 2:
-                yield from self._compared(node)
-                yield from self._worded(node)
+                continue
+            if id(node) in decided:
+                continue
+            found = list(self._trivial(node)) or list(self._enumerated(node))
+            if found:
+                yield from found
+                decided |= {id(part) for part in walk(node)}
+            elif isinstance(node, ir.Call):
+                if len(node.arguments) == 2:
+                    yield from self._compared(node)
+                yield from self._names.problems(node)
 
     def _failing(self, node: ir.Node, failed: Failure) -> Iterator[Problem]:
         inside = any(self._outlook.failure(child) is not None for child in ir.children(node))
         if not inside and not isinstance(node, ir.Named):
-            shown = self._shown(node)
-            yield self._problem(
+            shown = self._say.shown(node)
+            yield self._say.problem(
                 "cel.always_fails",
                 f"`{shown}` always fails: {failed.message}",
                 node,
@@ -228,112 +193,96 @@ class _Expression:
         truth = always(operator, *bounds, float(right.value))  # type: ignore[arg-type]  # a number
         if truth is not None:
             word = "always" if truth else "never"
-            message = f"`{self._shown(node)}` is {word} true"
-            yield self._problem("cel.constant", message, node, self._between(left, bounds))
+            message = f"`{self._say.shown(node)}` is {word} true"
+            yield self._say.problem("cel.constant", message, node, self._between(left, bounds))
 
     def _listed(self, left: ir.Node, right: ir.MakeList) -> Iterator[Problem]:
         bounds = _range(left)
         for item in right.items if bounds is not None else ():
             value = item.value if isinstance(item, ir.Const) else None
             if bounds and type(value) is int and not bounds[0] <= value <= bounds[1]:
-                message = f"`{self._shown(left)}` is never {value}"
-                yield self._problem("cel.never_equal", message, item, self._between(left, bounds))
+                message = f"`{self._say.shown(left)}` is never {value}"
+                yield self._say.problem(
+                    "cel.never_equal", message, item, self._between(left, bounds)
+                )
 
     def _between(self, node: ir.Node, bounds: tuple[float, float]) -> str:
         low, high = bounds
-        return f"`{self._shown(node)}` is from {low:g} to {high:g}" if high != float("inf") else (
-            f"`{self._shown(node)}` is {low:g} or more"
+        return f"`{self._say.shown(node)}` is from {low:g} to {high:g}" if high != float("inf") else (
+            f"`{self._say.shown(node)}` is {low:g} or more"
         )  # fmt: skip
 
-    def _worded(self, node: ir.Call) -> Iterator[Problem]:
-        """A word that a list never holds: ``"opertor" in principal.rights``."""
-        yield from self._whole(node)
-        for path, part in _words(node, self._items):
-            yield from self._misspelt(path, part, node)
-            yield from self._demanded(path, part, node)
-            vocabulary = _VOCABULARIES.get(path)
-            if vocabulary is None or type(part.value) is not str:
-                continue
-            hint = vocabulary.problem(part.value)
-            if hint is not None:
-                message = f"{'.'.join(path)} never holds {part.value!r}"
-                yield self._problem("cel.never_equal", message, node, hint)
+    # --- what is always the same ------------------------------------------------------------
 
-    def _whole(self, node: ir.Call) -> Iterator[Problem]:
-        """A list that is compared as a whole: ``packet.data_classes == ["pii"]``."""
-        paths = [path for part in node.arguments if (path := ir.path_of(part)) is not None]
-        is_written = any(isinstance(part, ir.MakeList) and part.items for part in node.arguments)
-        if node.function.name in {"_==_", "_!=_"} and is_written and len(paths) == 1:
-            name = ".".join(paths[0])
-            yield self._problem(
-                "policy.whole_list",
-                f"`{self._shown(node)}` is about just these, in byte order: one more makes it another list",
-                node,
-                f"ask of each: {name}.all(x, x in [...]), or {name}.exists(x, x in [...])",
-                "warning",
-            )
+    def _trivial(self, node: ir.Node) -> Iterator[Problem]:
+        """A comparison of a thing with itself, a choice between equals, a division by zero of doubles."""
+        match node:
+            case ir.Call(function=function, arguments=(left, right)) if function.name in SIGNS:
+                if path_of(left) is not None and same(left, right):
+                    message = f"`{self._say.shown(node)}` compares a thing with itself"
+                    yield self._say.problem("cel.constant", message, node, "name another one")
+            case ir.Call(function=function, arguments=(_, divisor)) if function.name == "_/_":
+                if isinstance(divisor, ir.Const) and divisor.value == 0:
+                    message = f"`{self._say.shown(node)}` is infinite, or no number"
+                    hint = "divide by something that is not zero"
+                    yield self._say.problem("cel.constant", message, node, hint)
+            case ir.Ternary(then=then, otherwise=otherwise) if same(then, otherwise):
+                message = f"`{self._say.shown(node)}` is the same either way"
+                yield self._say.problem("cel.constant", message, node, "write it without `?`")
+            case _:
+                pass
 
-    def _demanded(self, path: tuple[str, ...], part: ir.Const, node: ir.Node) -> Iterator[Problem]:
-        """A bare name among demands that may have a version: ``"shell" in packet.required_capabilities``."""
-        if path != ("packet", "required_capabilities") or type(part.value) is not str:
+    def _enumerated(self, node: ir.Node) -> Iterator[Problem]:
+        """A condition about one fact that comes to the same for each value that the fact can have."""
+        path, values = _domain(node)
+        if path is None or isinstance(node, ir.Var | ir.Select | ir.Index | ir.Named):
             return
-        yield self._problem(
-            "policy.requirement",
-            f"a packet that asks for `{part.value}>=0` asks for {part.value}, too, and passes `{self._shown(node)}` by",
-            node,
-            f'write packet.required_capabilities.exists(r, r.matches("^{part.value}([<>=!~]|$)"))',
-            "warning",
-        )
-
-    def _misspelt(self, path: tuple[str, ...], part: ir.Const, node: ir.Node) -> Iterator[Problem]:
-        """A name that no ledger of today holds: ``"PII" in packet.data_classes``."""
-        spelling = _SPELLINGS.get(path)
-        word = part.value
-        if spelling is None or type(word) is not str or re.fullmatch(spelling, word, re.ASCII):
-            return
-        message = f"{'.'.join(path)} is never spelt {word!r}"
-        lowered = word.lower()
-        hint = f"did you mean `{lowered}`?" if re.fullmatch(spelling, lowered, re.ASCII) else None
-        yield self._problem(
-            "policy.spelling",
-            message,
-            node,
-            hint or _PLAINLY.get(path[-1], "names are in lower case, without blanks"),
-            "warning",
-        )
-
-    def _shown(self, node: ir.Node) -> str:
-        return " ".join(self._text.text[node.span.start : node.span.end].split())
-
-    def _problem(
-        self, code: str, message: str, node: ir.Node, hint: str | None, severity: Severity = "error"
-    ) -> Problem:
-        return self._text.problem(code, message, node.span.line, node.span.column, hint, severity)
+        found: set[object] = set()
+        for value in values:
+            given: object = value
+            for step in reversed(path[1:]):
+                given = {step: given}
+            found.add(Outlook({path[0]: given}).value(node))
+        if found in ({True}, {False}):
+            word = "always" if True in found else "never"
+            name = ".".join(path)
+            hint = f"{name} is true or false"
+            if bool not in map(type, values):
+                hint = f"{name} is one of {', '.join(map(str, values))}"
+            is_optional = any(isinstance(p, ir.Select) and p.maybe_absent for p in walk(node))
+            if is_optional:
+                hint = f"{hint}; whether it is there is asked with has({name})"
+            message = f"`{self._say.shown(node)}` is {word} true"
+            severity: Severity = "warning" if is_optional else "error"
+            yield self._say.problem("cel.constant", message, node, hint, severity)
 
 
-def _words(
-    node: ir.Call, items: Mapping[int, tuple[str, ...]]
-) -> Iterator[tuple[tuple[str, ...], ir.Const]]:
-    """Yield (path of a list, constant that an item of it is compared with)."""
-    left, right = node.arguments
-    match node.function.name:
-        case "@in" if isinstance(left, ir.Const):
-            path = ir.path_of(right)
-            if path is not None:
-                yield path, left
-        case "@in" if isinstance(right, ir.MakeList):
-            path = items.get(left.slot) if isinstance(left, ir.Local) else ir.path_of(left)
-            if path is not None:
-                yield from ((path, item) for item in right.items if isinstance(item, ir.Const))
-        case "_==_" | "_!=_":
-            for one, other in ((left, right), (right, left)):
-                if not isinstance(other, ir.Const):
-                    continue
-                path = items.get(one.slot) if isinstance(one, ir.Local) else ir.path_of(one)
-                if path is not None:
-                    yield path, other
-        case _:
-            pass
+def _domain(node: ir.Node) -> tuple[tuple[str, ...] | None, Sequence[object]]:
+    """Return the only fact that the condition *node* reads and its values, where there are but a few."""
+    if node.type != types.BOOL or ir.has_loop(node):
+        return None, ()
+    read: dict[tuple[str, ...], types.CelType] = {}
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        path = ir.path_of(part)
+        if path is not None:
+            read[path] = part.type
+        elif isinstance(part, ir.Var | ir.Local | ir.Has | ir.OptionalAccess):
+            return None, ()
+        elif isinstance(part, ir.Named):
+            waiting.append(part.expression.root)
+        elif isinstance(part, ir.Const) and part.label is not None:
+            return None, ()  # a param is meant to be changed
+        else:
+            waiting += ir.children(part)
+    if len(read) != 1:
+        return None, ()
+    path, kind = next(iter(read.items()))
+    if kind == types.BOOL:
+        return path, (True, False)
+    allowed = kind.allowed if isinstance(kind, StringType) else None
+    return (path, sorted(allowed)) if allowed else (None, ())
 
 
 def _range(node: ir.Node) -> tuple[float, float] | None:
@@ -365,6 +314,8 @@ def _failing_hint(node: ir.Node) -> str | None:
             return (
                 'write duration("36h"): h, m, s, ms, us and ns are the units, and there are no days'
             )
+        case "capability_match":
+            return 'write a name, or a name and versions: "ocr>=1.2,<2"'
         case "_/_" | "_%_":
             return "divide by something that is not zero"
         case name if name.startswith("get") and isinstance(node.type, NumberType):

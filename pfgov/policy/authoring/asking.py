@@ -4,7 +4,8 @@ A file holds one packet or member in YAML or JSON, a list of members, or fixture
 picks one of several.  What is left out gets the defaults of :mod:`pfgov.policy.authoring.inputs`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from pfgov.core.verdicts import Point
 from pfgov.policy.authoring import inputs
 from pfgov.policy.cel import CelError
 from pfgov.policy.cel.times import parse_timestamp
+from pfgov.policy.facts import ABSENT_AT, MORE, ROOTS_AT
 from pfgov.policy.files.reader import Reader
 from pfgov.policy.files.source import Entries, Items, Node, Scalar
 from pfgov.policy.load import parse_file
@@ -25,8 +27,16 @@ _LISTS: Final = {
     "member": ("members", "items"),
     "source": ("members", "items"),
     "principal": ("principals",),
+    "before": ("members", "items"),
+    inputs.BEFORE_UPDATE: ("packets",),
+    "review": ("reviews",),
+    "export": ("exports",),
+    "activation": ("activations",),
 }
-_ID: Final = {"packet": "packet_id", "member": "id", "source": "id", "principal": "id"}
+_ID: Final = {
+    "packet": "packet_id", "member": "id", "source": "id", "principal": "id", "before": "id",
+    inputs.BEFORE_UPDATE: "packet_id", "review": "", "export": "", "activation": "",
+}  # fmt: skip
 
 
 class InputFileError(PolicyErrors):
@@ -72,9 +82,10 @@ def read_many(argument: str, root: str) -> list[tuple[str, Facts]]:
             stated = inputs.read_facts(reader, item, root, envelope=True)
             own = stated.get(_ID[root], name)
             facts = inputs.complete(root, stated, str(own))
-            problem = inputs.principal_problem(facts) if root == "principal" else None
+            problem = inputs.problem_of(root, facts)
             if problem is not None:
-                reader.error("input", problem, item, inputs.PRINCIPAL_HINT)
+                hint = None if root == "export" else inputs.PRINCIPAL_HINT
+                reader.error("input", problem, item, hint)
             named.append(name)
             found.append((str(own), facts))
     if reader.problems:
@@ -128,6 +139,42 @@ def ask(
         now=now,
         more=more or {},
     )
+
+
+def takes(action: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return which facts a decision at *action* has besides who asks and when, and without which there is none."""
+    point = Point(action)
+    has = frozenset({"packet", "member", "source", *MORE}.intersection(ROOTS_AT[point]))
+    if point is Point.ASSIGN:
+        has -= {"source"}  # the first owner has none before it
+    return has, has & {"packet", "member"} - ABSENT_AT.get(point, frozenset())
+
+
+def read_more(action: str, named: Mapping[str, str | None]) -> dict[str, Facts]:
+    """Return the facts that only the point *action* has, as files that *named* names hold them, or plain ones.
+
+    Raises:
+        InputFileError: a file cannot be read, or holds mistakes.
+    """
+    found: dict[str, Facts] = {}
+    for root in sorted(takes(action)[0] & set(MORE)):
+        own = inputs.BEFORE_UPDATE if (root, action) == ("before", Point.UPDATE.value) else root
+        file = named.get(root)
+        if file is not None:
+            found[root] = read_one(file, own)
+        elif root != "before":
+            found[root] = inputs.complete(root, {}, root)
+    return found
+
+
+def with_more(question: Question, member: Facts) -> Question:
+    """Return *question* with what would be changed as it is: of the same id, and unchanged unless said."""
+    if "before" not in ROOTS_AT[question.point]:
+        return question
+    after = question.packet if question.point is Point.UPDATE else member
+    key = "packet_id" if question.point is Point.UPDATE else "id"
+    before = {**(question.more.get("before") or after or {}), key: (after or {}).get(key)}
+    return replace(question, more={**question.more, "before": before})
 
 
 def usual_reason(point: Point) -> str:

@@ -9,9 +9,10 @@ The engine does not come through here: it makes facts from validated state.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, cast
 
+from pfgov.core.commands import ENGINE, LOCAL_OPERATOR
 from pfgov.core.spelling import check_class, check_name, check_region
 from pfgov.errors import InvalidError
 from pfgov.policy.cel.types import (
@@ -26,7 +27,9 @@ from pfgov.policy.cel.types import (
 from pfgov.policy.facts import PACKET_BEFORE, ROOTS
 from pfgov.policy.files.reader import Reader, describe
 from pfgov.policy.files.source import Entries, Items, Node, Scalar
+from pfgov.policy.judging.functions import split_requirement
 from pfgov.policy.problems import did_you_mean
+from pfgov.policy.vocabulary import SPELLINGS
 
 Facts = dict[str, object]
 
@@ -50,6 +53,9 @@ _DEFAULTS: Final[dict[str, object]] = {
     "export.kind": "everything",
 }
 """Defaults that are not the empty value of their type; ids default to the fixture's name."""
+
+_BEYOND: Final = 1e12
+"""An upper bound from here on is one of the format, and says nothing to an author."""
 
 _ENVELOPE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "packet": {
@@ -153,6 +159,11 @@ def _differences(facts: Mapping[str, object], plain: Mapping[str, object]) -> Fa
     return found
 
 
+def facts_of(root: str) -> Collection[str]:
+    """Return the names of the facts of *root*."""
+    return _record(root).fields
+
+
 def base_of(root: str) -> str:
     """Return whose kind the facts of *root* are: ``packet`` or ``member`` for those that have another name."""
     return {"source": "member", "before": "member", BEFORE_UPDATE: "packet"}.get(root, root)
@@ -175,7 +186,10 @@ def as_principal(facts: Mapping[str, object]) -> Facts:
     members = cast("list[str]", facts["members"])
     made: Facts = {**facts, "rights": sorted([*others, *(f"{_ACTS_FOR}{m}" for m in members)])}
     if principal_problem(made) is not None:
-        made["id"] = f"key:{facts['id']}"
+        made["rights"] = [right for right in cast("list[str]", made["rights"]) if right != "engine"]
+        if not str(made["id"]).startswith(("key:", "oidc:")):
+            made["id"] = f"key:{facts['id']}"
+        made.pop("name" if str(made["id"]).startswith("oidc:") else "issuer", None)
     return made
 
 
@@ -186,17 +200,68 @@ def principal_problem(facts: Mapping[str, object]) -> str | None:
     acts_for = [right for right in cast("list[object]", rights) if str(right).startswith(_ACTS_FOR)]
     if sorted(own) != sorted(map(str, acts_for)):
         return f"its members are {members}, and its rights {rights}: the one follows from the other"
-    if name in _NAMED or str(name).startswith(("key:", "oidc:")):
+    return _impossible_rights(str(name), [str(r) for r in cast("list[object]", rights)], facts)
+
+
+def _impossible_rights(name: str, rights: list[str], facts: Mapping[str, object]) -> str | None:
+    """Say why no principal *name* has these *rights*, or these other facts."""
+    if name in _NAMED:
+        wanted = _NAMED[name]
+        if sorted(rights) != sorted(wanted):
+            named = [", ".join(listed) or "none" for listed in (wanted, rights)]
+            others = "whoever has others is key:... or oidc:..."
+            return f"the rights of {name!r} are {named[0]}, and not {named[1]}; {others}"
+    elif "engine" in rights:
+        return "the right `engine` is pfgov:engine's alone"
+    elif not name.startswith(("key:", "oidc:")) and rights != [f"{_ACTS_FOR}{name}"]:
+        return f"no principal is named {name!r}"
+    if "issuer" in facts and not name.startswith("oidc:"):
+        return f"{name!r} has no issuer: a token has one, and its id begins with oidc:"
+    if "name" in facts and (name in _NAMED or name.startswith("oidc:")):
+        return f"{name!r} has no name: keys have one"
+    return None
+
+
+def packet_problem(facts: Mapping[str, object]) -> str | None:
+    """Say why no packet has the submitter that *facts* state; None where one may."""
+    submitter = facts.get("submitted_by")
+    if not isinstance(submitter, dict):
         return None
-    if acts_for == rights == [f"{_ACTS_FOR}{name}"]:
+    by = cast("Facts", submitter)
+    name, members = str(by["id"]), by["members"]
+    if name in _NAMED and members:
+        return f"{name!r} acts for no member, and not for {members}"
+    if name in _NAMED or name.startswith(("key:", "oidc:")) or members == [name]:
         return None
-    return f"no principal is named {name!r}"
+    return f"no principal is named {name!r} and acts for {members}"
+
+
+def export_problem(facts: Mapping[str, object]) -> str | None:
+    """Say why nobody takes out what *facts* state; None where somebody may."""
+    is_one = facts["kind"] == "subject"
+    if is_one == ("subject" in facts):
+        return None
+    return f"an export of the kind `{facts['kind']}` {'names its' if is_one else 'has no'} subject"
+
+
+def problem_of(root: str, facts: Mapping[str, object]) -> str | None:
+    """Say why these facts of *root* cannot occur; None where they may."""
+    if root == "principal":
+        return principal_problem(facts)
+    if root == "export":
+        return export_problem(facts)
+    return packet_problem(facts) if base_of(root) == "packet" else None
 
 
 PRINCIPAL_HINT: Final = (
     "ids: key:..., oidc:..., local, anyone, pfgov:engine; a member's own with its right alone"
 )
-_NAMED: Final = frozenset({"local", "anyone", "pfgov:engine"})
+_NAMED: Final[Mapping[str, tuple[str, ...]]] = {
+    "local": LOCAL_OPERATOR.rights,
+    "anyone": (),
+    "pfgov:engine": ENGINE.rights,
+}
+"""Principals that have a name of their own, with their rights."""
 _ACTS_FOR: Final = "member:"
 
 
@@ -232,6 +297,8 @@ def _value(reader: Reader, node: Node, wanted: CelType, path: str) -> object:
             hint = None
             if isinstance(node, Scalar) and isinstance(wanted, ListType):
                 hint = f"write [{node.text}]"
+            elif isinstance(node, Scalar) and isinstance(wanted, StringType) and node.text:
+                hint = f'quote it: "{node.text}"'
             message = f"`{path}` must be {kind}, not {describe(node)}"
             reader.error("fact", message, node, hint)
             return REMOVE
@@ -260,7 +327,9 @@ def _number(reader: Reader, node: Scalar, wanted: NumberType, path: str) -> obje
     low = -math.inf if wanted.minimum is None else wanted.minimum
     high = math.inf if wanted.maximum is None else wanted.maximum
     if not low <= value <= high:
-        reader.error("fact", f"`{path}` is {node.text}, not from {low:g} to {high:g}", node)
+        hint = f"write {value / 100:g}" if (low, high) == (0, 1) and 1 < value <= 100 else None
+        bounds = f"from {low:g} to {high:g}" if high < _BEYOND else f"{low:g} or more"
+        reader.error("fact", f"`{path}` is {node.text}, not {bounds}", node, hint)
     return float(value) if wanted.name == "double" else int(value)
 
 
@@ -272,19 +341,30 @@ def _string(reader: Reader, node: Scalar, wanted: StringType, path: str) -> obje
     if wanted.max_length is not None and len(text) > wanted.max_length:
         reader.error("fact", f"`{path}` is longer than {wanted.max_length} characters", node)
     check = _SPELT.get(path.partition(".")[2])
+    spelt = SPELLINGS.get(path.removesuffix("[]").replace(BEFORE_UPDATE, "before"))
     if check is not None:
         try:
             check(text)
-        except InvalidError as error:
-            reader.error("fact", f"`{path}`: {error.message}", node, error.hint)
+        except (InvalidError, ValueError) as error:
+            advice = error.hint if isinstance(error, InvalidError) else None
+            message = error.message if isinstance(error, InvalidError) else str(error)
+            reader.error("fact", f"`{path}`: {message}", node, advice)
+    elif spelt is not None and not spelt.has(text):
+        reader.error("fact", f"`{path}` is never `{text}`", node, spelt.instead(text))
     return text
 
 
-_SPELT: Final[Mapping[str, Callable[[str], str]]] = {
+def _check_requirement(text: str) -> None:
+    check_name(split_requirement(text)[0])
+
+
+_SPELT: Final[Mapping[str, Callable[[str], object]]] = {
     "data_classes[]": check_class,
     "clearances[]": check_class,
     "workload_type": check_name,
     "region": check_region,
+    "capabilities[]": check_name,
+    "required_capabilities[]": _check_requirement,
     "policy_constraints.allowed_regions[]": check_region,
 }
 """Facts whose names have one spelling: what a door would refuse cannot occur in a fixture either."""
@@ -295,21 +375,30 @@ def _get(held: object, name: str) -> object:
     return cast("Facts", held).get(name) if isinstance(held, dict) else None
 
 
-def can_occur(facts: Mapping[str, object]) -> bool:
-    """Whether a door would let in every name in *facts* that has one spelling."""
+def can_occur(root: str, facts: Mapping[str, object]) -> bool:
+    """Whether a door would let in every name in *facts* of *root* that has one spelling, and who stands in them."""
     for path, check in _SPELT.items():
-        *above, last = path.removesuffix("[]").split(".")
-        held: object = facts
-        for step in above:
-            held = _get(held, step)
-        value = _get(held, last)
-        for text in cast("list[object]", value) if isinstance(value, list) else [value]:
+        for text in _texts(facts, path.removesuffix("[]").split(".")):
             try:
-                if isinstance(text, str):
-                    check(text)
-            except InvalidError:
+                check(text)
+            except (InvalidError, ValueError):
                 return False
-    return True
+    prefix = f"{root}."
+    for path, spelt in SPELLINGS.items():
+        if path.startswith(prefix):
+            steps = path.removeprefix(prefix).split(".")
+            if not all(spelt.has(text) for text in _texts(facts, steps)):
+                return False
+    return problem_of(root, facts) is None
+
+
+def _texts(facts: Mapping[str, object], steps: Sequence[str]) -> list[str]:
+    """Return the texts that *facts* hold at *steps*: one, or those of a list."""
+    held: object = facts
+    for step in steps:
+        held = _get(held, step)
+    listed = cast("list[object]", held) if isinstance(held, list) else [held]
+    return [text for text in listed if isinstance(text, str)]
 
 
 def _capabilities(reader: Reader, found: Facts, node: Node) -> None:
@@ -329,9 +418,17 @@ def _capabilities(reader: Reader, found: Facts, node: Node) -> None:
         else:
             name, text = reader.string(item, "a capability"), ""
         if name is not None:
+            _spelt_name(reader, item, name)
             versions[name] = text or ""
     found["capabilities"] = list(versions)
     found.setdefault("capability_versions", versions)
+
+
+def _spelt_name(reader: Reader, node: Node, name: str) -> None:
+    try:
+        check_name(name)
+    except InvalidError as error:
+        reader.error("fact", f"`member.capabilities[]`: {error.message}", node, error.hint)
 
 
 def _translate(

@@ -11,7 +11,7 @@ from pfgov.policy.cel.hints import called_elsewhere, did_you_mean
 from pfgov.policy.cel.library import Function
 from pfgov.policy.cel.strings import compile_pattern
 from pfgov.policy.cel.times import NAMED_ZONE, is_fixed_zone
-from pfgov.policy.cel.types import DYN, OptionalType, join
+from pfgov.policy.cel.types import DYN, OptionalType, StringType, join
 
 BINARY: Final = {
     "+": "_+_", "-": "_-_", "*": "_*_", "/": "_/_", "%": "_%_", "<": "_<_", "<=": "_<=_",
@@ -95,11 +95,31 @@ def invoke(
     result = overloads.resolve(function, types)
     if result is None:
         message, hint = overloads.complaint(function, types)
+        hint = _of_part(arguments) or hint
         at = node.at if isinstance(node, syntax.Call) and node.at else node.span
         c.mismatch("cel.type", message, at, hint)
         result = function.overloads[0].result if len(function.overloads) == 1 else DYN
     _constant_arguments(c, function, node, arguments)
     return ir.Call(node.span, result, function, tuple(arguments))
+
+
+_NUMBERED: Final = {
+    "getDayOfWeek": "it is a number: 0 is Sunday, 6 is Saturday",
+    "getMonth": "it is a number: 0 is January, 11 is December",
+}
+
+
+def _of_part(arguments: Sequence[ir.Node]) -> str | None:
+    """Return what helps where a name of a day or a month, or null, is compared."""
+    for one, other in (arguments, arguments[::-1]) if len(arguments) == 2 else ():
+        if isinstance(one, ir.Call) and isinstance(other.type, StringType):
+            hint = _NUMBERED.get(one.function.name)
+            if hint is not None:
+                return hint
+        path = ir.path_of(one)
+        if path is not None and isinstance(other, ir.Const) and other.value is None:
+            return f"no fact is null: whether an optional one is there is asked with has({'.'.join(path)})"
+    return None
 
 
 def _constant_arguments(

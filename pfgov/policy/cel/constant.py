@@ -18,6 +18,9 @@ from pfgov.policy.cel.types import ListType, NumberType, StringType
 Finding = tuple[str, str | None]
 """A message, and perhaps a hint."""
 
+_BEYOND: Final = 1e12
+"""An upper bound from here on is one of the format, and says nothing to an author."""
+
 FLIPPED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
 SIGNS: Final = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_==_": "==", "_!=_": "!="}
 
@@ -62,7 +65,10 @@ def _decided_logic(kind: str, operands: Sequence[ir.Node]) -> Finding | None:
     deciding = kind == "any"
     for operand in operands:
         if isinstance(operand, ir.Const) and operand.label is None and operand.value is deciding:
-            return f"always {str(deciding).lower()}, because one operand is", None
+            return (
+                f"always {str(deciding).lower()}, because one operand is",
+                "leave that operand out",
+            )
         found = _decided(operand)
         if found is not None:
             return found
@@ -107,7 +113,10 @@ def _outside_range(node: ir.Node) -> Finding | None:
         return None
     shown = f"{'.'.join(path)} {SIGNS[operator]} {value}"
     verdict = "always" if truth else "never"
-    return f"`{shown}` is {verdict} true", f"{path[-1]} is between {low:g} and {high:g}"
+    hint = f"{path[-1]} is between {low:g} and {high:g}"
+    if high >= _BEYOND:
+        hint = f"{path[-1]} is {low:g} or more"
+    return f"`{shown}` is {verdict} true", hint
 
 
 def always(operator: str, low: float, high: float, value: float) -> bool | None:

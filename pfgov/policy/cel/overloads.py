@@ -90,7 +90,8 @@ def complaint(function: Function, arguments: Sequence[CelType]) -> tuple[str, st
         counts = {len(overload.arguments) for overload in function.overloads}
         if len(arguments) not in counts and not any(o.variadic for o in function.overloads):
             expected = " or ".join(str(count) for count in sorted(counts))
-            return f"{sign} takes {expected} arguments, not {len(arguments)}", None
+            word = "argument" if counts == {1} else "arguments"
+            return f"{sign} takes {expected} {word}, not {len(arguments)}", None
         hint = _expected(function)
         if function.name == "contains" and isinstance(arguments[0], ListType):
             hint = "write item in list"
@@ -99,8 +100,6 @@ def complaint(function: Function, arguments: Sequence[CelType]) -> tuple[str, st
         return f"`{sign}` does not apply to {shown[0]}", None
     if function.name in _EQUALITY:
         hint = _quoting(arguments)
-        if "null" in shown:
-            hint = "whether an optional fact is there is asked with has(member.region)"
         record = next((one for one in arguments if isinstance(one, Record)), None)
         if record is not None:
             hint = f"{record} has {', '.join(sorted(record.fields)[:8])}: name one of them"

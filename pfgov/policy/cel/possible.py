@@ -124,7 +124,7 @@ class Outlook:
         return self._by_argument(node) if isinstance(node, ir.Call) else None
 
     def _by_argument(self, node: ir.Call) -> Failure | None:
-        """One argument that makes every call fail: a divisor of zero, an offset that is none."""
+        """One argument that makes every call fail: a divisor of zero, an offset or a requirement that is none."""
         if len(node.arguments) != 2:
             return None
         name, (first, second) = node.function.name, node.arguments
@@ -133,6 +133,12 @@ class Outlook:
             is_whole = isinstance(node.type, NumberType) and node.type.name in {"int", "uint"}
             is_zero = value.value == 0 if type(value) is Uint else type(value) is int and value == 0
             return Failure("error", None, "division by zero") if is_whole and is_zero else None
+        if (
+            name == "capability_match"
+        ):  # a requirement that is none fails whatever there is to meet it
+            nothing = ir.Const(node.span, second.type, {})
+            tried = self.value(ir.Call(node.span, node.type, node.function, (first, nothing)))
+            return tried if type(tried) is Failure else None
         if name in ZONED and type(value) is str:
             sample = ir.Const(node.span, first.type, Timestamp(0))
             tried = self.value(ir.Call(node.span, node.type, node.function, (sample, second)))

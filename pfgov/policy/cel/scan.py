@@ -32,8 +32,20 @@ _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 _KEYWORDS: Final = frozenset({"true", "false", "null", "in"})
 _CONSTANTS: Final[dict[str, Constant]] = {"true": True, "false": False, "null": None}
 _WORD_OPERATORS: Final = {"and": "&&", "or": "||", "AND": "&&", "OR": "||", "is": "=="}
+_CALLED: Final = {
+    "contains": "item in list, or text.contains(part)",
+    "startsWith": "text.startsWith(part)",
+    "endsWith": "text.endsWith(part)",
+    "matches": "text.matches(pattern)",
+    "between": "x >= low && x <= high",
+    "like": "text.matches(pattern)",
+    "xor": "a != b",
+}
+"""Words that other languages have for operators -> what to write here."""
+
 _SLIPS: Final = {
     "=": ("`=` is not an operator", "write == to compare"),
+    "<>": ("`<>` is not an operator", "write !="),
     "&": ("`&` is not an operator", "write && for and"),
     "|": ("`|` is not an operator", "write || for or"),
     "\N{LEFT DOUBLE QUOTATION MARK}": ("a typographic quote", 'write a plain "'),
@@ -168,6 +180,9 @@ class _Scanner:
     # --- tokens -----------------------------------------------------------------------------
 
     def operator(self, text: str, position: int) -> None:
+        if self.source.startswith("<>", position):
+            message, hint = _SLIPS["<>"]
+            raise self.result.error("cel.character", message, position, hint)
         if text == "?" and self.previous in (".", "[", "{", ",") and not self.optional_next:
             self.output.append(" ")
             self.optional_next = True
@@ -294,6 +309,8 @@ class _Scanner:
             hint = "write !(...)"
         elif self.source.lstrip().startswith(("if ", "if(")):
             hint = "there is no `if`: write condition ? one : other; a rule has `when`"
+        elif text in _CALLED:
+            hint = f"write {_CALLED[text]}"
         elif kind == "word":
             hint = "write text in quotes"
         else:

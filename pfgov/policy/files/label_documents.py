@@ -8,11 +8,14 @@ from pfgov.policy.files.documents import check_api_version, read_metadata
 from pfgov.policy.files.labels import ENUM_MAX, PATTERN_LENGTH_MAX, SETTERS, pattern
 from pfgov.policy.files.model import Label, LabelChange, LabelOwner, Labels, LabelType
 from pfgov.policy.files.reader import LABEL_NAME, PATH_NAME, Reader
-from pfgov.policy.files.source import Node, Scalar
+from pfgov.policy.files.source import Items, Node, Scalar
 
 
-def read_labels(reader: Reader, node: Node) -> Labels | None:
-    """Read a ``kind: Labels`` document; None when it is too broken to be compiled."""
+def read_labels(reader: Reader, node: Node, broken: set[str] | None = None) -> Labels | None:
+    """Read a ``kind: Labels`` document; None when it is too broken to be compiled.
+
+    The names of labels that are too broken to be declared are added to *broken*.
+    """
     found = reader.entries(
         node,
         "a labels file",
@@ -24,12 +27,14 @@ def read_labels(reader: Reader, node: Node) -> Labels | None:
         reader, found.get("metadata"), "the labels", PATH_NAME
     )
     owners: tuple[LabelOwner, ...] = ("packet", "member")
-    made = [
-        label
-        for owner in owners
-        for key, value in reader.pairs(found.get(owner), f"`{owner}`", limits.NAMES_MAX)
-        if (label := _label(reader, owner, key, value)) is not None
-    ]
+    made: list[Label] = []
+    for owner in owners:
+        for key, value in reader.pairs(found.get(owner), f"`{owner}`", limits.NAMES_MAX):
+            label = _label(reader, owner, key, value)
+            if label is not None:
+                made.append(label)
+            elif broken is not None:
+                broken.add(key.text)
     if name is None:
         return None
     return Labels(name, version, description, reader.place(node), tuple(made))
@@ -83,8 +88,9 @@ def _sound_label(
             reader.error("label", f"{what} is {kind}: `{key}` is for strings", found[key])
     if "enum" in found and "pattern" in found:
         reader.error("label", f"{what} has an enum and a pattern", found["pattern"], "keep one")
-    if "set_by" in found and not reader.items(found["set_by"], "`set_by`", len(SETTERS)):
-        reader.error("label", f"nobody may set {what}", found["set_by"], "name who may")
+    setters = found.get("set_by")
+    if isinstance(setters, Items) and not setters.items:
+        reader.error("label", f"nobody may set {what}", setters, "name who may")
     if len(set(values)) != len(values):
         reader.error("label", f"{what} lists a value twice", found["enum"])
     if change == "narrow" and kind == "string" and not values:

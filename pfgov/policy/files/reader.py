@@ -85,7 +85,8 @@ class Reader:
         if node is None:
             return []
         if not isinstance(node, Items):
-            self.wrong_type(node, what, "a list")
+            hint = f"write [{node.text}]" if isinstance(node, Scalar) and node.text else None
+            self.wrong_type(node, what, "a list", hint)
             return []
         if len(node.items) > limit:
             self.error("too_many", f"{what} has more than {limit} items", node)
@@ -100,6 +101,8 @@ class Reader:
             hint = None
             if isinstance(node, Scalar):
                 hint = f'quote it: "{node.text}"' if node.text else "write a text"
+            elif isinstance(node, Items):
+                hint = "name one"
             self.wrong_type(node, what, "a text", hint)
             return None
         if not node.value.strip():

@@ -392,7 +392,7 @@ def test_a_fixture_is_picked_by_its_name_or_its_id(cli, tmp_path: Path) -> None:
     """`FILE#NAME` is the name that the file gives, or an id; a wrong one says what there is, with exit status 2."""
     text = (
         "apiVersion: pfgov/v1\nkind: Fixtures\npackets: {p: {}}\nmembers: {good: {id: m-1, trust_score: 0.9}}\n"
-        "principals: {asker: {id: local, rights: [operator]}}\n"
+        "principals: {asker: {id: \"key:ops\", rights: [operator]}}\n"
     )
     path = kit.write(tmp_path, {"f.yaml": text}) / "f.yaml"
     asked = ("eval", "--packet", f"{path}#p", "--against", STARTER, "--principal", f"{path}#asker")

@@ -230,10 +230,8 @@ class _Search:
         )
 
     def _asked(self, case: Case) -> Disagreement | None:
-        if not all(inputs.can_occur(facts) for facts in case.roots.values()):
+        if not all(inputs.can_occur(root, facts) for root, facts in case.roots.items()):
             return None  # a case that no door lets in shows nothing
-        if inputs.principal_problem(case.roots["principal"]) is not None:
-            return None
         question, member = case.question(), case.roots.get("member")
         old, new = self.old.judge_one(question, member), self.new.judge_one(question, member)
         return Disagreement(case, old, new) if difference(old, new) else None

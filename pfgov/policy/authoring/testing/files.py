@@ -40,6 +40,7 @@ NOW: Final = 1_767_225_600_000_000
 
 _PLURALS: Final = {"packets": "packet", "members": "member", "principals": "principal"}
 _OUTCOMES: Final[tuple[Outcome, ...]] = ("allow", "escalate", "deny")
+_SAID: Final = frozenset({*_OUTCOMES, "missing", "obligations", "shadow", "approvals"})
 _RESERVED: Final = ("pfgov:no_policy", "pfgov:type_error", "pfgov:obligation")
 
 
@@ -216,6 +217,10 @@ class _Builder:
                 node = found.get(root)
                 stated = inputs.read_facts(self.reader, node, root) if node is not None else {}
                 made[root] = inputs.complete(root, stated, root)
+                problem = inputs.problem_of(root, made[root])
+                if problem is not None and node is not None:
+                    hint = "say which: subject: packet/ID"
+                    self.reader.error("test.case", problem, node, hint)
         return made
 
     def _principal(self, node: Node | None) -> inputs.Facts:
@@ -236,6 +241,12 @@ class _Builder:
             return None
         table = self.fixtures.named[inputs.base_of(root)]
         if isinstance(node, Entries):
+            keys = {key.text for key, _ in node.pairs}
+            if keys and keys <= set(inputs.facts_of(root)):
+                message = f"`{root}` is a fixture's name, or a variation"
+                hint = f"write {root}: {{with: {{...}}}} around the facts"
+                self.reader.error("test.case", message, node, hint)
+                return None
             found = self.reader.entries(
                 node, f"`{root}`", required=(), optional=("from", "with", "as")
             )
@@ -247,11 +258,21 @@ class _Builder:
             name = name or (base_node.text if isinstance(base_node, Scalar) else root)
             if base is None:
                 return None
-            return name, inputs.complete(root, inputs.vary(base, change), name)
+            made = inputs.complete(root, inputs.vary(base, change), name)
+            self._occurs(node, root, made)
+            return name, made
         stated = self._fixture(node, table, root)
         if stated is None or not isinstance(node, Scalar):
             return None
-        return node.text, inputs.complete(root, stated, node.text)
+        made = inputs.complete(root, stated, node.text)
+        self._occurs(node, root, made)
+        return node.text, made
+
+    def _occurs(self, node: Node, root: str, facts: inputs.Facts) -> None:
+        """Note a packet that no ledger can hold."""
+        problem = inputs.packet_problem(facts) if inputs.base_of(root) == "packet" else None
+        if problem is not None:
+            self.reader.error("test.packet", problem, node, inputs.PRINCIPAL_HINT)
 
     def _fixture(
         self, node: Node, table: Mapping[str, dict[str, object]], root: str
@@ -288,6 +309,11 @@ class _Builder:
         if expect is None:
             return ()
         if "member" not in ROOTS_AT[point]:
+            if isinstance(expect, Entries) and not {key.text for key, _ in expect.pairs} & _SAID:
+                hint = "nobody is judged but who asks: expect: allow"
+                message = f"a case at {point.value} has no members"
+                self.reader.error("test.expect", message, expect, hint)
+                return ()
             return (Candidate("", {}, self._expectation(expect)),)
         members: dict[str, inputs.Facts] = {}
         if isinstance(node := found.get("members"), Items) and not node.items:
@@ -300,6 +326,13 @@ class _Builder:
                 hint = "give the variation a name of its own with `as`"
                 self.reader.error("duplicate_name", f"`{facts[0]}` is here twice", item, hint)
             members[facts[0]] = facts[1]
+        if not isinstance(expect, Entries):
+            name = next(iter(members), "NAME")
+            hint = f"say it of each member: expect: {{{name}: {_outcome_of(expect)}}}"
+            self.reader.wrong_type(expect, "`expect`", "a mapping of members", hint)
+            return ()
+        if found.get("members") is not None and not isinstance(found["members"], Items):
+            return ()  # that is the problem
         expected = self._expectations(expect, members)
         return tuple(
             Candidate(name, facts, expected.get(name, DENIED)) for name, facts in members.items()
@@ -437,6 +470,11 @@ def unknown_fact(path: str) -> str | None:
             return did_you_mean(step, fields) or ""
         kind = fields[step].type
     return None
+
+
+def _outcome_of(node: Node) -> str:
+    """Return the outcome that *node* says, as an example to write."""
+    return node.text if isinstance(node, Scalar) and node.text in _OUTCOMES else "allow"
 
 
 def _outcome(text: str | None) -> Outcome:

@@ -83,6 +83,10 @@ def _path(reader: Reader, node: Node | None) -> tuple[str, ...] | None:
     if text is None or node is None:
         return None
     steps = tuple(text.split("."))
+    if steps[1:2] == ("labels",):
+        message = f"`{text}` is a label, and labels are texts"
+        reader.error("test.property", message, node, "say with `never` what must not be allowed")
+        return None
     kind: CelType | None = ROOTS[steps[0]].type if steps[0] in ROOTS else None
     for step in steps[1:]:
         known: Mapping[str, Field] = kind.fields if isinstance(kind, Record) else {}
