@@ -113,7 +113,7 @@ MEMBER_IDS: Final = Spelling(
 """Ids of members."""
 
 PRINCIPAL_IDS: Final = Spelling(
-    "ids: key:..., oidc:..., local, anyone, pfgov:engine; a member's own where its key is for nothing else",
+    "ids: key:..., oidc:..., local, anyone, pfgov:engine; for whom it acts is in principal.members",
     _MEMBER_ID,
     words=("local", "anyone", "pfgov:engine"),
     prefixes=("key:", "oidc:"),

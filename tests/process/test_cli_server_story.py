@@ -302,7 +302,27 @@ def test_who_asks_the_set_that_is_binding_there(
         "--json",
     )
     assert pfgov(*one).json["policy"] == there["policy"]
-    starter = ("--against", ROOT / "policies" / "starter")
-    here = CommandLine(tmp_path, capsys)(*asked, *starter).json
-    assert here["policy"] != there["policy"]
-    assert pfgov(*asked, *starter).json == here
+
+    # the same set, whatever it is named by and wherever it is: one answer
+    starter = ROOT / "policies" / "starter"
+    bundle = tmp_path / "acme.bundle.json"
+    bundle.write_bytes(bundling.build(pack, PUBLISHER, publisher="acme", version="1"))
+    here = CommandLine(tmp_path / "none", capsys)
+    test = ("policy", "test", pack, "--json")
+    for question in (asked, one, test):
+        every = ("binding", there["policy"], pack, bundle)
+        said = [pfgov(*question, "--against", name) for name in every]
+        said += [here(*question, "--against", name) for name in (pack, bundle)]
+        found = [{**answer.json, "status": answer.status} for answer in said]
+        assert {answer.pop("against") for answer in found} == {
+            f"the binding set of {served.url}", f"the recorded set of {served.url}", str(pack), str(bundle),
+        }  # fmt: skip
+        assert all(answer == found[0] for answer in found)
+        assert found[0]["policy"] == there["policy"]
+        other = here(*question, "--against", starter).json
+        assert other["policy"] != there["policy"]
+        assert pfgov(*question, "--against", starter).json == other
+        for wrong in ("", "bindnig", there["policy"][:12]):
+            for side in (pfgov, here):
+                refused = side(*question, "--against", wrong)
+                assert (refused.status, refused.json["error"]["code"]) == (2, "usage")

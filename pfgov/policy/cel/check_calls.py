@@ -11,7 +11,7 @@ from pfgov.policy.cel.hints import called_elsewhere, did_you_mean
 from pfgov.policy.cel.library import Function
 from pfgov.policy.cel.strings import compile_pattern
 from pfgov.policy.cel.times import NAMED_ZONE, is_fixed_zone
-from pfgov.policy.cel.types import DYN, OptionalType, StringType, join
+from pfgov.policy.cel.types import DYN, ListType, OptionalType, StringType, join
 
 BINARY: Final = {
     "+": "_+_", "-": "_-_", "*": "_*_", "/": "_/_", "%": "_%_", "<": "_<_", "<=": "_<=_",
@@ -112,7 +112,8 @@ _NUMBERED: Final = {
 def _of_part(arguments: Sequence[ir.Node]) -> str | None:
     """Return what helps where a name of a day or a month, or null, is compared."""
     for one, other in (arguments, arguments[::-1]) if len(arguments) == 2 else ():
-        if isinstance(one, ir.Call) and isinstance(other.type, StringType):
+        kind = other.type.elem if isinstance(other.type, ListType) else other.type
+        if isinstance(one, ir.Call) and isinstance(kind, StringType):
             hint = _NUMBERED.get(one.function.name)
             if hint is not None:
                 return hint

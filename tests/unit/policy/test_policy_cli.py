@@ -7,6 +7,7 @@ import pytest
 from support import policy_kit as kit
 
 from pfgov.cli import run
+from pfgov.core.verdicts import Point
 from pfgov.policy import shipped_directory
 from pfgov.policy.authoring.showing import source_text
 from pfgov.policy.cel import parse
@@ -243,7 +244,7 @@ def test_a_recorded_set_is_asked_by_its_digest(cli, ledger: Path, capsys) -> Non
     assert as_json(cli, *who, "--against", "0" * 64)[1]["error"]["code"] == "policy.not_found"
     status, found = as_json(cli, *who, "--against", "bindnig")
     assert (status, found["error"]["code"]) == (2, "usage")
-    assert "write `binding`, a folder, or the 64 digits" in found["error"]["hint"]
+    assert "write `binding`, a folder, a bundle, or the 64 digits" in found["error"]["hint"]
 
 
 def test_without_a_ledger_the_starter_set_answers(cli, tmp_path: Path, monkeypatch) -> None:  # noqa: ANN001
@@ -392,7 +393,7 @@ def test_a_fixture_is_picked_by_its_name_or_its_id(cli, tmp_path: Path) -> None:
     """`FILE#NAME` is the name that the file gives, or an id; a wrong one says what there is, with exit status 2."""
     text = (
         "apiVersion: pfgov/v1\nkind: Fixtures\npackets: {p: {}}\nmembers: {good: {id: m-1, trust_score: 0.9}}\n"
-        "principals: {asker: {id: \"key:ops\", rights: [operator]}}\n"
+        'principals: {asker: {id: "key:ops", rights: [operator]}}\n'
     )
     path = kit.write(tmp_path, {"f.yaml": text}) / "f.yaml"
     asked = ("eval", "--packet", f"{path}#p", "--against", STARTER, "--principal", f"{path}#asker")
@@ -401,3 +402,94 @@ def test_a_fixture_is_picked_by_its_name_or_its_id(cli, tmp_path: Path) -> None:
     status, found = as_json(cli, *asked, "--member", f"{path}#god")
     assert (status, found["error"]["hint"]) == (2, "did you mean `good`?")
     assert as_json(cli, *asked, "--member", f"{path}#good", "--now", "soon")[0] == 2
+
+
+POINT_FACTS = {
+    # point: (a rule that reads what only this point has, options, other options that turn the answer)
+    "register": ("member.type == 'tool'", {"member": "{type: tool}"}, {"member": "{type: agent}"}),
+    "assign": (
+        "packet.priority > 3",
+        {"packet": "{priority: 4}", "member": "{}"},
+        {"packet": "{priority: 3}", "member": "{}"},
+    ),
+    "handoff": (
+        "source.status == 'QUARANTINED'",
+        {"packet": "{}", "member": "{}", "source": "{status: QUARANTINED}"},
+        {"packet": "{}", "member": "{}", "source": "{}"},
+    ),
+    "accept": (
+        "source.region == 'eu'",
+        {"packet": "{}", "member": "{}", "source": "{region: eu}"},
+        {"packet": "{}", "member": "{}", "source": "{region: us}"},
+    ),
+    "retain": (
+        "member.load.active > 3",
+        {"packet": "{}", "member": "{load: {active: 4}}"},
+        {"packet": "{}", "member": "{load: {active: 3}}"},
+    ),
+    "submit": (
+        "packet.priority > 3 && !('operator' in principal.rights)",
+        {"packet": "{priority: 4}", "principal": "{id: 'key:a', rights: [submitter]}"},
+        {"packet": "{priority: 4}"},
+    ),
+    "update": (
+        "packet.priority < before.priority || packet.packet_id != before.packet_id",
+        {"packet": "{priority: 3}", "before": "{packet_id: p, priority: 4}"},
+        {"packet": "{priority: 3}"},
+    ),
+    "update_member": (
+        "size(member.clearances) > size(before.clearances) || member.id != before.id",
+        {"member": "{clearances: [pii]}", "before": "{id: m}"},
+        {"member": "{clearances: [pii]}"},
+    ),
+    "review": (
+        "review.granted && 'p/risky' in review.rules",
+        {"packet": "{}", "review": "{rules: [p/risky]}"},
+        {"packet": "{}", "review": "{granted: false, rules: [p/risky]}"},
+    ),
+    "complete": (
+        "packet.step != 'checked'",
+        {"packet": "{step: draft}", "member": "{}"},
+        {"packet": "{step: checked}", "member": "{}"},
+    ),
+    "export": (
+        "export.kind == 'everything' || export.subject == 'policy'",
+        {"export": "{kind: everything}"},
+        {"export": "{kind: subject, subject: packet/p}", "packet": "{packet_id: p}"},
+    ),
+    "activate": (
+        "'guards' in activation.dropped",
+        {"activation": "{dropped: [guards]}"},
+        {"activation": "{policies: [guards]}"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("point", sorted(POINT_FACTS))
+def test_eval_asks_at_every_point_with_the_facts_of_that_point(
+    cli,  # noqa: ANN001
+    tmp_path: Path,
+    point: str,
+) -> None:
+    """`eval` takes what there is to judge at a point, and nothing else: its answer turns with just that."""
+    assert set(POINT_FACTS) == {one.value for one in Point}
+    rule, denied, allowed = POINT_FACTS[point]
+    text = kit.policy(f'  - id: it\n    deny: "{rule}"\n', on=f"[{point}]")
+    kit.write(tmp_path, {"set/p.policy.yaml": text})
+
+    def asked(facts: dict[str, str]) -> tuple[int, dict[str, object]]:
+        options: list[str] = []
+        for root, stated in facts.items():
+            file = tmp_path / f"{root}.yaml"
+            file.write_text(stated)
+            options += [f"--{root}", str(file)]
+        return as_json(cli, "eval", "--action", point, "--against", str(tmp_path / "set"), *options)
+
+    status, found = asked(denied)
+    assert (status, [r["rule"] for r in found["reasons"]]) == (1, ["placement/it"]), found
+    assert [reason["missing"] for reason in found["reasons"]] == [None]
+    status, found = asked(allowed)
+    assert (status, found["decision"]) == (0, "allow"), found
+    other = "activation" if point != "activate" else "packet"
+    status, found = asked({**allowed, other: "{}"})
+    assert (status, found["error"]["code"]) == (2, "usage")
