@@ -349,6 +349,8 @@ def _decision(found: "Explanation", *, explain: bool) -> list[Any]:
         seen = f"  (has {reason.observed}, bound {reason.bound})" if reason.bound else ""
         if reason.bound is not None and reason.bound == reason.observed:
             seen = f"  (has {reason.observed})"
+        if f"(observed {reason.observed}" in reason.message:
+            seen = ""  # a rule without a message of its own says it already
         lines.append(f"  {reason.name}: {reason.message}{seen}")
     lines += [
         f"  with the obligation {item.type} {', '.join(item.paths) or item.to or ''}".rstrip()
@@ -437,7 +439,7 @@ def _row(named: "tuple[str, Explanation]") -> list[Any]:
     why = [f"{reason.name}: {reason.message}" for reason in reasons]
     why += [f"shadow {reason.name}: {reason.message}" for reason in found.verdict.shadow]
     miss = "; ".join(change.sentence for change in found.changes or ())
-    return [name, status(found.verdict.outcome), "\n".join(why), miss]
+    return [name, status(found.verdict.outcome), "; ".join(why), miss]
 
 
 # --- files ----------------------------------------------------------------------------------

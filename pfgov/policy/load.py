@@ -226,6 +226,11 @@ def read_directory(path: str | os.PathLike[str]) -> Files:
     """
     root = Path(path)
     if not root.is_dir():
+        if root.is_file():
+            raise PolicyFolderError(
+                f"{root} is a file, and policies are read by their folder",
+                hint=f"name the folder: {root.parent}",
+            )
         raise PolicyFolderError(
             f"there is no folder {root}",
             hint="make one with: pfgov policy init DIR",

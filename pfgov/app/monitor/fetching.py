@@ -5,10 +5,11 @@ says nothing about the log.  What the bytes mean is not known here.
 """
 
 import http.client
+import json
 import socket
 import time
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 from urllib.parse import urlsplit
 
 from pfgov import __version__
@@ -29,6 +30,7 @@ Raises ServerError where no answer can be had, and ForbiddenError where it is re
 """
 
 _PIECE: Final = 65_536
+_SAID_MAX: Final = 300
 
 
 class Fetcher:
@@ -81,7 +83,7 @@ class Fetcher:
             return None
         if answer.status in {401, 403}:
             raise ForbiddenError(
-                f"{self._to.url} answers {answer.status} for {path}",
+                f"{self._to.url} answers {answer.status} for {path}{_reason(body)}",
                 hint="to read the whole log a key with the scope auditor is needed, in PFGOV_API_KEY",
             )
         if answer.status in {429, 500, 502, 503, 504}:
@@ -116,3 +118,22 @@ def _read(answer: http.client.HTTPResponse, most: int) -> bytes | None:
     if answer.length:
         raise http.client.IncompleteRead(bytes(found), answer.length)
     return bytes(found)
+
+
+def _reason(body: bytes | None) -> str:
+    """Return what a pfgov server says of a refusal, to be shown; nothing where it is not one's answer.
+
+    A rule at ``export`` denies a monitor's key with ``policy.denied``: then no other key helps but one that it lets.
+    """
+    try:
+        said: object = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(said, dict):
+        return ""
+    problem = cast("dict[str, object]", said)
+    code, detail = problem.get("code"), problem.get("detail")
+    if not isinstance(code, str) or not isinstance(detail, str):
+        return ""
+    text = f"{detail[:_SAID_MAX]} [{code[:64]}]"
+    return f": {''.join(character if character.isprintable() else '?' for character in text)}"

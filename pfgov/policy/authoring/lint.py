@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfgov.core.verdicts import CARRIED_OUT
+from pfgov.policy.authoring.bypassing import bypassed
 from pfgov.policy.authoring.portability import unportable
 from pfgov.policy.authoring.trusting import trusting
 from pfgov.policy.cel import CelLoadError, parse
@@ -43,7 +44,13 @@ def lint(
                     "warning",
                 )
             )
-    return [*found, *_repeated(compiled), *trusting(compiled), *unportable(compiled)]
+    return [
+        *found,
+        *_repeated(compiled),
+        *trusting(compiled),
+        *bypassed(compiled),
+        *unportable(compiled),
+    ]
 
 
 def _unused(policy: Policy, definitions: Sequence[Definitions]) -> Iterator[Problem]:

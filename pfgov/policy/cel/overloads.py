@@ -91,7 +91,9 @@ def complaint(function: Function, arguments: Sequence[CelType]) -> tuple[str, st
         if len(arguments) not in counts and not any(o.variadic for o in function.overloads):
             expected = " or ".join(str(count) for count in sorted(counts))
             word = "argument" if counts == {1} else "arguments"
-            hint = "it counts from 0: write x >= low && x < high" if sign == "lists.range()" else None
+            hint = (
+                "it counts from 0: write x >= low && x < high" if sign == "lists.range()" else None
+            )
             return f"{sign} takes {expected} {word}, not {len(arguments)}", hint
         hint = _expected(function)
         if function.name == "contains" and isinstance(arguments[0], ListType):

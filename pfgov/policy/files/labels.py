@@ -224,7 +224,11 @@ def _refusal(
         except LabelValueError as error:
             return LabelRefusal(label.name, str(error), True)
     if set(label.set_by).isdisjoint(rights):
-        return LabelRefusal(label.name, f"is set by {' or '.join(label.set_by)}", False)
+        who = f"is set by {' or '.join(label.set_by)}"
+        gone = (
+            "" if new is not None else f"; without {label.name}={old} among the labels it would go"
+        )
+        return LabelRefusal(label.name, f"{who}{gone}", False)
     if old is None or label.change == "rights":
         return None
     if label.change == "narrow" and new is not None and is_narrower(label, old, new):

@@ -51,6 +51,61 @@ def test_monitor_over_http(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         assert "evidence" in text.out
 
 
+NO_MONITOR = """apiVersion: pfgov/v1
+kind: Policy
+metadata: {name: exports, version: "1"}
+on: [register, place, retain, export]
+rules:
+  - id: not-the-monitor
+    on: [export]
+    deny: has(principal.name) && principal.name == "monitor"
+    message: "{principal.name} may not take lineage out"
+  - {id: members, on: [register, place, retain], deny: member.trust_score < 0.1}
+"""
+
+
+def test_a_rule_at_export_denies_the_monitors_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A denied monitor takes no entry, alarms about nothing, says whose word it is, and goes on once it is let."""
+    directory = fresh(tmp_path)
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "exports.policy.yaml").write_text(NO_MONITOR)
+    how = (
+        "monitor",
+        "--key",
+        directory / "anchor.txt",
+        "--state",
+        tmp_path / "state",
+        "--once",
+        "--json",
+    )
+    with Served(directory) as server:
+        line = RemoteLine(server.url, capsys)
+        keys = {
+            name: server.keyring.create((scope,), now=1, name=name)[1]
+            for name, scope in (("monitor", "auditor"), ("root", "admin"))
+        }
+        monkeypatch.setenv("PFGOV_API_KEY", keys["monitor"])
+        before = line.ok(*how)
+        monkeypatch.setenv("PFGOV_API_KEY", keys["root"])
+        line.ok("policy", "activate", folder, "--yes")
+        monkeypatch.setenv("PFGOV_API_KEY", keys["monitor"])
+        for _ in range(2):
+            said = line(*how)
+            found = json.loads(said.out)
+            assert (said.status, found["status"], found["alarms"]) == (4, "unknown", [])
+            assert (found["size"], found["news"]) == (before["size"], [])
+            assert "monitor may not take lineage out [policy.denied]" in found["why"]
+        monkeypatch.setenv("PFGOV_API_KEY", keys["root"])
+        line.ok("policy", "rollback")
+        monkeypatch.setenv("PFGOV_API_KEY", keys["monitor"])
+        after = line.ok(*how)
+        assert (after["status"], after["before"]) == ("ok", before["size"])
+        assert after["size"] > before["size"]
+
+
 def test_monitor_needs_a_server_and_an_anchor(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -493,3 +493,31 @@ def test_eval_asks_at_every_point_with_the_facts_of_that_point(
     other = "activation" if point != "activate" else "packet"
     status, found = asked({**allowed, other: "{}"})
     assert (status, found["error"]["code"]) == (2, "usage")
+
+
+def test_who_says_each_reason_once_and_on_one_line(cli, tmp_path: Path) -> None:  # noqa: ANN001
+    """A cell with several reasons holds no escapes, and what a rule without a message says is not said again."""
+    rules = "  - {id: high, require: member.trust_score >= 0.9}\n  - {id: near, require: member.region == 'eu'}\n"
+    files = {
+        "set/p.policy.yaml": kit.policy(rules),
+        "p.json": '{"workload_type": "w"}',
+        "m.json": '{"id": "m", "trust_score": 0.5, "region": "us"}',
+    }
+    kit.write(tmp_path, files)
+    asked = ("--packet", str(tmp_path / "p.json"), "--against", str(tmp_path / "set"))
+    text = cli("who", *asked, "--members", str(tmp_path / "m.json"))[1]
+    assert "\\x0a" not in text
+    text = cli("eval", *asked, "--member", str(tmp_path / "m.json"))[1]
+    assert text.count("bound 0.9") == 1
+    assert text.count("bound eu") == 1
+
+
+def test_a_file_in_the_place_of_a_folder_is_told_as_that(cli, tmp_path: Path) -> None:  # noqa: ANN001
+    """Whoever names a policy's file hears which folder to name."""
+    kit.write(
+        tmp_path, {"p.policy.yaml": kit.policy("  - {id: t, require: member.trust_score > 0.5}\n")}
+    )
+    for verb in ("check", "test"):
+        status, found = as_json(cli, verb, str(tmp_path / "p.policy.yaml"))
+        assert (status, found["error"]["code"]) == (4, "policy.no_folder")
+        assert found["error"]["hint"] == f"name the folder: {tmp_path}"
