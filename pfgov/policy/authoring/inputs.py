@@ -10,6 +10,7 @@ The engine does not come through here: it makes facts from validated state.
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from typing import Final, cast
 
 from pfgov.core.commands import ENGINE, LOCAL_OPERATOR
@@ -29,7 +30,7 @@ from pfgov.policy.files.reader import Reader, describe
 from pfgov.policy.files.source import Entries, Items, Node, Scalar
 from pfgov.policy.judging.functions import split_requirement
 from pfgov.policy.problems import did_you_mean
-from pfgov.policy.vocabulary import SPELLINGS
+from pfgov.policy.vocabulary import SPELLINGS, Spelling
 
 Facts = dict[str, object]
 
@@ -369,6 +370,8 @@ _SPELT: Final[Mapping[str, Callable[[str], object]]] = {
 }
 """Facts whose names have one spelling: what a door would refuse cannot occur in a fixture either."""
 
+_SPELT_STEPS: Final = [(path.removesuffix("[]").split("."), one) for path, one in _SPELT.items()]
+
 
 def _get(held: object, name: str) -> object:
     """Return what *held* has under *name*, where it is a record and has."""
@@ -377,19 +380,23 @@ def _get(held: object, name: str) -> object:
 
 def can_occur(root: str, facts: Mapping[str, object]) -> bool:
     """Whether a door would let in every name in *facts* of *root* that has one spelling, and who stands in them."""
-    for path, check in _SPELT.items():
-        for text in _texts(facts, path.removesuffix("[]").split(".")):
+    for steps, check in _SPELT_STEPS:
+        for text in _texts(facts, steps):
             try:
                 check(text)
             except (InvalidError, ValueError):
                 return False
-    prefix = f"{root}."
-    for path, spelt in SPELLINGS.items():
-        if path.startswith(prefix):
-            steps = path.removeprefix(prefix).split(".")
-            if not all(spelt.has(text) for text in _texts(facts, steps)):
-                return False
+    for below, spelt in _spellings_of(root):
+        if not all(spelt.has(text) for text in _texts(facts, below)):
+            return False
     return problem_of(root, facts) is None
+
+
+@cache
+def _spellings_of(root: str) -> tuple[tuple[tuple[str, ...], Spelling], ...]:
+    """Return how the names are spelt that facts of *root* hold, by their steps below it."""
+    found = ((path.split("."), spelt) for path, spelt in SPELLINGS.items())
+    return tuple((tuple(steps[1:]), spelt) for steps, spelt in found if steps[0] == root)
 
 
 def _texts(facts: Mapping[str, object], steps: Sequence[str]) -> list[str]:
