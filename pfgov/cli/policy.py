@@ -335,11 +335,8 @@ def _needed(action: str, named: "Mapping[str, str | None]") -> None:
 
     has, needs = takes(action)
     for name, given in named.items():
-        if given is not None and name not in has:
-            message = f"a decision at {action} has no --{name}"
-            raise click.UsageError(message, click.get_current_context())
-        if given is None and name in needs:
-            message = f"a decision at {action} needs --{name}"
+        if (given is None and name in needs) or (given is not None and name not in has):
+            message = f"a decision at {action} {'needs' if given is None else 'has no'} --{name}"
             raise click.UsageError(message, click.get_current_context())
 
 

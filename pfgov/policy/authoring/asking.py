@@ -11,7 +11,7 @@ from typing import Final
 
 from pfgov.core.judging import Question
 from pfgov.core.verdicts import Point
-from pfgov.policy.authoring import inputs
+from pfgov.policy.authoring import inputs, occurring
 from pfgov.policy.cel import CelError
 from pfgov.policy.cel.times import parse_timestamp
 from pfgov.policy.facts import ABSENT_AT, MORE, ROOTS_AT
@@ -84,7 +84,7 @@ def read_many(argument: str, root: str) -> list[tuple[str, Facts]]:
             facts = inputs.complete(root, stated, str(own))
             problem = inputs.problem_of(root, facts)
             if problem is not None:
-                hint = None if root == "export" else inputs.PRINCIPAL_HINT
+                hint = None if root == "export" else occurring.PRINCIPAL_HINT
                 reader.error("input", problem, item, hint)
             named.append(name)
             found.append((str(own), facts))

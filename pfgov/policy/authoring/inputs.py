@@ -13,9 +13,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Final, cast
 
-from pfgov.core.commands import ENGINE, LOCAL_OPERATOR
 from pfgov.core.spelling import check_class, check_name, check_region
 from pfgov.errors import InvalidError
+from pfgov.policy.authoring.occurring import (
+    ACTS_FOR,
+    export_problem,
+    packet_problem,
+    principal_problem,
+)
 from pfgov.policy.cel.types import (
     BOOL,
     CelType,
@@ -174,7 +179,7 @@ def _principal(stated: Mapping[str, object], name: str) -> Facts:
     """Complete a principal as the doors make one: an id of its own form, and members as its rights say."""
     facts = _completed(_record("principal"), stated, "principal")
     rights = [right for right in cast("list[object]", facts["rights"]) if isinstance(right, str)]
-    own = [right.removeprefix(_ACTS_FOR) for right in rights if right.startswith(_ACTS_FOR)]
+    own = [right.removeprefix(ACTS_FOR) for right in rights if right.startswith(ACTS_FOR)]
     facts["members"] = facts["members"] or own
     if not facts["id"]:
         facts["id"] = own[0] if len(own) == len(rights) == 1 else f"key:{name}"
@@ -183,66 +188,15 @@ def _principal(stated: Mapping[str, object], name: str) -> Facts:
 
 def as_principal(facts: Mapping[str, object]) -> Facts:
     """Return *facts* as those of a principal that a door lets in: one id of its form, its members among its rights."""
-    others = [r for r in cast("list[str]", facts["rights"]) if not r.startswith(_ACTS_FOR)]
+    others = [r for r in cast("list[str]", facts["rights"]) if not r.startswith(ACTS_FOR)]
     members = cast("list[str]", facts["members"])
-    made: Facts = {**facts, "rights": sorted([*others, *(f"{_ACTS_FOR}{m}" for m in members)])}
+    made: Facts = {**facts, "rights": sorted([*others, *(f"{ACTS_FOR}{m}" for m in members)])}
     if principal_problem(made) is not None:
         made["rights"] = [right for right in cast("list[str]", made["rights"]) if right != "engine"]
         if not str(made["id"]).startswith(("key:", "oidc:")):
             made["id"] = f"key:{facts['id']}"
         made.pop("name" if str(made["id"]).startswith("oidc:") else "issuer", None)
     return made
-
-
-def principal_problem(facts: Mapping[str, object]) -> str | None:
-    """Say why no door ever lets in the principal that *facts* describe; None where one does."""
-    name, rights, members = facts["id"], facts["rights"], facts["members"]
-    own = [f"{_ACTS_FOR}{member}" for member in cast("list[object]", members)]
-    acts_for = [right for right in cast("list[object]", rights) if str(right).startswith(_ACTS_FOR)]
-    if sorted(own) != sorted(map(str, acts_for)):
-        return f"its members are {members}, and its rights {rights}: the one follows from the other"
-    return _impossible_rights(str(name), [str(r) for r in cast("list[object]", rights)], facts)
-
-
-def _impossible_rights(name: str, rights: list[str], facts: Mapping[str, object]) -> str | None:
-    """Say why no principal *name* has these *rights*, or these other facts."""
-    if name in _NAMED:
-        wanted = _NAMED[name]
-        if sorted(rights) != sorted(wanted):
-            named = [", ".join(listed) or "none" for listed in (wanted, rights)]
-            others = "whoever has others is key:... or oidc:..."
-            return f"the rights of {name!r} are {named[0]}, and not {named[1]}; {others}"
-    elif "engine" in rights:
-        return "the right `engine` is pfgov:engine's alone"
-    elif not name.startswith(("key:", "oidc:")) and rights != [f"{_ACTS_FOR}{name}"]:
-        return f"no principal is named {name!r}"
-    if "issuer" in facts and not name.startswith("oidc:"):
-        return f"{name!r} has no issuer: a token has one, and its id begins with oidc:"
-    if "name" in facts and (name in _NAMED or name.startswith("oidc:")):
-        return f"{name!r} has no name: keys have one"
-    return None
-
-
-def packet_problem(facts: Mapping[str, object]) -> str | None:
-    """Say why no packet has the submitter that *facts* state; None where one may."""
-    submitter = facts.get("submitted_by")
-    if not isinstance(submitter, dict):
-        return None
-    by = cast("Facts", submitter)
-    name, members = str(by["id"]), by["members"]
-    if name in _NAMED and members:
-        return f"{name!r} acts for no member, and not for {members}"
-    if name in _NAMED or name.startswith(("key:", "oidc:")) or members == [name]:
-        return None
-    return f"no principal is named {name!r} and acts for {members}"
-
-
-def export_problem(facts: Mapping[str, object]) -> str | None:
-    """Say why nobody takes out what *facts* state; None where somebody may."""
-    is_one = facts["kind"] == "subject"
-    if is_one == ("subject" in facts):
-        return None
-    return f"an export of the kind `{facts['kind']}` {'names its' if is_one else 'has no'} subject"
 
 
 def problem_of(root: str, facts: Mapping[str, object]) -> str | None:
@@ -252,18 +206,6 @@ def problem_of(root: str, facts: Mapping[str, object]) -> str | None:
     if root == "export":
         return export_problem(facts)
     return packet_problem(facts) if base_of(root) == "packet" else None
-
-
-PRINCIPAL_HINT: Final = (
-    "ids: key:..., oidc:..., local, anyone, pfgov:engine; a member's own with its right alone"
-)
-_NAMED: Final[Mapping[str, tuple[str, ...]]] = {
-    "local": LOCAL_OPERATOR.rights,
-    "anyone": (),
-    "pfgov:engine": ENGINE.rights,
-}
-"""Principals that have a name of their own, with their rights."""
-_ACTS_FOR: Final = "member:"
 
 
 def _record(root: str) -> Record:

@@ -11,7 +11,7 @@ from typing import Final
 from pfgov.core.judging import Question
 from pfgov.core.verdicts import Point
 from pfgov.policy import limits
-from pfgov.policy.authoring import inputs
+from pfgov.policy.authoring import inputs, occurring
 from pfgov.policy.authoring.asking import usual_reason
 from pfgov.policy.authoring.testing.model import (
     DENIED,
@@ -228,9 +228,9 @@ class _Builder:
         found = self._facts(node, "principal")
         if found is None or node is None:
             return inputs.complete("principal", {"rights": ["operator"]}, "operator")
-        problem = inputs.principal_problem(found[1])
+        problem = occurring.principal_problem(found[1])
         if problem is not None:
-            self.reader.error("test.principal", problem, node, inputs.PRINCIPAL_HINT)
+            self.reader.error("test.principal", problem, node, occurring.PRINCIPAL_HINT)
         return found[1]
 
     # --- facts ------------------------------------------------------------------------------
@@ -270,9 +270,9 @@ class _Builder:
 
     def _occurs(self, node: Node, root: str, facts: inputs.Facts) -> None:
         """Note a packet that no ledger can hold."""
-        problem = inputs.packet_problem(facts) if inputs.base_of(root) == "packet" else None
+        problem = occurring.packet_problem(facts) if inputs.base_of(root) == "packet" else None
         if problem is not None:
-            self.reader.error("test.packet", problem, node, inputs.PRINCIPAL_HINT)
+            self.reader.error("test.packet", problem, node, occurring.PRINCIPAL_HINT)
 
     def _fixture(
         self, node: Node, table: Mapping[str, dict[str, object]], root: str
