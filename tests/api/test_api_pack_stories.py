@@ -137,6 +137,13 @@ def test_regulated_review_keeps_everybody_apart(desk: Story) -> None:
         assert desk.code(asker, *sent) == "policy.denied", (
             "who asks does not review, with whatever key"
         )
+    desk.person("alone", "submitter", "reviewer")
+    desk.submit("alone", "alone", labels={"risk": "high"})
+    asker, sent = desk.review("alone", "alone", member_id="other")
+    assert desk.code(asker, *sent) == "policy.denied", (
+        "one key does not ask and agree, though it acts for nobody"
+    )
+    desk.done("operator", "POST", "/api/packets/alone/cancel", {})
     lowered = {"labels": {"risk": "low"}}
     assert desk.code("clerk", "PATCH", "/api/packets/serious", lowered) == "label.forbidden"
     desk.agree("reviewer", "serious")

@@ -3,13 +3,15 @@
 Warnings of ``policy check``.  What a member says of itself may be what is wanted (a capability is a claim, and a false
 one fails at work); a rule that keeps somebody out has to read something that another party vouches for.  A fact that
 members set is vouched for where a rule of the same set asks who sets it: at ``register``, and at ``update_member`` if
-it can change.
+it can change.  One operand of several is enough: ``"a" in member.clearances || member.type == "human"`` lets whoever
+says that it is human pass.  The step of a packet is its owner's word, and a reason the one of who asks.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
 from pfgov.core.verdicts import Point
+from pfgov.policy.cel import ir
 from pfgov.policy.files.labels import Declarations
 from pfgov.policy.files.model import KERNEL
 from pfgov.policy.judging.clauses import PlannedRule
@@ -19,8 +21,12 @@ from pfgov.policy.provenance import setter
 
 Path = tuple[str, ...]
 
-AMONG: Final = (Point.ASSIGN, Point.HANDOFF, Point.ACCEPT, Point.RETAIN)
-"""The points at which a member gets or keeps something.  At `register` what it says of itself is what is judged."""
+AMONG: Final = (Point.ASSIGN, Point.HANDOFF, Point.ACCEPT, Point.RETAIN, Point.COMPLETE)
+"""The points at which a member gets, keeps or ends something; at `register` what it says of itself is judged."""
+
+_STEP: Final[Path] = ("packet", "step")
+_OWNED: Final = frozenset({Point.RETAIN, Point.COMPLETE})
+"""Where the owner is judged, whose word the packet's step is."""
 
 _BY_DESIGN: Final = frozenset({"capabilities", "capability_versions", "capacity", "load"})
 """What only a member knows of itself: what it can do, what it offers and how busy it is."""
@@ -34,26 +40,82 @@ def trusting(policies: PolicySet) -> Iterator[Problem]:
         for planned in policies.judges[point].rules:
             if planned.policy == KERNEL or planned.name in seen:
                 continue
-            path = _own_word(planned, policies.labels, vouched)
-            if path is not None:
-                seen.add(planned.name)
-                fact = ".".join(path)
-                yield planned.rule.place.problem(
+            for reads in _ways(planned):
+                path = _own_word(reads, point, policies.labels, vouched)
+                if path is not None:
+                    seen.add(planned.name)
+                    yield _warning(planned, path)
+                    break
+    yield from _reasons(policies)
+
+
+def _warning(planned: PlannedRule, path: Path) -> Problem:
+    fact = ".".join(path)
+    hint = f"read what others set (clearances, trust_score), or say at register who may set {fact}"
+    if path == _STEP:
+        hint = "read what others set: a label that a reviewer sets, packet.reviews"
+    return planned.rule.place.problem(
+        "policy.own_word",
+        f"`{planned.rule.id}` takes a member's own word: {fact} is set by the member that is judged",
+        hint,
+        "warning",
+    )
+
+
+def _reasons(policies: PolicySet) -> Iterator[Problem]:
+    """Yield a warning for each rule that somebody passes by the reason that it gives."""
+    found: dict[str, Problem] = {}
+    for judge in policies.judges.values():
+        for planned in judge.rules:
+            reads = {access.path[0] for access in planned.clause.paths}
+            is_its_word = "reason" in reads and reads <= {"reason", "action", "now"}
+            if planned.policy != KERNEL and planned.rule.kind == "require" and is_its_word:
+                found[planned.name] = planned.rule.place.problem(
                     "policy.own_word",
-                    f"`{planned.rule.id}` takes a member's own word: {fact} is set by the member that is judged",
-                    f"read what others set (clearances, trust_score), or say at register who may set {fact}",
+                    f"`{planned.rule.id}` takes the word of who asks: whoever gives that reason passes",
+                    "read what others set: principal.rights, principal.members",
                     "warning",
                 )
+    yield from found.values()
 
 
-def _own_word(planned: PlannedRule, labels: Declarations, vouched: frozenset[Path]) -> Path | None:
-    """Return a fact on which the rule rests, if all that it reads of the member is its own word, and it asks nobody."""
-    reads = [_fact(access.path) for access in planned.clause.paths]
+def _ways(planned: PlannedRule) -> Iterator[list[Path]]:
+    """Yield the facts that each way to pass the rule reads: all of it, or one operand of several that is enough."""
+    yield [_fact(access.path) for access in planned.clause.paths]
+    root = planned.condition.root if planned.condition is not None else None
+    while isinstance(root, ir.Named):
+        root = root.expression.root
+    enough = {"require": "any", "deny": "all"}.get(planned.rule.kind)
+    if isinstance(root, ir.Logic) and root.kind == enough:
+        yield from (_facts_of(operand) for operand in root.operands)
+
+
+def _facts_of(node: ir.Node) -> list[Path]:
+    found: list[Path] = []
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        path = ir.path_of(part)
+        if path is not None and len(path) > 1:
+            found.append(_fact(path))
+        elif isinstance(part, ir.Named):
+            waiting.append(part.expression.root)
+        else:
+            waiting += ir.children(part)
+    return found
+
+
+def _own_word(
+    reads: list[Path], point: Point, labels: Declarations, vouched: frozenset[Path]
+) -> Path | None:
+    """Return a fact on which *reads* rest, if all that they say of the member is its own word, and they ask nobody."""
     if any(path[0] == "principal" for path in reads):
         return None
     own = [path for path in reads if path[0] == "member"]
-    if not own or any(not is_own(path, labels) or path in vouched for path in own):
+    if any(not is_own(path, labels) or path in vouched for path in own):
         return None
+    if point in _OWNED:
+        own += [path for path in reads if path == _STEP]
     return next((path for path in own if path[1] not in _BY_DESIGN), None)
 
 

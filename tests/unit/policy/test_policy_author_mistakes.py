@@ -371,6 +371,53 @@ def test_what_may_be_meant_beside_it_is_left_alone(tmp_path: Path, point: str, r
     assert found_in(tmp_path, {"p.policy.yaml": text}) == []
 
 
+OWN_WORD = [
+    ("complete", "require: packet.step == 'done'", "packet.reviews"),
+    ("retain", "deny: packet.step == 'stuck' && packet.labels.risk == 'high'", "packet.reviews"),
+    (
+        "complete",
+        "deny: \"packet.step != 'done' && !('x' in member.clearances)\"",
+        "packet.reviews",
+    ),
+    ("export", "require: reason == 'audit'", "principal.rights"),
+    ("place", "require: member.labels.grade == 'a' || member.type == 'human'", "member.type"),
+    ("place", "deny: \"member.type == 'agent' && !('x' in member.clearances)\"", "member.type"),
+    (
+        "place",
+        "require: \"member.type == 'human' || 'operator' in principal.rights\"",
+        "member.type",
+    ),
+]
+
+
+@pytest.mark.parametrize(("point", "rule", "hint"), OWN_WORD)
+def test_a_way_past_a_rule_on_ones_own_word_is_doubtful(
+    tmp_path: Path, point: str, rule: str, hint: str
+) -> None:
+    """An operand that is enough, an owner's step, a reason that is given: whoever is judged says it of itself."""
+    text = kit.policy(f"  - id: r\n    {rule}\n", on=f"[{point}]")
+    found = found_in(tmp_path, {"p.policy.yaml": text})
+    assert [(code, line) for code, line, *_ in found] == [("policy.own_word", 6)]
+    assert hint in found[0][3]
+
+
+@pytest.mark.parametrize(
+    ("point", "rule"),
+    [
+        ("place", "require: member.labels.grade == 'a' && member.type == 'human'"),
+        ("place", "deny: packet.step == 'stuck'"),  # whose word it is is not judged
+        ("handoff", "deny: reason == 'requested' && source.status == 'QUARANTINED'"),
+        ("place", "require: has(member.capacity.tasks) || member.trust_score > 0.5"),
+    ],
+)
+def test_what_another_vouches_for_beside_it_is_left_alone(
+    tmp_path: Path, point: str, rule: str
+) -> None:
+    """A rule that no word of the judged one passes is nobody's mistake."""
+    text = kit.policy(f"  - id: r\n    {rule}\n", on=f"[{point}]")
+    assert found_in(tmp_path, {"p.policy.yaml": text}) == []
+
+
 LATER = [
     ("register", "deny: \"'approver' in member.clearances\"", "on: [register, update_member]"),
     ("register", "require: member.labels.grade == 'a'", "on: [register, update_member]"),
