@@ -239,7 +239,7 @@ def _check_labels(
         said,
         code="label.forbidden",
         pointer=pointer,
-        hint="see who sets which label: pfgov policy show",
+        hint="see who sets which label: pfgov policy show --source",
     )
 
 
