@@ -8,9 +8,11 @@ is written goes to a new file, never into one that lies there.  This module does
 import contextlib
 import errno
 import os
+import shutil
 import stat
+from collections.abc import Generator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 OURS_BYTES_MAX: Final = 4 << 20
 """More than any file has that pfgov writes for itself."""
@@ -37,14 +39,31 @@ def read_regular(path: Path, most: int = OURS_BYTES_MAX) -> bytes:
     Raises:
         OSError: it cannot be read, or is no regular file.
     """
+    with _regular(path) as file:
+        return file.read(most + 1)
+
+
+@contextlib.contextmanager
+def _regular(path: Path) -> Generator[BinaryIO]:
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(number).st_mode):
             raise _odd(path)
         with os.fdopen(number, "rb", closefd=False) as file:
-            return file.read(most + 1)
+            yield file
     finally:
         os.close(number)
+
+
+def copy_regular(path: Path, to: Path) -> None:
+    """Let what is in the file *path* be in the file *to*, as a whole, and readable for no more people at any time.
+
+    Raises:
+        OSError: it cannot be read or written, or is no regular file.
+    """
+    with _regular(path) as source:
+        _replace(to, source, 0o600, durably=False)
+        to.chmod(stat.S_IMODE(os.fstat(source.fileno()).st_mode) & 0o777)
 
 
 def replace_private(path: Path, raw: bytes, *, durably: bool = False) -> None:
@@ -65,13 +84,16 @@ def replace_public(path: Path, raw: bytes, *, durably: bool = False) -> None:
     _replace(path, raw, 0o666, durably=durably)
 
 
-def _replace(path: Path, raw: bytes, mode: int, *, durably: bool) -> None:
+def _replace(path: Path, raw: bytes | BinaryIO, mode: int, *, durably: bool) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.unlink(missing_ok=True)  # of a process that was killed, or somebody's pipe or link
     handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(raw)
+            if isinstance(raw, bytes):
+                file.write(raw)
+            else:
+                shutil.copyfileobj(raw, file)
             if durably:
                 file.flush()
                 os.fsync(file.fileno())

@@ -20,6 +20,9 @@ PAGE: Final = 500
 LINE_BYTES_MAX: Final = 8 << 20
 """Larger than the largest object that etcd takes."""
 
+OBJECTS_MAX: Final = 1_000_000
+"""Objects of one kind that are listed: more than a cluster holds."""
+
 TIMEOUT_SECONDS: Final = 15.0
 WATCH_SECONDS: Final = 240
 """After which the server ends a watch, and it is taken up again."""
@@ -144,7 +147,9 @@ class Kubernetes:
             meta = map_in(page, "metadata")
             if not meta.get("continue"):
                 return Listed(tuple(items), str(meta.get("resourceVersion", "")))
-            query = {"limit": PAGE, "continue": meta["continue"]}
+            if len(items) > OBJECTS_MAX or not maps_in(page, "items"):
+                raise NoAnswerError(f"the list of {kind.plural} does not end")
+            query = {"limit": PAGE, "continue": str(meta["continue"])}
 
     async def watch(self, kind: Resource, version: str) -> AsyncIterator[Change]:
         """Yield what changes after *version* until the server ends the watch.
@@ -188,7 +193,8 @@ class Kubernetes:
             raise NoAnswerError("an event of a watch is of no known form")
         found = cast("dict[str, Any]", what)
         if kind == "ERROR":
-            self._refuse(int(found.get("code") or 500), line, found)
+            code = found.get("code")
+            self._refuse(code if isinstance(code, int) else 500, line, found)
         return Change(kind, found)
 
     async def get(self, kind: Resource, namespace: str | None, name: str) -> Mapping[str, Any]:

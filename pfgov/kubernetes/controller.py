@@ -128,8 +128,13 @@ class Controller:
         tasks.append(asyncio.create_task(self.ledger.listen()))
         if not self.setup.is_alone:
             tasks.append(asyncio.create_task(self._lead()))
+        rounds = asyncio.create_task(self._rounds())
+        tasks.append(rounds)
         try:
-            await self._rounds()
+            # None of them ends by itself.  Whichever does, the others would act on what it saw last, for good.
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
         finally:
             for task in tasks:
                 task.cancel()
@@ -161,7 +166,7 @@ class Controller:
         while True:
             try:
                 await self.leadership.renew()
-            except (RefusedError, NoAnswerError) as error:
+            except PfgovError as error:
                 log.warning("the lease cannot be renewed: %s", error)
             if self.leadership.is_held and not was:
                 self.ledger.read_all()

@@ -15,7 +15,6 @@ from pfgov.kubernetes.api import (
     Kubernetes,
     Listed,
     NoAnswerError,
-    RefusedError,
     Resource,
 )
 from pfgov.kubernetes.shapes import UnreadableError, map_in
@@ -75,14 +74,14 @@ class Watched(Generic[K, T]):
                 while True:
                     await self.watch()
                     failures = 0
-            except GoneError:
-                self._version = None
-                continue
-            except (NoAnswerError, RefusedError) as error:
+            except PfgovError as error:  # whatever it is: nobody would begin to keep up again
+                if not isinstance(error, NoAnswerError):
+                    self._version = None
+                if isinstance(error, GoneError) and not failures:
+                    failures = 1
+                    continue
                 self.error = error
                 log.warning("%s: %s", self.kind.plural, error)
-                if isinstance(error, RefusedError):
-                    self._version = None
             failures = min(failures + 1, len(PAUSES))
             await asyncio.sleep(PAUSES[failures - 1])
 

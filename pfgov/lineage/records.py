@@ -1,14 +1,15 @@
 """The records of an export: verified first, then read again line by line, as often as a format needs.
 
 A format that has its target's sections in a fixed order passes over the file once a section, so that a ledger of a
-million entries takes no more memory than one of ten.
+million entries takes no more memory than one of ten.  Each pass is held to the bytes that were verified: somebody else
+may put another file in the place of the first meanwhile, and what is made of that is not handed out.
 """
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from pfgov_ledger import entry
 from pfgov_ledger.conclusions import Question
@@ -119,23 +120,24 @@ class Lineage:
         path: The file, plain or gzip.
         header: Its first line.
         trusted: Where trust came from, as the verifier reports it.
+        digest: SHA-256 of the file as it was verified, in hex.
     """
 
     path: Path
     header: Header
     trusted: str
+    digest: str
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records in the order of the log.
 
         Raises:
-            LedgerError: the file is another one by now.
+            LedgerError: the file is another one by now; what was yielded counts for nothing.
         """
-        with self.path.open("rb") as file:
-            for text in LineReader(file):
-                line = parse_line(text)
-                if isinstance(line, EntryLine):
-                    yield Record(entry.parse(line.raw), line.signature, line.path)
+        for text in _lines(self.path, self.digest):
+            line = parse_line(text)
+            if isinstance(line, EntryLine):
+                yield Record(entry.parse(line.raw), line.signature, line.path)
 
     def checkpoint(self) -> bytes:
         """Return the export's checkpoint, a signed note.
@@ -143,12 +145,14 @@ class Lineage:
         Raises:
             LedgerError: the file is another one by now.
         """
-        with self.path.open("rb") as file:
-            for text in LineReader(file):
-                line = parse_line(text)
-                if isinstance(line, CheckpointLine):
-                    return line.note
-        raise NotVerifiedError(f"{self.path} has no checkpoint any more")
+        found: bytes | None = None
+        for text in _lines(self.path, self.digest):
+            line = parse_line(text)
+            if isinstance(line, CheckpointLine):
+                found = line.note
+        if found is None:
+            raise NotVerifiedError(f"{self.path} has no checkpoint any more")
+        return found
 
 
 def verified(path: Path, anchor: Anchor, question: Question | None = None) -> Lineage:
@@ -162,18 +166,59 @@ def verified(path: Path, anchor: Anchor, question: Question | None = None) -> Li
     Raises:
         NotVerifiedError: a verdict failed, or one that is required could not be given.
     """
-    report = (
-        verify(path, anchor=anchor)
-        if question is None
-        else verify(path, anchor=anchor, question=question)
-    )
+    with _opened(path) as file:
+        seen = _Digested(file)
+        report = (
+            verify(seen, anchor=anchor)
+            if question is None
+            else verify(seen, anchor=anchor, question=question)
+        )
+        digest = seen.hex()
     if report.exit_status != 0:
         failed = next((str(v.code) for v in report.verdicts.values() if v.code), "not checked")
         raise NotVerifiedError(
             f"{path} does not verify ({failed}), so nothing was translated; see pfgov-verify {path} --key ANCHOR"
         )
-    with path.open("rb") as file:
-        first = parse_line(next(iter(LineReader(file))))
+    first = None
+    for text in _lines(path, digest):
+        first = first or parse_line(text)
     if not isinstance(first, Header):
         raise NotVerifiedError(f"{path} is a receipt or a proof, not an export")
-    return Lineage(path, first, "anchor")
+    return Lineage(path, first, "anchor", digest)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise NotVerifiedError(f"{path} cannot be read ({error.strerror or error})") from None
+
+
+def _lines(path: Path, digest: str) -> Iterator[bytes]:
+    """Yield the lines of the file at *path*, which has to be the one with that digest."""
+    with _opened(path) as file:
+        seen = _Digested(file)
+        yield from LineReader(seen)
+        if seen.hex() != digest:
+            raise NotVerifiedError(
+                f"{path} is not the file any more that was verified, so nothing was translated"
+            )
+
+
+class _Digested:
+    """A file that takes notice of what is read of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = -1, /) -> bytes:
+        found = self._file.read(size)
+        self._digest.update(found)
+        return found
+
+    def hex(self) -> str:
+        """Return the digest of the file, to its end."""
+        while self.read(1 << 18):
+            pass
+        return self._digest.hexdigest()

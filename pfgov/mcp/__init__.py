@@ -6,4 +6,5 @@ package holds no authority of its own and keeps no state.  It needs the extra ``
 * :mod:`~pfgov.mcp.tools` - which tools there are: names, descriptions, schemas.  Data.
 * :mod:`~pfgov.mcp.calling` - what each tool asks of the server, and what it answers.
 * :mod:`~pfgov.mcp.serving` - the protocol, over stdio and streamable HTTP.
+* :mod:`~pfgov.mcp.listening` - the connections of callers over HTTP, and an end to patience with them.
 """

@@ -1,15 +1,14 @@
 """The protocol: tools listed and called, over stdio for one principal or over streamable HTTP for whoever shows a key.
 
 Over HTTP nothing is kept between requests, and the key of a request is the one in its ``Authorization`` header: a key
-that the process itself was given is never used for others.  Names under which the server is asked are checked, so
+that the process itself was given is never used for others, and that it runs beside the server lends nobody else what
+this machine may do without one.  Names under which the server is asked are checked, so
 that a page in a browser cannot reach it through a name of its own.
 """
 
-import asyncio
 import importlib
 import ipaddress
 import json
-import logging
 import re
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -18,12 +17,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pfgov import __version__
-from pfgov.accepting import ACCEPTED_AT_ONCE, Scarcity
 from pfgov.client.core import MissingExtraError, http
 from pfgov.client.refusals import UnauthenticatedError
 from pfgov.errors import InvalidError
 from pfgov.log_lines import log_lines
 from pfgov.mcp.calling import Caller, refused
+from pfgov.mcp.listening import http_server
 from pfgov.mcp.tools import TOOLS
 from pfgov_ledger.keys import Anchor
 
@@ -36,17 +35,20 @@ BODY_BYTES_MAX: Final = 2 << 20
 CONNECTIONS_MAX: Final = 64
 """Connections to the pfgov server, for all callers together."""
 
-CALLERS_MAX: Final = 256
-"""Connections of callers; what more ask is answered 503."""
-
-REQUEST_SECONDS: Final = 30.0
-"""From the connection, or the first byte of a further request, to the end of the request."""
-
 INSTRUCTIONS: Final = (
     "pfgov decides who owns a packet of work. Look at `outcome`: `denied` and `escalated` mean that the packet stays"
     " where it is; `reasons` names the rules. An `error` means that nothing was done."
 )
 
+VIA: Final = "1.1 pfgov-mcp"
+"""What the server is told of a request that comes from another machine, or through a proxy."""
+
+_HERE: Final = re.compile(
+    r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE
+)
+_PASSED_ON: Final = frozenset(
+    {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
+)
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([!-~]{1,4096})", re.ASCII)
 
 
@@ -111,6 +113,8 @@ def make_server(behind: Behind) -> Any:
         except UnauthenticatedError as error:
             return _result(types, refused(error))
         transport = context.lifespan_context
+        if behind.is_shared and not is_from_here(context.request):
+            transport = _passing_on(http(), transport)
         async with Caller(behind.url, key=key, anchor=behind.anchor, transport=transport) as caller:
             return _result(types, await caller.call(params.name, params.arguments or {}))
 
@@ -186,67 +190,6 @@ def serve_http(behind: Behind, *, host: str, port: int, names: Sequence[str] = (
         sys.exit(3)  # it said why
 
 
-def http_server(application: Any, host: str, port: int) -> Any:
-    """Return uvicorn's server for *application*, which callers can neither fill with connections nor with log."""
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: Any = None) -> None:
-            handler = Scarcity(logging.getLogger("uvicorn.error"), lambda: self.should_exit)
-            asyncio.get_running_loop().set_exception_handler(handler)
-            await super().startup(sockets=sockets)
-
-    return Server(
-        uvicorn.Config(
-            application,
-            host=host,
-            port=port,
-            log_config=None,
-            ws="none",
-            http=_impatient(),
-            backlog=ACCEPTED_AT_ONCE,
-            limit_concurrency=CALLERS_MAX,
-        )
-    )
-
-
-def _impatient() -> type:
-    """Return uvicorn's connection, with an end to its patience: it waits for ever for a request that does not end."""
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-
-    class Impatient(H11Protocol):
-        waiting: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._look()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._look()
-
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            self._look()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._wait(is_needed=False)
-            super().connection_lost(exc)
-
-        def _look(self) -> None:
-            cycle: Any = self.cycle  # None until a request has come
-            self._wait(is_needed=cycle is None or cycle.more_body or cycle.response_complete)
-
-        def _wait(self, *, is_needed: bool) -> None:
-            if self.waiting is not None and not is_needed:
-                self.waiting.cancel()
-                self.waiting = None
-            elif self.waiting is None and is_needed:
-                self.waiting = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
-
-    return Impatient
-
-
 def is_loopback(host: str) -> bool:
     """Return whether only this machine reaches *host*."""
     with suppress(ValueError):
@@ -296,6 +239,28 @@ def _key_of(behind: Behind, request: Any) -> str | None:
             401, {"code": code, "detail": "one key is shown as: Authorization: Bearer KEY"}
         )
     return found[1]
+
+
+def is_from_here(request: Any) -> bool:
+    """Return whether *request* is of somebody on this machine, and of nobody for whom a proxy speaks."""
+    client, headers = request.client, request.headers
+    return (
+        client is not None
+        and is_loopback(client.host)
+        and _HERE.fullmatch(headers.get("host", "")) is not None
+        and _PASSED_ON.isdisjoint(name.lower() for name in headers)
+    )
+
+
+def _passing_on(httpx: Any, inner: Any) -> Any:
+    """Return a transport that says of each request that somebody else asks: a server without keys answers to none."""
+
+    class PassingOn(httpx.AsyncBaseTransport):  # type: ignore[misc]  # the extra may be missing
+        async def handle_async_request(self, request: Any) -> Any:
+            request.headers["Via"] = VIA
+            return await inner.handle_async_request(request)
+
+    return PassingOn()
 
 
 def _shared(httpx: Any, inner: Any) -> Any:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from pfgov.errors import StoreUnavailableError, file_errors
-from pfgov.files import read_regular
+from pfgov.files import read_regular, replace_public
 
 POINTER: Final = "moved.txt"
 """Where the ledger is: the folder that it was moved to."""
@@ -20,7 +20,7 @@ def leave(directory: Path, place: str) -> None:
     """
     path = directory / POINTER
     with file_errors(path):
-        path.write_text(f"{place}\n", encoding="utf-8")
+        replace_public(path, f"{place}\n".encode())
 
 
 def require_here(directory: Path) -> None:
@@ -30,7 +30,7 @@ def require_here(directory: Path) -> None:
         StoreUnavailableError: ``store.moved``.
     """
     path = directory / POINTER
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return
     with file_errors(path):
         place = read_regular(path, POINTER_BYTES_MAX).decode("utf-8", errors="replace").strip()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,9 +32,10 @@ from mcp.client.streamable_http import streamable_http_client
 
 from pfgov.core import commands as c
 from pfgov.errors import InvalidError
-from pfgov.mcp import serving
+from pfgov.mcp import listening as connections
 from pfgov.mcp.calling import ArgumentsError, checked, refused
-from pfgov.mcp.serving import PATH, Behind, http_application, http_server, make_server
+from pfgov.mcp.listening import http_server
+from pfgov.mcp.serving import PATH, Behind, http_application, is_from_here, make_server
 from pfgov.mcp.tools import TOOLS
 from pfgov_ledger.keys import Anchor, SeedSigner, parse_anchor, vkey_of
 
@@ -187,17 +189,23 @@ def test_mcp_the_whole_story_over_stdio(ledger: Ledger) -> None:
 
 
 @contextmanager
-def listening(behind: Behind) -> Iterator[str]:
-    """The tools over HTTP, in a thread."""
-    port = free_port()
-    server = http_server(http_application(behind, host="127.0.0.1"), "127.0.0.1", port)
+def listening(behind: Behind, *names: str) -> Iterator[str]:
+    """The tools over HTTP, in a thread; under further *names*, too."""
+    with running(http_application(behind, host="127.0.0.1", names=names)) as server:
+        yield f"http://127.0.0.1:{server.config.port}{PATH}"
+
+
+@contextmanager
+def running(application: Any) -> Iterator[Any]:
+    """The server that the tools run in, in a thread."""
+    server = http_server(application, "127.0.0.1", free_port())
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         assert thread.is_alive()
         threading.Event().wait(0.01)
     try:
-        yield f"http://127.0.0.1:{port}{PATH}"
+        yield server
     finally:
         server.should_exit = True
         thread.join(30)
@@ -268,7 +276,7 @@ def test_mcp_over_http_whoever_shows_no_key_keeps_nothing_open(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Connections without a request, with half of one, or with a stream on which nothing is ever said stay for good."""
-    monkeypatch.setattr(serving, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.3)
     with listening(ledger.behind(None, is_shared=True)) as url:
         for method in ("GET", "DELETE", "PUT"):
             said = httpx2.request(method, url, headers={"Accept": "text/event-stream"}, timeout=20)
@@ -282,6 +290,71 @@ def test_mcp_over_http_whoever_shows_no_key_keeps_nothing_open(
                 with suppress(ConnectionResetError):
                     while one.recv(4_096):
                         pass
+
+
+def test_mcp_over_http_whoever_takes_no_answer_keeps_nothing_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A caller that asks and never reads keeps its place for good, and a few hundred of them all places."""
+    monkeypatch.setattr(connections, "STALLED_SECONDS", 0.3)
+
+    async def much(_scope: Any, _receive: Any, send: Any) -> None:
+        length = (b"content-length", b"%d" % (16 << 20))
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
+        await send({"type": "http.response.body", "body": bytes(16 << 20)})
+
+    with running(much) as server, socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        one.connect(("127.0.0.1", server.config.port))
+        one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        until = time.monotonic() + 30
+        while not server.server_state.total_requests or server.server_state.connections:
+            assert time.monotonic() < until, "it is still there"
+            threading.Event().wait(0.02)
+
+
+def test_mcp_over_http_nobody_asks_as_this_machine(tmp_path: Path) -> None:
+    """Tools that others reach lend them what a server without keys lets this machine alone do."""
+    with Served(fresh(tmp_path)) as served:
+        behind = Behind(served.url, is_shared=True)
+
+        async def asked(url: str, headers: dict[str, str]) -> dict[str, Any]:
+            async with (
+                httpx2.AsyncClient(headers=headers) as http,
+                Client(streamable_http_client(url, http_client=http)) as client,
+            ):
+                return await answer(client, "submit", workload_type="refund")
+
+        with listening(behind, "tools.example") as url:
+            assert asyncio.run(asked(url, {}))["outcome"] == "pending"
+            for passed_on in (
+                {"Host": "tools.example"},
+                {"X-Forwarded-For": "192.0.2.1"},
+                {"Forwarded": "for=192.0.2.1"},
+                {"Via": "1.1 proxy"},
+            ):
+                found = asyncio.run(asked(url, passed_on))
+                assert found["error"]["code"] == "http.cross_site", passed_on
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "is_here"),
+    [
+        ("127.0.0.1", "localhost:8900", True),
+        ("::1", "[::1]:8900", True),
+        ("192.0.2.1", "localhost:8900", False),
+        ("::ffff:192.0.2.1", "localhost", False),
+        (None, "localhost", False),
+        ("127.0.0.1", "tools.example", False),
+        ("127.0.0.1", "", False),
+    ],
+)
+def test_mcp_who_is_here_is_told_by_address_and_name(
+    client: str | None, host: str, *, is_here: bool
+) -> None:
+    """Another machine that names itself localhost is taken for this one."""
+    of = None if client is None else SimpleNamespace(host=client)
+    assert is_from_here(SimpleNamespace(client=of, headers={"host": host})) is is_here
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from pfgov.lineage import FORMATS
 SMALL = 1_000
 
 TRANSLATE = """
-import json, resource, sys
+import hashlib, json, resource, sys
 from pathlib import Path
 from pfgov.lineage import Lineage, convert
 from pfgov_ledger import keys
@@ -28,8 +28,10 @@ from pfgov_ledger.export_format import Header
 path, entries, name, origin, key = sys.argv[1:]
 header = Header("full", origin, int(entries), 0, int(entries), None, "bench")
 signer = keys.file_signer(Path(key))
+with open(path, "rb") as file:
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
 with open("/dev/null", "wb") as target:
-    lines = convert(Lineage(Path(path), header, "anchor"), name, target, signer)
+    lines = convert(Lineage(Path(path), header, "anchor", digest), name, target, signer)
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(json.dumps({
     "lines": lines, "megabytes": used.ru_maxrss / 1024, "processor": used.ru_utime + used.ru_stime,

@@ -21,6 +21,7 @@ from pfgov.lineage.text import line
 from pfgov.lineage.traces import EVENTS_MAX
 from pfgov_ledger import checkpoint, keys
 from pfgov_ledger.dsse import pae
+from pfgov_ledger.errors import LedgerError
 
 VECTORS = Path(__file__).parents[2] / "ledger" / "vectors"
 EXPORTS = ("full", "full-gzip", "packet-fp-001", "packet-fp-002", "member", "keys-packet", "range")
@@ -54,6 +55,27 @@ def objects(name: str, format_name: str) -> list[dict[str, Any]]:
 def records(name: str) -> list[Any]:
     """The records of a golden export."""
     return list(verified(path(name), ANCHOR))
+
+
+@pytest.mark.parametrize("format_name", sorted(FORMATS))
+def test_another_file_in_the_place_of_the_verified_one_is_not_translated(
+    format_name: str, tmp_path: Path
+) -> None:
+    """Somebody changes the file once it was verified, and the translation, signed or not, tells what that one says."""
+    place = tmp_path / "export"
+    shutil.copy(path("full"), place)
+    lineage = verified(place, ANCHOR)
+    other = place.read_bytes().replace(b"\n", b"\n\n", 1)  # the same lines, and an empty one
+    for swapped in (path("range").read_bytes(), other):
+        place.with_suffix(".new").write_bytes(swapped)
+        place.with_suffix(".new").replace(place)
+        with pytest.raises(LedgerError):
+            convert(lineage, format_name, io.BytesIO(), log_key("full"))
+    place.unlink()
+    with pytest.raises(NotVerifiedError, match="cannot be read"):
+        convert(lineage, format_name, io.BytesIO(), log_key("full"))
+    with pytest.raises(NotVerifiedError, match="cannot be read"):
+        verified(place, ANCHOR)
 
 
 @pytest.mark.parametrize("name", EXPORTS)

@@ -32,7 +32,11 @@ NOTE: Final = "checkpoint.note"
 EVIDENCE: Final = "evidence"
 
 EVIDENCE_MAX: Final = 1_000
-"""Files of evidence that one monitor keeps; what comes after them is reported, and not kept."""
+"""Files of evidence that one monitor keeps of what a log's key signed; what comes after is reported, and not kept."""
+
+UNSIGNED: Final = "unsigned-"
+UNSIGNED_MAX: Final = 64
+"""Files that it keeps of what nobody signed, which a server can make up without end."""
 
 POLICIES_PER_LOOK_MAX: Final = 256
 """Policy documents that one look compares with their digests; the next look goes on."""
@@ -313,14 +317,26 @@ class Monitor:
         if not raw:
             return None
         folder = self._folder / EVIDENCE
-        name = f"{hashlib.sha256(raw).hexdigest()}.txt"
+        prefix, most = ("", EVIDENCE_MAX) if self._is_signed(raw) else (UNSIGNED, UNSIGNED_MAX)
+        name = f"{prefix}{hashlib.sha256(raw).hexdigest()}.txt"
         with file_errors(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
             if not (folder / name).exists():
-                if len(list(folder.iterdir())) >= EVIDENCE_MAX:
+                kept = sum(
+                    one.name.startswith(UNSIGNED) == bool(prefix) for one in folder.iterdir()
+                )
+                if kept >= most:
                     return None
                 replace_private(folder / name, raw)
         return f"{EVIDENCE}/{name}"
+
+    def _is_signed(self, raw: bytes) -> bool:
+        """Whether a key of the log signed *raw*: only that proves anything to others."""
+        try:
+            checkpoint.open_checkpoint(raw, self._follower.log_keys())
+        except LedgerError:
+            return False
+        return True
 
     def close(self) -> None:
         """Give the folder back."""

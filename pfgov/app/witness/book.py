@@ -55,7 +55,7 @@ def create(folder: Path, name: str) -> Vkey:
         signer = keys.generate(role="witness", name=name)
         keys.write_file(folder / KEY, signer)
         if not (folder / LOGS).exists():
-            (folder / LOGS).write_text(_NOTHING, encoding="utf-8")
+            replace_private(folder / LOGS, _NOTHING.encode())
     return keys.vkey_of(signer)
 
 

@@ -4,7 +4,6 @@ The old folder is locked all the while, so that nothing is written that would be
 whoever moves the ledger is content with the copy; until then the copy can be thrown away.
 """
 
-import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Final
 from pfgov.engine.layout import Layout
 from pfgov.engine.maintenance.restoring import restore
 from pfgov.errors import InvalidError, StoreCorruptError, StoreUnavailableError, file_errors
+from pfgov.files import copy_regular
 from pfgov.storage.port import Store
 
 STORES: Final = (
@@ -63,9 +63,9 @@ def _copy_beside(old: Path, new: Path) -> None:
             if path.name.startswith(STORES) or path.is_symlink():
                 continue
             if path.is_file():
-                shutil.copy2(path, new / path.name)
+                copy_regular(path, new / path.name)
             elif path.name == "keys":
                 for key in sorted(path.iterdir()):
-                    shutil.copy2(key, new / "keys" / key.name)
+                    copy_regular(key, new / "keys" / key.name)
     if not Layout(new).anchor.exists():
         raise StoreUnavailableError(f"there is no anchor in {old}", code="store.missing")

@@ -13,12 +13,15 @@ from support.ledgers import fresh
 from pfgov.app.local.folder import acting_on_folder
 from pfgov.app.webhook import Delivery, Webhooks, read_webhooks
 from pfgov.app.webhook import delivering as webhook
+from pfgov.app.witness.book import LOGS, create
+from pfgov.engine.maintenance.migrating import _copy_beside
 from pfgov.engine.witnessing import keeping
 from pfgov.engine.witnessing.rounds import read_policy
-from pfgov.errors import PfgovError
-from pfgov.files import read_regular, replace_private, replace_public
+from pfgov.errors import PfgovError, StoreUnavailableError
+from pfgov.files import copy_regular, read_regular, replace_private, replace_public
 from pfgov.policy.load import parse_file
 from pfgov.policy.problems import Problem
+from pfgov.storage.moving import POINTER, leave, require_here
 from pfgov_api.keyring import KeyRing
 from pfgov_api.oidc.settings import read_settings
 from pfgov_ledger.errors import LedgerError
@@ -141,3 +144,70 @@ def test_a_ledger_one_of_whose_files_is_odd_is_refused(
     odd(directory / name)
     with pytest.raises((PfgovError, LedgerError)), acting_on_folder(directory):
         pass
+
+
+def test_a_copy_goes_into_no_file_that_lies_there_and_is_read_by_no_more_people(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger that moves leaves its keys readable for a moment, writes into a link's end, or waits for a pipe."""
+    old, new, outside = fresh(tmp_path / "old"), tmp_path / "new", tmp_path / "outside"
+    outside.write_text("theirs")
+    new.mkdir(mode=0o755)
+    (new / "anchor.txt").symlink_to(outside)
+    modes: list[int] = []
+    original = os.open
+
+    def opening(path: Any, flags: int, mode: int = 0o777, **more: Any) -> int:
+        if flags & os.O_CREAT:
+            modes.append(mode)
+        return original(path, flags, mode, **more)
+
+    monkeypatch.setattr(os, "open", opening)
+    before = os.umask(0)
+    try:
+        _copy_beside(old, new)
+    finally:
+        os.umask(before)
+    assert outside.read_text() == "theirs"
+    for path in (*(old / "keys").iterdir(), old / "anchor.txt"):
+        copied = new / path.relative_to(old)
+        assert copied.read_bytes() == path.read_bytes()
+        assert copied.stat().st_mode == path.stat().st_mode
+    assert modes
+    assert {one & 0o077 for one in modes} == {0}
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no regular file"):
+        copy_regular(tmp_path / "pipe", new / "copy")
+    (old / "keys" / "odd.key").symlink_to("/dev/zero")
+    with pytest.raises(StoreUnavailableError):
+        _copy_beside(old, new)
+
+
+def test_what_is_made_for_its_owner_is_written_by_nobody_else(tmp_path: Path) -> None:
+    """Where everybody may write what a program makes, others say which logs a witness vouches for."""
+    before = os.umask(0)
+    try:
+        create(tmp_path / "w", "one.test/w")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "w" / LOGS).stat().st_mode & 0o077 == 0
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / LOGS).symlink_to(tmp_path / "theirs")
+    create(tmp_path / "x", "two.test/w")
+    assert not (tmp_path / "theirs").exists()
+
+
+def test_the_pointer_to_a_moved_ledger_goes_into_no_file_that_lies_there(tmp_path: Path) -> None:
+    """A link or a pipe where the pointer belongs is written into, waited for, or hides that the ledger was moved."""
+    pointer = tmp_path / POINTER
+    pointer.symlink_to(tmp_path / "theirs")
+    with pytest.raises(StoreUnavailableError):
+        require_here(tmp_path)
+    leave(tmp_path, "/new")
+    assert not (tmp_path / "theirs").exists()
+    with pytest.raises(StoreUnavailableError, match="was moved to /new"):
+        require_here(tmp_path)
+    pointer.unlink()
+    os.mkfifo(pointer)
+    leave(tmp_path, "/newer")
+    assert pointer.read_text() == "/newer\n"

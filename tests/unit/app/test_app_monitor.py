@@ -10,6 +10,7 @@ import pytest
 from support.doctored import Shown, of_export
 from support.ledgers import fresh, opened, place, register
 
+from pfgov.app.monitor import watching
 from pfgov.app.monitor.fetching import Fetcher
 from pfgov.app.monitor.telling import Teller
 from pfgov.app.monitor.watching import EVIDENCE, NOTE, STATE, Look, Monitor
@@ -137,6 +138,31 @@ def test_monitor_another_history_is_an_alarm_and_evidence(tmp_path: Path, name: 
     for signed in (kept, known):  # both are signed by the log: together they are the proof
         checkpoint.open_checkpoint(signed, [_anchor().log_vkey])
     assert kept != known
+
+
+def test_monitor_what_nobody_signed_takes_no_room_from_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server sends so much rubbish that the fork it then shows is not kept."""
+    monkeypatch.setattr(watching, "UNSIGNED_MAX", 2)
+    monkeypatch.setattr(watching, "EVIDENCE_MAX", 3)
+    rubbish: list[Shown] = []
+    for number in range(5):
+        bad = _golden()
+        bad.anchor = f"no anchor {number}".encode()
+        rubbish.append(bad)
+    looks = _looks(tmp_path, *rubbish)
+    assert [one.alarms[0].evidence is not None for one in looks] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+    fork = VECTORS / "tampered" / "fork_same_size" / "fork_same_size.lineage.jsonl"
+    (look,) = _looks(tmp_path, of_export(fork))
+    assert look.alarms[0].evidence is not None
+    assert len(list((tmp_path / EVIDENCE).iterdir())) == 3
 
 
 def test_monitor_a_lying_subject_map_is_an_alarm_each_time(tmp_path: Path) -> None:

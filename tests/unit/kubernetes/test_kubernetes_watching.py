@@ -1,19 +1,23 @@
 """Keeping up with an API server that ends watches, forgets, restarts and breaks off; and one leader among several."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from support.fake_kubernetes import FakeCluster
 
-from pfgov.client import bounds
+from pfgov.client import AsyncClient, bounds
 from pfgov.clock import ManualClock
 from pfgov.kubernetes import api as k
 from pfgov.kubernetes import watching
 from pfgov.kubernetes.api import Kubernetes, NoAnswerError, RefusedError
+from pfgov.kubernetes.asking import Cluster
 from pfgov.kubernetes.connecting import Connection
+from pfgov.kubernetes.controller import Controller, Setup
 from pfgov.kubernetes.leading import LEASE_SECONDS, MARGIN_SECONDS, Leadership
 from pfgov.kubernetes.objects import Pod, read_pod
 from pfgov.kubernetes.watching import Watched
@@ -179,6 +183,83 @@ def test_answers_of_no_form_are_errors(answer: Any, error: type[Exception]) -> N
         with pytest.raises(error) as caught:
             await broken(lambda _: answer).list(k.PODS)
         assert len(str(caught.value)) < 1_200
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("code", ["soon", None, [410], {}, 1e3, True, -1, 403])
+def test_an_error_in_a_watch_is_an_error_whatever_its_number(code: Any) -> None:
+    """A watch that reports an error with no number for a code ends the task that keeps up, and nobody hears of it."""
+    line = json.dumps({"type": "ERROR", "object": {"code": code, "message": "m"}}).encode()
+
+    async def go() -> None:
+        with pytest.raises(RefusedError):
+            async for _ in broken(lambda _: httpx2.Response(200, content=line + b"\n")).watch(
+                k.PODS, "1"
+            ):
+                pass
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("page", [{"items": []}, {"items": [{}] * 4}])
+def test_a_list_without_an_end_is_an_error(
+    page: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages that follow each other for ever fill the memory, or keep the controller busy without a word."""
+    monkeypatch.setattr(k, "OBJECTS_MAX", 10)
+    answer = {**page, "metadata": {"continue": "more"}}
+
+    async def go() -> None:
+        with pytest.raises(NoAnswerError, match="does not end"):
+            await broken(lambda _: httpx2.Response(200, json=answer)).list(k.PODS)
+
+    asyncio.run(go())
+
+
+def test_a_token_that_cannot_be_read_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    """While the token is replaced nothing is read, and what keeps up with the cluster ends for good."""
+    token, asked = tmp_path / "token", asyncio.Event()
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        asked.set()
+        return httpx2.Response(410, json={"reason": "Expired"})
+
+    async def go() -> None:
+        client = Kubernetes(
+            Connection("http://cluster", token), transport=httpx2.MockTransport(answer)
+        )
+        pods = Watched[str, Pod](client, k.PODS, read_pod, lambda one: one.uid, lambda: None)
+        running = asyncio.create_task(pods.run())
+        await until(lambda: pods.error is not None or running.done())
+        assert pods.error is not None
+        token.write_text("t")
+        await asyncio.wait_for(asked.wait(), 20)
+        running.cancel()
+
+    asyncio.run(go())
+
+
+def test_a_controller_does_not_act_on_what_nobody_keeps_up_with() -> None:
+    """What keeps up with pods ends, and the controller goes on with the pods that there were then."""
+
+    async def go() -> None:
+        fake = FakeCluster()
+        away = httpx2.MockTransport(lambda _: httpx2.Response(503))
+        client = AsyncClient("http://ledger", transport=away)
+        controller = Controller(
+            Kubernetes(Connection("http://cluster"), transport=fake),
+            client,
+            Setup(Cluster("east", ""), is_alone=True),
+        )
+
+        async def ends() -> None:
+            raise ZeroDivisionError
+
+        controller.pods.run = ends  # type: ignore[method-assign]
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(controller.run(), 20)
+        await client.close()
 
     asyncio.run(go())
 

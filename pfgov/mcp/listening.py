@@ -1,0 +1,127 @@
+"""Connections of callers over HTTP: whoever shows no key can neither fill the server with them nor with log.
+
+What waits for a request that does not end, or for a caller that takes nothing of its answer, is ended.  What is asked
+and answered is not known here.
+"""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from pfgov.accepting import ACCEPTED_AT_ONCE, Scarcity
+
+CALLERS_MAX: Final = 256
+"""Connections of callers; what more ask is answered 503."""
+
+REQUEST_SECONDS: Final = 30.0
+"""From the connection, or the first byte of a further request, to the end of the request."""
+
+STALLED_SECONDS: Final = 30.0
+"""How long an answer may wait for a caller that takes nothing of it."""
+
+STALLED_BYTES: Final = 16_384
+"""A caller has to take so many bytes in so many seconds, while there are some for it."""
+
+
+def http_server(application: Any, host: str, port: int) -> Any:
+    """Return uvicorn's server for *application*, which callers can neither fill with connections nor with log."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            handler = Scarcity(logging.getLogger("uvicorn.error"), lambda: self.should_exit)
+            asyncio.get_running_loop().set_exception_handler(handler)
+            await super().startup(sockets=sockets)
+
+    return Server(
+        uvicorn.Config(
+            application,
+            host=host,
+            port=port,
+            log_config=None,
+            ws="none",
+            http=_impatient(),
+            backlog=ACCEPTED_AT_ONCE,
+            limit_concurrency=CALLERS_MAX,
+        )
+    )
+
+
+def _impatient() -> type:
+    """Return uvicorn's connection, with an end to its patience: it waits for ever for either side of an exchange."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Impatient(H11Protocol):
+        sent: _Sent
+        waiting: asyncio.TimerHandle | None = None
+        reading: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            self.sent = _Sent(transport)
+            counting: Any = self.sent
+            super().connection_made(counting)
+            self._look()
+            self._watch_reader()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._look()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._look()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._wait(is_needed=False)
+            if self.reading is not None:
+                self.reading.cancel()
+            super().connection_lost(exc)
+
+        def _look(self) -> None:
+            cycle: Any = self.cycle  # None until a request has come
+            self._wait(is_needed=cycle is None or cycle.more_body or cycle.response_complete)
+
+        def _wait(self, *, is_needed: bool) -> None:
+            if self.waiting is not None and not is_needed:
+                self.waiting.cancel()
+                self.waiting = None
+            elif self.waiting is None and is_needed:
+                self.waiting = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+
+        def _watch_reader(self) -> None:
+            """Look now and then, for as long as there is a connection, whether what was sent is taken.
+
+            Closing a connection does not end it: what is still in the buffer waits for the caller, and nobody counts
+            that.
+            """
+            taken, left = self.sent.taken, self.transport.get_write_buffer_size()
+
+            def look() -> None:
+                if self.sent.taken - taken < min(left, STALLED_BYTES):
+                    self.transport.abort()
+                else:
+                    self._watch_reader()
+
+            self.reading = self.loop.call_later(STALLED_SECONDS, look)
+
+    return Impatient
+
+
+class _Sent:
+    """A transport that counts what it was given to send."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._given = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def write(self, data: bytes) -> None:
+        self._given += len(data)
+        self._inner.write(data)
+
+    @property
+    def taken(self) -> int:
+        """Bytes that the system took, and so the caller, but for the system's own buffers."""
+        return self._given - int(self._inner.get_write_buffer_size())
