@@ -154,6 +154,9 @@ def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=20_000)
+    parser.add_argument(
+        "--ledger", type=Path, help="make the ledger here, or read the one that is here already"
+    )
     parser.add_argument("--histories", type=int)
     parser.add_argument("--record", type=Path)
     parser.add_argument("--commit", default="unknown")
@@ -166,9 +169,11 @@ def main() -> None:
         histories(given.histories, given.record, given.commit)
         return
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "ledger"
-        make(folder, given.entries)
-        strict = Path(name) / "strict"
+        folder = (given.ledger or Path(name)) / "ledger"
+        if not folder.exists():
+            make(folder, given.entries)
+        strict = folder.parent / "strict"
+        shutil.rmtree(strict, ignore_errors=True)
         shutil.copytree(shipped_directory("starter"), strict)
         for path in strict.glob("*.policy.yaml"):
             text = path.read_text().replace(FLOOR.format(0.5), FLOOR.format(0.6))
