@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-api bench-console console-size load clean
+.PHONY: help demo test test-long coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-lsp bench-api bench-console console-size load clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -138,6 +138,9 @@ bench-scheduling: $(VENV)/.test  ## schedulers beside each other, as ratios
 
 bench-impact: $(VENV)/.test  ## a policy set asked about a long history, beside its replay; the peak of memory (ARGS="--entries 1000000")
 	@$(BIN)/python tests/bench/impact.py $(ARGS)
+
+bench-lsp: $(VENV)/.test  ## until an editor shows a mistake, in a folder of 200 rules (ARGS="--rounds 200")
+	@$(BIN)/python tests/bench/editing.py $(ARGS)
 
 bench-api: $(VENV)/.test  ## the API beside an echo, as ratios; overload
 	@$(BIN)/python tests/bench/api.py $(ARGS)

@@ -61,6 +61,7 @@ class Root:
     """
 
     files: Files | None = None
+    alone: checked.Alone | None = None
     problems: tuple[Problem, ...] = ()
     shown: set[str] = field(default_factory=set[str])
     changed: bool = False
@@ -122,7 +123,7 @@ class PolicyServer:
 
     def _alone(self, path: Path, text: str, known: Root) -> tuple[Problem, ...]:
         """Return the errors of a file alone; none as long as nothing is known of those beside it."""
-        return () if known.files is None else checked.quick_errors(path, text, known.files)
+        return () if known.alone is None else known.alone.errors(path, text)
 
     def _path(self, uri: str) -> Path | None:
         found = self.uris.to_fs_path(uri)
@@ -156,6 +157,8 @@ class PolicyServer:
         files = seen.files
         if known.files is None or files.policies or files.labels or files.definitions:
             known.files = files
+            if known.alone is None or not known.alone.is_beside(files):
+                known.alone = checked.Alone(files)
         known.problems = seen.problems
         by_uri: dict[str, list[Problem]] = {}
         for problem in seen.problems:

@@ -13,7 +13,7 @@ from pfgov.policy.authoring.bypassing import bypassed
 from pfgov.policy.authoring.portability import unportable
 from pfgov.policy.authoring.trusting import trusting
 from pfgov.policy.cel import CelLoadError, parse
-from pfgov.policy.cel.implied import implies
+from pfgov.policy.cel.implied import Prover
 from pfgov.policy.cel.syntax import Ast
 from pfgov.policy.files.model import KERNEL, Definitions, Policy, Rule, Text
 from pfgov.policy.files.names import mentions
@@ -147,7 +147,7 @@ class _Asked:
     rule: Rule
     planned: PlannedRule
 
-    def covers(self, other: "_Asked") -> bool:
+    def covers(self, other: "_Asked", prover: Prover) -> bool:
         """Whether *other* says nothing that this does not say, wherever it is asked."""
         if not set(other.rule.on) <= set(self.rule.on) or other.rule.obligations:
             return False
@@ -156,7 +156,7 @@ class _Asked:
         same_name = self.planned.policy == other.planned.policy
         if same_name and self.rule.place.file != other.rule.place.file:
             return False  # two policies of one name are an error of their own
-        return _covers(self.rule, self.planned, other.rule, other.planned)
+        return _covers(self.rule, self.planned, other.rule, other.planned, prover)
 
 
 def _repeated(compiled: PolicySet) -> Iterator[Problem]:
@@ -170,6 +170,7 @@ def _repeated(compiled: PolicySet) -> Iterator[Problem]:
         if (planned := _planned(rule, policy, compiled))
     ]
     needless: set[str] = set()
+    prover = Prover()
     for one in reversed(rules):  # of two that say the same, the later one is needless
         if one.planned.policy == KERNEL:
             continue
@@ -177,7 +178,9 @@ def _repeated(compiled: PolicySet) -> Iterator[Problem]:
             (
                 other
                 for other in rules
-                if other is not one and other.planned.name not in needless and other.covers(one)
+                if other is not one
+                and other.planned.name not in needless
+                and other.covers(one, prover)
             ),
             None,
         )
@@ -207,14 +210,18 @@ def _planned(rule: Rule, policy: Policy, compiled: PolicySet) -> PlannedRule | N
     return next((one for one in every if (one.policy, one.rule.id) == (policy.name, rule.id)), None)
 
 
-def _covers(one: Rule, planned: PlannedRule, other: Rule, others: PlannedRule) -> bool:
+def _covers(
+    one: Rule, planned: PlannedRule, other: Rule, others: PlannedRule, prover: Prover
+) -> bool:
     """Whether *one* binds wherever *other* does, with the same effect."""
     if one.kind != other.kind or one.to != other.to:
         return False
     applies = planned.when is None or (
-        others.when is not None and implies(others.when.root, planned.when.root)
+        others.when is not None and prover.implies(others.when.root, planned.when.root)
     )
     if planned.condition is None or others.condition is None:
         return applies and planned.condition is others.condition
     strict, lax = planned.condition.root, others.condition.root
-    return applies and (implies(strict, lax) if one.kind == "require" else implies(lax, strict))
+    if one.kind == "require":
+        return applies and prover.implies(strict, lax)
+    return applies and prover.implies(lax, strict)

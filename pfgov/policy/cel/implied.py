@@ -15,40 +15,99 @@ from pfgov.policy.cel.library import STANDARD
 from pfgov.policy.cel.syntax import Span
 from pfgov.policy.cel.types import CelType
 
-
-def implies(one: ir.Node, other: ir.Node) -> bool:
-    """Whether *other* is certainly true wherever *one* is."""
-    one, other = _open(one), _open(other)
-    if same(one, other):
-        return True
-    if isinstance(other, ir.Logic) and other.kind == "all":
-        return all(implies(one, part) for part in other.operands)
-    if isinstance(one, ir.Logic) and one.kind == "any":
-        return all(implies(part, other) for part in one.operands)
-    if isinstance(one, ir.Logic):
-        return any(implies(part, other) for part in one.operands)
-    if isinstance(other, ir.Logic):
-        return any(implies(one, part) for part in other.operands)
-    left, right = _claim(one), _claim(other)
-    return left is not None and right is not None and left.path == right.path and left.within(right)
+PROOFS_MAX: Final = 200_000
+"""Pairs of conditions that one prover remembers."""
 
 
-def same(one: object, other: object) -> bool:
-    """Whether two trees say the same, wherever they stand."""
-    if isinstance(one, ir.Named) and isinstance(other, ir.Named):
-        return same(one.expression.root, other.expression.root)
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, ir.Node):
-        return all(
-            same(getattr(one, field.name), getattr(other, field.name))
-            for field in fields(one)
-            if field.name not in {"span", "type", "slot"}
+class Prover:
+    """Asked about many pairs of conditions: what was found of parts that say the same is remembered."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[object, int] = {}
+        self._known: dict[int, tuple[ir.Node, int]] = {}
+        self._odd: list[object] = []
+        self._fields: dict[str, tuple[str, ...]] = {}
+        self._claims: dict[int, _Claim | None] = {}
+        self._proofs: dict[tuple[int, int], bool] = {}
+
+    def implies(self, one: ir.Node, other: ir.Node) -> bool:
+        """Whether *other* is certainly true wherever *one* is."""
+        one, other = _open(one), _open(other)
+        key = (self.number(one), self.number(other))
+        if key[0] == key[1]:
+            return True
+        if key not in self._proofs:
+            if len(self._proofs) >= PROOFS_MAX:
+                self._proofs.clear()
+            self._proofs[key] = self._proved(one, other)
+        return self._proofs[key]
+
+    def _proved(self, one: ir.Node, other: ir.Node) -> bool:
+        if isinstance(other, ir.Logic) and other.kind == "all":
+            return all(self.implies(one, part) for part in other.operands)
+        if isinstance(one, ir.Logic) and one.kind == "any":
+            return all(self.implies(part, other) for part in one.operands)
+        if isinstance(one, ir.Logic):
+            return any(self.implies(part, other) for part in one.operands)
+        if isinstance(other, ir.Logic):
+            return any(self.implies(one, part) for part in other.operands)
+        left, right = self._claim_of(one), self._claim_of(other)
+        return (
+            left is not None
+            and right is not None
+            and left.path == right.path
+            and left.within(right)
         )
-    if isinstance(one, tuple):
-        first, second = cast("tuple[object, ...]", one), cast("tuple[object, ...]", other)
-        return len(first) == len(second) and all(map(same, first, second))
-    return isinstance(one, Span | CelType) or one == other
+
+    def _claim_of(self, node: ir.Node) -> "_Claim | None":
+        number = self.number(node)
+        if number not in self._claims:
+            self._claims[number] = _claim(node)
+        return self._claims[number]
+
+    def number(self, node: ir.Node) -> int:
+        """Return a number that two trees share where they say the same, wherever they stand."""
+        known = self._known.get(id(node))
+        if known is None:
+            # the node is kept alive, so that no other has its id
+            known = self._known[id(node)] = (node, self._numbered(node))
+        return known[1]
+
+    def _numbered(self, node: ir.Node) -> int:
+        if isinstance(node, ir.Named):
+            key: object = (ir.Named, self.number(node.expression.root))
+        else:
+            key = (type(node), *(self._part(getattr(node, name)) for name in self._said(node)))
+        return self._numbers.setdefault(key, len(self._numbers))
+
+    def _said(self, node: ir.Node) -> tuple[str, ...]:
+        """Return the fields of a kind of node that say something, apart from where it stands."""
+        kind = type(node).__name__
+        if kind not in self._fields:
+            names = (one.name for one in fields(node))
+            self._fields[kind] = tuple(one for one in names if one not in {"span", "type", "slot"})
+        return self._fields[kind]
+
+    def _part(self, value: object) -> object:
+        if isinstance(value, ir.Node):
+            return self.number(value)
+        if isinstance(value, tuple):
+            return tuple(map(self._part, cast("tuple[object, ...]", value)))
+        if isinstance(value, Span | CelType):
+            return type(value)
+        try:
+            hash(value)
+        except TypeError:
+            return (type(value), self._odd_one(value))
+        return (type(value), value)
+
+    def _odd_one(self, value: object) -> int:
+        """Return the place of a value without a hash among those that were seen."""
+        for at, known in enumerate(self._odd):
+            if type(known) is type(value) and known == value:
+                return at
+        self._odd.append(value)
+        return len(self._odd) - 1
 
 
 def _open(node: ir.Node) -> ir.Node:
