@@ -31,10 +31,11 @@ policy: Final = Nouns(
 )
 """The group."""
 
-_POINTS: Final = (
+POINTS: Final = (
     "register", "assign", "handoff", "accept", "retain", "export",
     "submit", "update", "update_member", "review", "complete", "activate",
 )  # fmt: skip
+"""The decision points."""
 
 folder = click.argument("folder", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
 """The folder of policies; the present one by default."""
@@ -189,13 +190,14 @@ def test(
         junit.write_text(as_junit(report), encoding="utf-8")
     enough = least is None or report.coverage.is_at_least(least)
     named = {"policy": report.digest, "against": chosen.name if chosen else str(folder)}
-    lines = _test_lines(report, least, shown=coverage)
+    lines = test_lines(report, least, shown=coverage)
     lines.append(f"asked: {named['against']}, policy set {report.digest[:12]}")
-    _tell(output, {**_test_result(report, enough), **named}, lines)
+    _tell(output, {**test_result(report, enough), **named}, lines)
     return int(bool(report.failed) or not enough)
 
 
-def _test_result(report: "Report", enough: bool) -> dict[str, Any]:
+def test_result(report: "Report", enough: bool) -> dict[str, Any]:
+    """Return what the tests came to as JSON objects show it."""
     return {
         "ok": not report.failed and enough,
         "passed": len(report.results) - len(report.failed),
@@ -218,7 +220,8 @@ def _test_result(report: "Report", enough: bool) -> dict[str, Any]:
     }
 
 
-def _test_lines(report: "Report", least: int | None, *, shown: bool) -> list[str]:
+def test_lines(report: "Report", least: int | None, *, shown: bool) -> list[str]:
+    """Return what people are told of the tests."""
     lines: list[str] = []
     for item in report.failed:
         who = f": {item.member}" if item.member else ""
@@ -261,7 +264,7 @@ def _test_lines(report: "Report", least: int | None, *, shown: bool) -> list[str
 @click.option("--activation", metavar="FILE", help="At activate: the facts of the set.")
 @principal_option
 @click.option("--reason", metavar="TEXT", help="Why; what the engine would say by default.")
-@click.option("--action", type=click.Choice(_POINTS), default="assign", show_default=True)
+@click.option("--action", type=click.Choice(POINTS), default="assign", show_default=True)
 @now_option
 @against_option
 @click.option("--explain", is_flag=True, help="Show every rule with the value of every part.")

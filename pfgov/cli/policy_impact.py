@@ -46,6 +46,33 @@ def span_options(command: _Command) -> _Command:
     return command
 
 
+def out_options(command: _Command) -> _Command:
+    """Give *command* the options that say in which form a report is wanted, where, and signed by whom."""
+    for option in (
+        click.option(
+            "--sign",
+            metavar="FILE|URI",
+            help="Sign the report with this private key; with --out, for pfgov policy activate --report.",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="Write it there.",
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(("text", "json", "markdown")),
+            default="text",
+            show_default=True,
+            help="`json` is the report itself, byte for byte the same wherever it is made.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 class Threshold(click.ParamType[tuple[str, int]]):
     """``widen``, ``narrow``, ``revoke`` or ``flip``, with the number that is still let through: ``flip:3``."""
 
@@ -59,6 +86,17 @@ class Threshold(click.ParamType[tuple[str, int]]):
         if kind not in KINDS or (":" in str(value) and not (most.isascii() and most.isdigit())):
             self.fail(f"{value!r} is not one of {', '.join(KINDS)}, with :N or without", param, ctx)
         return kind, int(most or 0)
+
+
+fail_on_option: Final[Callable[[Callable[..., Any]], Callable[..., Any]]] = click.option(
+    "--fail-on",
+    "fail_on",
+    multiple=True,
+    type=Threshold(),
+    metavar="widen|narrow|revoke|flip[:N]",
+    help="Exit 1 if there are more than N (0) decisions of that kind, or owners that would lose a packet. Repeatable.",
+)
+"""The option that makes a finding an exit status."""
 
 
 @verb(
@@ -86,30 +124,8 @@ class Threshold(click.ParamType[tuple[str, int]]):
     help="With --export: what you pin; this ledger's own anchor by default.",
 )
 @span_options
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("text", "json", "markdown")),
-    default="text",
-    show_default=True,
-    help="`json` is the report itself, byte for byte the same wherever it is made.",
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it there."
-)
-@click.option(
-    "--sign",
-    metavar="FILE|URI",
-    help="Sign the report with this private key; with --out, for pfgov policy activate --report.",
-)
-@click.option(
-    "--fail-on",
-    "fail_on",
-    multiple=True,
-    type=Threshold(),
-    metavar="widen|narrow|revoke|flip[:N]",
-    help="Exit 1 if there are more than N (0) decisions of that kind, or owners that would lose a packet. Repeatable.",
-)
+@out_options
+@fail_on_option
 @click.option("--allow-plugin", is_flag=True, help="Run schedulers of installed packages, too.")
 def impact(  # noqa: PLR0917 - click passes each option by its name
     output: Output,
@@ -134,12 +150,34 @@ def impact(  # noqa: PLR0917 - click passes each option by its name
     """
     if key is not None and export is None:
         raise click.UsageError("--key belongs to --export", click.get_current_context())
-    if sign is not None and out is None:
-        raise click.UsageError("--sign belongs to --out", click.get_current_context())
-    signer = None if sign is None else signer_of(sign)
+    signer = signer_for(sign, out)
     chosen = asked(output, proposed)
     span = span_of(since, until, sample)
     report = _report(output, chosen, span, export, key, allow_plugin=allow_plugin)
+    return present(output, report, chosen, form, out, signer, fail_on)
+
+
+def signer_for(sign: str | None, out: Path | None) -> "Signer | None":
+    """Return who signs the report, before anything else is done; nobody where nobody is named.
+
+    Raises:
+        UsageError: a signed report has to go to a file.
+    """
+    if sign is not None and out is None:
+        raise click.UsageError("--sign belongs to --out", click.get_current_context())
+    return None if sign is None else signer_of(sign)
+
+
+def present(
+    output: Output,
+    report: "Report",
+    chosen: Asked,
+    form: str,
+    out: Path | None,
+    signer: "Signer | None",
+    fail_on: tuple[tuple[str, int], ...],
+) -> int:
+    """Write or show a report as the options say, and return the exit status."""
     if signer is not None and out is not None:
         _write_signed(report, signer, out)
         out = None

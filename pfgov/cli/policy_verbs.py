@@ -2,6 +2,7 @@
 
 from pfgov.cli import (
     policy_active,
+    policy_bench,
     policy_bundle,
     policy_diff,
     policy_impact,
@@ -9,13 +10,17 @@ from pfgov.cli import (
     policy_mutate,
     policy_propose,
     policy_publisher,
+    policy_repl,
     policy_shadow,
+    policy_try,
+    policy_watch,
 )
 from pfgov.cli.policy import policy
 
 __all__ = [
     "policy",
     "policy_active",
+    "policy_bench",
     "policy_bundle",
     "policy_diff",
     "policy_impact",
@@ -23,5 +28,8 @@ __all__ = [
     "policy_mutate",
     "policy_propose",
     "policy_publisher",
+    "policy_repl",
     "policy_shadow",
+    "policy_try",
+    "policy_watch",
 ]

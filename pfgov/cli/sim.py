@@ -10,11 +10,13 @@ import click
 
 from pfgov.cli.frame import FILES, Nouns, Output, verb
 from pfgov.cli.output import table as grid
+from pfgov.core.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pfgov.sim.compare import Estimate
+    from pfgov.sim.start import Start
     from pfgov.sim.workload import Outcome
 
 SHOWN = (
@@ -98,9 +100,9 @@ def _scenario(name: str) -> Any:
     examples=(
         "pfgov sim run --scenario high-churn --seed 7",
         "pfgov sim run --scenario taura-2003",
+        "pfgov sim run --from-ledger --policies ./policies --scenario high-churn",
     ),
     then="compare schedulers on it: pfgov sim compare --scenario high-churn",
-    files=FILES,
 )
 @click.option(
     "--scenario",
@@ -123,16 +125,52 @@ def _scenario(name: str) -> Any:
     metavar="FILE",
     help="Draw FILE.png and FILE.svg of a scenario that has windows, such as soak.",
 )
-def run(output: Output, name: str, seed: int, scheduler: str | None, plot: Path | None) -> int:
-    """Run one scenario under one seed and print its metrics, computed from the ledger."""
+@click.option(
+    "--from-ledger",
+    is_flag=True,
+    help="Begin with the ledger's active members and open packets; arriving packets are like its own.",
+)
+@click.option(
+    "--policies",
+    metavar="binding|DIR|DIGEST|BUNDLE",
+    help="With --from-ledger: under this policy set; the binding one by default.",
+)
+def run(
+    output: Output,
+    name: str,
+    seed: int,
+    scheduler: str | None,
+    plot: Path | None,
+    from_ledger: bool,
+    policies: str | None,
+) -> int:
+    """Run one scenario under one seed and print its metrics, computed from the ledger that it writes.
+
+    With --from-ledger the fleet, the packets and the policies are those of your ledger, and the scenario says what
+    happens to them: how much comes, who fails. They begin anew in a ledger of the simulator's own, which is thrown
+    away, so owners are chosen again and earlier reviews and handoffs do not count. Run it twice, with --policies the
+    second time, to see where a change may lead; what it would have decided is `pfgov policy impact`.
+    """
+    if not from_ledger:
+        output.files_only(FILES)
+        if policies is not None:
+            raise click.UsageError(
+                "--policies belongs to --from-ledger", click.get_current_context()
+            )
     if name == "taura-2003":
+        if from_ledger:
+            raise click.UsageError(
+                "taura-2003 has a fleet of its own; choose another --scenario",
+                click.get_current_context(),
+            )
         return _taura(output, seed)
     from pfgov.sim.metrics import DEFINITIONS
     from pfgov.sim.workload import run_scenario
 
     scenario = _scenario(name)
+    begun, start = _start(output, policies) if from_ledger else ({}, None)
     with output.progress(f"{name}, seed {seed}") as progress:
-        outcome = run_scenario(scenario, seed, scheduler=scheduler, progress=progress)
+        outcome = run_scenario(scenario, seed, scheduler=scheduler, start=start, progress=progress)
     rows = [
         (metric, _value(metric, value), DEFINITIONS[metric].unit)
         for metric, value in outcome.metrics.items()
@@ -148,18 +186,40 @@ def run(output: Output, name: str, seed: int, scheduler: str | None, plot: Path 
         "scheduler": outcome.scheduler,
         "entries": outcome.entries,
         "metrics": outcome.metrics,
+        **begun,
     }
     if outcome.windows:
         result |= {"windows": [one._asdict() for one in outcome.windows], "written": written}
     output.show(
         result,
         f"{scenario.asks}",
+        *([_begun(begun)] if begun else []),
         f"{scenario.minutes} virtual minutes, scheduler {outcome.scheduler}, seed {seed}, {outcome.entries} entries",
         *([_windows(outcome)] if outcome.windows else []),
         grid(("METRIC", "#VALUE", "UNIT"), rows),
         *(f"wrote {path}" for path in written),
     )
     return 0
+
+
+def _start(output: Output, policies: str | None) -> "tuple[dict[str, Any], Start]":
+    """Return what the ledger gives to begin with, and what is said of it."""
+    from pfgov.app.simulating import start_of
+    from pfgov.cli.opening import reading
+    from pfgov.cli.policy_sets import BINDING, asked
+
+    chosen = asked(output, policies or BINDING)
+    with reading(output) as book:
+        start = start_of(book, chosen.policies)
+    counts = {"members": len(start.members), "packets": len(start.packets)}
+    return {**counts, **chosen.result()}, start
+
+
+def _begun(said: dict[str, Any]) -> str:
+    return (
+        f"begins with {counted(said['members'], 'member')} and {counted(said['packets'], 'packet')} of the ledger; "
+        f"asked: {said['against']}, policy set {said['policy'][:12]}"
+    )
 
 
 def _windows(outcome: "Outcome") -> Any:

@@ -112,6 +112,16 @@ def wrong_in(
     return compiler.problems
 
 
+def environment_of(bundle: Bundle, policy: Policy | None, point: Point) -> Environment:
+    """Return what an expression at *point* may name: facts, functions, and what *policy* of *bundle* declares."""
+    is_older = bundle.semantics is not None and bundle.semantics < document.LABELS_SINCE
+    declared = FREE if is_older else declarations(bundle.labels)
+    roots = root_types(ROOTS_AT[point], declared.types())
+    if policy is None:
+        return _environment(roots, {}, {})
+    return Compiler(bundle.definitions, declared.types()).scope(policy, ROOTS_AT[point]).environment
+
+
 def _at(
     point: Point, planned: Sequence[Mapping[Point, Sequence[PlannedRule]]]
 ) -> list[PlannedRule]:
@@ -152,7 +162,7 @@ class Compiler:
             for point in rule.on:
                 shape = ROOTS_AT[point]
                 if shape not in scopes:
-                    scopes[shape] = self._scope(policy, shape)
+                    scopes[shape] = self.scope(policy, shape)
                 if rule in sound:
                     continue
                 if shape not in made:
@@ -204,7 +214,8 @@ class Compiler:
                     )
                 origin[name] = found.name
 
-    def _scope(self, policy: Policy, shape: Shape) -> Scope:
+    def scope(self, policy: Policy, shape: Shape) -> Scope:
+        """Return the names that there are in *policy* at one shape of facts."""
         roots = self._roots(shape)
         named: dict[str, Checked] = {}
         constants: dict[str, Constant] = {}

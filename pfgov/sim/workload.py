@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from pfgov.clock import ManualClock
 from pfgov.core import commands as c
 from pfgov.core import events as e
@@ -25,6 +27,7 @@ from pfgov.errors import PfgovError
 from pfgov.sim.metrics import Meter, Metrics
 from pfgov.sim.scenarios import Scenario
 from pfgov.sim.soak import Window, WindowMeter
+from pfgov.sim.start import Start
 from pfgov.sim.world import START, policy_sets
 from pfgov.storage import open_store
 from pfgov.storage.port import EntryFilter
@@ -88,10 +91,17 @@ class Workload:
     """One scenario under one seed."""
 
     def __init__(
-        self, scenario: Scenario, seed: int, directory: Path, *, scheduler: str | None = None
+        self,
+        scenario: Scenario,
+        seed: int,
+        directory: Path,
+        *,
+        scheduler: str | None = None,
+        start: Start | None = None,
     ) -> None:
-        """Create the ledger and the first fleet."""
+        """Create the ledger and the first fleet; with *start* its members, packets and policies instead of others."""
         self.scenario = scenario
+        self.start = start
         self.seed = seed
         self.scheduler = scheduler or scenario.scheduler
         self.source = random.Random(seed)
@@ -114,7 +124,7 @@ class Workload:
             open_store(directory),
             f"pfgov.sim/{scenario.name}",
             clock=self.clock,
-            policy=policy_sets()[0],
+            policy=policy_sets()[0] if start is None else start.policies,
             scheduler=self.scheduler,
             options=self._options,
         )
@@ -155,15 +165,21 @@ class Workload:
         scenario = self.scenario
         if scenario.settings:
             self._submit(c.Configure(settings=scenario.settings))
-        for _ in range(scenario.fleet.members):
-            self._join()
-        for _ in range(scenario.work.at_once):
-            self._arrive()
+        if self.start is None:
+            for _ in range(scenario.fleet.members):
+                self._join()
+            for _ in range(scenario.work.at_once):
+                self._arrive()
+        else:
+            for member in self.start.members:
+                self._enter(member)
+            for packet in self.start.packets:
+                self._submit(packet)
         if scenario.work.packets_per_hour:
             self._next_arrival()
         if scenario.churn.joins:
             self._later(scenario.churn.joins * scenario.fleet.members, self._join_again)
-        for index, second in enumerate(scenario.churn.policy_at):
+        for index, second in enumerate(scenario.churn.policy_at if self.start is None else ()):
             chosen = policy_sets()[(index + 1) % 2]
             self.queue.at(START + second * SECOND, lambda chosen=chosen: self._activate(chosen))  # type: ignore[misc]
         self._later(scenario.churn.restarts, self._restart)
@@ -248,6 +264,13 @@ class Workload:
     def _arrive(self) -> None:
         work, fleet, n = self.scenario.work, self.scenario.fleet, self._arrived
         self._arrived += 1
+        if self.start is not None and self.start.packets:
+            alike = self.start.packets[n % len(self.start.packets)]
+            name = f"sim-p{n:06d}"
+            self._submit(
+                msgspec.structs.replace(alike, packet_id=name, lineage_id=name, hold=False)
+            )
+            return
         minimum = work.minimum_trust[n % len(work.minimum_trust)]
         regions = work.regions[n % len(work.regions)]
         self._submit(
@@ -292,6 +315,10 @@ class Workload:
     def _join(self) -> None:
         fleet, n = self.scenario.fleet, self._joined
         self._joined += 1
+        if self.start is not None:
+            alike = self.start.members[n % len(self.start.members)]
+            self._enter(msgspec.structs.replace(alike, member_id=f"sim-m{n:03d}"))
+            return
         member_id = f"m{n:03d}"
         skills = [fleet.skills[(n + i) % len(fleet.skills)] for i in range(fleet.skills_each)]
         capacity = [
@@ -299,7 +326,7 @@ class Workload:
             for name, amount in (("cpu", fleet.cpu), ("tasks", fleet.tasks))
             if amount
         ]
-        self._submit(
+        self._enter(
             c.RegisterMember(
                 member_id=member_id,
                 type="agent",
@@ -309,15 +336,23 @@ class Workload:
                 weight=fleet.weights[n % len(fleet.weights)],
                 trust_score=fleet.trust[n % len(fleet.trust)],
                 lease_seconds=fleet.lease_seconds,
-            )
+            ),
+            fleet.unreliability[n % len(fleet.unreliability)],
         )
-        process = _Process(member_id, fleet.unreliability[n % len(fleet.unreliability)])
-        self.processes[member_id] = process
+
+    def _enter(self, member: c.RegisterMember, unreliability: int = 0) -> None:
+        """Let a member join, and its process live."""
+        lease = self.scenario.fleet.lease_seconds
+        self._submit(msgspec.structs.replace(member, lease_seconds=lease))
+        process = _Process(member.member_id, unreliability)
+        self.processes[member.member_id] = process
         self._heartbeat(process)
         churn = self.scenario.churn
         self._later(churn.failures, lambda: self._die(process))
         self._later(churn.leaves, lambda: self._leave(process))
-        self._later(churn.withdrawals, lambda: self._withdraw(process, skills[0]))
+        if member.capabilities:
+            skill = member.capabilities[0].name
+            self._later(churn.withdrawals, lambda: self._withdraw(process, skill))
         self._later(churn.trust_changes, lambda: self._assess(process))
         self._later(churn.pressure, lambda: self._press(process))
 
@@ -386,8 +421,14 @@ class Workload:
 
 
 def run_scenario(
-    scenario: Scenario, seed: int, *, scheduler: str | None = None, progress: Progress | None = None
+    scenario: Scenario,
+    seed: int,
+    *,
+    scheduler: str | None = None,
+    start: Start | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
-    """Run *scenario* under *seed* in a temporary folder."""
+    """Run *scenario* under *seed* in a temporary folder, from *start* if there is one."""
     with workspace() as folder:
-        return Workload(scenario, seed, folder / "ledger", scheduler=scheduler).run(progress)
+        made = Workload(scenario, seed, folder / "ledger", scheduler=scheduler, start=start)
+        return made.run(progress)

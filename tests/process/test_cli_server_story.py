@@ -105,6 +105,8 @@ STORY: tuple[tuple[object, ...], ...] = (
     ("policy", "activate", "EMPTY"),
     ("policy", "show"),
     ("policy", "shadow"),
+    ("policy", "try", ROOT / "policies" / "eu-residency", "--for", "0s"),
+    ("sim", "run", "--from-ledger", "--scenario", "default", "--seed", "2"),
     ("policy", "promote", "residency", "--yes"),
     ("policy", "publisher", "list"),
     ("policy", "activate", "BUNDLE", "--yes"),

@@ -172,6 +172,13 @@ def _status(kind: str, when: object, condition: object) -> tuple[Status, bool]:
     return ("satisfied", False) if condition is (kind == "require") else ("failed", True)
 
 
+def steps_of(checked: Checked, values: Mapping[str, object]) -> tuple[Step, ...]:
+    """Return the value of *checked*, whatever its type, and of its parts, outermost first."""
+    steps: list[Step] = []
+    _walk(trace(checked, values), steps, 0)
+    return tuple(steps)
+
+
 def _steps(
     checked: Checked | None, values: Mapping[str, object], steps: list[Step], depth: int
 ) -> object:
