@@ -4,7 +4,7 @@ Each decision point is asked about invented facts, which are drawn from a seed n
 fleet of them at once, as a placement asks.  Then each rule is asked alone.  Whoever calls has the clock.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ from pfgov.core.verdicts import Point
 from pfgov.policy.authoring.testing.generate import Facts, Generator, hints_of, pool_of
 from pfgov.policy.cel.types import Record
 from pfgov.policy.facts import ABSENT_AT, MORE, ROOTS, ROOTS_AT, shared_facts
+from pfgov.policy.judging.clauses import PlannedRule
 from pfgov.policy.judging.evaluator import RuleEvaluator
 from pfgov.policy.judging.judge import PolicySet
 
@@ -65,24 +66,31 @@ def measure(policies: PolicySet, timer: Timer, seconds: float) -> Measured:
     rates: list[PointRate] = []
     costs: list[RuleCost] = []
     for point in points:
-        cases = [_case(policies, point, number) for number in range(QUESTIONS)]
+        generator = _generator(policies, point)
+        cases = [_case(generator, point) for _ in range(QUESTIONS)]
         rates.append(_rate(policies, point, cases, timer, share))
         rules = policies.judges[point].rules
-        for planned in rules:
-            alone = RuleEvaluator(planned, generated=True)
-            shared = [(shared_facts(question), members) for question, members in cases]
-
-            def ask(alone: RuleEvaluator = alone, shared: list[_Shared] = shared) -> int:
-                for facts, members in shared:
-                    alone.failing(facts, members)
-                return sum(len(members) for _, members in shared)
-
-            took, count = _repeat(ask, timer, share / len(rules))
-            costs.append(RuleCost(planned.name, point, took / count * 1e6))
+        costs += [_cost(rule, point, cases, timer, share / len(rules)) for rule in rules]
     return Measured(tuple(rates), tuple(sorted(costs, key=lambda one: -one.microseconds)))
 
 
-_Shared = tuple[Mapping[str, object], list[Facts]]
+def _cost(
+    planned: PlannedRule,
+    point: Point,
+    cases: list[tuple[Question, list[Facts]]],
+    timer: Timer,
+    seconds: float,
+) -> RuleCost:
+    alone = RuleEvaluator(planned, generated=True)
+    asked = [(shared_facts(question), members) for question, members in cases]
+
+    def ask() -> int:
+        for facts, members in asked:
+            alone.failing(facts, members)
+        return sum(len(members) for _, members in asked)
+
+    took, count = _repeat(ask, timer, seconds)
+    return RuleCost(planned.name, point, took / count * 1e6)
 
 
 def _rate(
@@ -112,16 +120,16 @@ def _repeat(ask: Callable[[], int], timer: Timer, seconds: float) -> tuple[float
             return took, count
 
 
-def _case(policies: PolicySet, point: Point, number: int) -> tuple[Question, list[Facts]]:
-    """Return an invented question at *point*, and those that it is asked about."""
+def _generator(policies: PolicySet, point: Point) -> Generator:
+    """Return what invents facts near what the rules at *point* read, the same ones in every run."""
     rules = policies.judges[point].rules
-    generator = Generator(
-        f"bench:{point.value}:{number}",
-        pool_of(policies, {}),
-        {},
-        policies.reads[point],
-        hints_of(rule.clause.root for rule in rules),
-    )
+    hints = hints_of(rule.clause.root for rule in rules)
+    seed = f"bench:{point.value}"
+    return Generator(seed, pool_of(policies, {}), {}, policies.reads[point], hints)
+
+
+def _case(generator: Generator, point: Point) -> tuple[Question, list[Facts]]:
+    """Return an invented question at *point*, and those that it is asked about."""
     absent = ABSENT_AT.get(point, ())
     made = {
         root: generator.facts(root)
