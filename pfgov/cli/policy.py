@@ -35,7 +35,6 @@ POINTS: Final = (
     "register", "assign", "handoff", "accept", "retain", "export",
     "submit", "update", "update_member", "review", "complete", "activate",
 )  # fmt: skip
-"""The decision points."""
 
 folder = click.argument("folder", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
 """The folder of policies; the present one by default."""
@@ -435,8 +434,7 @@ def who(  # noqa: PLR0917 - click passes each option by its name
 
 def _row(named: "tuple[str, Explanation]") -> list[Any]:
     name, found = named
-    reasons = [*found.verdict.reasons]
-    why = [f"{reason.name}: {reason.message}" for reason in reasons]
+    why = [f"{reason.name}: {reason.message}" for reason in found.verdict.reasons]
     why += [f"shadow {reason.name}: {reason.message}" for reason in found.verdict.shadow]
     miss = "; ".join(change.sentence for change in found.changes or ())
     return [name, status(found.verdict.outcome), "; ".join(why), miss]

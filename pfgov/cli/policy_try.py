@@ -32,12 +32,12 @@ class Length(click.ParamType[int]):
         return int(number) * unit
 
 
-def waiting(seconds: int, told: Callable[[int], None]) -> Callable[[int], bool]:
+def waiting(seconds: int, tell: Callable[[int], None]) -> Callable[[int], bool]:
     """Return what says whether *seconds* have passed, and waits a while between two questions."""
     until = time.monotonic() + seconds
 
     def is_over(entries: int) -> bool:
-        told(entries)
+        tell(entries)
         left = until - time.monotonic()
         if left <= 0:
             return True
