@@ -34,6 +34,9 @@ _PARTS_OF_TIME: Final[Mapping[str, tuple[int, int]]] = {
 }
 """What the parts of a timestamp range over; both ends occur."""
 
+_EARLY: Final = 1_000_000_000
+"""Seconds since 1970 before which no decision was ever taken; it is in 2001."""
+
 _ABSENT: Final[Mapping[Point, Mapping[str, object]]] = {Point.ASSIGN: {"source": NEVER}}
 """Roots that the schema has at a point, for policies that are asked at several, and that are never there."""
 
@@ -218,6 +221,7 @@ class _Expression:
         """A comparison of a thing with itself, a choice between equals, a division by zero of doubles."""
         match node:
             case ir.Call(function=function, arguments=(left, right)) if function.name in SIGNS:
+                yield from self._whole_division(left, right)
                 if path_of(left) is not None and same(left, right):
                     message = f"`{self._say.shown(node)}` compares a thing with itself"
                     yield self._say.problem("cel.constant", message, node, "name another one")
@@ -226,11 +230,32 @@ class _Expression:
                     message = f"`{self._say.shown(node)}` is infinite, or no number"
                     hint = "divide by something that is not zero"
                     yield self._say.problem("cel.constant", message, node, hint)
+            case ir.Call(function=function, arguments=(ir.Const(value=int(seconds)),)) if (
+                function.name == "timestamp" and type(seconds) is int and seconds < _EARLY
+            ):
+                message = f"`{self._say.shown(node)}` is in 1970 or soon after: whole numbers are seconds since then"
+                hint = 'write timestamp("2027-01-01T00:00:00Z")'
+                yield self._say.problem("policy.early_time", message, node, hint, "warning")
             case ir.Ternary(then=then, otherwise=otherwise) if same(then, otherwise):
                 message = f"`{self._say.shown(node)}` is the same either way"
                 yield self._say.problem("cel.constant", message, node, "write it without `?`")
             case _:
                 pass
+
+    def _whole_division(self, left: ir.Node, right: ir.Node) -> Iterator[Problem]:
+        """A share of whole numbers compared with a fraction: ``load.active / capacity.tasks < 0.8``."""
+        for one, other in ((left, right), (right, left)):
+            is_whole = isinstance(one, ir.Call) and one.function.name == "_/_"
+            is_whole = is_whole and isinstance(one.type, NumberType) and one.type.name == "int"
+            fraction = other.value if isinstance(other, ir.Const) else None
+            if is_whole and type(fraction) is float and not fraction.is_integer():
+                yield self._say.problem(
+                    "policy.whole_division",
+                    f"`{self._say.shown(one)}` divides whole numbers: the rest is dropped, and {fraction:g} is none",
+                    one,
+                    "write double(x) / double(y)",
+                    "warning",
+                )
 
     def _enumerated(self, node: ir.Node) -> Iterator[Problem]:
         """A condition about one fact that comes to the same for each value that the fact can have."""

@@ -35,7 +35,7 @@ from pfgov.policy.files.reader import Reader, describe
 from pfgov.policy.files.source import Entries, Items, Node, Scalar
 from pfgov.policy.judging.functions import split_requirement
 from pfgov.policy.problems import did_you_mean
-from pfgov.policy.vocabulary import SPELLINGS, Spelling
+from pfgov.policy.vocabulary import PRINCIPAL_IDS, SPELLINGS, Spelling
 
 Facts = dict[str, object]
 
@@ -292,7 +292,7 @@ def _string(reader: Reader, node: Scalar, wanted: StringType, path: str) -> obje
             advice = error.hint if isinstance(error, InvalidError) else None
             message = error.message if isinstance(error, InvalidError) else str(error)
             reader.error("fact", f"`{path}`: {message}", node, advice)
-    elif spelt is not None and not spelt.has(text):
+    elif spelt is not None and spelt is not PRINCIPAL_IDS and not spelt.has(text):
         reader.error("fact", f"`{path}` is never `{text}`", node, spelt.instead(text))
     return text
 
@@ -338,7 +338,11 @@ def can_occur(root: str, facts: Mapping[str, object]) -> bool:
 def _spellings_of(root: str) -> tuple[tuple[tuple[str, ...], Spelling], ...]:
     """Return how the names are spelt that facts of *root* hold, by their steps below it."""
     found = ((path.split("."), spelt) for path, spelt in SPELLINGS.items())
-    return tuple((tuple(steps[1:]), spelt) for steps, spelt in found if steps[0] == root)
+    return tuple(
+        (tuple(steps[1:]), spelt)
+        for steps, spelt in found
+        if steps[0] == root and spelt is not PRINCIPAL_IDS  # who asks is looked at as a whole
+    )
 
 
 def _texts(facts: Mapping[str, object], steps: Sequence[str]) -> list[str]:

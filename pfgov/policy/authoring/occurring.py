@@ -23,6 +23,11 @@ _NAMED: Final[Mapping[str, tuple[str, ...]]] = {
 ACTS_FOR: Final = "member:"
 
 
+def _has_form(name: str) -> bool:
+    """Whether *name* is the id of a key or of a token's subject."""
+    return name.startswith(("key:", "oidc:")) and not name.endswith(":")
+
+
 def principal_problem(facts: Mapping[str, object]) -> str | None:
     """Say why no door ever lets in the principal that *facts* describe; None where one does."""
     name, rights, members = facts["id"], facts["rights"], facts["members"]
@@ -43,7 +48,7 @@ def _impossible_rights(name: str, rights: list[str], facts: Mapping[str, object]
             return f"the rights of {name!r} are {named[0]}, and not {named[1]}; {others}"
     elif "engine" in rights:
         return "the right `engine` is pfgov:engine's alone"
-    elif not name.startswith(("key:", "oidc:")) and rights != [f"{ACTS_FOR}{name}"]:
+    elif not _has_form(name) and rights != [f"{ACTS_FOR}{name}"]:
         return f"no principal is named {name!r}"
     if "issuer" in facts and not name.startswith("oidc:"):
         return f"{name!r} has no issuer: a token has one, and its id begins with oidc:"
@@ -61,7 +66,7 @@ def packet_problem(facts: Mapping[str, object]) -> str | None:
     name, members = str(by["id"]), by["members"]
     if name in _NAMED and members:
         return f"{name!r} acts for no member, and not for {members}"
-    if name in _NAMED or name.startswith(("key:", "oidc:")) or members == [name]:
+    if name in _NAMED or _has_form(name) or members == [name]:
         return None
     return f"no principal is named {name!r} and acts for {members}"
 

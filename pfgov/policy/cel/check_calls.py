@@ -71,6 +71,8 @@ def _unknown(c: Checking, node: syntax.Call, at: syntax.Span) -> ir.Node:
     hint: str | None
     if name in functions:
         hint = f"write {name}(x)" if node.target is not None else f"write x.{name}(...)"
+    elif name == "exists" and node.target is None and len(node.arguments) == 1:
+        hint = "whether a fact is there is asked with has(member.region)"
     elif name in _MACROS:
         hint = f"write {_MACROS[name]}"
     else:

@@ -178,6 +178,8 @@ def field(c: Checking, type_: CelType, name: str, at: syntax.Span) -> Field:
 
 def _unknown_field(c: Checking, record: Record, name: str, at: syntax.Span) -> None:
     hint = did_you_mean(name, record.fields)
+    if hint is None and record.name == "packet":
+        hint = called_elsewhere(name)
     if hint is None and not record.fields:
         hint = (
             "no file declares any: add one with `kind: Labels`" if record.name == "labels" else None

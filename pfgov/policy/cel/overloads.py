@@ -107,15 +107,20 @@ def complaint(function: Function, arguments: Sequence[CelType]) -> tuple[str, st
         if record is not None:
             hint = f"{record} has {', '.join(sorted(record.fields)[:8])}: name one of them"
         return f"{shown[0]} and {shown[1]} are never equal", hint
-    return f"`{sign}` does not apply to {shown[0]} and {shown[1]}", _numeric(function, arguments)
+    hint = _numeric(function, arguments) or _ordering(function, shown)
+    return f"`{sign}` does not apply to {shown[0]} and {shown[1]}", hint
 
 
 def _membership_complaint(arguments: Sequence[CelType]) -> tuple[str, str | None]:
     needle, container = arguments
     if isinstance(container, (ListType, MapType)):
         inside = container.elem if isinstance(container, ListType) else container.key
-        return f"{needle} is never in {container}", f"its items are {inside}"
-    hint = "write text.contains(part)" if str(container) == "string" else None
+        items = f"its items are {inside}"
+        if isinstance(needle, ListType):
+            items = f"{items}: write sets.contains(list, part), or part.all(x, x in list)"
+        return f"{needle} is never in {container}", items
+    is_text = str(container) == "string"
+    hint = "write text.contains(part), or x == text, or x in [text, ...]" if is_text else None
     return f"`in` needs a list or map on the right, not {container}", hint
 
 
@@ -135,6 +140,24 @@ def _quoting(arguments: Sequence[CelType]) -> str | None:
         return "compare numbers with numbers, without quotes, or convert with int() or string()"
     if kinds == {"bool", "string"}:
         return "write true or false, without quotes"
+    return None
+
+
+def _ordering(function: Function, shown: Sequence[str]) -> str | None:
+    """Return what to write where two kinds are compared by size, or a number is added to a time."""
+    kinds = set(shown)
+    if function.name in {"_+_", "_-_"} and "timestamp" in kinds and kinds & {"int", "double"}:
+        return 'write now + duration("3600s")'
+    if function.name not in {"_<_", "_<=_", "_>_", "_>=_"}:
+        return None
+    if kinds == {"timestamp", "string"}:
+        return 'write timestamp("2026-12-01T00:00:00Z")'
+    if "duration" in kinds:
+        return 'write duration("1h")'
+    if kinds in ({"bool", "int"}, {"bool", "double"}):
+        return "write both halves: low <= x && x <= high"
+    if "string" in kinds and kinds & {"int", "double"}:
+        return "compare numbers with numbers, without quotes"
     return None
 
 

@@ -98,7 +98,25 @@ def _unexpected(scanned: Scan, error: Any) -> CelSyntaxError:
     offset = starts[int(error.line) - 1] + int(error.column) - 1
     token = re.match(r"\w+|.", scanned.source[offset:], re.DOTALL)
     shown = token.group() if token else ""
-    return scanned.error("cel.syntax", f"unexpected `{shown}`", offset)
+    hint = _slip(scanned.source, offset)
+    return scanned.error("cel.syntax", f"unexpected `{shown}`", offset, hint)
+
+
+_SLIPS: Final = (
+    # (what stands before the place, what stands there, what to write)
+    (r"[0-9]$", r",\s*[0-9]", "a number has a point, and nothing between thousands: 0.6, 1000"),
+    (r"-$", r">", "write list.all(x, condition)"),
+    (r"\?$|", r"\?", "write has(x) ? x : other, or x.orValue(other) after .?"),
+    (r"\*$", r"\*", "there are no powers: write x * x"),
+)
+
+
+def _slip(source: str, offset: int) -> str | None:
+    """Return what to write where another language's sign stands at *offset*."""
+    for before, here, hint in _SLIPS:
+        if re.search(before, source[:offset]) and re.match(here, source[offset:]):
+            return hint
+    return None
 
 
 def _bound(scanned: Scan, root: Node) -> None:

@@ -40,12 +40,19 @@ _CALLED: Final = {
     "between": "x >= low && x <= high",
     "like": "text.matches(pattern)",
     "xor": "a != b",
+    "for": "list.all(x, condition), list.exists(x, condition) or list.filter(x, condition)",
 }
 """Words that other languages have for operators -> what to write here."""
 
 _SLIPS: Final = {
     "=": ("`=` is not an operator", "write == to compare"),
     "<>": ("`<>` is not an operator", "write !="),
+    "=>": (
+        "`=>` is not an operator",
+        "write >= to compare; a macro is written list.all(x, condition)",
+    ),
+    "=~": ("`=~` is not an operator", "write text.matches(pattern)"),
+    "~": ("`~` is not an operator", "write text.matches(pattern)"),
     "&": ("`&` is not an operator", "write && for and"),
     "|": ("`|` is not an operator", "write || for or"),
     "\N{LEFT DOUBLE QUOTATION MARK}": ("a typographic quote", 'write a plain "'),
@@ -234,10 +241,9 @@ class _Scanner:
         end = position + len(text)
         following = self.source[end : end + 1]
         if following.isalnum() or following == "_":
-            raise self.result.error(
-                "cel.number", f"`{text}{following}` is not a number", position,
-                "write text in quotes",
-            )  # fmt: skip
+            hint = "write 1000" if following == "_" else "write text in quotes"
+            message = f"`{text}{following}` is not a number"
+            raise self.result.error("cel.number", message, position, hint)
         if following == "." and text.isdigit() and not self.source[end + 1 : end + 2].isalpha():
             raise self.result.error(
                 "cel.number", f"`{text}.` needs a digit after the point", position
@@ -322,7 +328,8 @@ class _Scanner:
 
     def unexpected(self, position: int) -> CelSyntaxError:
         character = self.source[position]
-        message, hint = _SLIPS.get(character, (None, None))
+        both = self.source[position : position + 2]
+        message, hint = _SLIPS.get(both, _SLIPS.get(character, (None, None)))
         if character == "=" and self.source[position - 2 : position] == "==":
             message, hint = "`===` is not an operator", "write =="
         if message is None:

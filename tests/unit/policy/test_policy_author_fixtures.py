@@ -133,7 +133,7 @@ CASES = [
         "a key without a name after it",
         "principal",
         "{id: 'key:', rights: [operator]}",
-        "policy.fact",
+        "policy.test.principal",
         "key:...",
     ),
     (
