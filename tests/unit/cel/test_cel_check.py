@@ -46,7 +46,7 @@ from pfgov.policy.cel import (
          "arithmetic does not mix int and double; write 1.0 or double(x)"),
         ("member.status == 'ACTVE'", "cel.never_equal", 1, "did you mean `ACTIVE`?"),
         ("member.status in ['ACTIVE', 'DRAIN']", "cel.never_equal", 1, "did you mean `DRAINING`?"),
-        ("'eu' in member.region", "cel.type", 1, "write text.contains(part)"),
+        ("'eu' in member.region", "cel.type", 1, "write text.contains(part), or x == text, or x in [text, ...]"),
         ("1 in member.clearances", "cel.type", 1, "its items are string"),
         ("member.region", "cel.result", 1, "compare it with something"),
         ("member.clearances.size()", "cel.result", 1, "compare it with something"),
