@@ -19,6 +19,12 @@ _EQUALITIES: Final = frozenset({"_==_", "_!=_"})
 _ORDERS: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
 _SETS: Final = frozenset({"sets.contains", "sets.intersects", "sets.equivalent"})
 _PARTS: Final = frozenset({"startsWith", "endsWith", "contains"})
+_VERBS: Final = {
+    "startsWith": "begins with",
+    "endsWith": "ends with",
+    "contains": "holds",
+    "matches": "matches",
+}
 _CASES: Final = {"lowerAscii": str.lower, "upperAscii": str.upper}
 
 
@@ -149,7 +155,7 @@ class Naming:
                 hint = f"did you mean `{lowered}`?"
             yield self._say.problem(
                 "policy.spelling",
-                f"`{self._say.shown(node)}` is never true: {'.'.join(path)} is not spelt so",
+                f"no name of {'.'.join(path)} {_VERBS[name]} {part!r}",
                 node,
                 hint,
                 "warning",
@@ -168,7 +174,7 @@ class Naming:
                 if made != word:
                     yield self._say.problem(
                         "cel.never_equal",
-                        f"`{self._say.shown(one)}` is never {word!r}",
+                        f"{word!r} is in another case than `{self._say.shown(one)}` gives",
                         node,
                         f"did you mean `{made}`?",
                     )

@@ -10,6 +10,7 @@ import pytest
 from support import policy_kit as kit
 
 from pfgov.policy.authoring.checking import check_directory
+from pfgov.policy.authoring.editing.fixing import fix_of
 
 LABELS = (
     "apiVersion: pfgov/v1\nkind: Labels\nmetadata: {name: labels, version: '1'}\n"
@@ -334,6 +335,22 @@ def test_a_rule_that_cannot_be_meant_gives_one_message(
     found = found_in(tmp_path, {"p.policy.yaml": text})
     assert [item[:3] for item in found] == [(code, 7, column)], name
     assert hint in found[0][3]
+
+
+@pytest.mark.parametrize(
+    ("point", "rule"), [(row[1], row[2]) for row in RULES if "did you mean" in row[5]]
+)
+def test_what_was_probably_meant_is_put_in_its_place(tmp_path: Path, point: str, rule: str) -> None:
+    """The fix that an editor offers replaces just the misspelt word, and the rule is well then."""
+    text = kit.policy(f"  - id: r\n    {rule}\n", on=f"[{point}]")
+    kit.write(tmp_path, {"labels.yaml": LABELS, "p.policy.yaml": text})
+    (problem,) = check_directory(tmp_path).problems
+    fix = fix_of(problem, text.splitlines())
+    assert fix is not None
+    lines = text.splitlines(keepends=True)
+    line = lines[fix.line]
+    lines[fix.line] = f"{line[: fix.start]}{fix.text}{line[fix.end :]}"
+    assert found_in(tmp_path, {"p.policy.yaml": "".join(lines)}) == []
 
 
 MEANT = [
