@@ -16,6 +16,7 @@ from pfgov.client.core import (
     Asks,
     Recorded,
     Retry,
+    address,
     bearer,
     http,
     member_path,
@@ -50,12 +51,13 @@ class AsyncClient:
 
         Raises:
             MissingExtraError: httpx2 is not installed.
+            ValueError: *url* is no address of a server.
         """
         self._httpx = http()
         self._asks = Asks(ReceiptChecker.of(anchor))
         self.retry = retry or Retry()
         http_client = self._httpx.AsyncClient(
-            base_url=url,
+            base_url=address(url),
             headers={**bounds.HEADERS, **bearer(key)},
             transport=transport,
             timeout=timeout,

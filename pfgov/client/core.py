@@ -122,6 +122,17 @@ class Retry:
         return pause
 
 
+def address(url: str) -> str:
+    """Return *url* where it can be a server's.
+
+    Raises:
+        ValueError: it says no scheme, or another one.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url!r} is no address of a server: it begins with http:// or https://")
+    return url
+
+
 def bearer(key: str | None) -> dict[str, str]:
     """Return the header that carries an API key."""
     return {} if key is None else {"Authorization": f"Bearer {key}"}

@@ -15,6 +15,9 @@ REMEDY: Final = (
     "its trust, region and clearances are set by an operator or assessor, not by its registration"
 )
 
+CAPABILITIES: Final = "kernel/capabilities"
+"""The rule that says that work is of another kind."""
+
 log = logging.getLogger("pfgov.client")
 
 
@@ -25,9 +28,9 @@ class Idle:
     reason: str | None = None
     _asked: float = float("-inf")
 
-    def is_to_ask(self, now: float, *, is_working: bool) -> bool:
+    def is_to_ask(self, now: float, *, is_busy: bool) -> bool:
         """Whether to ask at *now* (seconds of a monotonic clock), which is then taken for asked."""
-        if is_working:
+        if is_busy:
             self.reason = None
             return False
         if now - self._asked < EVERY_SECONDS:
@@ -39,7 +42,9 @@ class Idle:
         """Take note of what the server answered, and log it if it is news."""
         before, self.reason = self.reason, _said(member_id, answer)
         if self.reason is not None and self.reason != before:
-            log.warning("%s", self.reason, extra={"member": member_id})
+            # That others' kinds of work wait is nothing to look at; that its own does is.
+            level = logging.INFO if CAPABILITIES in answer["rules"] else logging.WARNING
+            log.log(level, "%s", self.reason, extra={"member": member_id})
 
 
 def _said(member_id: str, answer: Mapping[str, Any]) -> str | None:

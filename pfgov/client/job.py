@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Final, Literal, Protocol, Self, get_args
 
 from pfgov.client.core import Recorded
 from pfgov.client.lease import SKEW_SHARE
@@ -51,6 +51,19 @@ class OnError:
 
     rule: Rule | Callable[[Exception], Rule] = "requeue"
     attempts: int = 5
+
+    def __post_init__(self) -> None:
+        """Refuse what is no rule.
+
+        Raises:
+            ValueError: it is none, or no attempt is allowed.
+        """
+        if not callable(self.rule) and self.rule not in get_args(Rule):
+            raise ValueError(
+                f"on_error is {self.rule!r}: it is one of {', '.join(get_args(Rule))}, or a function"
+            )
+        if self.attempts < 1:
+            raise ValueError(f"attempts is {self.attempts}: the first is one already")
 
     def of(self, error: Exception, before: int) -> Rule:
         """Return what becomes of the packet, whose jobs raised *before* times before this one."""
@@ -192,6 +205,7 @@ class Job:
             LostOwnershipError: it was handed over, or lost.
         """
         while True:
+            self.check()
             try:
                 done = await self._write("checkpoint", {"context_checkpoint": context})
             except ApiError as error:
@@ -228,6 +242,7 @@ class Job:
             EscalatedError: a review is wanted first.  A block that is left with it keeps the packet until the review
                 is given: then it moves by itself, or is handed out again.
         """
+        self.check()
         body = {"reason": reason, **({} if target is None else {"target": target})}
         try:
             done = await self._write("handoff", body)
@@ -255,6 +270,7 @@ class Job:
         return came_to_nothing
 
     async def _end(self, verb: str, body: Mapping[str, Any]) -> Recorded:
+        self.check()
         self.ended = True  # already now: the event may be heard before the answer
         try:
             done = await self._write(verb, body)
@@ -265,7 +281,6 @@ class Job:
         return done
 
     async def _write(self, verb: str, body: Mapping[str, Any]) -> Recorded:
-        self.check()
         try:
             return await self.worker.act(self, verb, body)
         except ApiError as error:
@@ -283,6 +298,10 @@ class Job:
         """
         if self.lost is not None:
             raise LostOwnershipError(f"{self.packet_id} was lost: {self.lost}")
+        if self.ended:
+            raise LostOwnershipError(
+                f"this job of {self.packet_id} has ended it, or given it back, already"
+            )
         if not self.worker.is_alive:
             raise LostOwnershipError("the member's lease ran out")
 
@@ -336,6 +355,10 @@ class Job:
         if error is None:
             body = {"reason": "its job ended without a word", **_ELSEWHERE}
             await self.worker.put_down(self, "requeue", body)
+        elif isinstance(
+            error, LostOwnershipError
+        ):  # by its own clock; the packet may still be this member's
+            await self.worker.put_down(self, "requeue", {"reason": "its member's lease ran out"})
         elif isinstance(error, Exception):
             await self._put_down(error)
         else:

@@ -13,6 +13,10 @@ SKEW_SHARE = 10
 """One part in so many of a lease is its skew, where none is given."""
 
 
+STOOD_STILL_SECONDS = 1.0
+"""From how late an end was noticed the event loop is to blame, and not the network."""
+
+
 @dataclass(slots=True)
 class Lease:
     """One member's lease.
@@ -54,6 +58,16 @@ class Lease:
     def interval(self) -> float:
         """How often to renew: three tries within what is safe."""
         return max((self.seconds - self.early) / 3, 0.05)
+
+
+def ran_out(late: float) -> str:
+    """Return why a life ended whose end was noticed *late* by so many seconds."""
+    if late < STOOD_STILL_SECONDS:
+        return "the lease ran out without an answer"
+    return (
+        f"the lease ran out: the event loop stood still, and this was noticed {late:.0f} seconds late;"
+        " what does not await belongs into a thread (asyncio.to_thread)"
+    )
 
 
 def owned_epoch(packet: dict[str, Any], member_id: str, incarnation: int) -> int | None:

@@ -22,3 +22,18 @@ class WorkerOptions:
     on_error: OnError = field(default_factory=OnError)
     take_over: bool = False
     progress_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what a worker could not live by.
+
+        Raises:
+            ValueError: a time is none.
+        """
+        for name, least in (
+            ("lease_seconds", True),
+            ("progress_seconds", True),
+            ("skew_seconds", False),
+        ):
+            given = getattr(self, name)
+            if given is not None and (given < 0 or (least and given == 0)):
+                raise ValueError(f"{name} is {given}: it has to be more than 0")

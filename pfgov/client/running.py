@@ -57,6 +57,14 @@ class Running(ABC):
     async def _end_tasks(self) -> None: ...
 
     @abstractmethod
+    def require_entered(self) -> None:
+        """Refuse to wait for jobs that nobody would ever be given.
+
+        Raises:
+            RuntimeError: the worker was not entered.
+        """
+
+    @abstractmethod
     async def pause(self) -> None:
         """Take no new packets."""
 
@@ -87,7 +95,12 @@ class Running(ABC):
 
         Raises:
             ApiError: the member may not join again.
+            ValueError: *concurrency* is less than 1.
+            RuntimeError: the worker was not entered.
         """
+        if concurrency < 1:
+            raise ValueError(f"concurrency is {concurrency}: nothing would ever be worked on")
+        self.require_entered()
         with _heeding(signals, self.stop):
             while not self._stopping.is_set():
                 await self._live_one_life(handler, concurrency)
@@ -132,14 +145,15 @@ class Running(ABC):
         try:
             with span("pfgov.job", packet=job.packet_id, epoch=job.epoch, member=self.member_id):
                 async with job:
-                    result = await handler(job)
+                    result = await _awaitable(handler(job))
                     if not job.ended and not job.was_offered:
                         await job.complete(result)
         except (LostOwnershipError, EscalatedError) as error:
             log.info("%s", error, extra={"packet": job.packet_id, "epoch": job.epoch})
-        except Exception as error:  # noqa: BLE001 - the job was put down by its rule; the worker goes on
+        except Exception as error:  # the job was put down by its rule; the worker goes on
             extra = {"packet": job.packet_id, "epoch": job.epoch}
-            log.warning("the job of %s raised %s", job.packet_id, type(error).__name__, extra=extra)
+            name = type(error).__name__
+            log.warning("the job of %s raised %s", job.packet_id, name, extra=extra, exc_info=error)
         finally:
             room.release()
 
@@ -189,6 +203,12 @@ class Running(ABC):
             yield
         finally:
             await self.resume()
+
+
+def _awaitable(made: object) -> Awaitable[Mapping[str, Any] | None]:
+    if not isinstance(made, Awaitable):
+        raise TypeError("what run was given is no coroutine function: write it with async def")
+    return made
 
 
 @contextlib.contextmanager

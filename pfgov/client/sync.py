@@ -12,6 +12,7 @@ from pfgov.client.core import (
     Asks,
     Recorded,
     Retry,
+    address,
     bearer,
     http,
     member_path,
@@ -47,12 +48,13 @@ class Client(Closing):
 
         Raises:
             MissingExtraError: httpx2 is not installed.
+            ValueError: *url* is no address of a server.
         """
         self._httpx = http()
         self._asks = Asks(ReceiptChecker.of(anchor))
         self._retry = retry or Retry()
         http_client = self._httpx.Client(
-            base_url=url,
+            base_url=address(url),
             headers={**bounds.HEADERS, **bearer(key)},
             transport=transport,
             timeout=timeout,

@@ -18,8 +18,9 @@ from typing import Any, Final, Self
 from pfgov.client.core import Recorded, UnreachableError, member_path, packet_path
 from pfgov.client.idle import Idle
 from pfgov.client.job import ERROR, Job
-from pfgov.client.lease import Lease, owned_epoch
+from pfgov.client.lease import Lease, owned_epoch, ran_out
 from pfgov.client.options import WorkerOptions
+from pfgov.client.past import errors_of
 from pfgov.client.refusals import ApiError, EscalatedError
 from pfgov.client.running import Running
 from pfgov.client.speaks import Speaks
@@ -50,6 +51,8 @@ class Worker(Running):
         super().__init__()
         self.client = client
         self.member = dict(member)
+        if "id" not in self.member:
+            raise ValueError("a member has an id: client.work({'id': ..., 'type': ...})")
         self.member_id: str = self.member["id"]
         self.options = options or WorkerOptions()
         self.on_error = self.options.on_error
@@ -203,12 +206,15 @@ class Worker(Running):
         await self.client.write("POST", member_path(self.member_id, "cancel-drain"))
         self._poked.set()
 
+    def require_entered(self) -> None:
+        """Refuse to wait for jobs that nobody would ever be given; errors as of :meth:`Running.require_entered`."""
+        if not self._tasks and self.dead is None:
+            raise RuntimeError("enter the worker first: async with client.work(...) as worker")
+
     async def __aiter__(self) -> AsyncIterator[Job]:
         """Yield each packet that becomes this member's, until it is declared failed."""
-        while True:
-            job = await self._next()
-            if job is None:
-                return
+        self.require_entered()
+        while (job := await self._next()) is not None:
             yield job
 
     async def _next(self) -> Job | None:
@@ -232,7 +238,8 @@ class Worker(Running):
             "leaves": leaves,
             "take_over": self.options.take_over,
         }
-        if not leaves and self._idle.is_to_ask(sent, is_working=bool(self.jobs)):
+        is_busy = bool(self.jobs) or self.status != "ACTIVE"
+        if not leaves and self._idle.is_to_ask(sent, is_busy=is_busy):
             body["asks_why"] = True
         heard = await self.client.beat(self.member_id, body)
         if leaves:
@@ -292,9 +299,12 @@ class Worker(Running):
 
     async def _watch(self) -> None:
         """Stop everything the moment the lease may be over, whatever the network does."""
-        while (left := self._lease.left(_now())) > 0:  # noqa: ASYNC110 - time itself is waited for
+        late = 0.0
+        while (left := self._lease.left(_now())) > 0:
+            due = _now() + left
             await asyncio.sleep(left)
-        self._die("the lease ran out without an answer")
+            late = _now() - due
+        self._die(ran_out(late))
 
     def _die(self, why: str) -> None:
         if self.dead is None:
@@ -439,20 +449,7 @@ class Worker(Running):
 
     async def errors_of(self, job: Job) -> int:
         """Return how many jobs of this packet raised before; 0 where that cannot be read."""
-        found, after = 0, None
-        path = packet_path(job.packet_id, "lineage")
-        with contextlib.suppress(ApiError, *TRANSIENT):
-            while True:
-                answer = await self.client.get(path, after=after)
-                for one in answer["items"]:
-                    body: dict[str, Any] = one.get("body") or {}
-                    reason = str(body.get("reason", ""))
-                    is_end = one["type"] in {"packet_requeued", "handoff_started"}
-                    found += is_end and reason.startswith(ERROR)
-                if "next" not in answer:
-                    break
-                after = answer["next"]
-        return found
+        return await errors_of(self.client, job.packet_id)
 
     async def put_down(self, job: Job, verb: str, body: Mapping[str, Any]) -> None:
         """End a job by a write that is made now, or after a heartbeat that is answered; it is said once."""

@@ -492,6 +492,68 @@ def test_worker_heeds_a_bound_that_came_later(api: Api) -> None:
     _tell(api, story)
 
 
+def test_worker_what_went_wrong_is_in_the_log_alone(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever wrote a job is told the class of its error and no more; or the ledger gets the text of it."""
+
+    async def story(client: InProcess) -> None:
+        await client.submit(_submitted("p"))
+        async with client.work(MEMBER, attempts=1) as worker:
+            plain: Any = lambda job: worker.stop() or {"no": "coroutine"}  # noqa: E731
+            await worker.run(plain, signals=())
+        (end,) = [
+            one["body"]
+            for one in (await client.get("/api/packets/p/lineage"))["items"]
+            if one["type"] == "packet_failed"
+        ]
+        assert end["reasons"] == ["error: TypeError"]
+
+    with caplog.at_level(logging.WARNING, "pfgov.client"):
+        _tell(api, story)
+    assert "async def" in caplog.text
+
+
+def test_worker_a_job_that_has_ended_says_so(api: Api) -> None:
+    """A second end of a job is sent, refused, and then the packet is put back for it."""
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER) as worker:
+            await client.submit(_submitted("p"))
+            async with await _first(worker) as job:
+                await job.complete({"a": 1})
+                for write in (job.complete(), job.checkpoint({}), job.hand_off(), job.fail("x")):
+                    with pytest.raises(LostOwnershipError, match="already"):
+                        await write
+            assert worker.counts["complete"] == 1
+            assert not worker._owed
+
+    _tell(api, story)
+
+
+def test_worker_a_life_that_ended_unnoticed_is_no_error_of_its_job(api: Api) -> None:
+    """A job whose own clock says that the lease is over counts as one that raised, and fails the packet in the end."""
+
+    async def story(client: InProcess) -> None:
+        async with client.work(MEMBER, attempts=1) as worker:
+            await client.submit(_submitted("p"))
+            job = await _first(worker)
+
+            async def late() -> None:
+                async with job:
+                    worker._lease.lost()
+                    await job.checkpoint({"step": "late"})
+
+            with pytest.raises(LostOwnershipError):
+                await late()
+            await _until(lambda: _is(not worker._owed))
+        shown = await client.get("/api/packets/p/lineage")
+        ends = [one["body"]["reason"] for one in shown["items"] if one["type"] == "packet_requeued"]
+        assert ends == ["its member's lease ran out", "the worker left"]
+
+    _tell(api, story)
+
+
 # --- handoffs ----------------------------------------------------------------------------------
 
 

@@ -95,10 +95,13 @@ def read_table(raw: bytes, *, digest: str | None = None) -> list[VerdictRow]:
 def shown_to_a_member(member_id: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Return what keeps a member from packets that wait, as its own key may read it.
 
-    *verdicts* are about one packet each.  Every rule is told by its name; what was seen and what is asked for only by
+    *verdicts* are about one packet each; of packets that need other capabilities nothing is said while others wait, nor
+    of those that wait for a review.  Every rule is told by its name; what was seen and what is asked for only by
     rules about the member itself, for others may speak of the packet, which is none of its business.
     """
-    kept = [verdict for verdict in verdicts if verdict.outcome != "allow"]
+    denied = [verdict for verdict in verdicts if verdict.outcome == "deny"]
+    of_its_kind = [one for one in denied if all(r.name != _KIND for r in one.reasons)]
+    kept = of_its_kind or denied
     counts = Counter(name for verdict in kept for name in {one.name for one in verdict.reasons})
     rows = [
         VerdictRow(
@@ -115,6 +118,10 @@ def shown_to_a_member(member_id: str, verdicts: Sequence[Verdict]) -> dict[str, 
         "rules": dict(sorted(counts.items())),
         "nearest_misses": nearest_misses(rows),
     }
+
+
+_KIND: Final = "kernel/capabilities"
+"""The rule that says that a packet is another kind of work."""
 
 
 def _shown(reason: Reason) -> ReasonView:
