@@ -754,6 +754,14 @@ def test_a_review_says_what_is_asked_before_it_is_given(api: Api) -> None:
     buttons = re.findall(r"/console/do/(\w+)/p1", api.get("/console/workloads/p1").text)
     assert buttons[0] == "review_packet"
     assert buttons[-1] == "cancel_packet"
+    version = api.get("/api/packets/p1").json()["version"]
+    granted = {"key": "k1", "granted": "grant", "version": str(version)}
+    assert send(api, "/console/do/review_packet/p1", granted).status_code == 303
+    waiting = api.get("/console/workloads/p1").text
+    assert "Its review is granted, and it is placed in a moment." in waiting
+    assert "keeps out" not in waiting
+    api.run(api.service.tick())
+    assert "m1 owns it, under epoch 1" in api.get("/console/workloads/p1").text
 
 
 def test_a_moment_is_said_in_utc_by_a_form(api: Api) -> None:

@@ -104,7 +104,7 @@ def _packet(visit: Visit, packet: PacketView, lineage: Mapping[str, Any]) -> Map
         "lanes": lanes(entries),
         "symbols": SYMBOLS,
         "decides": DECIDES,
-        "foremost": foremost,
+        "reasons": [] if packet.current_owner or _is_granted(packet) else foremost(packet, 4),
         "decisions": [one.seq for one in entries if one.type in DECIDES],
         "actions": [
             one
@@ -122,6 +122,11 @@ def foremost(packet: PacketView, count: int) -> list[tuple[str, int]]:
     return sorted(reasons.items(), key=lambda one: (-one[1], one[0]))[:count]
 
 
+def _is_granted(packet: PacketView) -> bool:
+    """Whether a packet that still waits for its review has it already: the next tick places it."""
+    return packet.status == "AWAITING_REVIEW" and packet.review is None and bool(packet.reviews)
+
+
 def _stands(packet: PacketView) -> str:
     """Return in a sentence where a packet stands."""
     match packet.status:
@@ -130,6 +135,8 @@ def _stands(packet: PacketView) -> str:
         case "HANDOFF_PENDING":
             target = (packet.handoff.pending or {}).get("target")
             return f"{packet.current_owner} owns it, and {target} is to take it over."
+        case "AWAITING_REVIEW" if _is_granted(packet):
+            return "Its review is granted, and it is placed in a moment."
         case "AWAITING_REVIEW":
             return "It waits for a reviewer."
         case "PENDING" if packet.hold:
