@@ -241,3 +241,19 @@ def _bound(node: ast.stmt) -> set[str]:
     if isinstance(node, ast.If | ast.Try):
         return {name for one in node.body for name in _bound(one)}
     return set()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=name_of)
+def test_a_peak_of_memory_is_the_programs_own(path: Path) -> None:
+    """A peak is read as ``ru_maxrss``, which a program inherits from whoever started it (``tests/bench/peak.py``)."""
+    found = [
+        node
+        for node in ast.walk(tree_of(path))
+        if (isinstance(node, ast.Attribute) and node.attr == "ru_maxrss")
+        or (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and ".ru_maxrss" in node.value
+        )
+    ]
+    assert path.name == Path(__file__).name or found == []

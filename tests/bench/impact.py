@@ -8,13 +8,14 @@ their own decisions: none may come out otherwise.  It takes long; what was done 
 
 import argparse
 import json
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import peak as peak_memory
 
 from pfgov.clock import ManualClock
 from pfgov.core import commands as c
@@ -106,7 +107,7 @@ def read(folder: Path, how: str) -> dict[str, float]:
             decisions, flips = report.counts.decisions, report.counts.flips
         spent = time.process_time() - begun
         size = queries.size()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_memory.megabytes()
     return {"seconds": spent, "decisions": decisions, "flips": flips, "size": size, "peak": peak}
 
 

@@ -22,6 +22,7 @@ SMALL = 1_000
 TRANSLATE = """
 import hashlib, json, resource, sys
 from pathlib import Path
+import peak
 from pfgov.lineage import Lineage, convert
 from pfgov_ledger import keys
 from pfgov_ledger.export_format import Header
@@ -34,7 +35,7 @@ with open("/dev/null", "wb") as target:
     lines = convert(Lineage(Path(path), header, "anchor", digest), name, target, signer)
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(json.dumps({
-    "lines": lines, "megabytes": used.ru_maxrss / 1024, "processor": used.ru_utime + used.ru_stime,
+    "lines": lines, "megabytes": peak.megabytes(), "processor": used.ru_utime + used.ru_stime,
 }))
 """
 
@@ -70,8 +71,9 @@ def translated(file: Path, entries: int, name: str, key: Path) -> dict[str, floa
     """Translate in a process of its own and return what it took."""
     asked = [str(file), str(entries), name, verify_large.ORIGIN, str(key)]
     done = subprocess.run(
-        [sys.executable, "-c", TRANSLATE, *asked], capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", TRANSLATE, *asked],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parent,
+    )  # fmt: skip
     found: dict[str, float] = json.loads(done.stdout)
     return found
 

@@ -21,10 +21,13 @@ from conformance.ledger_verify.corpus.memory_log import ORIGIN, START, signer  #
 from pfgov_ledger import appender, export_format, export_lines, keys, note, subject_map  # noqa: E402
 
 INDEX_EVERY = 100_000
+HERE = str(Path(__file__).parent)
 
 VERIFY = """
 import json, resource, sys, time
 from pathlib import Path
+sys.path.append(sys.argv.pop())
+import peak
 from pfgov_ledger import keys
 from pfgov_ledger.verify import verify
 path, anchor, quick, processes = sys.argv[1:]
@@ -34,7 +37,7 @@ report = verify(Path(path), anchor=anchor, quick=quick == "quick", processes=int
 seconds = time.perf_counter() - started
 own, children = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 print(json.dumps({
-    "status": report.exit_status, "seconds": seconds, "megabytes": own.ru_maxrss / 1024,
+    "status": report.exit_status, "seconds": seconds, "megabytes": peak.megabytes(),
     "processor": own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
 }))
 """
@@ -129,7 +132,7 @@ def main(entries: int, packets: int) -> int:
             ("every signature, 2 workers", "full", "2"),
         ):
             done = subprocess.run(
-                [sys.executable, "-c", VERIFY, str(path), str(anchor), quick, processes],
+                [sys.executable, "-c", VERIFY, str(path), str(anchor), quick, processes, HERE],
                 capture_output=True,
                 check=True,
                 cwd=ROOT / "ledger",
