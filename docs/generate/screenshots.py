@@ -8,6 +8,7 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -17,6 +18,7 @@ from pfgov.cli.demo.churn import get
 from pfgov.cli.demo.console import populate, serving
 
 PICTURES = Path(__file__).parents[1] / "how-to" / "console"
+QUIET_SECONDS = 3.0
 PAGES = (
     ("overview", "overview", "light", 1280),
     ("members", "members", "light", 1280),
@@ -33,6 +35,16 @@ def take(page: Page, url: str, name: str) -> None:
     page.screenshot(path=PICTURES / f"{name}.png")
 
 
+def settle(url: str) -> None:
+    """Wait until nothing happens any more: what befell the fleet moves its packets for a while."""
+    size, since = -1, time.monotonic()
+    while time.monotonic() - since < QUIET_SECONDS:
+        now = get(url, "/api/status")["size"]
+        if now != size:
+            size, since = now, time.monotonic()
+        time.sleep(QUIET_SECONDS / 10)
+
+
 def main() -> int:
     """Take every picture; return the exit status."""
     chromium = os.environ.get("PFGOV_CHROMIUM") or shutil.which("chromium")
@@ -46,6 +58,7 @@ def main() -> int:
             pass
         with serving(directory) as url, sync_playwright() as started:
             populate(url, random.Random(11))  # noqa: S311 - the same fleet each time
+            settle(url)
             entries = (
                 "/api/ledger/entries?newest=true&limit=1&type=assignment_decision&outcome=allowed"
             )
