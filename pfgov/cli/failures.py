@@ -119,7 +119,7 @@ def _print(code: str, message: str, hint: str | None, problems: tuple[Problem, .
         for problem in problems
     ]
     if len(lines) > 1:
-        for text in lines[:_PROBLEMS_SHOWN_MAX]:
+        for text in lines[1:_PROBLEMS_SHOWN_MAX]:  # the first one is said above
             output.print(f"  {text}", soft_wrap=True)
         if len(lines) > _PROBLEMS_SHOWN_MAX:
             output.print(f"  and {len(lines) - _PROBLEMS_SHOWN_MAX} more")

@@ -20,7 +20,6 @@ from pfgov_ledger.escaping import shown as escaped
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-    from rich.table import Table
     from rich.text import Text
 
 DIRECTORY: Final = ".pfgov"
@@ -179,8 +178,10 @@ class Output:
         is_watched = sys.stdout.isatty()
         for part in parts:
             with self.out.capture() as captured:
-                whole = isinstance(part, str) and not is_watched
-                self.out.print(part, soft_wrap=whole, crop=False)
+                is_whole = isinstance(part, str) and not is_watched
+                self.out.print(
+                    part if is_whole else _unbroken(part), soft_wrap=is_whole, crop=False
+                )
             lines = captured.get().split("\n")
             self.write("\n".join(line.rstrip() for line in lines))
 
@@ -257,7 +258,7 @@ def table(
             justify="right" if name.startswith("#") else "left",
             overflow="fold",
             no_wrap=name.startswith("!"),
-            min_width=_longest_word(column, ID_LENGTH_MAX if name.startswith("!") else WHOLE_MAX),
+            min_width=_longest_word(column, ID_LENGTH_MAX),
         )
     for row in cells:
         made.add_row(*row)
@@ -266,9 +267,9 @@ def table(
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """A table that is as wide as its columns need, where the window is narrower than that."""
+    """Something that is as wide as its longest word needs, where the window is narrower than that."""
 
-    table: "Table"
+    table: "RenderableType"
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         from rich.measure import Measurement
@@ -277,10 +278,18 @@ class _Whole:
         yield from console.render(self.table, options.update(width=max(options.max_width, least)))
 
 
-_WIDEST: Final = 10_000
+def _unbroken(part: "RenderableType") -> "RenderableType":
+    """Return *part* so that its text breaks between words alone."""
+    from rich.text import Text
 
-WHOLE_MAX: Final = 64
-"""The longest word that a column of other texts than ids keeps whole: a digest."""
+    return (
+        _Whole(Text(part) if isinstance(part, str) else part)
+        if isinstance(part, str | Text)
+        else part
+    )
+
+
+_WIDEST: Final = 10_000
 
 
 def _longest_word(cells: "Sequence[Text]", most: int) -> int:
@@ -308,7 +317,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> "RenderableType":
     ]
     grid = Table.grid(padding=(0, 2))
     for column in zip(*rows, strict=True):
-        grid.add_column(overflow="fold", min_width=_longest_word(column, WHOLE_MAX))
+        grid.add_column(overflow="fold", min_width=_longest_word(column, ID_LENGTH_MAX))
     for row in rows:
         grid.add_row(*row)
     return _Whole(grid)
@@ -319,7 +328,12 @@ def indented(text: str, style: str = "") -> "RenderableType":
     from rich.padding import Padding
     from rich.text import Text
 
-    return Padding(Text(text, style=style), (0, 0, 0, 3))
+    return _Whole(Padding(Text(text, style=style), (0, 0, 0, 3)))
+
+
+def whole(part: "RenderableType") -> "RenderableType":
+    """Return *part* so wide that no word of it is broken: an id is pasted from there."""
+    return _Whole(part)
 
 
 def styled(text: str, style: str) -> "RenderableType":

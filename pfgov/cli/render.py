@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pfgov.app.views.verdicts import plain
-from pfgov.cli.output import facts, shown, status, styled, table
+from pfgov.cli.output import facts, shown, status, styled, table, whole
 from pfgov.core.wording import counted, with_article
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def entries_list(entries: Sequence["EntryView"]) -> "RenderableType":
     grid.add_column(overflow="fold")
     for entry in entries:
         grid.add_row(Text(f"#{entry.seq}", style="dim"), Text(entry.says))
-    return grid
+    return whole(grid)
 
 
 def entries_table(entries: Iterable["EntryView"], *, width: int) -> "RenderableType":

@@ -22,6 +22,7 @@ from pfgov.cli.output import (
     table,
 )
 from pfgov.core.wording import counted
+from pfgov.limits import ID_LENGTH_MAX
 from pfgov.log_lines import log_lines
 
 
@@ -212,3 +213,40 @@ def test_an_error_steers_nothing(pfgov: CommandLine, tmp_path: Path) -> None:
     ):  # fmt: skip
         done = pfgov(*arguments)
         assert steering(done.out + done.err) == set(), arguments
+
+
+def test_an_id_as_long_as_ids_may_be_is_whole_wherever_it_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What names a packet or a member can be pasted from every line, at 80 columns and with hyphens in it."""
+    monkeypatch.setenv("COLUMNS", "80")
+    pfgov = CommandLine(tmp_path, capsys)
+    pfgov("init")
+    member, packet = (f"{kind}{'-abcdefg' * 15}"[:ID_LENGTH_MAX] for kind in ("member", "packet"))
+    said = [
+        pfgov("member", "register", "--id", member, "--type", "agent", "--trust", "0.9"),
+        pfgov("packet", "submit", "--id", packet, "--workload", "w"),
+        pfgov("member", "show", member),
+        pfgov("packet", "show", packet, "--history"),
+        pfgov("packet", "explain", packet),
+        pfgov("packet", "list"),
+        pfgov("member", "list"),
+        pfgov("ledger", "log"),
+    ]
+    for answer in said:
+        text = answer.out + answer.err
+        for name in (member, packet):
+            assert text.count(name[:40]) == text.count(name), text
+
+
+def test_of_several_problems_each_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first problem is the sentence of the error; below it stand the others, and no hint stands twice."""
+    file = tmp_path / "bad.json"
+    file.write_text('{"workload_type": 3, "priority": "x", "labls": {}}')
+    said = CommandLine(tmp_path, capsys)("packet", "submit", "--file", file)
+    assert said.status == 2
+    assert said.err.count("3 is not a text") == 1
+    assert said.err.count("is not a whole number") == 1
+    assert said.err.count("did you mean labels?") == 1
