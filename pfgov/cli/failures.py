@@ -119,7 +119,8 @@ def _print(code: str, message: str, hint: str | None, problems: tuple[Problem, .
         for problem in problems
     ]
     if len(lines) > 1:
-        for text in lines[1:_PROBLEMS_SHOWN_MAX]:  # the first one is said above
+        said = int(problems[0].detail in message)  # the first one, as the sentence of the error
+        for text in lines[said:_PROBLEMS_SHOWN_MAX]:
             output.print(f"  {text}", soft_wrap=True)
         if len(lines) > _PROBLEMS_SHOWN_MAX:
             output.print(f"  and {len(lines) - _PROBLEMS_SHOWN_MAX} more")
