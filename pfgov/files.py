@@ -63,7 +63,7 @@ def copy_regular(path: Path, to: Path) -> None:
     """
     with _regular(path) as source:
         _replace(to, source, 0o600, durably=False)
-        to.chmod(stat.S_IMODE(os.fstat(source.fileno()).st_mode) & 0o777)
+        to.chmod(stat.S_IMODE(os.fstat(source.fileno()).st_mode) & 0o755)
 
 
 def replace_private(path: Path, raw: bytes, *, durably: bool = False) -> None:
@@ -76,12 +76,12 @@ def replace_private(path: Path, raw: bytes, *, durably: bool = False) -> None:
 
 
 def replace_public(path: Path, raw: bytes, *, durably: bool = False) -> None:
-    """Let *raw* be what is in the file *path*, as a whole, for whoever the umask leaves it to; as the above.
+    """Let *raw* be what is in the file *path*, as a whole, for whoever the umask lets read it; as the above.
 
     Raises:
         OSError: it cannot be written; what was there still is.
     """
-    _replace(path, raw, 0o666, durably=durably)
+    _replace(path, raw, 0o644, durably=durably)
 
 
 def _replace(path: Path, raw: bytes | BinaryIO, mode: int, *, durably: bool) -> None:

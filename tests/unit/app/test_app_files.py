@@ -197,6 +197,18 @@ def test_what_is_made_for_its_owner_is_written_by_nobody_else(tmp_path: Path) ->
     assert not (tmp_path / "theirs").exists()
 
 
+def test_a_public_file_is_read_by_others_and_written_by_none(tmp_path: Path) -> None:
+    """Without a umask everybody may write the anchor that verifiers pin, and the tiles of the log."""
+    before = os.umask(0)
+    try:
+        replace_public(tmp_path / "anchor.txt", b"public")
+        anchor = fresh(tmp_path / "ledger") / "anchor.txt"
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "anchor.txt", anchor):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
 def test_the_pointer_to_a_moved_ledger_goes_into_no_file_that_lies_there(tmp_path: Path) -> None:
     """A link or a pipe where the pointer belongs is written into, waited for, or hides that the ledger was moved."""
     pointer = tmp_path / POINTER
