@@ -31,7 +31,7 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	r, err := c.ShowPacketWithResponse(context.Background(), "p1")
+	r, err := c.ShowPacketWithResponse(context.Background(), "p1", nil)
 	if err != nil {
 		panic(err)
 	}
