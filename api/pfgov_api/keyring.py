@@ -22,7 +22,7 @@ import msgspec
 
 from pfgov.core.commands import RIGHTS, Principal
 from pfgov.core.ids import is_reserved
-from pfgov.core.spelling import check_label
+from pfgov.core.spelling import as_seen, check_label
 from pfgov.errors import InvalidError, NotFoundError, StoreUnavailableError
 from pfgov.files import read_regular, replace_private
 from pfgov.limits import LABEL_LENGTH_MAX, PRINCIPAL_RIGHTS_MAX
@@ -273,11 +273,16 @@ def _principal_id(record: KeyRecord) -> str:
 
 
 def _recorded_name(name: str) -> str | None:
-    """Return the name of a key as entries and policies have it: none where it is empty or cannot stand in an entry."""
-    if not 0 < len(name) <= LABEL_LENGTH_MAX:
+    """Return the name of a key as entries and policies have it: what is seen of it; none where nothing is.
+
+    A name that was dropped because of a character that nobody sees would make its bearer somebody else than the one of
+    the plain name, who has approved already.
+    """
+    seen = as_seen(as_seen(name)[:LABEL_LENGTH_MAX])
+    if not seen:
         return None
     with contextlib.suppress(InvalidError):
-        return check_label(name)
+        return check_label(seen)
     return None
 
 

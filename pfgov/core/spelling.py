@@ -120,6 +120,12 @@ def check_label(text: str, pointer: str | None = None) -> str:
     raise InvalidError(message, code="label.value", pointer=pointer, hint="write it plainly")
 
 
+def as_seen(text: str) -> str:
+    """Return what is seen of *text*, so that it can be the value of a label; empty where nothing is."""
+    seen = (ch for ch in text if unicodedata.category(ch) not in _UNSEEN and ch not in _FILLERS)
+    return unicodedata.normalize("NFC", "".join(seen)).strip()
+
+
 def _refused(
     text: str, what: str, hint: str, suggestion: str | None, pointer: str | None
 ) -> InvalidError:

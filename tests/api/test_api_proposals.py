@@ -108,3 +108,75 @@ def test_a_proposal_that_does_not_load_is_none(office: Office) -> None:
         404,
         "policy.not_proposed",
     )
+
+
+WATCHED = POLICY.replace("name: p,", "name: q,").replace(
+    "on: [register", "mode: shadow\non: [register"
+)
+BOTH = {"files": {**FILES["files"], "q.policy.yaml": WATCHED.replace('"eu"', '"us"')}}
+OTHER = {"files": {"p.policy.yaml": POLICY.replace('"eu"', '"us"')}}
+DOORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "activate": ("/api/policies/activate", OTHER),
+    "promote": ("/api/policies/promote", {"name": "q"}),
+    "roll back": ("/api/policies/rollback", {}),
+}
+
+
+def approved(
+    office: Office, files: dict[str, Any], by: dict[str, Any], other: dict[str, Any]
+) -> str:
+    """Propose a set, have it approved and make it binding; return its digest."""
+    assert office.post("/api/policies/proposals", files, **by).status_code == 200
+    (found,) = office.get("/api/policies/proposals", **by).json()["items"]
+    path = f"/api/policies/proposals/{found['digest']}/approve"
+    assert office.post(path, {"proposal": found["proposal"]}, **other).status_code == 200
+    assert office.post("/api/policies/activate", files, **by).status_code == 200
+    return str(found["digest"])
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_door_demands_the_approvals(door: str, office: Office) -> None:
+    """A set becomes binding without the others by another door than `activate`, or the refusal leaves no entry."""
+    ann, ben = office.key("ann", "admin", "operator"), office.key("ben", "admin")
+    digest = approved(office, BOTH, ann, ben)
+    path, body = DOORS[door]
+    for by in (ann, ben):
+        problem(office.post(path, body, **by), 403, "policy.not_approved")
+        last = newest(office, by)
+        assert last["type"] == "policy_change_refused"
+        assert office.get("/api/policies", **by).json()["digest"] == digest
+    office.engine.reader.replay()
+
+
+def test_an_approval_before_a_change_of_the_proposal_does_not_count(office: Office) -> None:
+    """What was agreed to goes on counting for what was proposed afterwards."""
+    ann, ben = office.key("ann", "admin", "operator"), office.key("ben", "admin")
+    digest, at = proposed(office, ann)
+    approve = f"/api/policies/proposals/{digest}/approve"
+    assert office.post(approve, {"proposal": at}, **ben).status_code == 200
+    problem(office.post("/api/policies/activate", OTHER, **ann), 403, "policy.not_approved")
+    assert newest(office, ann)["type"] == "policy_change_refused"
+    withdrawn = office.post(f"/api/policies/proposals/{digest}/reject", {"proposal": at}, **ann)
+    assert withdrawn.status_code == 200
+    again, later = proposed(office, ann)
+    assert (again, later > at) == (digest, True)
+    problem(office.post("/api/policies/activate", FILES, **ann), 403, "policy.not_approved")
+    problem(office.post(approve, {"proposal": at}, **ben), 409, "policy.proposal_changed")
+    assert office.post(approve, {"proposal": later}, **ben).status_code == 200
+    assert office.post("/api/policies/activate", FILES, **ann).status_code == 200
+    office.engine.reader.replay()
+
+
+def test_two_keys_of_one_name_approve_once(office: Office) -> None:
+    """One person stands for two approvals by a second key, in whatever spelling."""
+    settings = {"settings": {"activation_approvals": "2"}}
+    ann, ben = office.key("ann", "admin", "operator"), office.key("ben", "admin")
+    assert office("PATCH", "/api/configuration", settings, **ann).status_code == 200
+    digest, at = proposed(office, ann)
+    approve = f"/api/policies/proposals/{digest}/approve"
+    assert office.post(approve, {"proposal": at}, **ben).status_code == 200
+    for name in ("ben", "Ben", "b\u200ben", "ｂｅｎ"):  # noqa: RUF001 - letters that look like others
+        twin = office.key(name, "admin")
+        problem(office.post(approve, {"proposal": at}, **twin), 409, "policy.approved_already")
+        assert newest(office, ann)["type"] == "policy_change_refused"
+    problem(office.post("/api/policies/activate", FILES, **ann), 403, "policy.not_approved")

@@ -156,6 +156,8 @@ ELSEWHERE = {
     "ledger convert": "tests/unit/cli/test_cli_inputs.py: it takes an export and its anchor",
     "mcp serve": "tests/api/test_mcp_tools.py: it serves until it is stopped",
     "monitor": "tests/unit/cli/test_cli_monitor.py: it watches a server from outside",
+    "policy bench": "tests/unit/cli/test_cli_authoring.py: its figures are those of the machine",
+    "policy repl": "tests/unit/cli/test_cli_authoring.py: it reads what is typed",
     "policy publisher rotate": "tests/unit/cli/test_cli_bundles.py: it takes private keys, and signs for one ledger",
     "policy eval": "tests/unit/policy/test_policy_cli.py: it takes files and says which set it asked",
     "policy test": "tests/unit/policy/test_policy_cli.py: it takes files",
@@ -186,6 +188,8 @@ def _rendered(said: Said, arguments: tuple[object, ...]) -> Any:
         return said.json["export"]
     if arguments[:2] == ("policy", "diff"):
         return {name: one for name, one in told.items() if name != "names"}  # the folder, the URL
+    if arguments[:2] == ("sim", "run"):
+        return {name: one for name, one in told.items() if name != "against"}  # the folder, the URL
     return {name: one for name, one in told.items() if name not in ALONE}
 
 
