@@ -11,7 +11,7 @@ import logging
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pfgov.client.core import UnreachableError
 from pfgov.client.job import Job, LostOwnershipError
@@ -208,7 +208,7 @@ class Running(ABC):
 def _awaitable(made: object) -> Awaitable[Mapping[str, Any] | None]:
     if not isinstance(made, Awaitable):
         raise TypeError("what run was given is no coroutine function: write it with async def")
-    return made
+    return cast("Awaitable[Mapping[str, Any] | None]", made)
 
 
 @contextlib.contextmanager

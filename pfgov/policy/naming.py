@@ -7,7 +7,7 @@ Works on one checked expression and answers in problems that say where.  How nam
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from pfgov.policy.cel import ir
 from pfgov.policy.cel.types import ListType, StringType
@@ -254,8 +254,8 @@ def _constants(node: ir.Node) -> Iterator[str]:
     match node:
         case ir.Const(value=str(value)):
             yield value
-        case ir.Const(value=list(values)):
-            yield from (value for value in values if type(value) is str)
+        case ir.Const(value=list() as found):
+            yield from (one for one in cast("list[object]", found) if isinstance(one, str))
         case ir.MakeList(items=items):
             for item in items:
                 if isinstance(item, ir.Const) and type(item.value) is str:

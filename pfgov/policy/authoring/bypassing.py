@@ -59,11 +59,12 @@ def bypassed(policies: PolicySet) -> Iterator[Problem]:
 
 
 def _changes(policies: PolicySet, path: Path) -> bool:
-    if path[1] == "labels" and len(path) > 2:
-        owner = policies.labels.packet if path[0] == "packet" else policies.labels.member
-        declared = owner.get(path[2])
+    root, fact, *rest = path
+    if fact == "labels" and rest:
+        owner = policies.labels.packet if root == "packet" else policies.labels.member
+        declared = owner.get(rest[0])
         return declared is None or declared.change != "never"
-    return path[1] in _CHANGING[path[0]]
+    return fact in _CHANGING[root]
 
 
 def _read(planned: PlannedRule, root: str) -> list[Path]:

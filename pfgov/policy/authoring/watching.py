@@ -75,9 +75,10 @@ def _round(folder: Path, changed: tuple[str, ...]) -> Round:
         checked = check_directory(folder)
         if checked.errors:
             return Round(changed, checked.problems, None)
-        return Round(changed, checked.problems, run_directory(folder))
-    except NoTestsError:
-        return Round(changed, checked.problems, None)
+        try:
+            return Round(changed, checked.problems, run_directory(folder))
+        except NoTestsError:
+            return Round(changed, checked.problems, None)
     except PolicyErrors as error:
         return Round(changed, tuple(error.problems), None)
     except PolicyError as error:
