@@ -24,7 +24,7 @@ PROMPT = "> "
     examples=(
         "pfgov policy repl --packet p-1 --member agent-a",
         "pfgov policy repl --packet fixtures/packets.yaml#plain --member fixtures/members.yaml#good --in trust",
-        "echo 'member.trust_score > 0.5' | pfgov policy repl --member member.json --action register",
+        "pfgov policy repl --member member.json --action register < expressions.txt",
     ),
     then="put what holds into a rule, then: pfgov policy watch policies",
 )

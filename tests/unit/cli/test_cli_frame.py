@@ -61,7 +61,7 @@ def _examples() -> list[str]:
 @pytest.mark.parametrize("text", _examples())
 def test_every_example_parses(text: str) -> None:
     """Every example in the help is a command line that its command accepts."""
-    words = shlex.split(re.split(" [>|] ", text)[0])
+    words = shlex.split(re.split(" [<>|] ", text)[0])
     if words[0] == "pfgov-verify":
         return
     assert words[0] == "pfgov"
