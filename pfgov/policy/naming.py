@@ -7,7 +7,7 @@ Works on one checked expression and answers in problems that say where.  How nam
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, TypeGuard
 
 from pfgov.policy.cel import ir
 from pfgov.policy.cel.types import ListType, StringType
@@ -249,13 +249,17 @@ def _each(path: Path | None, node: ir.Node) -> Iterator[tuple[Path, str]]:
         yield from ((path, word) for word in _constants(node))
 
 
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
+
+
 def _constants(node: ir.Node) -> Iterator[str]:
     """Yield the texts that *node* is, or holds as a list."""
     match node:
         case ir.Const(value=str(value)):
             yield value
-        case ir.Const(value=list() as found):
-            yield from (one for one in cast("list[object]", found) if isinstance(one, str))
+        case ir.Const(value=value) if _is_list(value):
+            yield from (one for one in value if isinstance(one, str))
         case ir.MakeList(items=items):
             for item in items:
                 if isinstance(item, ir.Const) and type(item.value) is str:
