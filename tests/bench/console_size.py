@@ -66,7 +66,12 @@ def _measure(url: str) -> list[tuple[str, int, int, float, float]]:
     newest = "/api/ledger/entries?newest=true&limit=1&type=assignment_decision"
     with httpx2.Client(base_url=url, timeout=120) as client:
         seq = client.get(newest).json()["items"][0]["seq"]
-        values = {"member_id": "agent-0001", "packet_id": "fp-000001", "seq": seq}
+        values = {
+            "member_id": "agent-0001",
+            "packet_id": "fp-000001",
+            "capability": "ocr",
+            "seq": seq,
+        }
         found: list[tuple[str, int, int, float, float]] = []
         for path in (*(one.path.format(**values) for one in PAGES), *QUERIES):
             took: list[float] = []
