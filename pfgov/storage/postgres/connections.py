@@ -21,6 +21,11 @@ Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 SCHEMES: Final = ("postgresql://", "postgres://")
 """What the URL of a PostgreSQL database begins with."""
 
+SEARCH_PATH: Final = "pg_catalog, pg_temp"
+"""Where names without a schema are looked for: never where another role could have put its own (PostgreSQL's manual,
+"Writing SECURITY DEFINER Functions Safely").
+"""
+
 CONNECT_SECONDS: Final = 5
 STATEMENT_SECONDS: Final = 60
 SILENCE_SECONDS: Final = 10
@@ -82,6 +87,7 @@ def connect(address: Address, *, read_only: bool = False) -> Connection:
             keepalives_count=3,
             tcp_user_timeout=SILENCE_SECONDS * 1_000,
         )
+        connection.execute(f"SET search_path = {SEARCH_PATH}".encode())  # before any function
         connection.execute(
             "SELECT set_config('statement_timeout', %s, false)", (f"{STATEMENT_SECONDS}s",)
         )

@@ -208,10 +208,18 @@ _MADE: Final = """
     UNION ALL SELECT 'index', c.relname, concat_ws(' ', i.indisunique, i.indisvalid, i.indpred IS NOT NULL, i.indkey)
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = 'pfgov'::regnamespace
     UNION ALL SELECT 'function', proname, prosrc FROM pg_proc WHERE pronamespace = 'pfgov'::regnamespace
-    UNION ALL SELECT 'trigger', c.relname, concat_ws(' ', t.tgname, t.tgenabled, t.tgtype, t.tgfoid::regproc)
+    UNION ALL SELECT 'trigger', c.relname, concat_ws(
+        ' ', t.tgname, t.tgenabled, t.tgtype,
+        CASE WHEN n.nspname = 'pfgov' THEN {ours} ELSE n.nspname || '.' END || p.proname)
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE c.relnamespace = 'pfgov'::regnamespace AND NOT t.tgisinternal"""
 """What there is in the schema, from columns of the catalogue that an upgrade of the server leaves as they are."""
+
+_OURS: Final = ("'pfgov.'", "''")
+"""How a function of the schema is called in it.  Earlier versions had the server say it, which leaves the schema out
+where the role has the schema's name: a schema that is remembered by either is as it was made.
+"""
 
 
 _STRANGE: Final = """
@@ -267,7 +275,8 @@ def create(connection: "Connection") -> None:
 def _remember(connection: "Connection") -> None:
     """Keep what the schema looks like, to be compared on opening."""
     comment = connection.execute(
-        "SELECT format('COMMENT ON SCHEMA pfgov IS %%L', %s::text)", (_digest(connection),)
+        "SELECT format('COMMENT ON SCHEMA pfgov IS %%L', %s::text)",
+        (_digest(connection, _OURS[0]),),
     ).fetchone()
     if comment is not None:
         connection.execute(str(comment[0]).encode())
@@ -323,13 +332,14 @@ def _made(connection: "Connection") -> tuple[int, str | None]:
 
 def _require_as_made(connection: "Connection", made: str | None) -> None:
     strange = [str(row[0]) for row in connection.execute(_STRANGE).fetchall()]
-    if strange or made != _digest(connection):
+    if strange or made not in {_digest(connection, ours) for ours in _OURS}:
         raise StoreCorruptError(
             f"the schema pfgov was changed from outside{': ' if strange else ''}{', '.join(strange)[:200]}",
             hint="restore it from a backup, or export what verifies and begin a successor: pfgov ledger succeed",
         )
 
 
-def _digest(connection: "Connection") -> str:
-    rows = sorted("\t".join(row) for row in connection.execute(_MADE).fetchall())
+def _digest(connection: "Connection", ours: str) -> str:
+    made = _MADE.replace("{ours}", ours).encode()
+    rows = sorted("\t".join(row) for row in connection.execute(made).fetchall())
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()

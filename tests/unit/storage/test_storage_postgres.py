@@ -1,5 +1,6 @@
 """A ledger in PostgreSQL is the ledger that it would be in a file, and has one leader."""
 
+import hashlib
 import itertools
 import random
 import shutil
@@ -48,6 +49,7 @@ from pfgov.storage.port import (
     Store,
     WriteSet,
 )
+from pfgov.storage.postgres import schema
 from pfgov.storage.postgres.durability import weighed
 from pfgov.storage.sqlite.store import SqliteStore
 
@@ -527,6 +529,52 @@ def test_postgres_a_changed_schema_is_noticed(
     for attempt in (lambda: opened(directory), lambda: LedgerReader(open_store(directory))):
         with pytest.raises(StoreCorruptError, match="changed from outside"):
             attempt()
+
+
+@pytest.mark.parametrize("path", ["public", "pfgov, public", "evil, pg_catalog", "''"])
+def test_postgres_a_roles_search_path_changes_nothing(
+    tmp_path: Path, server: postgres.Server, path: str
+) -> None:
+    """A setting of the role has a ledger refused, or another function called in the place of the server's."""
+    database = f"d{abs(hash(str(tmp_path)))}"
+    with postgres.connect_to(server) as connection:
+        connection.execute(f"CREATE DATABASE {database}")
+    keep_in_database(tmp_path / "ledger", server.url().replace("/postgres?", f"/{database}?"))
+    directory = _created(open_store(tmp_path / "ledger"))
+    with postgres.connected(open_store(directory)) as connection:
+        connection.execute("CREATE SCHEMA evil")
+        for called, gives in (
+            ("clock_timestamp()", "timestamptz"),
+            ("set_config(text, text, boolean)", "text"),
+        ):
+            connection.execute(
+                f"CREATE FUNCTION evil.{called} RETURNS {gives} LANGUAGE plpgsql"
+                " AS $$ BEGIN RAISE EXCEPTION 'not the server''s'; END $$".encode()
+            )
+        connection.execute(f"ALTER DATABASE {database} SET search_path = {path}")
+    with opened(directory) as engine:
+        submit(engine, packet("p1"))
+    with LedgerReader(open_store(directory)) as reader:
+        assert reader.packet("p1").packet_id == "p1"
+
+
+@pytest.mark.parametrize("named", ["refuse", "pfgov.refuse"])
+def test_postgres_a_schema_remembered_by_another_role_is_as_it_was(
+    tmp_path: Path, server: postgres.Server, named: str
+) -> None:
+    """A ledger made, or restored, under a role of another name is refused as changed from outside."""
+    database = f"d{abs(hash(str(tmp_path)))}"
+    with postgres.connect_to(server) as connection:
+        connection.execute(f"CREATE DATABASE {database}")
+    keep_in_database(tmp_path / "ledger", server.url().replace("/postgres?", f"/{database}?"))
+    directory = _created(open_store(tmp_path / "ledger"))
+    with postgres.connected(open_store(directory)) as connection:
+        text = schema._MADE.replace("{ours}", "''" if named == "refuse" else "'pfgov.'")
+        rows = sorted("\t".join(row) for row in connection.execute(text.encode()).fetchall())
+        assert any(row.endswith(f" {named}") for row in rows)
+        digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
+        connection.execute(f"COMMENT ON SCHEMA pfgov IS '{digest}'".encode())
+    opened(directory).close()
 
 
 @pytest.mark.parametrize("table", ["entry", "checkpoint", "policy_set"])
