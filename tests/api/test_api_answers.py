@@ -311,7 +311,7 @@ def test_what_is_wrong_in_a_query_is_told_with_what_would_be_right(api: Api) -> 
         "an empty one is not one of"
         in problem(api.get("/api/packets?status=FAILED,"), 400)["detail"]
     )
-    assert found["hint"].startswith("status is ")
+    assert found["hint"].startswith("status: ")
     assert found["errors"][0]["pointer"] == "/query/status"
     assert (
         "not one of allowed, denied, "
