@@ -427,7 +427,7 @@ _OTHERS: Final[dict[str, Any]] = {
                     "wider": _COUNT,
                     "narrower": _COUNT,
                     "flips": _COUNT,
-                    "by_kind": _list({"type": "array"}),
+                    "by_kind": _list({"type": "array", "items": {}, "minItems": 2, "maxItems": 2}),
                 }
             ),
             "by": _ANY,

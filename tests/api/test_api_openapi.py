@@ -41,6 +41,27 @@ def test_every_operation_is_in_it() -> None:
     assert all(status in TITLES for _, status in STATUSES)
 
 
+def test_every_list_says_what_is_in_it() -> None:
+    """A schema names a list and not its items, which linters and generators of clients refuse."""
+    bare: list[str] = []
+
+    def walk(tree: object, path: str) -> None:
+        if isinstance(tree, dict):
+            kinds = tree.get("type")
+            if (kinds == "array" or (isinstance(kinds, list) and "array" in kinds)) and not (
+                {"items", "prefixItems"} & tree.keys()
+            ):
+                bare.append(path)
+            for name, part in tree.items():
+                walk(part, f"{path}/{name}")
+        elif isinstance(tree, list):
+            for number, part in enumerate(tree):
+                walk(part, f"{path}/{number}")
+
+    walk(json.loads((ROOT / "api" / "openapi.json").read_text(encoding="utf-8")), "")
+    assert bare == []
+
+
 def test_options_says_what_is_possible(api: Api) -> None:
     """OPTIONS and 405 name all methods of a path."""
     for path, methods in METHODS.items():
