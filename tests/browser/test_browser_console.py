@@ -57,7 +57,7 @@ def look(browser: Any, server: Server) -> Iterator[Look]:
     """A page of 1280 by 800, light; nothing may go wrong with it."""
     found = Look(browser, server, viewport={"width": 1280, "height": 800})
     yield found
-    found.context.close()
+    found.close()
     assert found.wrong == []
 
 
@@ -97,7 +97,7 @@ def test_every_page_is_sound(browser: Any, server: Server, scheme: str, width: i
         assert told == [], path
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, (path, wide)
-    found.context.close()
+    found.close()
     assert [one for one in found.wrong if "404" not in one] == []
 
 
@@ -120,7 +120,7 @@ def test_no_page_scrolls_sideways_on_the_smallest_screen(browser: Any, server: S
     ):
         page = found.go(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
-    found.context.close()
+    found.close()
 
 
 def test_a_page_follows_the_ledger_and_keeps_what_one_does(look: Look) -> None:
@@ -286,7 +286,7 @@ def test_what_others_put_into_a_page_does_not_run(browser: Any, server: Server) 
     assert page.locator("#sink").count() == 0
     assert page.locator("#hx").inner_text() == ""
     assert any("Content Security Policy" in one for one in found.wrong)
-    found.context.close()
+    found.close()
 
 
 def test_it_is_read_and_used_without_script(browser: Any, server: Server) -> None:
@@ -300,7 +300,7 @@ def test_it_is_read_and_used_without_script(browser: Any, server: Server) -> Non
     page.wait_for_url("**/members/plain-01?did=*")
     assert page.locator("h1").inner_text() == "plain-01"
     assert "recorded as" in page.locator("#toast").inner_text()
-    found.context.close()
+    found.close()
 
 
 def test_keys_lead_everywhere(look: Look) -> None:
@@ -376,7 +376,7 @@ def test_a_server_that_comes_back_is_live_again(browser: Any, tmp_path: Path) ->
         register(server, "again-01")
         page.wait_for_selector("#m-again-01", state="attached")
     finally:
-        found.context.close()
+        found.close()
         server.stop()
 
 
@@ -453,7 +453,7 @@ def test_the_first_five_minutes(browser: Any, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert found.wrong == []
     finally:
-        found.context.close()
+        found.close()
         server.stop()
 
 
@@ -488,5 +488,5 @@ def test_signing_in_and_out(browser: Any, tmp_path: Path) -> None:
         page.goto(f"{server.url}/console/members")
         assert re.search("Sign in", page.title())
     finally:
-        found.context.close()
+        found.close()
         server.stop()

@@ -36,7 +36,7 @@ def look(browser: Any, tmp_path: Path) -> Iterator[Look]:
         assert answer.status_code == 201, answer.text
         yield found
     finally:
-        found.context.close()
+        found.close()
         server.stop()
 
 

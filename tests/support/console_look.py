@@ -16,6 +16,7 @@ class Look:
     def __init__(self, browser: Any, server: Server, **options: Any) -> None:
         self.wrong: list[str] = []
         self.server = server
+        self._browser = browser
         self.context = browser.new_context(**options)
         self.context.set_default_timeout(PATIENCE)
         self.page = self.context.new_page()
@@ -31,6 +32,10 @@ class Look:
         if not request.url.startswith((self.server.url, "data:")):
             self.wrong.append(f"asked {request.url}")
 
+    def close(self) -> None:
+        """End what the page is in."""
+        self._browser.give_back(self.context)
+
     def go(self, path: str) -> Any:
         """Open a page of the console."""
         self.page.goto(f"{self.server.url}/console/{path}")
@@ -40,8 +45,12 @@ class Look:
 def wait(page: Any, script: str) -> None:
     """Wait until *script* is true; Playwright's own way needs eval, which these pages forbid."""
     for _ in range(PATIENCE // 50):
-        if page.evaluate(script):
-            return
+        try:
+            if page.evaluate(script):
+                return
+        except Exception as error:
+            if "context was destroyed" not in str(error):  # the page is being left for the next one
+                raise
         page.wait_for_timeout(50)
     raise AssertionError(f"never true: {script}")
 
