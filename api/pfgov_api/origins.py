@@ -1,9 +1,8 @@
 """Where a request comes from: other web sites do not write, and while there are no keys only this machine asks."""
 
-import re
 from collections.abc import Mapping
-from typing import Final
 
+from pfgov.locality import is_passed_on, names_here
 from pfgov_api.problems import CrossSiteError
 
 
@@ -26,17 +25,6 @@ def from_another_site(method: str, headers: Mapping[str, str]) -> None:
         )
 
 
-_HERE: Final = re.compile(
-    r"(localhost|127\.0\.0\.1|\[::1\])?(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE
-)
-
-
-_PASSED_ON: Final = frozenset(
-    {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
-)
-"""What a proxy says of a request that it passes on."""
-
-
 def require_here(headers: Mapping[str, str]) -> None:
     """Refuse, while nobody needs a key, requests to any name but this machine's, and those that a proxy passes on.
 
@@ -45,13 +33,13 @@ def require_here(headers: Mapping[str, str]) -> None:
     Raises:
         CrossSiteError: the request is one of them.
     """
-    if not _PASSED_ON.isdisjoint(headers):
+    if is_passed_on(headers):
         raise CrossSiteError(
             "without API keys this server answers to this machine only, not to whom a proxy speaks for",
             hint="create a key: pfgov key create --help",
         )
     host = headers.get("host", "")
-    if not _HERE.fullmatch(host):
+    if not names_here(host):
         raise CrossSiteError(
             f"without API keys this server answers to localhost only, not to {host[:64]!r}",
             hint="call http://localhost, or create a key: pfgov key create --help",

@@ -1,10 +1,10 @@
 """A ledger as the start of a simulation: its members that are active, its packets that have not ended, its policies."""
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pfgov.core import commands as c
 from pfgov.core.lifecycle import TERMINAL, MemberStatus, PacketStatus
+from pfgov.core.quantity import to_micro, to_text
 from pfgov.errors import StateConflictError
 from pfgov.sim.start import Start
 
@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from pfgov.app.views import MemberView, PacketView
     from pfgov.policy import PolicySet
 
-MEMBERS_MAX: Final = 1_000
-"""Members that a simulation begins with at most, in the order of their ids."""
-
-PACKETS_MAX: Final = 1_000
-"""Packets that a simulation begins with at most, in the order of their ids."""
+BEGUN_MAX: Final = 1_000
+"""Members, and packets, that a simulation begins with at most, in the order of their ids."""
 
 
 def start_of(book: "Reading", policies: "PolicySet") -> Start:
@@ -28,7 +25,7 @@ def start_of(book: "Reading", policies: "PolicySet") -> Start:
     """
     from pfgov.app.ledger import MembersWanted, PacketsWanted
 
-    wanted = MembersWanted(statuses=(MemberStatus.ACTIVE.value,), limit=MEMBERS_MAX, owns=False)
+    wanted = MembersWanted(statuses=(MemberStatus.ACTIVE.value,), limit=BEGUN_MAX, owns=False)
     members = book.members(wanted)
     if not members:
         raise StateConflictError(
@@ -37,7 +34,7 @@ def start_of(book: "Reading", policies: "PolicySet") -> Start:
             hint="register one: pfgov member register --help",
         )
     live = tuple(status.value for status in PacketStatus if status not in TERMINAL)
-    packets, _ = book.packets(PacketsWanted(statuses=live, limit=PACKETS_MAX))
+    packets, _ = book.packets(PacketsWanted(statuses=live, limit=BEGUN_MAX))
     return Start(policies, tuple(map(_member, members)), tuple(map(_packet, packets)))
 
 
@@ -54,7 +51,7 @@ def _member(view: "MemberView") -> c.RegisterMember:
         clearances=tuple(view.clearances),
         labels=tuple(sorted(view.labels.items())),
         weight=view.weight,
-        trust_score=None if view.trust is None else _text(view.trust.score),
+        trust_score=None if view.trust is None else to_text(to_micro(view.trust.score)),
     )
 
 
@@ -68,7 +65,7 @@ def _packet(view: "PacketView") -> c.SubmitPacket:
         required_capabilities=tuple(view.required_capabilities),
         constraints=c.Constraints(
             pii_review_required=bool(said.get("pii_review_required", False)),
-            minimum_trust_score=None if least is None else _text(least),
+            minimum_trust_score=None if least is None else to_text(to_micro(least)),
             allowed_regions=None if regions is None else tuple(regions),
         ),
         handoff=c.HandoffTerms(allowed=view.handoff.allowed, reason=view.handoff.reason),
@@ -81,9 +78,4 @@ def _packet(view: "PacketView") -> c.SubmitPacket:
 
 
 def _amounts(found: dict[str, float | int]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, _text(found[name])) for name in sorted(found))
-
-
-def _text(number: float) -> str:
-    """Return a number as commands write it: with the digits that it has, and no exponent."""
-    return f"{Decimal(repr(number)).normalize():f}"
+    return tuple((name, to_text(to_micro(found[name]))) for name in sorted(found))

@@ -177,15 +177,19 @@ class Job:
         return self._task is None or self._moved >= since
 
     def shown(self, packet: dict[str, Any]) -> None:
-        """Take note of *packet* as the server shows it now: its terms may be others."""
-        self.packet = packet
-        if self._task is not None and self._watch is None:
+        """Take note of *packet* as the server shows it now; a new bound of progress counts from when it is known."""
+        before, self.packet = self.packet, packet
+        term = "progress_seconds"
+        if self._task is not None and packet.get(term) != before.get(term):
+            self.progress()
             self._look_for_progress()
 
     def _look_for_progress(self) -> None:
         """Give the job up if it hangs, else look again when it may."""
         bound, task, loop = self.progress_seconds, self._task, asyncio.get_running_loop()
-        self._watch = None
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         if bound is None or task is None or self.ended or self.lost is not None:
             return
         left = self._moved + bound - loop.time()

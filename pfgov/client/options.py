@@ -1,6 +1,7 @@
 """How a worker lives, as whoever makes one says it.  What follows from it is the worker's."""
 
 from dataclasses import dataclass, field
+from math import inf
 
 from pfgov.client.job import OnError
 
@@ -29,11 +30,9 @@ class WorkerOptions:
         Raises:
             ValueError: a time is none.
         """
-        for name, least in (
-            ("lease_seconds", True),
-            ("progress_seconds", True),
-            ("skew_seconds", False),
-        ):
+        for name in ("lease_seconds", "progress_seconds"):
             given = getattr(self, name)
-            if given is not None and (given < 0 or (least and given == 0)):
+            if given is not None and not 0 < given < inf:
                 raise ValueError(f"{name} is {given}: it has to be more than 0")
+        if self.skew_seconds is not None and not 0 <= self.skew_seconds < inf:
+            raise ValueError(f"skew_seconds is {self.skew_seconds}: it has to be 0 or more")

@@ -20,6 +20,7 @@ from pfgov import __version__
 from pfgov.client.core import MissingExtraError, http
 from pfgov.client.refusals import UnauthenticatedError
 from pfgov.errors import InvalidError
+from pfgov.locality import is_passed_on, names_here
 from pfgov.log_lines import log_lines
 from pfgov.mcp.calling import Caller, refused
 from pfgov.mcp.listening import http_server
@@ -43,12 +44,6 @@ INSTRUCTIONS: Final = (
 VIA: Final = "1.1 pfgov-mcp"
 """What the server is told of a request that comes from another machine, or through a proxy."""
 
-_HERE: Final = re.compile(
-    r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE
-)
-_PASSED_ON: Final = frozenset(
-    {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
-)
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([!-~]{1,4096})", re.ASCII)
 
 
@@ -247,8 +242,9 @@ def is_from_here(request: Any) -> bool:
     return (
         client is not None
         and is_loopback(client.host)
-        and _HERE.fullmatch(headers.get("host", "")) is not None
-        and _PASSED_ON.isdisjoint(name.lower() for name in headers)
+        and bool(host := headers.get("host", ""))
+        and names_here(host)
+        and not is_passed_on(headers)
     )
 
 

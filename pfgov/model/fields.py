@@ -36,6 +36,7 @@ from pfgov.core.spelling import (
     check_name,
     check_region,
 )
+from pfgov.core.verdicts import RESERVED
 from pfgov.errors import PfgovError
 from pfgov.limits import (
     DIMENSIONS_MAX,
@@ -317,7 +318,22 @@ Text: TypeAlias = Annotated[
     AfterValidator(_text(TEXT_LENGTH_MAX)),
     Field(json_schema_extra={"maxLength": TEXT_LENGTH_MAX}),
 ]
-"""A reason, a description: plain text without control or direction characters."""
+"""A description: plain text without control or direction characters."""
+
+
+def _own_words(value: str) -> str:
+    if value.startswith(_ENGINES_REASONS):
+        raise refuse(
+            f"reasons that begin with {_ENGINES_REASONS} are the engine's own",
+            hint="say it in your own words",
+        )
+    return value
+
+
+_ENGINES_REASONS: Final = f"{RESERVED}:"
+
+Reason: TypeAlias = Annotated[Text, AfterValidator(_own_words)]
+"""Why somebody does something: a text that nobody takes for what the engine found."""
 
 CapabilityName: TypeAlias = Annotated[
     str, AfterValidator(_checked(check_capability)), AfterValidator(_checked(check_name))

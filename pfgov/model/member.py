@@ -27,6 +27,7 @@ from pfgov.model.fields import (
     Positive,
     PublicKey,
     Quantity,
+    Reason,
     Region,
     Resources,
     Score,
@@ -218,7 +219,7 @@ class Drain(Wire):
 class Failure(Wire):
     """Somebody reports that a member is dead."""
 
-    reason: Text | None = None
+    reason: Reason | None = None
 
     def to_action(self, *, member_id: str) -> c.FailMember:
         """Return the command's action for *member_id*."""
@@ -228,7 +229,7 @@ class Failure(Wire):
 class Quarantine(Wire):
     """No new work for a member."""
 
-    reason: Text | None = None
+    reason: Reason | None = None
     until: Moment | None = None
 
     def to_action(self, *, member_id: str) -> c.QuarantineMember:

@@ -13,7 +13,16 @@ from pfgov.core import commands as c
 from pfgov.errors import TooLargeError
 from pfgov.limits import CONTEXT_BYTES_MAX
 from pfgov.model.border import Wire, write_json
-from pfgov.model.fields import Digest, Id, Moment, Natural, Positive, Text, refuse
+from pfgov.model.fields import (
+    Digest,
+    Id,
+    Moment,
+    Natural,
+    Positive,
+    Reason,
+    Text,
+    refuse,
+)
 from pfgov.model.packet import ContextCheckpoint
 
 
@@ -67,7 +76,7 @@ class Handoff(ClaimedWrite):
     """Move a packet away from its owner, to a target or to whoever is best; a member that does it names itself."""
 
     target: Id | None = None
-    reason: Text = "requested"
+    reason: Reason = "requested"
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -189,7 +198,7 @@ class Completion(OwnerWrite):
 class GivingUp(OwnerWrite):
     """The owner gives up for good."""
 
-    reason: Text
+    reason: Reason
 
     def to_action(self, *, packet_id: str) -> c.FailPacket:
         """Return the command's action for *packet_id*."""
@@ -202,7 +211,7 @@ class Requeue(ClaimedWrite):
     With ``elsewhere`` whoever had it gets it again only when nobody else may have it that did not give it back so.
     """
 
-    reason: Text = "requested"
+    reason: Reason = "requested"
     elsewhere: bool = False
 
     @model_validator(mode="after")
@@ -223,7 +232,7 @@ class Requeue(ClaimedWrite):
 class Cancellation(Wire):
     """Call the work off."""
 
-    reason: Text = "requested"
+    reason: Reason = "requested"
 
     def to_action(self, *, packet_id: str) -> c.CancelPacket:
         """Return the command's action for *packet_id*."""

@@ -493,6 +493,30 @@ def test_worker_heeds_a_bound_that_came_later(api: Api) -> None:
     _tell(api, story)
 
 
+def test_worker_heeds_a_bound_that_became_another(api: Api) -> None:
+    """A job hangs for as long as it might at first, after its packet was given to somebody else; or dies at once."""
+
+    async def story(client: InProcess) -> None:
+        loop = asyncio.get_running_loop()
+        async with client.work(MEMBER) as worker:
+            await client.submit({**_submitted("p"), "progress_seconds": 600})
+            job = await _first(worker)
+            changed = loop.time()
+
+            async def hanging() -> None:
+                async with job:
+                    job._moved -= 300  # it was at work for long when the bound became another
+                    await client.write("PATCH", "/api/packets/p", {"progress_seconds": 1})
+                    await worker.look("p")
+                    await asyncio.sleep(60)
+
+            with pytest.raises(StalledError):
+                await hanging()
+            assert loop.time() - changed > 0.8, "the bound counts from when it is known"
+
+    _tell(api, story)
+
+
 def test_worker_what_went_wrong_is_in_the_log_alone(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:

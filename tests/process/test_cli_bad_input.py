@@ -91,6 +91,7 @@ WORK = ("packet", "submit", "--id", "n", "--workload", "w")
 NAN = b'{"id": "m", "type": "agent", "trust_score": NaN}'
 TYPO = {**SPEC, "packet_id": "n", "priorty": 3}
 PAST = "2001-01-01T00:00:00Z"
+REQUEUE = ("packet", "requeue", "fp-001", "--reason")
 STALE = ("packet", "complete", "fp-001", "--as", "a1", "--epoch", "0")
 
 CASES = [
@@ -127,6 +128,7 @@ CASES = [
     Bad("a review nobody asked for", ("packet", "review", "fp-001", "--grant"), "review.not_requested", 1),
     Bad("accepting no handoff", ("packet", "accept", "fp-001"), "handoff.none", 1),
     Bad("no such scheduler", (*WORK, "--scheduler", "magic"), "scheduler.unknown", 1),
+    Bad("a reason of the engine", (*REQUEUE, "pfgov:no_progress"), "input.invalid", 2, word="the engine's own"),
     Bad("a deadline that has passed", (*WORK, "--deadline", PAST), "packet.deadline", 2),
     Bad("no JSON", SUBMIT, "input.not_json", 2, b"packet_id: fp-9", word="line 1"),
     Bad("nothing", SUBMIT, "input.not_json", 2, b""),

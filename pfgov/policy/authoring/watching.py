@@ -6,14 +6,12 @@ How time passes between two looks, and how a round is shown, is not known here.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from pfgov.errors import PolicyError
 from pfgov.policy.authoring.checking import check_directory
 from pfgov.policy.authoring.testing.runner import Report, run_directory
+from pfgov.policy.files.folder import FIXTURE_SUFFIXES
 from pfgov.policy.problems import NoTestsError, PolicyErrors, Problem
-
-SUFFIXES: Final = (".yaml", ".yml")
 
 Stamps = dict[Path, tuple[int, int]]
 
@@ -43,7 +41,7 @@ def stamps(folder: Path) -> Stamps:
     """Return when each file of *folder* was written last, and its size."""
     found: Stamps = {}
     for path in folder.rglob("*"):
-        if path.suffix in SUFFIXES and not path.name.startswith("."):
+        if path.name.lower().endswith(FIXTURE_SUFFIXES) and not path.name.startswith("."):
             try:
                 seen = path.stat()
             except OSError:

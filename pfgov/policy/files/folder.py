@@ -18,7 +18,8 @@ from pfgov.policy.problems import Problem
 TEST_SUFFIX: Final = ".test.yaml"
 FIXTURES: Final = "fixtures"
 _SUFFIXES: Final = (".yaml", ".yml")
-_FIXTURE_SUFFIXES: Final = (*_SUFFIXES, ".json")
+FIXTURE_SUFFIXES: Final = (*_SUFFIXES, ".json")
+"""How files end that may hold facts of a test; those of policies and tests are among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def _walk(root: Path, found: Folder) -> Iterator[tuple[Path, bool]]:
 
 
 def _sort(path: Path, found: Folder, *, is_fixture: bool) -> None:
-    suffixes = _FIXTURE_SUFFIXES if is_fixture else _SUFFIXES
+    suffixes = FIXTURE_SUFFIXES if is_fixture else _SUFFIXES
     name = path.name
     if not name.lower().endswith(suffixes):
         found.unread.append(Unread(path, f"its name does not end with {' or '.join(suffixes)}"))

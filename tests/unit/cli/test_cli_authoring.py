@@ -95,6 +95,16 @@ def test_a_file_that_comes_or_goes_is_a_round(tmp_path: Path) -> None:
     assert found[2].passes
 
 
+def test_facts_of_tests_are_watched_in_every_form(tmp_path: Path) -> None:
+    """A fixture that is written as JSON, or a name in capitals that is refused, is saved and nothing happens."""
+    kit.write(tmp_path, {"p.policy.yaml": GOOD, "p.test.yaml": TEST})
+    (tmp_path / "fixtures").mkdir()
+    names = iter(("fixtures/members.json", "Q.POLICY.YAML"))
+    pause = lambda: (tmp_path / next(names)).write_text("{}")  # noqa: E731
+    found = list(itertools.islice(rounds(tmp_path, pause), 3))
+    assert [one.changed for one in found] == [(), ("fixtures/members.json",), ("Q.POLICY.YAML",)]
+
+
 def test_watch_stops_once_everything_passes(
     pfgov: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,9 @@ def test_worker_what_ended_is_remembered_within_a_bound() -> None:
         ({"attempts": 0}, "the first is one"),
         ({"lease_seconds": 0}, "lease_seconds is 0"),
         ({"progress_seconds": 0}, "progress_seconds is 0"),
-        ({"skew_seconds": -1}, "skew_seconds is -1"),
+        ({"progress_seconds": float("nan")}, "progress_seconds is nan"),
+        ({"lease_seconds": float("inf")}, "lease_seconds is inf"),
+        ({"skew_seconds": -1}, "skew_seconds is -1: it has to be 0 or more"),
     ],
 )
 def test_client_a_worker_that_could_not_work_is_refused(options: dict[str, Any], said: str) -> None:
