@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.api_server import Api
+from support.api_server import SCOPES, Api
+from support.console_api import sign_in
 
 
 @pytest.fixture
@@ -23,3 +24,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         found.packet("p1")
         found.keys()
         yield found
+
+
+@pytest.fixture(scope="module")
+def signed(shared: Api) -> dict[str, dict[str, str]]:
+    """The cookie of each scope."""
+    return {scope: sign_in(shared, scope) for scope in SCOPES}

@@ -5,15 +5,14 @@ The permission matrix is made from the table of actions: whoever the API refuses
 
 import gzip
 import html
-import json
 import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx2
 import pytest
 from support.api_server import SCOPES, Api
+from support.console_api import FORM, HERE, first_decision, key_in, send, sign_in
 from support.ledgers import START, Drawn
 
 from pfgov_api.console import assets, doing
@@ -31,8 +30,6 @@ from pfgov_api.console.sessions import (
 from pfgov_api.console.site import PAGES
 from pfgov_api.console.visiting import operations
 
-HERE = {"Sec-Fetch-Site": "same-origin"}
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
     "\"'><script>alert(1)</script>",
@@ -41,35 +38,6 @@ HOSTILE = (
     "x" * 128,
 )
 VALUES = {"member_id": "m1", "packet_id": "p1", "seq": "0", "capability": "ocr"}
-
-
-def sign_in(api: Api, scope: str) -> dict[str, str]:
-    """The header with the cookie of a session of *scope*."""
-    key = api.keys()[scope]
-    answer = send(api, "/console/sign-in", {"key": key})
-    assert answer.status_code == 303, answer.text
-    cookie = answer.headers["set-cookie"]
-    assert cookie.endswith("; Path=/; Secure; HttpOnly; SameSite=Lax")
-    return {"Cookie": cookie.partition(";")[0]}
-
-
-def send(api: Api, path: str, form: dict[str, str], **headers: str) -> httpx2.Response:
-    """Post a form as a page of the console does."""
-    content = urlencode(form).encode()
-    return api("POST", path, content=content, headers={**HERE, **FORM, **headers})
-
-
-@pytest.fixture(scope="module")
-def signed(shared: Api) -> dict[str, dict[str, str]]:
-    """The cookie of each scope."""
-    return {scope: sign_in(shared, scope) for scope in SCOPES}
-
-
-def first_decision(api: Api, **options: Any) -> int:
-    """The position of a decision."""
-    query = "newest=true&limit=1&type=assignment_decision"
-    found: int = api.get(f"/api/ledger/entries?{query}", **options).json()["items"][0]["seq"]
-    return found
 
 
 # --- rights -------------------------------------------------------------------------------
@@ -282,11 +250,6 @@ def test_without_keys_only_this_machine_is_shown_anything(api: Api) -> None:
 
 
 # --- doing ----------------------------------------------------------------------------------
-
-
-def key_in(text: str) -> str:
-    """The idempotency key of a form."""
-    return re.findall(r'name="key" value="([^"]+)"', text)[0]
 
 
 def test_a_member_is_registered_once(api: Api) -> None:
@@ -503,272 +466,3 @@ def test_every_action_belongs_to_an_operation() -> None:
         assert operation.body is not None
         for one in action.fields:
             assert one.name.partition(".")[0] in operation.body.model_fields, (action, one)
-
-
-# --- policies -----------------------------------------------------------------------------
-
-
-def fields_of(page: str) -> dict[str, str]:
-    """What a form would send as it stands: its texts and its hidden values."""
-    texts = re.findall(r'<textarea[^>]* name="(\w+)"[^>]*>(.*?)</textarea>', page, re.DOTALL)
-    hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page)
-    found = {name: html.unescape(value) for name, value in (*texts, *hidden)}
-    return {name: value.replace("\n", "\r\n") for name, value in found.items()}
-
-
-def test_a_set_is_tried_weighed_and_made_binding(api: Api) -> None:
-    """The playground says other than the API, makes binding what was not weighed, or what nobody typed."""
-    api.member("m1")
-    api.packet("p1")
-    form = fields_of(api.get("/console/policies/try?set=pack:starter").text)
-    path = "/console/policies/try"
-    tried = send(api, path, {**form, "do": "ask", "packet": '{"workload_type": "scan"}'})
-    assert "every rule is met" in tried.text
-    untrusted = json.dumps([{"id": "m9", "type": "agent", "trust_score": 0.2}])
-    tried = send(api, path, {**form, "do": "ask", "members": untrusted})
-    assert "trust/trust-floor" in tried.text
-    weighed = send(api, path, {**form, "do": "weigh"})
-    assert "would be judged again" in weighed.text
-    digest = fields_of(weighed.text)["weighed"]
-    before = api.get("/api/policies").json()["digest"]
-    assert before != digest
-    sent = {**form, "do": "activate", "weighed": digest, "typed": digest[:8]}
-    laxer = form["text"].replace("0.5", "0.4")
-    for other in ({"typed": digest[:7]}, {"typed": ""}, {"text": laxer}):
-        refused = send(api, path, {**sent, **other})
-        assert refused.status_code == 400, other
-        assert 'role="alert"' in refused.text
-    assert api.get("/api/policies").json()["digest"] == before
-    done = send(api, path, sent)
-    assert re.fullmatch(r"/console/policies\?did=\d+", done.headers["location"])
-    assert api.get("/api/policies").json()["digest"] == digest
-    # what is binding is read back as a text of which the same set is made
-    again = fields_of(api.get(path).text)
-    assert "binding already" in send(api, path, {**again, "do": "weigh"}).text
-    assert api.get(f"/console/policies?digest={before}").status_code == 200
-    trusted = {"name": "acme", "key": "5f" * 32}
-    assert api.post("/api/policies/publishers", trusted).status_code == 200
-    page = api.get("/console/policies").text
-    assert "Whose bundles are let in" in page
-    assert re.search(r"acme <code[^>]*>5f5f5f5f5f5f</code></dt><dd class=\"wrap\">trusted", page)
-    changes = api.get(f"/console/policies/difference?old={before}&new={digest}").text
-    assert "policy trust" in changes
-
-
-def test_what_is_wrong_with_a_set_is_said_where_it_is(api: Api) -> None:
-    """The playground loses the text that does not compile, or does not say the line."""
-    path, text = (
-        "/console/policies/try",
-        "apiVersion: pfgov/v1\nkind: Policy\nmetadata: {name: x}\n",
-    )
-    for do in ("ask", "weigh", "propose"):
-        form = {"do": do, "key": "k", "text": text, "packet": "{}", "members": "[]"}
-        answer = send(api, path, form)
-        assert answer.status_code == 400, (do, answer.text)
-        assert "metadata: {name: x}" in html.unescape(answer.text)
-        assert 'role="alert"' in answer.text
-    for name in ("packet", "members"):
-        bad = {"do": "ask", "key": "k", "packet": "{}", "members": "[]", name: "{" * 5_000}
-        assert "cannot be read as JSON" in send(api, path, bad).text
-    assert api.get("/api/policies/proposals").json()["items"] == []
-
-
-def test_a_proposal_is_approved_by_somebody_else(tmp_path: Path) -> None:
-    """A proposal is not shown, is approved by whom the API refuses, or cannot be made binding afterwards."""
-    with Api(tmp_path) as api:
-        api("PATCH", "/api/configuration", {"settings": {"activation_approvals": "1"}})
-        people: dict[str, dict[str, str]] = {}
-        for name in ("ann", "ben"):
-            _, key = api.keyring.create(("admin", "operator", "auditor"), now=START, name=name)
-            answer = send(api, "/console/sign-in", {"key": key})
-            people[name] = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
-        path = "/console/policies/try"
-        form = fields_of(api.get(f"{path}?set=pack:starter", headers=people["ann"]).text)
-        sent = send(api, path, {**form, "do": "propose", "note": "<b>why</b>"}, **people["ann"])
-        assert sent.status_code == 303, sent.text
-        page = api.get("/console/policies", headers=people["ben"]).text
-        digest = re.findall(r"/console/do/approve_proposal/(\w+)", page)[0]
-        assert "&lt;b&gt;why&lt;/b&gt;" in page
-        approve = f"/console/do/approve_proposal/{digest}"
-        for who, status in (("ann", 403), ("ben", 303)):
-            asked = fields_of(api.get(approve, headers=people[who]).text)
-            assert send(api, approve, asked, **people[who]).status_code == status
-        proposed = fields_of(api.get(f"{path}?set={digest}", headers=people["ann"]).text)
-        weighed = send(api, path, {**proposed, "do": "weigh"}, **people["ann"])
-        assert fields_of(weighed.text)["weighed"] == digest
-        last = {**proposed, "do": "activate", "weighed": digest, "typed": digest[:8]}
-        assert send(api, path, last, **people["ann"]).status_code == 303
-        assert "Proposed" not in api.get("/console/policies", headers=people["ann"]).text
-
-
-def test_the_playground_does_what_the_api_allows(
-    shared: Api, signed: dict[str, dict[str, str]]
-) -> None:
-    """A button of the playground is there for, or works for, whom the API refuses; or is not for whom it allows."""
-    wanted = {
-        "ask": "evaluate_policies",
-        "weigh": "policy_impact",
-        "propose": "propose_policies",
-        "activate": "activate_policies",
-    }
-    path = "/console/policies/try"
-    for scope in SCOPES:
-        shown = shared.get(path, headers=signed[scope])
-        for do, name in wanted.items():
-            form = {"do": do, "key": "k", "text": "nonsense", "packet": "{}", "members": "[]"}
-            sent = send(shared, path, form, **signed[scope])
-            is_allowed = operations()[name].allows((scope,))
-            if do == "activate":  # which weighs first
-                is_allowed = is_allowed and operations()["policy_impact"].allows((scope,))
-            assert (sent.status_code == 403) == (not is_allowed), (scope, do, sent.status_code)
-            if do in {"ask", "weigh"} and shown.status_code == 200:
-                assert (f'value="{do}"' in shown.text) == is_allowed, (scope, do)
-
-
-# --- settings, keys, sessions -------------------------------------------------------------
-
-
-def test_settings_are_changed_and_each_is_explained(api: Api) -> None:
-    """A setting has no words to it, or the form changes something else."""
-    page = api.get("/console/settings").text
-    names = set(api.get("/api/configuration").json()["configuration"])
-    assert set(re.findall(r'id="s-(\w+)"', page)) == names
-    assert "Others" not in page
-    form = {"key": "k1", "settings": "activation_approvals=2, pressure_high=0.8"}
-    assert (
-        send(api, "/console/do/configure", form)
-        .headers["location"]
-        .startswith("/console/settings?did=")
-    )
-    found = api.get("/api/configuration").json()["configuration"]
-    assert (found["activation_approvals"], found["pressure_high"]) == (2, "0.8")
-    refused = send(api, "/console/do/configure", {"key": "k2", "settings": "nothing=1"})
-    assert refused.status_code == 400
-    assert "there is no setting" in refused.text
-
-
-def test_keys_are_shown_and_no_secret_is(shared: Api, signed: dict[str, dict[str, str]]) -> None:
-    """The page of keys shows API keys to whom the API does not, or a digest or secret to anybody."""
-    for scope in SCOPES:
-        page = shared.get("/console/keys", headers=signed[scope]).text
-        assert ("Who may come in" in page) == (scope == "admin"), scope
-        assert ("/console/do/rotate_key" in page) == (scope == "admin"), scope
-        for record in shared.keyring.records():
-            assert record.digest not in page
-        assert not any(key in page for key in shared.keys().values())
-
-
-def test_a_session_is_listed_and_ended(tmp_path: Path) -> None:
-    """Who is signed in elsewhere does not see it, or cannot end it."""
-    with Api(tmp_path) as api:
-        first, second = sign_in(api, "auditor"), sign_in(api, "auditor")
-        page = api.get("/console/session", headers=first).text
-        assert page.count("another browser") == 1
-        assert page.count("this browser") == 1
-        name = fields_of(page)["session"]
-        send(api, "/console/sign-out", {"session": name}, **first)
-        assert api.get("/console/session", headers=second).status_code == 401
-        assert api.get("/console/session", headers=first).status_code == 200
-
-
-def test_the_verifier_is_the_one_beside_the_format(api: Api) -> None:
-    """The console's page verifies by another program than ``ledger/verify.html``, or lacks an element of its form."""
-    source = (Path(__file__).parents[2] / "ledger" / "verify.html").read_text()
-    program = assets.assets()["verifier.js"].raw.decode()
-    assert program.count("\n") > 1_500
-    assert 'getElementById("codes")' not in program
-    assert source.split("// --- the page")[1].split("</script>")[0].strip() in program
-    page = api.get("/console/verify").text
-    ids = set(re.findall(r'\bid="([\w-]+)"', source)) - {"codes", "why", "events"}
-    assert ids <= set(re.findall(r'\bid="([\w-]+)"', page))
-    saved = api.get("/console/raw/verifier")
-    assert saved.text == source
-    assert saved.headers["content-disposition"].startswith("attachment")
-
-
-# --- what there is not --------------------------------------------------------------------
-
-MISSING = (
-    ("members/nobody", 404, "There is no member nobody"),
-    ("members/not%20an%20id", 400, "cannot be an id"),
-    ("workloads/nothing", 404, "There is no packet nothing"),
-    ("capabilities/nothing", 404, "Nobody offers nothing, and no packet asks for it"),
-    ("assignments/999999", 404, "There is no entry 999999"),
-    ("assignments/0", 404, "There is no decision in this entry"),
-    ("assignments/first", 400, "is not a position"),
-    ("audit/999999", 404, "There is no entry 999999"),
-    ("audit/first", 400, "is not a position"),
-    ("audit/0x1", 400, "is not a position"),
-    ("audit/%D9%A1", 400, "is not a position"),
-    (f"policies?digest={'0' * 64}", 404, "There is no policy set"),
-    ("policies?digest=abc", 400, "Digest is"),
-    (f"policies/difference?old={'0' * 64}&new={'1' * 64}", 404, "There is no policy set"),
-    (f"policies/try?set={'0' * 64}", 404, "There is no policy set"),
-    ("policies/try?set=pack:nothing", 400, "Digest is"),
-    ("keys/nobody", 404, "There is no page"),
-    ("settings/nothing", 404, "There is no page"),
-    ("do/nothing", 404, "There is nothing to do"),
-    ("do/drain_member/nobody", 404, "There is no member nobody"),
-    ("do/review_packet/nothing", 404, "There is no packet nothing"),
-    ("audit?type=wrong", 400, "This cannot be shown"),
-    ("workloads?status=WRONG", 400, "This cannot be shown"),
-    ("assignments?since=soon", 400, "Since is"),
-)
-
-
-@pytest.mark.parametrize(("path", "status", "words"), MISSING, ids=[one[0] for one in MISSING])
-def test_what_there_is_not_is_said_with_its_status(
-    shared: Api, signed: dict[str, dict[str, str]], path: str, status: int, words: str
-) -> None:
-    """An address of nothing answers 200 or 500, or leads nowhere."""
-    part = path.partition("/")[0].partition("?")[0]
-    scope = {"do/drain_member/nobody": "operator", "do/review_packet/nothing": "reviewer"}
-    answer = shared.get(f"/console/{path}", headers=signed[scope.get(path, "admin")])
-    assert answer.status_code == status
-    heading = html.unescape(re.findall("<h1[^>]*>(.*?)</h1>", answer.text, re.DOTALL)[0])
-    assert words in heading
-    if part != "do":
-        assert f'class="button" href="/console/{part}"' in answer.text
-        assert f'href="/console/{part}" aria-current="page"' in answer.text
-
-
-def test_a_capability_that_is_only_asked_for_has_a_page(api: Api) -> None:
-    """What a waiting packet asks for and nobody offers is not found, although somebody wants to know who could."""
-    api.packet("p1", required_capabilities=["rare"])
-    answer = api.get("/console/capabilities/rare")
-    assert answer.status_code == 200
-    assert "Nobody can do it now" in answer.text
-    assert 'href="/console/workloads/p1"' in answer.text
-    assert api.get("/console/capabilities/rarer").status_code == 404
-
-
-def test_a_review_says_what_is_asked_before_it_is_given(api: Api) -> None:
-    """A person grants what the form does not describe, or is not told who may own the packet then."""
-    api.member("m1", capabilities=["ocr"], trust_score=0.9)
-    constraints = {"pii_review_required": True}
-    api.packet("p1", required_capabilities=["ocr"], policy_constraints=constraints)
-    form = api.get("/console/do/review_packet/p1").text
-    assert "needs ocr; its data is not classified" in form
-    assert "kernel/pii-review" in form
-    assert "1 member may own it: m1" in form
-    buttons = re.findall(r"/console/do/(\w+)/p1", api.get("/console/workloads/p1").text)
-    assert buttons[0] == "review_packet"
-    assert buttons[-1] == "cancel_packet"
-    version = api.get("/api/packets/p1").json()["version"]
-    granted = {"key": "k1", "granted": "grant", "version": str(version)}
-    assert send(api, "/console/do/review_packet/p1", granted).status_code == 303
-    waiting = api.get("/console/workloads/p1").text
-    assert "Its review is granted, and it is placed in a moment." in waiting
-    assert "keeps out" not in waiting
-    api.run(api.service.tick())
-    assert "m1 owns it, under epoch 1" in api.get("/console/workloads/p1").text
-
-
-def test_a_moment_is_said_in_utc_by_a_form(api: Api) -> None:
-    """A deadline is shifted by a zone, refused as a browser writes it, or lost when something else is wrong."""
-    form = {"key": "k1", "workload_type": "scan", "packet_id": "p1", "hold": "true"}
-    answer = send(api, "/console/do/submit_packet", {**form, "deadline": "2030-01-02T03:04"})
-    assert answer.status_code == 303, answer.text
-    assert api.get("/api/packets/p1").json()["deadline"] == "2030-01-02T03:04:00Z"
-    wrong = {"key": "k2", "workload_type": "", "deadline": "2030-01-02T03:04"}
-    assert 'value="2030-01-02T03:04"' in send(api, "/console/do/submit_packet", wrong).text

@@ -20,7 +20,10 @@ from typing import Any
 
 import pytest
 
-from pfgov.storage import Store
+from pfgov.clock import ManualClock
+from pfgov.engine import Engine, Options
+from pfgov.storage import Store, keep_in_database, open_store
+from support.ledgers import ORIGIN, START, Drawn, open_policy
 
 SETTINGS = (
     "listen_addresses=",
@@ -131,3 +134,25 @@ def connected(place: Store) -> Any:
 
     url = (place.directory / "store.url").read_text().partition("#")[0]
     return psycopg.connect(url, autocommit=True)
+
+
+def alone(started: Server, folder: Path) -> Store:
+    """A place for a ledger, in a database of its own."""
+    database = f"d{secrets.token_hex(6)}"
+    with connect_to(started) as connection:
+        connection.execute(f"CREATE DATABASE {database}")
+    keep_in_database(folder / "ledger", started.url().replace("/postgres?", f"/{database}?"))
+    return open_store(folder / "ledger")
+
+
+def created(place: Store) -> Path:
+    """Make a ledger at *place*; return its folder."""
+    with Engine.create(
+        place,
+        ORIGIN,
+        clock=ManualClock(START),
+        policy=open_policy(),
+        options=Options(draw=Drawn("new")),
+    ):
+        pass
+    return place.directory

@@ -1,6 +1,5 @@
 """A ledger in PostgreSQL is the ledger that it would be in a file, and has one leader."""
 
-import hashlib
 import itertools
 import random
 import shutil
@@ -14,11 +13,8 @@ from typing import Any
 import pytest
 from support import postgres
 from support.ledgers import (
-    ORIGIN,
     START,
-    Drawn,
     fresh,
-    open_policy,
     opened,
     packet,
     register,
@@ -29,11 +25,10 @@ from support.ledgers import (
 from pfgov import interpreter
 from pfgov.app.local.folder import examine
 from pfgov.clock import ManualClock
-from pfgov.engine import Engine, LedgerReader, Options
+from pfgov.engine import LedgerReader
 from pfgov.errors import (
     DuplicateError,
     InvalidError,
-    LeadershipLostError,
     PfgovError,
     StoreCorruptError,
     StoreLockedError,
@@ -49,7 +44,6 @@ from pfgov.storage.port import (
     Store,
     WriteSet,
 )
-from pfgov.storage.postgres import schema
 from pfgov.storage.postgres.durability import weighed
 from pfgov.storage.sqlite.store import SqliteStore
 
@@ -57,31 +51,6 @@ HOSTILE = (
     "a", "A", "B", "_", "-", "a/b", "a.b", "ab", "\u00fc", "\ufb00", "\u200b", "z'; --", "%s", "%(x)s", "{}",
     "\U0001f600",
 )  # fmt: skip
-
-
-@pytest.fixture
-def server() -> postgres.Server:
-    """The server that the tests of this process share."""
-    return postgres.server()
-
-
-@pytest.fixture
-def place(server: postgres.Server, tmp_path: Path) -> Store:
-    """A place for a ledger, in a database."""
-    keep_in_database(tmp_path / "ledger", server.url())
-    return open_store(tmp_path / "ledger")
-
-
-def _created(place: Store) -> Path:
-    with Engine.create(
-        place,
-        ORIGIN,
-        clock=ManualClock(START),
-        policy=open_policy(),
-        options=Options(draw=Drawn("new")),
-    ):
-        pass
-    return place.directory
 
 
 # --- the same questions have the same answers -------------------------------------------------
@@ -260,7 +229,7 @@ def test_postgres_an_engine_works_and_comes_back(
     place: Store, tmp_path: Path, committing: str
 ) -> None:
     """What was acknowledged is gone after a restart, or the ledger does not verify."""
-    directory = _created(place)
+    directory = postgres.created(place)
     with opened(directory, committing=committing) as engine:
         register(engine, "m")
         receipts = [submit(engine, packet(f"p{number}")) for number in range(30)]
@@ -280,7 +249,7 @@ def test_postgres_many_ledgers_share_a_database(server: postgres.Server, tmp_pat
         keep_in_database(
             tmp_path / name, server.url(f"{tmp_path.name.replace('_', '-').lower()[:40]}.{name}")
         )
-        _created(open_store(tmp_path / name))
+        postgres.created(open_store(tmp_path / name))
     with opened(tmp_path / "eu") as europe, opened(tmp_path / "us", seed="us") as america:
         register(europe, "m")
         register(america, "n")
@@ -316,85 +285,6 @@ def test_postgres_at_the_command_line(server: postgres.Server, tmp_path: Path) -
         keep_in_database(folder, server.url("another"))
 
 
-# --- one leader -------------------------------------------------------------------------------
-
-
-def test_postgres_a_living_leader_is_named(place: Store) -> None:
-    """A second process writes beside the first, or is not told whom to ask."""
-    directory = _created(place)
-    with (
-        opened(directory, address="http://one.test:8000"),
-        pytest.raises(StoreLockedError) as caught,
-    ):
-        opened(directory)
-    assert caught.value.address == "http://one.test:8000"
-    assert "--url http://one.test:8000" in str(caught.value.hint)
-    with opened(directory) as engine:
-        register(engine, "m")
-
-
-def test_postgres_a_dead_leader_is_waited_for_and_replaced(
-    place: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A leader that was killed is the leader for ever, or its successor does not wait for the end of its lease."""
-    monkeypatch.setattr("pfgov.storage.postgres.leading.LEASE_SECONDS", 0.5)
-    directory = _created(place)
-    dead = open_store(directory).lock_writer("http://dead.test")
-    dead._ended.set()  # type: ignore[attr-defined]
-    dead._thread.join()  # type: ignore[attr-defined]
-    dead._connection.close()  # type: ignore[attr-defined]
-    with opened(directory) as engine:
-        register(engine, "m")
-
-
-def _expire(place: Store) -> None:
-    with postgres.connected(place) as connection:
-        connection.execute("UPDATE pfgov.head SET until = clock_timestamp() - interval '1 second'")
-
-
-def test_postgres_who_was_replaced_writes_nothing(place: Store, tmp_path: Path) -> None:
-    """A leader that slept through the end of its lease writes beside its successor: a fork."""
-    directory = _created(place)
-    with opened(directory) as first:
-        register(first, "m")
-        first.lock._ended.set()  # type: ignore[attr-defined]  # it is stopped, and so renews nothing
-        _expire(place)
-        with opened(directory, seed="second") as second:
-            register(second, "n")
-            size = second.status().size
-            with pytest.raises(PfgovError):
-                register(first, "late")
-            assert second.status().size == size
-            submit(second, packet("p"))
-        register(first, "late")  # nobody leads any more: it looks again, and goes on from there
-        assert set(first.reader.state().members) == {"m", "n", "late"}
-        assert first.reader.packet("p").owner is not None
-    assert verified(directory, tmp_path).exit_status == 0
-
-
-def test_postgres_the_guard_is_what_refuses(place: Store) -> None:
-    """A commit passes whose term is over, although nothing else of the ledger has changed."""
-    _created(place)
-    lock = place.lock_writer(None)
-    try:
-        old, new = place.open_writer(must_exist=True), place.open_writer(must_exist=True)
-        for attempt in (
-            lambda: old.write(WriteSet(members=[("x", "ACTIVE", 0, b"")])),
-            lambda: old.write_leases([]),
-            lambda: old.apply_erasures(["x"]),
-            lambda: old.trim(tables_before=9, answers_before=9),
-        ):
-            with pytest.raises(LeadershipLostError):
-                attempt()
-        assert old.queries.member("x") is None
-        new.write(WriteSet(members=[("x", "ACTIVE", 0, b"")]))
-        assert new.queries.member("x") is not None
-        old.close()
-        new.close()
-    finally:
-        lock.release()
-
-
 # --- failures ---------------------------------------------------------------------------------
 
 
@@ -404,7 +294,7 @@ def test_postgres_a_cut_connection_loses_nothing(
     place: Store, tmp_path: Path, at: str, when: str
 ) -> None:
     """After a commit of unknown outcome the engine goes on from what it believes, not from what is there."""
-    directory = _created(place)
+    directory = postgres.created(place)
     armed = [False]
 
     def probe(name: str, moment: str) -> None:
@@ -441,7 +331,7 @@ def test_postgres_a_crash_of_the_database_is_survived(tmp_path: Path) -> None:
     server = postgres.Server(binaries)
     try:
         keep_in_database(tmp_path / "ledger", server.url("one"))
-        directory = _created(open_store(tmp_path / "ledger"))
+        directory = postgres.created(open_store(tmp_path / "ledger"))
         with opened(directory, committing="process") as engine:
             register(engine, "m")
             server.stop(signal.SIGQUIT)
@@ -468,7 +358,7 @@ def test_postgres_a_crash_of_the_database_is_survived(tmp_path: Path) -> None:
 
 def test_postgres_a_database_that_lost_commits_is_not_signed_upon(place: Store) -> None:
     """A standby is promoted that never got the last commits, and the ledger forks."""
-    directory = _created(place)
+    directory = postgres.created(place)
     with opened(directory) as engine:
         register(engine, "m")
         size = engine.status().size
@@ -495,103 +385,6 @@ def _name(place: Store) -> str:
     return place.location.rpartition("#")[2]
 
 
-# --- the schema -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "DROP TRIGGER entry_append_only ON pfgov.entry",
-        "ALTER TABLE pfgov.entry DISABLE TRIGGER ALL",
-        "ALTER TABLE pfgov.member ADD COLUMN extra text",
-        "DROP INDEX pfgov.entry_subject",
-        "CREATE OR REPLACE FUNCTION pfgov.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
-        'ALTER TABLE pfgov.packet ALTER COLUMN packet_id TYPE text COLLATE "default"',
-        "CREATE RULE lose AS ON INSERT TO pfgov.attachment DO INSTEAD NOTHING",
-        "ALTER TABLE pfgov.entry ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
-        "CREATE POLICY few ON pfgov.member USING (member_id <> 'a')",
-        "CREATE TABLE public.more () INHERITS (pfgov.member)",
-        "CREATE VIEW pfgov.lookalike AS SELECT * FROM pfgov.member",
-        "ALTER FUNCTION pfgov.advance SECURITY DEFINER",
-    ],
-)
-def test_postgres_a_changed_schema_is_noticed(
-    tmp_path: Path, server: postgres.Server, statement: str
-) -> None:
-    """Somebody removes a guard, and nobody hears of it."""
-    database = f"d{abs(hash(str(tmp_path)))}"
-    with postgres.connect_to(server) as connection:
-        connection.execute(f"CREATE DATABASE {database}")
-    keep_in_database(tmp_path / "ledger", server.url().replace("/postgres?", f"/{database}?"))
-    directory = _created(open_store(tmp_path / "ledger"))
-    with postgres.connected(open_store(directory)) as connection:
-        connection.execute(statement)
-    for attempt in (lambda: opened(directory), lambda: LedgerReader(open_store(directory))):
-        with pytest.raises(StoreCorruptError, match="changed from outside"):
-            attempt()
-
-
-@pytest.mark.parametrize("path", ["public", "pfgov, public", "evil, pg_catalog", "''"])
-def test_postgres_a_roles_search_path_changes_nothing(
-    tmp_path: Path, server: postgres.Server, path: str
-) -> None:
-    """A setting of the role has a ledger refused, or another function called in the place of the server's."""
-    database = f"d{abs(hash(str(tmp_path)))}"
-    with postgres.connect_to(server) as connection:
-        connection.execute(f"CREATE DATABASE {database}")
-    keep_in_database(tmp_path / "ledger", server.url().replace("/postgres?", f"/{database}?"))
-    directory = _created(open_store(tmp_path / "ledger"))
-    with postgres.connected(open_store(directory)) as connection:
-        connection.execute("CREATE SCHEMA evil")
-        for called, gives in (
-            ("clock_timestamp()", "timestamptz"),
-            ("set_config(text, text, boolean)", "text"),
-        ):
-            connection.execute(
-                f"CREATE FUNCTION evil.{called} RETURNS {gives} LANGUAGE plpgsql"
-                " AS $$ BEGIN RAISE EXCEPTION 'not the server''s'; END $$".encode()
-            )
-        connection.execute(f"ALTER DATABASE {database} SET search_path = {path}")
-    with opened(directory) as engine:
-        submit(engine, packet("p1"))
-    with LedgerReader(open_store(directory)) as reader:
-        assert reader.packet("p1").packet_id == "p1"
-
-
-@pytest.mark.parametrize("named", ["refuse", "pfgov.refuse"])
-def test_postgres_a_schema_remembered_by_another_role_is_as_it_was(
-    tmp_path: Path, server: postgres.Server, named: str
-) -> None:
-    """A ledger made, or restored, under a role of another name is refused as changed from outside."""
-    database = f"d{abs(hash(str(tmp_path)))}"
-    with postgres.connect_to(server) as connection:
-        connection.execute(f"CREATE DATABASE {database}")
-    keep_in_database(tmp_path / "ledger", server.url().replace("/postgres?", f"/{database}?"))
-    directory = _created(open_store(tmp_path / "ledger"))
-    with postgres.connected(open_store(directory)) as connection:
-        text = schema._MADE.replace("{ours}", "''" if named == "refuse" else "'pfgov.'")
-        rows = sorted("\t".join(row) for row in connection.execute(text.encode()).fetchall())
-        assert any(row.endswith(f" {named}") for row in rows)
-        digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
-        connection.execute(f"COMMENT ON SCHEMA pfgov IS '{digest}'".encode())
-    opened(directory).close()
-
-
-@pytest.mark.parametrize("table", ["entry", "checkpoint", "policy_set"])
-@pytest.mark.parametrize(
-    "verb", ["UPDATE pfgov.{} SET ledger = 0", "DELETE FROM pfgov.{}", "TRUNCATE pfgov.{}"]
-)
-def test_postgres_what_is_recorded_is_not_changed_by_accident(
-    place: Store, table: str, verb: str
-) -> None:
-    """A statement in a hurry changes the ledger."""
-    import psycopg
-
-    _created(place)
-    with postgres.connected(place) as connection, pytest.raises(psycopg.Error, match="append-only"):
-        connection.execute(verb.format(table))
-
-
 # --- the URL ----------------------------------------------------------------------------------
 
 
@@ -611,7 +404,7 @@ def test_postgres_what_is_no_url_is_refused(url: str, tmp_path: Path) -> None:
 
 def test_postgres_a_name_that_is_taken_leaves_nothing_behind(place: Store, tmp_path: Path) -> None:
     """A second folder is begun beside a ledger of the same name, and can be used for nothing after that."""
-    url = (_created(place) / "store.url").read_text().strip()
+    url = (postgres.created(place) / "store.url").read_text().strip()
     with pytest.raises(DuplicateError) as caught:
         keep_in_database(tmp_path / "other", url)
     assert place.location in str(caught.value)
@@ -687,7 +480,7 @@ def test_postgres_what_a_loss_would_cost(
 
 def test_postgres_the_doctor_warns_of_what_a_loss_would_cost(place: Store) -> None:
     """The doctor calls a database healthy that forgets, or speaks of one to whoever has a file."""
-    directory = _created(place)
+    directory = postgres.created(place)
     found = {finding.check: finding for finding in examine(directory)}
     assert found["durability"].outcome == "warning"  # the tests' own server syncs nothing
     assert "fsync is off" in found["durability"].says
@@ -697,7 +490,7 @@ def test_postgres_the_doctor_warns_of_what_a_loss_would_cost(place: Store) -> No
 
 def test_postgres_nodes_at_the_command_line(place: Store, tmp_path: Path) -> None:
     """An operator cannot see who leads, or let another lead."""
-    directory = _created(place)
+    directory = postgres.created(place)
     assert "no server is there" in _run("node", "list", "--dir", directory)
     with opened(directory, address="http://one.test:8000"):
         listed = _run("node", "list", "--dir", directory)
@@ -746,7 +539,7 @@ def test_postgres_the_node_s_clock_decides_nothing(
     place: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A node whose clock is years ahead takes the lead from one that is alive."""
-    directory = _created(place)
+    directory = postgres.created(place)
     with opened(directory, address="http://one.test:8000"):
         monkeypatch.setattr("pfgov.storage.postgres.leading.time.time", lambda: 4e9)
         with pytest.raises(StoreLockedError):

@@ -1,0 +1,100 @@
+"""A ledger in PostgreSQL has one leader, whoever dies."""
+
+from pathlib import Path
+
+import pytest
+from support import postgres
+from support.ledgers import (
+    opened,
+    packet,
+    register,
+    submit,
+    verified,
+)
+
+from pfgov.errors import (
+    LeadershipLostError,
+    PfgovError,
+    StoreLockedError,
+)
+from pfgov.storage import open_store
+from pfgov.storage.port import (
+    Store,
+    WriteSet,
+)
+
+
+def test_postgres_a_living_leader_is_named(place: Store) -> None:
+    """A second process writes beside the first, or is not told whom to ask."""
+    directory = postgres.created(place)
+    with (
+        opened(directory, address="http://one.test:8000"),
+        pytest.raises(StoreLockedError) as caught,
+    ):
+        opened(directory)
+    assert caught.value.address == "http://one.test:8000"
+    assert "--url http://one.test:8000" in str(caught.value.hint)
+    with opened(directory) as engine:
+        register(engine, "m")
+
+
+def test_postgres_a_dead_leader_is_waited_for_and_replaced(
+    place: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leader that was killed is the leader for ever, or its successor does not wait for the end of its lease."""
+    monkeypatch.setattr("pfgov.storage.postgres.leading.LEASE_SECONDS", 0.5)
+    directory = postgres.created(place)
+    dead = open_store(directory).lock_writer("http://dead.test")
+    dead._ended.set()  # type: ignore[attr-defined]
+    dead._thread.join()  # type: ignore[attr-defined]
+    dead._connection.close()  # type: ignore[attr-defined]
+    with opened(directory) as engine:
+        register(engine, "m")
+
+
+def _expire(place: Store) -> None:
+    with postgres.connected(place) as connection:
+        connection.execute("UPDATE pfgov.head SET until = clock_timestamp() - interval '1 second'")
+
+
+def test_postgres_who_was_replaced_writes_nothing(place: Store, tmp_path: Path) -> None:
+    """A leader that slept through the end of its lease writes beside its successor: a fork."""
+    directory = postgres.created(place)
+    with opened(directory) as first:
+        register(first, "m")
+        first.lock._ended.set()  # type: ignore[attr-defined]  # it is stopped, and so renews nothing
+        _expire(place)
+        with opened(directory, seed="second") as second:
+            register(second, "n")
+            size = second.status().size
+            with pytest.raises(PfgovError):
+                register(first, "late")
+            assert second.status().size == size
+            submit(second, packet("p"))
+        register(first, "late")  # nobody leads any more: it looks again, and goes on from there
+        assert set(first.reader.state().members) == {"m", "n", "late"}
+        assert first.reader.packet("p").owner is not None
+    assert verified(directory, tmp_path).exit_status == 0
+
+
+def test_postgres_the_guard_is_what_refuses(place: Store) -> None:
+    """A commit passes whose term is over, although nothing else of the ledger has changed."""
+    postgres.created(place)
+    lock = place.lock_writer(None)
+    try:
+        old, new = place.open_writer(must_exist=True), place.open_writer(must_exist=True)
+        for attempt in (
+            lambda: old.write(WriteSet(members=[("x", "ACTIVE", 0, b"")])),
+            lambda: old.write_leases([]),
+            lambda: old.apply_erasures(["x"]),
+            lambda: old.trim(tables_before=9, answers_before=9),
+        ):
+            with pytest.raises(LeadershipLostError):
+                attempt()
+        assert old.queries.member("x") is None
+        new.write(WriteSet(members=[("x", "ACTIVE", 0, b"")]))
+        assert new.queries.member("x") is not None
+        old.close()
+        new.close()
+    finally:
+        lock.release()
