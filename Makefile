@@ -59,6 +59,7 @@ check: $(VENV)/.check  ## format, lint, types, layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@MYPYPATH=tests:tests/bench $(BIN)/mypy tests/bench/*.py
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
 

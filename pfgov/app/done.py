@@ -1,14 +1,14 @@
 """What a command came to, as every entry point shows it.  This module knows no ledger and no command."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from pfgov.app.views import EntryView
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """What a command came to: its own entries, those that followed from it, and the packet that it made or was about.
 
     ``is_settled`` is false where more follows than could be waited for.

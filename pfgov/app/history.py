@@ -7,8 +7,9 @@ than the one before it.
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from pfgov.core import events as e
 from pfgov.engine.reading import LedgerReader, Recorded

@@ -5,8 +5,9 @@ A command asks a :class:`Reading` or a :class:`LedgerPort` and does not know who
 connected here.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from msgspec import Struct
 
 from pfgov.app.changing import ChangeReading, Changing
 from pfgov.app.done import Done
@@ -45,8 +46,7 @@ DECIDING: Final = ("assignment_decision", "handoff_started", "handoff_denied", "
 """The events that chose among members, or found nobody."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeartbeatAnswer:
+class HeartbeatAnswer(Struct, frozen=True):
     """The answer to a heartbeat: when the lease ends (microseconds), and the (packet, epoch) pairs that are lost."""
 
     lease_until: int
@@ -54,8 +54,7 @@ class HeartbeatAnswer:
     done: Done
 
 
-@dataclass(frozen=True, slots=True)
-class MembersWanted:
+class MembersWanted(Struct, frozen=True):
     """Which members: all given conditions hold, no statuses means any, in id order after ``after``; ``owns`` with what
     they own.  ``words`` stand, in whatever case, in the id, a capability, the region or a label.
     """
@@ -71,8 +70,7 @@ class MembersWanted:
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PacketsWanted:
+class PacketsWanted(Struct, frozen=True):
     """Which packets, at most ``limit`` of them, in id order after ``after``."""
 
     statuses: tuple[str, ...]
@@ -82,8 +80,7 @@ class PacketsWanted:
     limit: int = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesWanted:
+class EntriesWanted(Struct, frozen=True):
     """Which entries: the newest, or the oldest from after a position; ``full`` with their bodies and leaf hashes."""
 
     subject: str | None = None
@@ -93,8 +90,7 @@ class EntriesWanted:
     full: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EntryPageWanted(EntriesWanted):
+class EntryPageWanted(EntriesWanted, frozen=True):
     """Which entries of a list that is read page by page.
 
     ``before`` is a position, ``since`` (not before) and ``until`` (before) are microseconds, and ``actor`` is the
@@ -109,8 +105,7 @@ class EntryPageWanted(EntriesWanted):
     newest: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionsWanted:
+class DecisionsWanted(Struct, frozen=True):
     """Which decisions, at most ``limit`` of them: with this outcome, about this member or packet, that this rule kept
     somebody out of; positions, times and ``newest`` as of entries.
     """
@@ -127,8 +122,7 @@ class DecisionsWanted:
     newest: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A page of entries, and the cursor that leads on: the position after which, newest first before which; None at the
     end.
     """
@@ -137,8 +131,7 @@ class Listed:
     following: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ExportWanted:
+class ExportWanted(Struct, frozen=True):
     """What to export; the whole log if nothing is said.
 
     ``fresh`` commits a new index first; a span without an end ends with the log.
@@ -150,8 +143,7 @@ class ExportWanted:
     fresh: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionEntry:
+class DecisionEntry(Struct, frozen=True):
     """The entry of a decision: where, when (microseconds), and what it says."""
 
     seq: int
@@ -159,8 +151,7 @@ class DecisionEntry:
     event: "e.Event"
 
 
-@dataclass(frozen=True, slots=True)
-class KeyChange:
+class KeyChange(Struct, frozen=True):
     """What a key ceremony recorded: the entry, the role, and public keys in hex; ``old`` signed until then."""
 
     role: str
@@ -169,8 +160,7 @@ class KeyChange:
     new: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Erased:
+class Erased(Struct, frozen=True):
     """What became of payloads: erased now, erased before, by which entries, and whether nothing is left."""
 
     erased: list[str]
@@ -179,8 +169,7 @@ class Erased:
     is_done: bool
 
 
-@dataclass(frozen=True, slots=True)
-class WitnessedAge:
+class WitnessedAge(Struct, frozen=True):
     """How far a quorum of witnesses vouches for a ledger, and for how many seconds for nothing newer.
 
     ``age_seconds`` is None before the first quorum; ``alarms`` names witnesses that have seen another history.

@@ -1,6 +1,5 @@
 """``pfgov status`` and ``pfgov tick``: how the ledger stands, and letting time do its work."""
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,7 +31,7 @@ def status(output: Output) -> int:
         found, place, vouched = book.overview(), book.place, book.witnessed()
     result: dict[str, Any] = {"origin": found.origin, **place, **msgspec.structs.asdict(found)}
     result["remedy"] = halt_says(found.halted)
-    result["witnessed"] = None if vouched is None else dataclasses.asdict(vouched)
+    result["witnessed"] = None if vouched is None else msgspec.structs.asdict(vouched)
     output.show(
         result,
         facts(

@@ -5,13 +5,18 @@
 transaction, head lock).
 """
 
-from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receipt, Request
-from pfgov.engine.engine import Engine
-from pfgov.engine.layout import Layout
-from pfgov.engine.options import Options, Status, TickReport
-from pfgov.engine.reading import HeadView, LedgerReader, Recorded
-from pfgov.engine.sequencing import Heartbeat, HeartbeatResult
-from pfgov.storage.port import EntryFilter, PacketFilter
+from typing import TYPE_CHECKING
+
+from pfgov.faces import face
+
+if TYPE_CHECKING:
+    from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receipt, Request
+    from pfgov.engine.engine import Engine
+    from pfgov.engine.layout import Layout
+    from pfgov.engine.options import Options, Status, TickReport
+    from pfgov.engine.reading import HeadView, LedgerReader, Recorded
+    from pfgov.engine.sequencing import Heartbeat, HeartbeatResult
+    from pfgov.storage.port import EntryFilter, PacketFilter
 
 __all__ = [
     "Attachment",
@@ -32,3 +37,36 @@ __all__ = [
     "Status",
     "TickReport",
 ]
+
+__getattr__ = face(
+    __name__,
+    {
+        "pfgov.engine.answers": (
+            "Attachment",
+            "Idempotency",
+            "PolicyDocument",
+            "Receipt",
+            "Request",
+        ),
+        "pfgov.engine.engine": ("Engine",),
+        "pfgov.engine.layout": ("Layout",),
+        "pfgov.engine.options": (
+            "Options",
+            "Status",
+            "TickReport",
+        ),
+        "pfgov.engine.reading": (
+            "HeadView",
+            "LedgerReader",
+            "Recorded",
+        ),
+        "pfgov.engine.sequencing": (
+            "Heartbeat",
+            "HeartbeatResult",
+        ),
+        "pfgov.storage.port": (
+            "EntryFilter",
+            "PacketFilter",
+        ),
+    },
+)

@@ -9,9 +9,10 @@ Private keys are created readable by their owner only.  This module signs nothin
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from pfgov.errors import PfgovError, file_errors
 from pfgov_ledger import keys
@@ -27,8 +28,7 @@ class SigningKeyError(PfgovError):
     exit_status = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The files in *directory*, a ledger's folder, that are in no database."""
 
     directory: Path

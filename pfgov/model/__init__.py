@@ -5,35 +5,40 @@ says everything that is wrong with it, and each model's ``to_action`` returns wh
 here reads the state, the clock or a disk.
 """
 
-from pfgov.model.border import Json, Wire, check_tree, parse, parse_json, read_json, write_json
-from pfgov.model.keeping import Erasure, KeyList, Revocation, Rotation
-from pfgov.model.ledger import Settings, Tick
-from pfgov.model.member import (
-    CapabilityOffer,
-    Drain,
-    Failure,
-    Heartbeat,
-    MemberRegistration,
-    MemberUpdate,
-    PressureReport,
-    Quarantine,
-    TrustAssessment,
-)
-from pfgov.model.packet import ContextCheckpoint, FlightPacket, PacketUpdate, PolicyConstraints
-from pfgov.model.publishing import PublisherRevocation, PublisherRotation, PublisherTrust
-from pfgov.model.work import (
-    Abort,
-    Acceptance,
-    Cancellation,
-    Checkpoint,
-    Completion,
-    DecisionRequest,
-    GivingUp,
-    Handoff,
-    Placement,
-    Requeue,
-    Review,
-)
+from typing import TYPE_CHECKING
+
+from pfgov.faces import face
+
+if TYPE_CHECKING:
+    from pfgov.model.border import Json, Wire, check_tree, parse, parse_json, read_json, write_json
+    from pfgov.model.keeping import Erasure, KeyList, Revocation, Rotation
+    from pfgov.model.ledger import Settings, Tick
+    from pfgov.model.member import (
+        CapabilityOffer,
+        Drain,
+        Failure,
+        Heartbeat,
+        MemberRegistration,
+        MemberUpdate,
+        PressureReport,
+        Quarantine,
+        TrustAssessment,
+    )
+    from pfgov.model.packet import ContextCheckpoint, FlightPacket, PacketUpdate, PolicyConstraints
+    from pfgov.model.publishing import PublisherRevocation, PublisherRotation, PublisherTrust
+    from pfgov.model.work import (
+        Abort,
+        Acceptance,
+        Cancellation,
+        Checkpoint,
+        Completion,
+        DecisionRequest,
+        GivingUp,
+        Handoff,
+        Placement,
+        Requeue,
+        Review,
+    )
 
 __all__ = [
     "Abort",
@@ -77,3 +82,63 @@ __all__ = [
     "read_json",
     "write_json",
 ]
+
+__getattr__ = face(
+    __name__,
+    {
+        "pfgov.model.border": (
+            "Json",
+            "Wire",
+            "check_tree",
+            "parse",
+            "parse_json",
+            "read_json",
+            "write_json",
+        ),
+        "pfgov.model.keeping": (
+            "Erasure",
+            "KeyList",
+            "Revocation",
+            "Rotation",
+        ),
+        "pfgov.model.ledger": (
+            "Settings",
+            "Tick",
+        ),
+        "pfgov.model.member": (
+            "CapabilityOffer",
+            "Drain",
+            "Failure",
+            "Heartbeat",
+            "MemberRegistration",
+            "MemberUpdate",
+            "PressureReport",
+            "Quarantine",
+            "TrustAssessment",
+        ),
+        "pfgov.model.packet": (
+            "ContextCheckpoint",
+            "FlightPacket",
+            "PacketUpdate",
+            "PolicyConstraints",
+        ),
+        "pfgov.model.publishing": (
+            "PublisherRevocation",
+            "PublisherRotation",
+            "PublisherTrust",
+        ),
+        "pfgov.model.work": (
+            "Abort",
+            "Acceptance",
+            "Cancellation",
+            "Checkpoint",
+            "Completion",
+            "DecisionRequest",
+            "GivingUp",
+            "Handoff",
+            "Placement",
+            "Requeue",
+            "Review",
+        ),
+    },
+)

@@ -8,9 +8,10 @@ knows SQL, and nothing above the store knows more than this module.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
+
+from msgspec import Struct, field
 
 from pfgov.errors import StoreUnavailableError
 from pfgov.storage.leading import Led, WriterLock
@@ -110,8 +111,7 @@ class Published(NamedTuple):
     root: bytes
 
 
-@dataclass(slots=True)
-class WriteSet:
+class WriteSet(Struct):
     """Everything that one commit changes.  Rows are tuples in the order of the table's columns."""
 
     entries: list[EntryRow] = field(default_factory=list[EntryRow])
@@ -129,8 +129,7 @@ class WriteSet:
     tables: list[tuple[str, int, bytes]] = field(default_factory=list[tuple[str, int, bytes]])
 
 
-@dataclass(frozen=True, slots=True)
-class PacketFilter:
+class PacketFilter(Struct, frozen=True):
     """Which packets: all given conditions hold.  Ids in order, after ``after``; all of them without a limit."""
 
     statuses: tuple[str, ...] = ()
@@ -139,8 +138,7 @@ class PacketFilter:
     limit: int | None = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class EntryFilter:
+class EntryFilter(Struct, frozen=True):
     """Which entries: positions ``start`` to ``stop - 1``, of a subject, of these types, in a span of time."""
 
     start: int = 0

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import peak as peak_memory
 
@@ -114,7 +115,7 @@ def read(folder: Path, how: str) -> dict[str, float]:
 def histories(count: int, record: Path | None, commit: str) -> None:
     """Ask the binding set of each of *count* simulated histories about its own decisions; go on where *record* ends."""
     memory = Path("/dev/shm")
-    kept = {
+    kept: dict[str, Any] = {
         "commit": commit,
         "semantics": SEMANTICS,
         "histories": 0,

@@ -70,7 +70,7 @@ class Ours:
         with Engine.create(open_store(folder)):
             pass
         layout, self._clock = Layout(folder), SystemClock()
-        self.writer = Writer(KeySources(layout), self._clock.monotonic)
+        self.writer = Writer(open_store(folder), KeySources(layout), self._clock.monotonic)
         self.waits: list[float] = []
         self._body = canonical.encode({"packet_id": "fp-001", **DETAIL})
 

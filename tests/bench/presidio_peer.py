@@ -6,6 +6,7 @@ Every recognizer by pattern is asked, whatever its country; there is no model, a
 import inspect
 import json
 import sys
+from typing import Any
 
 import spacy
 import tldextract
@@ -24,7 +25,7 @@ CLASSES = {
 }  # fmt: skip
 
 
-class Blank(SpacyNlpEngine):
+class Blank(SpacyNlpEngine):  # type: ignore[misc]
     """A tokenizer without a model."""
 
     def load(self) -> None:
@@ -44,6 +45,7 @@ def engine() -> AnalyzerEngine:
     nlp = Blank(models=[{"lang_code": "en", "model_name": "blank"}])
     nlp.load()
     registry = RecognizerRegistry(recognizers=[])
+    kind: Any
     for name, kind in inspect.getmembers(shipped, inspect.isclass):
         try:
             if name == "PhoneRecognizer":

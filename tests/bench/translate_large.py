@@ -14,8 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import verify_large
+from conformance.ledger_verify.corpus.memory_log import ORIGIN, signer
 
 from pfgov.lineage import FORMATS
+from pfgov_ledger import keys
 
 SMALL = 1_000
 
@@ -48,7 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         key = place / "log.key"
-        verify_large.keys.write_file(key, verify_large.signer("log", verify_large.ORIGIN))
+        keys.write_file(key, signer("log", ORIGIN))
         files = {}
         for count, subjects in ((SMALL, max(SMALL * packets // entries, 1)), (entries, packets)):
             files[count] = place / f"{count}.jsonl"
@@ -69,7 +71,7 @@ def main() -> None:
 
 def translated(file: Path, entries: int, name: str, key: Path) -> dict[str, float]:
     """Translate in a process of its own and return what it took."""
-    asked = [str(file), str(entries), name, verify_large.ORIGIN, str(key)]
+    asked = [str(file), str(entries), name, ORIGIN, str(key)]
     done = subprocess.run(
         [sys.executable, "-c", TRANSLATE, *asked],
         capture_output=True, text=True, check=True, cwd=Path(__file__).parent,

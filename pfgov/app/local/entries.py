@@ -29,7 +29,6 @@ from pfgov.clock import SystemClock
 from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.engine import EntryFilter, Recorded
-from pfgov.engine.reading import proofs
 from pfgov.errors import InvalidError
 from pfgov.files import read_regular
 from pfgov.limits import AUDITED_MAX, INTEGER_MAX
@@ -206,6 +205,8 @@ class LocalHistory(LocalState):
 
     def proof(self, seq: int) -> bytes:
         """Return one entry with its proof; errors as of :meth:`recorded`."""
+        from pfgov.engine.reading import proofs
+
         if visibility.members_of(self.principal) is not None:  # the proof holds the entry
             self.recorded(seq)
         return proofs.prove(self.reader, seq)
@@ -240,6 +241,8 @@ class LocalHistory(LocalState):
 
         The proof leads to the signed checkpoint *signed*, to the newest by default.
         """
+        from pfgov.engine.reading import proofs
+
         return proofs.vouchers(self.reader, seq, signed)
 
     def consistency(self, old: int) -> dict[str, object]:
@@ -248,6 +251,8 @@ class LocalHistory(LocalState):
         Raises:
             InvalidError: *old* is larger than the ledger.
         """
+        from pfgov.engine.reading import proofs
+
         found = proofs.consistency(self.reader, old)
         if found is None:
             raise InvalidError(f"the ledger has fewer than {old} entries", pointer="/query/from")

@@ -5,19 +5,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pfgov.app.local.ledger import LocalLedger
 from pfgov.app.local.reading import LocalReading
 from pfgov.app.local.state import LOCAL
 from pfgov.clock import Clock
-from pfgov.engine import Engine, Layout, LedgerReader, Options
+from pfgov.engine import Layout, LedgerReader
 from pfgov.engine.answers import Caller
 from pfgov.engine.keys import ROTATING
-from pfgov.engine.reading import Replay
+from pfgov.faces import face
 from pfgov.storage import keep_in_database, open_store
 
 if TYPE_CHECKING:
+    from pfgov.app.local.ledger import LocalLedger
     from pfgov.engine.maintenance.doctor import Finding
     from pfgov.engine.maintenance.restoring import Restored, Succeeded
+    from pfgov.engine.reading import Replay
     from pfgov.model import KeyList, Revocation
     from pfgov.policy import PolicySet
 
@@ -25,6 +26,8 @@ __all__ = [
     "SIGNERS", "Replay", "acting_on_folder", "creating", "examine", "has_ledger", "migrating", "reading_folder",
     "recovery_path", "require", "restore", "revocation", "succeed",
 ]  # fmt: skip
+
+__getattr__ = face(__name__, {"pfgov.engine.reading": ("Replay",)})
 
 SIGNERS: Final = frozenset(ROTATING)
 """The roles whose keys sign while the ledger is written."""
@@ -49,12 +52,15 @@ def reading_folder(
 
 
 @contextmanager
-def acting_on_folder(directory: Path) -> Generator[LocalLedger]:
+def acting_on_folder(directory: Path) -> Generator["LocalLedger"]:
     """Open a folder's ledger for writing; the writer's lock is held meanwhile, and the leases of the last run stand.
 
     Raises:
         PfgovError: ``store.*``, there is none, another process writes it, or it cannot be written.
     """
+    from pfgov.app.local.ledger import LocalLedger
+    from pfgov.engine import Engine, Options
+
     with Engine.open(open_store(directory), options=Options(fresh_leases=False)) as engine:
         yield LocalLedger(engine)
 
@@ -68,7 +74,7 @@ def creating(
     scheduler: str = "rendezvous",
     clock: Clock | None = None,
     database: str | None = None,
-) -> Generator[LocalLedger]:
+) -> Generator["LocalLedger"]:
     """Make a ledger in a folder, and give it for writing.
 
     Args:
@@ -83,6 +89,9 @@ def creating(
         DuplicateError: ``ledger.exists``, there is one already.
         PfgovError: ``store.*`` or ``key.*``, a file cannot be written.
     """
+    from pfgov.app.local.ledger import LocalLedger
+    from pfgov.engine import Engine
+
     if database is not None:
         keep_in_database(directory, database)
     with Engine.create(

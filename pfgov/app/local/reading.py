@@ -14,7 +14,6 @@ import msgspec
 from pfgov.app import visibility
 from pfgov.app.ledger import ExportWanted, MembersWanted, PacketsWanted
 from pfgov.app.local.entries import LocalHistory
-from pfgov.app.prepare import Prepared, moving, placing
 from pfgov.app.views import (
     Discovery,
     MemberView,
@@ -22,7 +21,7 @@ from pfgov.app.views import (
     ProposalView,
     PublisherView,
     decision_view,
-    discovery,
+    discovery_view,
     member_view,
     misses_result,
     packet_view,
@@ -34,16 +33,12 @@ from pfgov.core import commands as c
 from pfgov.core.lifecycle import TERMINAL, MemberStatus, PacketStatus
 from pfgov.core.overview import LedgerView, ledger_view, settings_view
 from pfgov.core.records import Member
-from pfgov.engine import (
-    Engine,
-    LedgerReader,
-    Options,
-    PacketFilter,
-)
+from pfgov.engine import LedgerReader, PacketFilter
 from pfgov.engine.reading import suggesting
 from pfgov.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from pfgov.app.prepare import Prepared
     from pfgov.engine.reading import Replayed, Report, Span
     from pfgov.model import FlightPacket, KeyList
     from pfgov.policy import PolicySet
@@ -225,7 +220,7 @@ class LocalReading(LocalHistory):
         return self.search(asked)[0]
 
     def search(
-        self, asked: "str | FlightPacket", question: Prepared | None = None
+        self, asked: "str | FlightPacket", question: "Prepared | None" = None
     ) -> tuple[Discovery, dict[str, Any]]:
         """Return who could take a packet, and what the decision would say; nothing is locked or recorded.
 
@@ -237,19 +232,21 @@ class LocalReading(LocalHistory):
         """
         question = question or self.question(asked)
         decided = self.dry_run(question.action, question.payloads, principal=c.LOCAL_OPERATOR)
-        found = discovery(decided.events, decided.tables)
+        found = discovery_view(decided.events, decided.tables)
         view = decision_view(decided.events, decided.tables) if found.members else {}
         if visibility.members_of(self.principal) is not None:
             able = [row for row in found.members if row.is_eligible]
             found = msgspec.structs.replace(found, members=able, **misses_result([]))
         return found, view
 
-    def question(self, asked: "str | FlightPacket") -> Prepared:
+    def question(self, asked: "str | FlightPacket") -> "Prepared":
         """Return what would place, or move, a packet; a context is looked through for it, which may take a while.
 
         Raises:
             PfgovError: as :meth:`search`.
         """
+        from pfgov.app.prepare import moving, placing
+
         if isinstance(asked, str):
             return moving(self.record(asked))
         # A packet of one's own making would ask about everybody.
@@ -323,6 +320,8 @@ class LocalReading(LocalHistory):
 
         The reader is opened anew: the writer empties its write-ahead log only if it is the last to leave.
         """
+        from pfgov.engine import Engine, Options
+
         store = self.reader.store
         self.reader.close()
         with Engine.open(store, options=Options(fresh_leases=False)) as engine:

@@ -5,13 +5,12 @@ The state is loaded from the store here; beside a running engine (:mod:`pfgov.ap
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pfgov.app import visibility
 from pfgov.app.ledger import WitnessedAge
 from pfgov.clock import SystemClock
 from pfgov.core import commands as c
-from pfgov.core.decide import Decided
 from pfgov.core.ids import fresh_ulid
 from pfgov.core.records import Packet
 from pfgov.core.state import State
@@ -19,6 +18,9 @@ from pfgov.engine import Attachment, LedgerReader
 from pfgov.engine.answers import Caller
 from pfgov.engine.witnessing.keeping import kept
 from pfgov.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from pfgov.core.decide import Decided
 
 T = TypeVar("T")
 
@@ -72,7 +74,7 @@ class LocalState:
         attachments: Sequence[Attachment] = (),
         *,
         principal: c.Principal | None = None,
-    ) -> Decided:
+    ) -> "Decided":
         """Return what *action* would come to now, for whoever asks or *principal*; nothing is recorded.
 
         Raises:

@@ -5,28 +5,33 @@ command line draws its tables from views and the server sends them, so that both
 nothing is hashed, signed or decided from them, which is why numbers are ordinary JSON numbers here.
 """
 
-from pfgov.app.views.audit import PacketAudit
-from pfgov.app.views.discovery import Discovery, decision_view, discovery
-from pfgov.app.views.entries import EntryView, entry_view
-from pfgov.app.views.members import MemberView, member_view
-from pfgov.app.views.outcomes import OUTCOMES, outcome_view
-from pfgov.app.views.packets import PacketView, packet_view
-from pfgov.app.views.proposals import (
-    ApprovalView,
-    ProposalView,
-    PublisherKeyView,
-    PublisherView,
-    proposal_views,
-    publisher_views,
-)
-from pfgov.app.views.sentences import sentence
-from pfgov.app.views.verdicts import (
-    ReasonView,
-    VerdictRow,
-    misses_result,
-    nearest_misses,
-    read_table,
-)
+from typing import TYPE_CHECKING
+
+from pfgov.faces import face
+
+if TYPE_CHECKING:
+    from pfgov.app.views.audit import PacketAudit
+    from pfgov.app.views.discovery import Discovery, decision_view, discovery_view
+    from pfgov.app.views.entries import EntryView, entry_view
+    from pfgov.app.views.members import MemberView, member_view
+    from pfgov.app.views.outcomes import OUTCOMES, outcome_view
+    from pfgov.app.views.packets import PacketView, packet_view
+    from pfgov.app.views.proposals import (
+        ApprovalView,
+        ProposalView,
+        PublisherKeyView,
+        PublisherView,
+        proposal_views,
+        publisher_views,
+    )
+    from pfgov.app.views.sentences import sentence
+    from pfgov.app.views.verdicts import (
+        ReasonView,
+        VerdictRow,
+        misses_result,
+        nearest_misses,
+        read_table,
+    )
 
 __all__ = [
     "OUTCOMES",
@@ -42,7 +47,7 @@ __all__ = [
     "ReasonView",
     "VerdictRow",
     "decision_view",
-    "discovery",
+    "discovery_view",
     "entry_view",
     "member_view",
     "misses_result",
@@ -54,3 +59,47 @@ __all__ = [
     "read_table",
     "sentence",
 ]
+
+__getattr__ = face(
+    __name__,
+    {
+        "pfgov.app.views.audit": ("PacketAudit",),
+        "pfgov.app.views.discovery": (
+            "Discovery",
+            "decision_view",
+            "discovery_view",
+        ),
+        "pfgov.app.views.entries": (
+            "EntryView",
+            "entry_view",
+        ),
+        "pfgov.app.views.members": (
+            "MemberView",
+            "member_view",
+        ),
+        "pfgov.app.views.outcomes": (
+            "OUTCOMES",
+            "outcome_view",
+        ),
+        "pfgov.app.views.packets": (
+            "PacketView",
+            "packet_view",
+        ),
+        "pfgov.app.views.proposals": (
+            "ApprovalView",
+            "ProposalView",
+            "PublisherKeyView",
+            "PublisherView",
+            "proposal_views",
+            "publisher_views",
+        ),
+        "pfgov.app.views.sentences": ("sentence",),
+        "pfgov.app.views.verdicts": (
+            "ReasonView",
+            "VerdictRow",
+            "misses_result",
+            "nearest_misses",
+            "read_table",
+        ),
+    },
+)

@@ -6,10 +6,10 @@ that who asks may not read are counted as withheld.  Where entries come from is 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct, field
 
 from pfgov.app.views.numbers import moment
 from pfgov.app.views.sentences import sentence
@@ -86,8 +86,7 @@ class PacketAudit(msgspec.Struct, frozen=True, kw_only=True):
     answers: list[AuditAnswer]
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """An entry as it was read; the time in microseconds."""
 
     seq: int
@@ -96,8 +95,7 @@ class Read:
     event: e.Event
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What an audit is made of.
 
     Attributes:

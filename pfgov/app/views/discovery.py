@@ -26,7 +26,7 @@ class Discovery(msgspec.Struct, frozen=True, kw_only=True):
     nearest_misses: list[str] = []
 
 
-def discovery(events: Sequence[e.Event], tables: Mapping[str, bytes]) -> Discovery:
+def discovery_view(events: Sequence[e.Event], tables: Mapping[str, bytes]) -> Discovery:
     """Return what the first decision among *events* found; nobody where nothing was decided."""
     decided: Any = next((one for one in events if getattr(one, "decision", None)), None)
     if decided is None:

@@ -8,9 +8,10 @@ This module signs nothing and decides nothing about keys: the ledger's entries d
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from pfgov.core.records import Key
 from pfgov.core.state import State
@@ -28,16 +29,14 @@ ROTATING: Final[tuple[Role, ...]] = ("log", "issuer")
 """The roles whose keys are online and can be replaced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signers:
+class Signers(Struct, frozen=True):
     """Who signs: the issuer for entries, the log for checkpoints."""
 
     issuer: Signer
     log: Signer
 
 
-@dataclass(frozen=True, slots=True)
-class KeySources:
+class KeySources(Struct, frozen=True):
     """Where the signing keys are.
 
     Attributes:

@@ -8,9 +8,11 @@ import difflib
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pfgov.core import events as e
 from pfgov.core.commands import ENGINE, LOCAL_OPERATOR
@@ -27,7 +29,6 @@ from pfgov.engine.loading.intact import (
     missing_payload,
 )
 from pfgov.engine.loading.state import load_state
-from pfgov.engine.reading import replay
 from pfgov.errors import NotFoundError
 from pfgov.storage.port import (
     PAGE,
@@ -39,6 +40,9 @@ from pfgov.storage.port import (
     Store,
 )
 from pfgov_ledger.entry import parse
+
+if TYPE_CHECKING:
+    from pfgov.engine.reading.replay import Replayed
 
 AGAIN: Final = "/again"
 """Where a submission names the packet whose work it repeats."""
@@ -56,16 +60,14 @@ _MEMBER: Final = RowDecoder(Member, "the row of a member")
 _PACKET: Final = RowDecoder(Packet, "the row of a packet")
 
 
-@dataclass(frozen=True, slots=True)
-class HeadView:
+class HeadView(Struct, frozen=True):
     """Where the ledger ends: its size and the signed checkpoint (a C2SP note) over it."""
 
     size: int
     note: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """An entry with the event it records."""
 
     row: EntryRow
@@ -227,18 +229,22 @@ class LedgerReader:
         stored_table = self.verdict_table(digest)
         if stored_table is not None:
             return stored_table
-        with self.snapshot() as queries:
-            return replay.verdict_table(queries, seq, digest)
+        from pfgov.engine.reading.replay import verdict_table
 
-    def replay(self, progress: Callable[[int, int], None] | None = None) -> replay.Replayed:
+        with self.snapshot() as queries:
+            return verdict_table(queries, seq, digest)
+
+    def replay(self, progress: Callable[[int, int], None] | None = None) -> "Replayed":
         """Run every recorded command again, compare every body, and every row of the folded tables.
 
         Raises:
             LedgerError: ``ledger.replay_differs``, ``ledger.rows_differ``; ``position`` names the first difference.
             ReplayUnavailableError: it cannot be told: other rules, a missing policy set or plug-in.
         """
+        from pfgov.engine.reading.replay import replay_store
+
         with self.snapshot() as queries:
-            return replay.replay_store(queries, progress=progress)
+            return replay_store(queries, progress=progress)
 
     def payload(self, digest: str) -> bytes | None:
         """Return the payload behind a commitment (hex); None where it was erased or never stored.

@@ -5,11 +5,11 @@ note is whole or absent; nothing here is secret, and nothing is trusted that was
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from pfgov.errors import file_errors
 from pfgov.files import read_regular, replace_public
@@ -21,8 +21,7 @@ NOTE: Final = "witnessed.note"
 KNOWN: Final = "witnesses.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Witnessed:
+class Witnessed(Struct, frozen=True):
     """A checkpoint that a quorum of witnesses cosigned.
 
     Attributes:
