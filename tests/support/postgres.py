@@ -49,7 +49,8 @@ def programs() -> Path | None:
 class Server:
     """A running server."""
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, *, follows: "Server | None" = None) -> None:
+        """Make one and start it: a new one, or a standby that follows another without holding up its commits."""
         self._binaries = binaries
         self.folder = Path(tempfile.mkdtemp(prefix="pfgov-pg-", dir="/tmp"))
         self._user: dict[str, Any] = {}
@@ -58,10 +59,16 @@ class Server:
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
         self.data = self.folder / "data"
-        self._run(
-            "initdb", "-D", str(self.data), "-U", "pfgov", "--auth=trust", "-E", "UTF8",
-            "--locale=C", "--no-sync",
-        )  # fmt: skip
+        if follows is None:
+            self._run(
+                "initdb", "-D", str(self.data), "-U", "pfgov", "--auth=trust", "-E", "UTF8",
+                "--locale=C", "--no-sync",
+            )  # fmt: skip
+        else:
+            self._run(
+                "pg_basebackup", "-D", str(self.data), "-h", str(follows.folder), "-U", "pfgov",
+                "--write-recovery-conf", "--checkpoint=fast", "--no-sync",
+            )  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -97,6 +104,10 @@ class Server:
             self._process.send_signal(number)
             self._process.wait()
             self._process = None
+
+    def promote(self) -> None:
+        """Let a standby be a primary of its own."""
+        self._run("pg_ctl", "promote", "-D", str(self.data), "--wait")
 
     def url(self, name: str | None = None) -> str:
         """The URL of a ledger in it; of a new one by default."""

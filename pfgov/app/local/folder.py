@@ -151,11 +151,21 @@ def revocation(
 
 
 def restore(
-    directory: Path, backup: Path | None, *, seen: bytes | None, is_newest: bool
+    directory: Path,
+    backup: Path | None,
+    *,
+    seen: bytes | None,
+    is_newest: bool,
+    database: str | None = None,
 ) -> "Restored":
-    """Let a backup be written again in *directory*; as :func:`pfgov.engine.maintenance.restoring.restore`."""
+    """Let a backup be written again in *directory*; as :func:`pfgov.engine.maintenance.restoring.restore`.
+
+    With *database*, the URL of a PostgreSQL database, the entries are put there.
+    """
     from pfgov.engine.maintenance import restoring
 
+    if database is not None:
+        keep_in_database(directory, database)
     return restoring.restore(open_store(directory), backup, seen=seen, is_newest=is_newest)
 
 
@@ -173,10 +183,18 @@ def migrating(directory: Path, target: Path, url: str) -> Generator[int]:
         yield size
 
 
-def succeed(directory: Path, old: Path, *, origin: str | None) -> "Succeeded":
+def succeed(
+    directory: Path, old: Path, *, origin: str | None, database: str | None = None
+) -> "Succeeded":
     """Begin in *directory* the ledger that continues the one in *old*; as
     :func:`pfgov.engine.maintenance.restoring.succeed`.
+
+    With *database*, the URL of a PostgreSQL database, its entries are kept there.
     """
     from pfgov.engine.maintenance import restoring
 
-    return restoring.succeed(open_store(directory), open_store(old), origin=origin)
+    before = open_store(old)
+    before.require()
+    if database is not None:
+        keep_in_database(directory, database)
+    return restoring.succeed(open_store(directory), before, origin=origin)

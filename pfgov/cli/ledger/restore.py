@@ -8,6 +8,12 @@ from pfgov.cli.frame import Output, verb
 from pfgov.cli.ledger.group import ledger
 from pfgov.cli.output import facts
 
+in_database = click.option(
+    "--store",
+    metavar="URL",
+    help="A PostgreSQL database to keep it in: postgresql://ROLE@HOST/DATABASE#NAME; a file in the folder by default.",
+)
+
 
 @verb(
     ledger,
@@ -27,7 +33,14 @@ from pfgov.cli.output import facts
     help="A checkpoint that was kept elsewhere: what it covers has to be here.",
 )
 @click.option("--newest", is_flag=True, help="You know that nothing was recorded after this copy.")
-def restore(output: Output, backup: Path | None, checkpoint: Path | None, newest: bool) -> int:
+@in_database
+def restore(
+    output: Output,
+    backup: Path | None,
+    checkpoint: Path | None,
+    newest: bool,
+    store: str | None,
+) -> int:
     """Put a copied database back, so that it can be written again; without BACKUP the one that lies in the folder.
 
     A copy that is older than what was published must not sign again. So something has to speak for its being the
@@ -38,7 +51,7 @@ def restore(output: Output, backup: Path | None, checkpoint: Path | None, newest
     from pfgov.cli.inputs import read_raw
 
     seen = None if checkpoint is None else read_raw(checkpoint)
-    done = folder.restore(output.directory, backup, seen=seen, is_newest=newest)
+    done = folder.restore(output.directory, backup, seen=seen, is_newest=newest, database=store)
     result = {
         "origin": done.origin,
         "directory": str(output.directory),
@@ -62,13 +75,17 @@ def restore(output: Output, backup: Path | None, checkpoint: Path | None, newest
 @verb(
     ledger,
     "succeed",
-    examples=("pfgov ledger succeed /var/lib/pfgov-old --dir /var/lib/pfgov",),
+    examples=(
+        "pfgov ledger succeed /var/lib/pfgov-old --dir /var/lib/pfgov",
+        "pfgov ledger succeed old --dir new --store 'postgresql://pfgov@db.example/pfgov#eu-2'",
+    ),
     then="register the members again: pfgov member register --help",
     folder="a ledger is created where its folder and its keys are",
 )
 @click.argument("old", type=click.Path(path_type=Path))
 @click.option("--origin", help="The new ledger's name, unique among all; drawn if there is none.")
-def succeed(output: Output, old: Path, origin: str | None) -> int:
+@in_database
+def succeed(output: Output, old: Path, origin: str | None, store: str | None) -> int:
     """Begin the ledger that continues the one in the folder OLD, which cannot go on; its genesis names the old one's
     head.
 
@@ -76,7 +93,7 @@ def succeed(output: Output, old: Path, origin: str | None) -> int:
     """
     from pfgov.app.local import folder
 
-    done = folder.succeed(output.directory, old, origin=origin)
+    done = folder.succeed(output.directory, old, origin=origin, database=store)
     result = {
         "origin": done.origin,
         "directory": str(output.directory),

@@ -304,7 +304,7 @@ def reconcile(
             f"{published.size} entries were published, and the ledger holds {head.size}: "
             "it was restored from an older copy",
             code="store.rolled_back",
-            hint="restore a newer copy; signing again from here would fork the ledger",
+            hint="restore a newer copy, or begin a successor: pfgov ledger succeed; signing from here would fork it",
         )
     if root_at(published.size) != published.root:
         raise StoreCorruptError(

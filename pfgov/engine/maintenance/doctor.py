@@ -206,7 +206,7 @@ def _head(patient: Patient) -> Finding:
             "head",
             "failed",
             f"{published.size} entries were published, and there are {head.size}",
-            "restore a newer copy; signing again from here would fork the ledger",
+            "restore a newer copy, or begin a successor: pfgov ledger succeed; signing from here would fork the ledger",
         )
     if published.size < head.size:
         return Finding(
