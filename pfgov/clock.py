@@ -169,6 +169,10 @@ class Timekeeper:
             return wall
         return expected if -ahead > jump_max else before + passed // 2
 
+    def monotonic(self) -> int:
+        """Return the clock that never goes back, by which durations are measured."""
+        return self._clock.monotonic()
+
     @property
     def doubted_for(self) -> int:
         """For how long the wall clock has been steadily ahead."""

@@ -218,6 +218,11 @@ _OTHERS: Final[dict[str, Any]] = {
         {
             "lost": _list(_closed({"packet_id": _TEXT, "epoch": _COUNT})),
             "unnamed": _list(_closed({"packet_id": _TEXT, "epoch": _COUNT})),
+            "held_back": {
+                **_list(_closed({"packet_id": _TEXT, "epoch": _COUNT, "seconds": _COUNT})),
+                "description": "owned and named, and not to be begun for so many seconds at most: who had it before has"
+                " not said yet that it stopped; ask again until it is not listed",
+            },
             "lease_until": {
                 **_COUNT,
                 "description": "microseconds; lease_ends_at is the same as a moment",

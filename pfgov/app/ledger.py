@@ -47,10 +47,13 @@ DECIDING: Final = ("assignment_decision", "handoff_started", "handoff_denied", "
 
 
 class HeartbeatAnswer(Struct, frozen=True):
-    """The answer to a heartbeat: when the lease ends (microseconds), and the (packet, epoch) pairs that are lost."""
+    """The answer to a heartbeat: when the lease ends (microseconds), the (packet, epoch) pairs that are lost, and those
+    that must not be begun for so many seconds at most.
+    """
 
     lease_until: int
     lost: list[tuple[str, int]]
+    held_back: list[tuple[str, int, int]]
     done: Done
 
 

@@ -33,6 +33,10 @@ class UnreachableError(PfgovError):
     exit_status = 4
 
 
+TRANSIENT: Final = (UnreachableError, TimeoutError)
+"""What says nothing about the member: the server did not answer."""
+
+
 class MissingExtraError(PfgovError):
     """The client's own dependency is not installed."""
 

@@ -5,7 +5,8 @@ just stops, a rule that was declared before says which.  This module knows the s
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, Self, get_args
@@ -112,6 +113,10 @@ class Holder(Protocol):
         """Hold it no longer."""
         ...
 
+    def stopped(self, job: "Job") -> None:
+        """Note that its block has ended."""
+        ...
+
     def give_out_again(self, job: "Job") -> None:
         """Hand its ownership out once more: nobody works on it."""
         ...
@@ -132,6 +137,7 @@ class Job:
     ended: bool = False
     handoff: int | None = None
     is_kept: bool = False
+    is_held_back: bool = False
     was_offered: bool = False
     escalated: int | None = None
     since: float = 0.0
@@ -139,6 +145,8 @@ class Job:
     _is_cut: bool = field(default=False, repr=False)
     _is_stalled: bool = field(default=False, repr=False)
     _moved: float = field(default=0.0, repr=False)
+    _asking: int = field(default=0, repr=False)
+    _asked: float = field(default=0.0, repr=False)
     _watch: asyncio.TimerHandle | None = field(default=None, repr=False)
 
     @property
@@ -173,8 +181,23 @@ class Job:
         return early if own is None else min(own, early)
 
     def has_progressed(self, since: float) -> bool:
-        """Whether the work went on after *since*, or waits its turn."""
-        return self._task is None or self._moved >= since
+        """Whether the work went on after *since*, or waits its turn or for the server."""
+        return self._task is None or self._asking > 0 or self._moved >= since
+
+    @contextlib.contextmanager
+    def _asks(self) -> Iterator[None]:
+        """Wait for the server: for how long that takes says nothing about the job, and the lease bounds it."""
+        loop = asyncio.get_running_loop()
+        if not self._asking:
+            self._asked = loop.time()
+        self._asking += 1
+        try:
+            yield
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self._moved += loop.time() - self._asked
+                self._look_for_progress()
 
     def shown(self, packet: dict[str, Any]) -> None:
         """Take note of *packet* as the server shows it now; a new bound of progress counts from when it is known."""
@@ -190,7 +213,7 @@ class Job:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        if bound is None or task is None or self.ended or self.lost is not None:
+        if bound is None or task is None or self.ended or self.lost is not None or self._asking:
             return
         left = self._moved + bound - loop.time()
         if left > 0:
@@ -200,7 +223,8 @@ class Job:
 
     async def context(self) -> Any:
         """Return the packet's context, as far as this owner may see it; None where there is none."""
-        return await self.worker.context_of(self)
+        with self._asks():
+            return await self.worker.context_of(self)
 
     async def checkpoint(self, context: Mapping[str, Any]) -> Recorded:
         """Save progress: whoever takes over begins with it.  While the packet is handed off, wait until that has ended.
@@ -286,7 +310,8 @@ class Job:
 
     async def _write(self, verb: str, body: Mapping[str, Any]) -> Recorded:
         try:
-            return await self.worker.act(self, verb, body)
+            with self._asks():
+                return await self.worker.act(self, verb, body)
         except ApiError as error:
             if error.code.startswith("ownership."):
                 self.ended = False
@@ -318,6 +343,11 @@ class Job:
             if self._task is not None and self._task is not asyncio.current_task():
                 self._is_cut = self._task.cancel()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its block has begun and not ended."""
+        return self._task is not None
+
     def running_elsewhere(self) -> asyncio.Task[Any] | None:
         """Return the task in which its block runs, None if it is this one or none."""
         return None if self._task is asyncio.current_task() else self._task
@@ -336,6 +366,7 @@ class Job:
         trace: TracebackType | None,
     ) -> bool:
         task, self._task = self._task, None
+        self.worker.stopped(self)
         if self._watch is not None:
             self._watch.cancel()
         if self._is_stalled and isinstance(error, asyncio.CancelledError) and task is not None:

@@ -57,6 +57,9 @@ class Running(ABC):
     async def _end_tasks(self) -> None: ...
 
     @abstractmethod
+    async def _say_stopped(self) -> None: ...
+
+    @abstractmethod
     def require_entered(self) -> None:
         """Refuse to wait for jobs that nobody would ever be given.
 
@@ -166,6 +169,7 @@ class Running(ABC):
         """Join again as the next life, once everything of this one has stopped."""
         await self._stopped()
         await self._end_tasks()
+        await self._say_stopped()
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REST_SECONDS):

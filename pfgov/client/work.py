@@ -15,13 +15,15 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from pfgov.client.core import Recorded, UnreachableError, member_path, packet_path
+from pfgov.client.core import TRANSIENT, Recorded, member_path, packet_path
+from pfgov.client.handover import Handover
 from pfgov.client.idle import Idle
-from pfgov.client.job import ERROR, Job
+from pfgov.client.job import Job
 from pfgov.client.lease import Lease, owned_epoch, ran_out
 from pfgov.client.options import WorkerOptions
+from pfgov.client.owed import Owed
 from pfgov.client.past import errors_of
-from pfgov.client.refusals import ApiError, EscalatedError
+from pfgov.client.refusals import ApiError
 from pfgov.client.running import Running
 from pfgov.client.speaks import Speaks
 
@@ -35,9 +37,6 @@ JOIN_TRIES: Final = 5
 
 LEAVING_SECONDS: Final = 10.0
 """How long leaving may take; what is not given back by then is taken when the lease is over."""
-
-TRANSIENT: Final = (UnreachableError, TimeoutError)
-"""What says nothing about the member: the server did not answer."""
 
 log = logging.getLogger("pfgov.client")
 
@@ -70,7 +69,8 @@ class Worker(Running):
         self.dead, self.jobs = None, {}
         self._over: dict[str, int] = {}
         self._said, self._idle = float("-inf"), Idle()
-        self._owed: dict[str, tuple[Job, str, Mapping[str, Any], str]] = {}
+        self._handover, self._is_declared_over = Handover(), False
+        self._owed = Owed(self)
         self._lease = Lease(self.options.lease_seconds, self.options.skew_seconds)
         self._queue: asyncio.Queue[Job | None] = asyncio.Queue()
         self._names: asyncio.Queue[str] = asyncio.Queue()
@@ -180,6 +180,7 @@ class Worker(Running):
             await self._stopped()
             await self._end_tasks()
             await self._beat(leaves=True)  # whoever waits to take over need not wait for the lease
+        await self._say_stopped()
         if self.dead is not None:
             return
         others = [job.running_elsewhere() for job in self.jobs.values()]
@@ -196,6 +197,12 @@ class Worker(Running):
         await self._beat(leaves=True)
         self._die("it left")
 
+    async def _say_stopped(self) -> None:
+        """Say that nothing runs any more of a life that was declared over, so that nobody waits for its lease."""
+        if self._is_declared_over and self._handover.is_at_rest:
+            with contextlib.suppress(ApiError, *TRANSIENT):  # which is refused, and taken note of
+                await self._beat(leaves=True)
+
     async def pause(self) -> None:
         """Take no new packets: the member stays, and is given nothing until :meth:`resume`."""
         path = member_path(self.member_id, "drain")
@@ -204,7 +211,7 @@ class Worker(Running):
     async def resume(self) -> None:
         """Take packets again."""
         await self.client.write("POST", member_path(self.member_id, "cancel-drain"))
-        self._poked.set()
+        self.poke()
 
     def require_entered(self) -> None:
         """Refuse to wait for jobs that nobody would ever be given; errors as of :meth:`Running.require_entered`."""
@@ -228,12 +235,11 @@ class Worker(Running):
 
     async def _beat(self, *, leaves: bool = False) -> None:
         """Renew the lease; let go of what the server says is lost, and look at what it says is owned."""
-        sent = _now()
-        owns = [self._belief(job) for job in self.jobs.values()]
+        sent, named = _now(), [*self.jobs.values(), *self._handover.lost()]
         body: dict[str, Any] = {
             "incarnation": self.incarnation,
             "session": self.session,
-            "owns": owns,
+            "owns": [self._belief(job) for job in named],
             "lease_seconds": round(self._lease.seconds),
             "leaves": leaves,
             "take_over": self.options.take_over,
@@ -241,12 +247,15 @@ class Worker(Running):
         is_busy = bool(self.jobs) or self.status != "ACTIVE"
         if not leaves and self._idle.is_to_ask(sent, is_busy=is_busy):
             body["asks_why"] = True
+        if self._handover.knows is not None:
+            body["knows"] = self._handover.knows
         heard = await self.client.beat(self.member_id, body)
         if leaves:
             return
         self._lease.adopt(heard["lease_seconds"])
         self._lease.renewed(sent)
         self._said = sent
+        self._handover.learned(heard["position"])
         self._note_status(heard["status"])
         if "idle" in heard:
             self._idle.note(self.member_id, heard["idle"])
@@ -256,6 +265,8 @@ class Worker(Running):
             job = self.jobs.get(one["packet_id"])
             if job is not None and job.epoch == one["epoch"]:
                 job.lose("the server says that it is another's")
+        for job in self._handover.heard(named, heard):
+            self._queue.put_nowait(job)
         self._look_at(one["packet_id"] for one in heard["unnamed"])
         self._look_at(name for name, job in self.jobs.items() if job.is_kept)
 
@@ -292,10 +303,11 @@ class Worker(Running):
                 continue
             except ApiError as error:
                 self.is_replaced = error.code == "member.taken_over"
+                self._is_declared_over = error.code in {"member.gone", "member.incarnation"}
                 self._die(error.message)
                 return
-            pause = self._lease.interval
-            await self._pay()
+            pause = self._handover.pause(self._lease.interval)
+            await self._owed.pay()
 
     async def _watch(self) -> None:
         """Stop everything the moment the lease may be over, whatever the network does."""
@@ -322,11 +334,12 @@ class Worker(Running):
         try:
             self._look_at(await self._owned())
             async for heard in self.client.events(after=self._start, member=self.member_id):
+                self._handover.learned(heard.position)
                 kind, _, name = str(heard.data.get("subject", "")).partition("/")
                 if kind == "packet":
                     self._look_at([name])
                 elif kind == "member":
-                    self._poked.set()  # its lease or its status may be another now
+                    self.poke()  # its lease or its status may be another now
         except Exception as error:  # noqa: BLE001 - a member that hears nothing must not seem to work
             self._die(f"it cannot listen: {error}")
 
@@ -365,6 +378,10 @@ class Worker(Running):
 
     async def look(self, packet_id: str) -> None:
         """Compare what is held of a packet with what the server shows; accept it, if it is offered."""
+        with self._handover.asking():
+            await self._look(packet_id)
+
+    async def _look(self, packet_id: str) -> None:
         started, packet = _now(), await self._read(packet_id)
         pending = None if packet is None else packet["handoff"]["pending"]
         if (
@@ -406,19 +423,32 @@ class Worker(Running):
             if held.follow(packet) and held.is_kept:
                 self.give_out_again(held)
 
-    def _take(self, packet_id: str, job: Job) -> None:
+    def _take(self, packet_id: str, job: Job, *, is_new: bool = True) -> None:
         self.jobs[packet_id] = job
         self.counts["taken"] += 1
-        self._queue.put_nowait(job)
+        if is_new and not self._handover.may_begin(job):
+            self.poke()
+        else:
+            self._queue.put_nowait(job)
 
     def give_out_again(self, job: Job) -> None:
         """Hand an ownership out once more that nobody works on: its handoff came to nothing."""
-        self._take(job.packet_id, Job(self, job.packet, job.epoch, since=job.since))
+        again = Job(self, job.packet, job.epoch, since=job.since)
+        self._take(job.packet_id, again, is_new=False)
+
+    def stopped(self, job: Job) -> None:
+        """Note that the block of *job* has ended; of one that was lost somebody may wait to hear that."""
+        self._handover.stopped(job)
+        if job.lost is not None or self._handover.is_waited_for(job):
+            self.poke()
 
     def forget(self, job: Job) -> None:
         """Hold *job* no longer, and never hand out its ownership again."""
         if self.jobs.get(job.packet_id) is job:
             del self.jobs[job.packet_id]
+        self._handover.over(job)
+        if job.lost is not None and not job.is_running:
+            self.poke()
         self._over.pop(job.packet_id, None)
         self._over[job.packet_id] = job.epoch
         while len(self._over) > OVER_MAX:
@@ -453,43 +483,10 @@ class Worker(Running):
 
     async def put_down(self, job: Job, verb: str, body: Mapping[str, Any]) -> None:
         """End a job by a write that is made now, or after a heartbeat that is answered; it is said once."""
-        extra = {"packet": job.packet_id, "epoch": job.epoch, "reason": body.get("reason")}
-        log.warning("%s of %s: %s", verb, job.packet_id, body.get("reason"), extra=extra)
-        self._owed[job.packet_id] = (job, verb, body, uuid.uuid4().hex)
-        await self._pay()
+        await self._owed.put_down(job, verb, body)
 
-    async def _pay(self) -> None:
-        """Make the writes that are owed."""
-        for packet_id, (job, verb, body, key) in list(self._owed.items()):
-            if job.lost is not None or job.ended:
-                self._owed.pop(packet_id, None)
-                continue
-            try:
-                done = await self.act(job, verb, body, key)
-            except TRANSIENT:
-                return
-            except EscalatedError as error:
-                self._owed.pop(packet_id, None)
-                job.escalated, job.is_kept = error.position, True
-                continue
-            except ApiError as error:
-                self._owed.pop(packet_id, None)
-                self._cannot_put_down(job, verb, error)
-                continue
-            self._owed.pop(packet_id, None)
-            if verb == "handoff" and "handoff" in done.result:
-                job.handoff, job.is_kept = done.result["handoff"], True
-            else:
-                job.ended = True
-                self.forget(job)
-
-    def _cannot_put_down(self, job: Job, verb: str, error: ApiError) -> None:
-        if error.code.startswith("ownership.") or verb == "requeue":
-            job.lose(error.message)
-            return
-        log.warning("%s of %s is refused: %s", verb, job.packet_id, error.message)
-        reason = {"reason": f"{ERROR}{verb} was refused", "elsewhere": True}
-        self._owed[job.packet_id] = (job, "requeue", reason, uuid.uuid4().hex)
+    def poke(self) -> None:
+        """Let the next heartbeat be sent at once."""
         self._poked.set()
 
 

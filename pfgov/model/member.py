@@ -253,7 +253,8 @@ class Heartbeat(Wire):
     ``session`` is a name that the process drew for itself: the first that is heard in a life of the member is bound to
     it, and no other process lives by that lease until it ``leaves``, or its lease runs out.  With ``take_over`` the
     bound one is told to go.  ``lease_seconds`` is the lease that it counts by: it is not shortened before it knows.
-    With ``asks_why`` the answer says what keeps the member from the packets that wait.
+    With ``asks_why`` the answer says what keeps the member from the packets that wait.  ``knows`` is the ``position``
+    of an answer that it had: it works on nothing that it does not name, nor will upon what it asked before that.
     """
 
     incarnation: Positive
@@ -263,6 +264,7 @@ class Heartbeat(Wire):
     take_over: bool = False
     leaves: bool = False
     asks_why: bool = False
+    knows: Natural | None = None
 
     @model_validator(mode="after")
     def _who(self) -> Self:

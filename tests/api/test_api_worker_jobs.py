@@ -157,6 +157,37 @@ def test_worker_a_job_that_hangs_is_given_up(api: Api) -> None:
     tell(api, story)
 
 
+def test_worker_a_server_that_is_slow_is_not_the_jobs_fault(api: Api) -> None:
+    """While the server restarts, each job that waits for its answer is held to hang, and its packet's attempts go."""
+
+    async def story(client: InProcess) -> None:
+        may_answer = asyncio.Event()
+        send = client.send
+
+        async def slow(ask: Any) -> Any:
+            if ask.path.endswith(("/checkpoint", "/context")):
+                await may_answer.wait()
+            return await send(ask)
+
+        async with client.work(MEMBER, progress_seconds=0.1) as worker:
+            await client.submit({**submitted("p"), "context_checkpoint": {"step": "begin"}})
+            job = await first_job(worker)
+            client.send = slow  # type: ignore[method-assign]
+            asyncio.get_running_loop().call_later(0.4, may_answer.set)
+            with pytest.raises(StalledError):
+                await ask_and_hang(job)
+            saved = await client.get("/api/packets/p/context")
+            assert saved["context"] == {"step": "half"}
+
+    async def ask_and_hang(job: Job) -> None:
+        async with job:
+            await asyncio.gather(job.context(), job.context())
+            await job.checkpoint({"step": "half"})
+            await asyncio.sleep(60)
+
+    tell(api, story)
+
+
 def test_worker_stops_a_job_before_its_packet_is_taken_for_it(api: Api) -> None:
     """Two work on a packet that bounds the time without progress: the server takes it before the worker has stopped."""
     asked: list[dict[str, Any]] = []

@@ -48,6 +48,10 @@ async def _heartbeat(call: Call) -> Answer:
     shown: dict[str, Any] = {
         "lost": _pairs(result.lost),
         "unnamed": _pairs(result.unnamed),
+        "held_back": [
+            {"packet_id": packet_id, "epoch": epoch, "seconds": seconds}
+            for packet_id, epoch, seconds in result.held_back
+        ],
         "lease_until": result.lease_until,
         "lease_ends_at": to_moment(result.lease_until),
         "lease_seconds": result.lease_seconds,
@@ -110,8 +114,9 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "heartbeat", "POST", f"{_ONE}/heartbeat", _ACTS,
-        "Renew the lease; the answer names the packets that the member no longer owns, and those that it owns and did not "
-        "name. One process at a time, if it names its session. Never recorded.",
+        "Renew the lease; the answer names the packets that the member no longer owns, those that it owns and did not name, "
+        "and those that it must not begin yet, because who had them before may be at work still. One process at a time, if "
+        "it names its session. Never recorded.",
         _heartbeat, "Heard", body=model.Heartbeat, parameters=(FOLLOW,), tag="members", raises=(404, 409),
     ),
     _post("drain_member", f"{_ONE}/drain", "Move everything off, then retire.", model.Drain, _ACTS,

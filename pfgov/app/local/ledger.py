@@ -164,6 +164,7 @@ class LocalLedger(LocalReading):
             takes_over=beat.take_over,
             leaves=beat.leaves,
             asks_why=beat.asks_why,
+            knows=beat.knows,
         )
         return self.engine.hear(member_id, said)
 
@@ -180,7 +181,8 @@ class LocalLedger(LocalReading):
             done = self.do(pressure, member_id=member_id)
             pressed = done.recorded
         followed = sorted([*pressed, *self.followed(before)[0]], key=lambda one: one.seq)
-        return HeartbeatAnswer(result.lease_until, list(result.lost), Done([], followed))
+        held_back = list(result.held_back)
+        return HeartbeatAnswer(result.lease_until, list(result.lost), held_back, Done([], followed))
 
     def resume(self, asked: "Tick") -> None:
         """Let leases end again after a halt."""

@@ -64,8 +64,9 @@ class RemoteLedger(RemoteReading):
             followed += [*pressed.recorded, *pressed.followed]
         heard = self._view(HeartbeatReply, answer)
         lost = [(one.packet_id, one.epoch) for one in heard.lost]
+        held_back = [(one.packet_id, one.epoch, one.seconds) for one in heard.held_back]
         return HeartbeatAnswer(
-            heard.lease_until, lost, Done([], followed, is_settled=done.is_settled)
+            heard.lease_until, lost, held_back, Done([], followed, is_settled=done.is_settled)
         )
 
     def tick(self, asked: Tick) -> tuple[Done, str | None]:

@@ -31,11 +31,20 @@ class Lost(msgspec.Struct):
     epoch: int
 
 
+class HeldBack(msgspec.Struct):
+    """A packet that a member owns and must not begin yet."""
+
+    packet_id: str
+    epoch: int
+    seconds: int
+
+
 class HeartbeatReply(msgspec.Struct):
     """The answer to a heartbeat."""
 
     lost: list[Lost]
     lease_until: int
+    held_back: list[HeldBack] = []
 
 
 class Changed(msgspec.Struct):

@@ -31,9 +31,13 @@ class Worker:
         """Work until killed."""
         self._join()
         while True:
-            self._beat()
-            for packet in self._owned():
-                self._work(packet["packet_id"], packet["epoch"])
+            owned = [(one["packet_id"], one["epoch"]) for one in self._owned()]
+            for one in owned:
+                self._steps.setdefault(one, 0)
+            held_back = self._beat()
+            for packet_id, epoch in owned:
+                if (packet_id, epoch) in self._steps and (packet_id, epoch) not in held_back:
+                    self._work(packet_id, epoch)
             time.sleep(HEARTBEAT_SECONDS)
 
     def _send(
@@ -66,7 +70,8 @@ class Worker:
             self._send("POST", f"/api/members/{self._id}/recover")
         self._incarnation = self._send("GET", f"/api/members/{self._id}")[1]["incarnation"]
 
-    def _beat(self) -> None:
+    def _beat(self) -> set[tuple[str, int]]:
+        """Renew the lease; forget what is lost, and return what must not be begun yet."""
         held = [{"packet_id": packet_id, "epoch": epoch} for packet_id, epoch in self._steps]
         body = {"incarnation": self._incarnation, "owns": held}
         status, answer = self._send("POST", f"/api/members/{self._id}/heartbeat", body)
@@ -75,6 +80,7 @@ class Worker:
             self._join()
         for lost in answer.get("lost", ()):
             self._steps.pop((lost["packet_id"], lost["epoch"]), None)
+        return {(one["packet_id"], one["epoch"]) for one in answer.get("held_back", ())}
 
     def _owned(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._send("GET", f"/api/packets?owner={self._id}&limit=100")[

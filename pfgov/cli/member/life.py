@@ -57,10 +57,12 @@ def heartbeat(
 ) -> int:
     """Say that a member is alive: its lease begins anew.
 
-    The answer names the packets it believes to own and has lost.
+    The answer names the packets it believes to own and has lost, and those that it must not begin yet, because who had
+    them before may be at work still.
     """
     from pfgov.cli import render
     from pfgov.cli.opening import acting
+    from pfgov.core.wording import counted
     from pfgov.model import Heartbeat, PressureReport, parse
     from pfgov.model.times import to_moment
 
@@ -78,7 +80,17 @@ def heartbeat(
         f"it has lost {name} (epoch {epoch}): it must stop working on it"
         for name, epoch in heard.lost
     ]
-    output.show(done.result(member_id=member_id, lease_until=until, lost=lost), *parts)
+    held_back = [
+        {"packet_id": packet_id, "epoch": epoch, "seconds": seconds}
+        for packet_id, epoch, seconds in heard.held_back
+    ]
+    parts += [
+        f"it must not begin {name} (epoch {epoch}) yet: who had it before may be at work still, for"
+        f" {counted(seconds, 'second')} at most"
+        for name, epoch, seconds in heard.held_back
+    ]
+    about = done.result(member_id=member_id, lease_until=until, lost=lost, held_back=held_back)
+    output.show(about, *parts)
     return 1 if lost else 0
 
 

@@ -3,6 +3,9 @@
 Nothing is recorded (volume); what a silence or its end leads to is.  A member that learns it has lost a packet stops
 working on it; its writes would be refused anyway.  Only what is committed counts as lost.
 
+A member that owns a packet is also told for how long it must not begin, because who had it before may be at work still
+(:mod:`pfgov.engine.sequencing.former_owners`).
+
 A process that draws a session for itself is the only one that lives by the lease until it leaves or the lease is over:
 two processes that are started under one id would otherwise both do the member's work.
 """
@@ -40,6 +43,7 @@ class Heartbeat:
         takes_over: Whether a process that lives by the lease is to go.
         leaves: Whether this process goes, and owns nothing more.
         asks_why: Whether it wants to know what keeps it from the packets that wait.
+        knows: Up to which position what it holds accounts for; every packet it had and does not name is put down.
     """
 
     incarnation: int
@@ -50,6 +54,7 @@ class Heartbeat:
     takes_over: bool = False
     leaves: bool = False
     asks_why: bool = False
+    knows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class HeartbeatResult:
     Attributes:
         lost: The (packet, epoch) pairs that the member believed it held and does not.
         unnamed: Packets, with their epochs, that it owns and did not name.
+        held_back: Those that it named and owns and must not begin yet: (packet, epoch, for how many seconds at most).
         lease_until: When the lease ends, in microseconds since the epoch.
         lease_seconds: How long it lasts from one heartbeat on.
         status: Where the member stands.
@@ -70,6 +76,7 @@ class HeartbeatResult:
 
     lost: tuple[tuple[str, int], ...] = ()
     unnamed: tuple[tuple[str, int], ...] = ()
+    held_back: tuple[tuple[str, int, int], ...] = ()
     lease_until: int = 0
     lease_seconds: int = 0
     status: MemberStatus = MemberStatus.ACTIVE
@@ -106,10 +113,11 @@ def hear(sequencer: Sequencer, member_id: str, beat: Heartbeat) -> HeartbeatResu
         InUseError: another process lives it.
         TakenOverError: another process is to live it.
     """
-    state = sequencer.state
+    state, leases = sequencer.state, sequencer.leases
+    if beat.leaves:
+        leases.former.left(member_id, beat.incarnation, beat.session)
     member = _living(state, member_id, beat.incarnation)
     now = sequencer.now()
-    leases = sequencer.leases
     if beat.leaves:
         _leave(sequencer, member, beat, now)
     elif _is_over(sequencer, member, beat, now):
@@ -121,6 +129,8 @@ def hear(sequencer: Sequencer, member_id: str, beat: Heartbeat) -> HeartbeatResu
         if beat.session is not None and leases.session(member) is None:
             sequencer.drain()
             leases.bind(member, beat.session, sequencer.committer.save_leases, now)
+        if beat.session is not None:
+            leases.former.heard(member, beat.session, beat.held, knows=beat.knows, size=state.size)
         for packet_id, epoch in beat.progressed:
             packet = state.packets.get(packet_id)
             if packet is not None and _holds(packet, member, epoch):
@@ -130,12 +140,8 @@ def hear(sequencer: Sequencer, member_id: str, beat: Heartbeat) -> HeartbeatResu
     was_suspect = member.status is MemberStatus.SUSPECT and not beat.leaves
     seen = c.SawHeartbeat(member_id=member_id, incarnation=beat.incarnation)
     return HeartbeatResult(
-        lost=tuple(
-            (packet_id, epoch)
-            for packet_id, epoch in beat.held
-            if not _holds(state.packets.get(packet_id), member, epoch)
-            and not _holds(_committed(sequencer, state, packet_id), member, epoch)
-        ),
+        lost=_lost(sequencer, state, member, beat.held),
+        held_back=_held_back(sequencer, state, member, beat.held),
         unnamed=_unnamed(state, member, named),
         lease_until=now if lease is None else lease.last_seen + lease.ttl,
         lease_seconds=member.lease_seconds or state.settings.lease_seconds,
@@ -218,6 +224,31 @@ def _unnamed(
             ),
             UNNAMED_MAX,
         )
+    )
+
+
+def _lost(
+    sequencer: Sequencer, state: State, member: Member, held: Sequence[tuple[str, int]]
+) -> tuple[tuple[str, int], ...]:
+    found: list[tuple[str, int]] = []
+    for packet_id, epoch in held:
+        if _holds(state.packets.get(packet_id), member, epoch):
+            continue
+        if _holds(_committed(sequencer, state, packet_id), member, epoch):
+            sequencer.leases.former.goes_on(member, packet_id)
+        else:
+            found.append((packet_id, epoch))
+    return tuple(found)
+
+
+def _held_back(
+    sequencer: Sequencer, state: State, member: Member, held: Sequence[tuple[str, int]]
+) -> tuple[tuple[str, int, int], ...]:
+    former = sequencer.leases.former
+    owned = (one for one in held if _holds(state.packets.get(one[0]), member, one[1]))
+    waits = ((packet_id, epoch, former.hold_back(packet_id, epoch)) for packet_id, epoch in owned)
+    return tuple(
+        (packet_id, epoch, -(-left // MICRO)) for packet_id, epoch, left in waits if left > 0
     )
 
 

@@ -6,7 +6,7 @@ because its evidence is recorded.  When the engine itself was late, every lease 
 must not hold its members for dead.  What an overdue lease leads to is decided elsewhere.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -14,6 +14,7 @@ from pfgov.core.decide import LeaseView, Progress
 from pfgov.core.lifecycle import MemberStatus
 from pfgov.core.records import Member
 from pfgov.core.state import State
+from pfgov.engine.sequencing.former_owners import FormerOwners
 from pfgov.limits import MICRO
 from pfgov.storage.leases import LeaseRow
 
@@ -44,7 +45,9 @@ class Session:
 class Leases:
     """The leases of one ledger's members.  The holder of the exclusive section uses it."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], int]) -> None:
+        """Take the clock by which former owners' leases are counted."""
+        self.former = FormerOwners(monotonic)
         self._leases: dict[str, LeaseView] = {}
         self._sessions: dict[str, Session] = {}
         self._kept = 0
@@ -66,6 +69,7 @@ class Leases:
         if counts_by is not None and before is not None:
             seconds = max(seconds, min(counts_by, before.ttl // MICRO))
         self._leases[member.member_id] = LeaseView(member.incarnation, now, seconds * MICRO)
+        self.former.lives(member, seconds * MICRO)
 
     def session(self, member: Member) -> Session | None:
         """Return the process that lives by *member*'s lease in its present life, None if none said its name."""
@@ -159,6 +163,9 @@ class Leases:
                 self._leases[member.member_id] = replace(
                     self._leases[member.member_id], is_graced=True
                 )
+        ttls = {member_id: lease.ttl for member_id, lease in self._leases.items()}
+        sessions = {member_id: session.name for member_id, session in self._sessions.items()}
+        self.former.after_restart(state, ttls, sessions, now)
 
     def load(self, rows: Iterable[LeaseRow]) -> None:
         """Take over leases that were kept."""
@@ -179,6 +186,7 @@ class Leases:
         if at_once or now - self._kept >= KEPT_EVERY:
             save(self.rows(now))
             self._kept = now
+            self.former.trim()
 
     def rows(self, now: int) -> list[LeaseRow]:
         """Return the leases as they are kept at *now*."""

@@ -1,10 +1,9 @@
 """Batches in order: decide, hand over, answer after the commit; after a failure, load again and look what happened.
 
 One thread at a time runs this, whoever holds the exclusive section.  While the committing side works on one batch the
-next
-may be decided on top of it in memory; nobody is answered from memory, not even with a refusal.  A failed or unknown
-commit makes the memory worthless: the state is loaded from the store, and each request that was under way is answered
-from what is found at its place.  Loading is the start-up path, so that recovery is exercised every time.  This
+next may be decided on top of it in memory; nobody is answered from memory, not even with a refusal.  A failed or
+unknown commit makes the memory worthless: the state is loaded from the store, and each request that was under way is
+answered from what is found at its place.  Loading is the start-up path, so that recovery is exercised every time.  This
 module knows no threads and no queue.
 """
 
@@ -32,10 +31,8 @@ from pfgov.storage.port import Queries
 LOOK_EVERY: Final = 16
 """Commands decided between two looks at whether an older batch is finished."""
 
-
 TRIM_EVERY: Final = 512
 """Entries between two looks at what is kept only for a while: fewer than one look can delete."""
-
 
 QUEUE_ROUNDS: Final = 4
 """How often the queue is asked before somebody new is placed: where one of a class found an owner, more may."""
@@ -59,7 +56,7 @@ class Sequencer:
         self._lost: Exception | None = None
         self._reports: Reports | None = None
         self._new_term: int | None = None
-        self.leases = Leases()
+        self.leases = Leases(ports.time.monotonic)
         self._halted: str | None = None  # under older rules a halt is this engine's alone
         self.reloads = -1
         self._trimmed_at = 0
@@ -272,6 +269,8 @@ class Sequencer:
                 self._commands += 1
                 request.command_id = f"{self._ports.run}-{self._commands}"
                 decider.take(draft, request)
+                if not isinstance(request.action, c.SubmitPacket):
+                    self.leases.former.note(request)
         except StateSpoiledError:
             raise
         except Exception as error:  # noqa: BLE001 - one caller's refusal, or a plug-in's bug, is not the others'
@@ -349,9 +348,8 @@ class Sequencer:
         except Exception as error:  # noqa: BLE001 - as above
             self._recover(error)
         if self.erasure_pending:
-            with suppress(
-                Exception
-            ):  # the rows are gone; only old pages are left, and a later try gets them
+            # The rows are gone; only old pages are left, and a later try gets them.
+            with suppress(Exception):
                 self.erasure_pending = not self.committer.flush_erased()
 
     def _finish_one(self, committer: Committer, decider: Decider) -> None:
@@ -378,6 +376,8 @@ class Sequencer:
         self.erasure_pending |= bool(draft.batch.writes.erased)
         if draft.members:
             self.leases.follow(self.state, sorted(draft.members), draft.now)
+        for packet_id in draft.ended:
+            self.leases.former.ended(packet_id)
         for request in draft.requests:
             if isinstance(request.action, c.HaltExpiry) and request.events:
                 self._halted = request.action.cause

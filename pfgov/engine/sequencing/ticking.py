@@ -151,6 +151,8 @@ def resume(
     if request.error is not None:
         raise request.error
     sequencer.unhalt()
+    for member_id in dead:
+        sequencer.leases.former.dead(member_id)
     silent_too = set(found.ending) if share_permille is not None else set[str]()
     sequencer.leases.begin_anew(sequencer.state, now, without={*dead, *silent_too})
     with suppress(PfgovError):

@@ -13,11 +13,15 @@ from pfgov.client.work import OVER_MAX, Job, Worker, WorkerOptions
 
 
 class _Server:
-    """Answers every act; says nothing else."""
+    """Answers every act and every heartbeat; says nothing else."""
 
     async def act(self, packet_id: str, verb: str, *_: object, **__: object) -> Recorded:
         await asyncio.sleep(0)
         return Recorded({"position": 1}, (), {})
+
+    async def beat(self, *_: object) -> dict[str, Any]:
+        heard = {"lost": [], "unnamed": [], "held_back": [], "lease_seconds": 60}
+        return {**heard, "position": 1, "status": "ACTIVE"}
 
 
 def _worker() -> Worker:
@@ -69,6 +73,7 @@ def test_worker_a_new_epoch_is_a_new_job() -> None:
         await first.give_back()
         _compare(worker, _shown(1, "SUBMITTED", None))
         _compare(worker, _shown(2))
+        await worker._beat()
         second = await worker._queue.get()
         assert isinstance(second, Job)
         assert second.epoch == 2
@@ -76,6 +81,7 @@ def test_worker_a_new_epoch_is_a_new_job() -> None:
         _compare(worker, _shown(2))
         assert worker._queue.empty()
         _compare(worker, _shown(3))
+        await worker._beat()
         third = await worker._queue.get()
         assert isinstance(third, Job)
         assert third.epoch == 3
