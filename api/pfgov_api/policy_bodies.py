@@ -153,3 +153,7 @@ class PolicyQuestion(Wire):
     ]
     action: Literal["assign", "handoff", "accept", "retain"] = "assign"
     source: model.MemberRegistration | None = None
+    in_full: bool = Field(
+        default=False,
+        description="Say of each rule that applies what each part of its conditions came to.",
+    )

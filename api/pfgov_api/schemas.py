@@ -56,6 +56,13 @@ _IDLE: Final = {
     "description": "what keeps the member from packets that wait, of which a few were looked at; where it asked",
 }
 _FOLLOWED: Final = {"as_a_result": _ENTRIES, "settled": _FLAG}
+_RULE_IN_FULL: Final = _closed(
+    {
+        "rule": _TEXT,
+        "status": {"type": "string", "enum": ["satisfied", "applies", "failed", "undecided"]},
+        "steps": _list(_closed({"depth": _COUNT, "text": _TEXT, "value": _TEXT})),
+    }
+)
 _OUTCOME: Final = {"type": "string", "enum": list(OUTCOMES)}
 _DECIDED: Final = {
     "type": "string",
@@ -293,7 +300,10 @@ _OTHERS: Final[dict[str, Any]] = {
             ),
         }
     ),
-    "Playground": _closed({"policy": _TEXT, "members": _list(_ref("VerdictRow")), **_MISSES}),
+    "Playground": _closed(
+        {"policy": _TEXT, "members": _list(_ref("VerdictRow")), **_MISSES},
+        {"in_full": _list(_closed({"member_id": _TEXT, "rules": _list(_RULE_IN_FULL)}))},
+    ),
     "Live": _closed({"status": _TEXT, "version": _TEXT}),
     "Ready": _closed(
         {"status": _TEXT, "policy": _MAYBE_TEXT, **_HALT},

@@ -64,7 +64,7 @@ async def export_stream(call: Call, wanted: ExportWanted) -> Answer:
         StateConflictError: ``export.index_needed``, a subject's export needs a committed index first.
     """
     service = call.service
-    _room(service, call.grant)
+    require_room(service, call.grant)
     name = "".join(
         letter if letter.isalnum() or letter in "._-" else "-"
         for letter in wanted.subject or service.origin
@@ -90,7 +90,7 @@ async def export_stream(call: Call, wanted: ExportWanted) -> Answer:
     return Answer(stream=pieces, media_type=media_type, headers=headers)
 
 
-def _room(service: Service, grant: Grant) -> None:
+def require_room(service: Service, grant: Grant) -> None:
     """Refuse a stream that would be one too many, while that can still be said.
 
     Raises:
@@ -166,7 +166,7 @@ async def events(call: Call) -> Answer:
         StateConflictError: ``entry.ahead``, it is to resume where the ledger has not come to.
     """
     service = call.service
-    _room(service, call.grant)
+    require_room(service, call.grant)
     member = call.query.get("member")
     require_member(call.principal, member)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

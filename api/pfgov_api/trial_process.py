@@ -241,7 +241,7 @@ def answer(asked: Asked) -> Said:
     Raises:
         PfgovError: the question, or a file in it, is wrong.
     """
-    from pfgov.app.policies import compiled, evaluate
+    from pfgov.app.policies import compiled, evaluate, in_full
     from pfgov.app.views import misses_result, nearest_misses
     from pfgov.core.verdicts import Point
     from pfgov.model import parse, read_json
@@ -263,7 +263,12 @@ def answer(asked: Asked) -> Said:
     point = Point(body.action)
     rows = evaluate(policies, body.packet, body.members, point, asked.now, body.source)
     misses = misses_result(nearest_misses(rows))
-    return Said(answer={"policy": policies.digest, "members": rows, **misses})
+    said = {"policy": policies.digest, "members": rows, **misses}
+    if body.in_full:
+        said["in_full"] = in_full(
+            policies, body.packet, body.members, point, asked.now, body.source
+        )
+    return Said(answer=said)
 
 
 def _compiled(sent: "Sent") -> Compiled:

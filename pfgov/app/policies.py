@@ -16,7 +16,7 @@ from pfgov.app.views import VerdictRow, read_table
 from pfgov.core import commands as c
 from pfgov.core.apply import new_packet
 from pfgov.core.events import Imported, PacketCreated
-from pfgov.core.judging import member_facts, of_verdicts, packet_facts, terms_facts
+from pfgov.core.judging import Question, member_facts, of_verdicts, packet_facts, terms_facts
 from pfgov.core.lifecycle import MemberStatus
 from pfgov.core.quantity import from_text
 from pfgov.core.records import Member, Packet, TrustScore
@@ -25,10 +25,17 @@ from pfgov.errors import InvalidError, PolicyError
 from pfgov.model import FlightPacket, MemberRegistration
 from pfgov.policy import PolicyErrors, PolicySet, load_directory
 from pfgov.policy.authoring.asking import ask
+from pfgov.policy.authoring.explain import Step, explain
 from pfgov.policy.problems import Problem
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,100}\.ya?ml", re.ASCII)
 """What a policy file that comes as a text may be called."""
+
+STEPS_SHOWN_MAX: Final = 400
+"""Parts of conditions whose values are shown, over all members that a question is about."""
+
+STEP_LENGTH_MAX: Final = 160
+"""Characters of such a part, and of its value."""
 
 NOBODY_REAL: Final = "playground"
 """Names the packet and the principal of a question about neither."""
@@ -83,16 +90,57 @@ def evaluate(
     """
     members = [_member(one.to_action()) for one in registrations]
     facts = [member_facts(member, policy.labels) for member in members]
-    packet = _packet(flight)
     left = facts[0] if source is None else member_facts(_member(source.to_action()), policy.labels)
-    question = ask(
+    verdicts = policy.judge(_question(policy, flight, point, now, left), facts, validated=True)
+    return read_table(of_verdicts(members, verdicts, {}).table({}))
+
+
+def in_full(
+    policy: PolicySet,
+    flight: FlightPacket,
+    registrations: Sequence[MemberRegistration],
+    point: Point,
+    now: int,
+    source: MemberRegistration | None = None,
+) -> list[Mapping[str, object]]:
+    """Return of each member what every rule said that applies, with the value of each part of its conditions.
+
+    For people: what is longer than a person reads is cut, at ``STEPS_SHOWN_MAX`` and ``STEP_LENGTH_MAX``.
+    """
+    facts = [member_facts(_member(one.to_action()), policy.labels) for one in registrations]
+    left = facts[0] if source is None else member_facts(_member(source.to_action()), policy.labels)
+    question = _question(policy, flight, point, now, left)
+    found: list[Mapping[str, object]] = []
+    steps_left = STEPS_SHOWN_MAX
+    for asked, fact in zip(registrations, facts, strict=True):
+        rules: list[Mapping[str, object]] = []
+        for rule in explain(policy, question, fact).rules:
+            steps = rule.steps[:steps_left] if rule.status != "not applicable" else ()
+            if steps:
+                rules.append({"rule": rule.name, "status": rule.status, "steps": _steps(steps)})
+                steps_left -= len(steps)
+        found.append({"member_id": asked.id, "rules": rules})
+    return found
+
+
+def _steps(steps: Sequence[Step]) -> list[Mapping[str, object]]:
+    return [{"depth": one.depth, "text": _cut(one.text), "value": _cut(one.value)} for one in steps]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= STEP_LENGTH_MAX else text[: STEP_LENGTH_MAX - 1] + "…"
+
+
+def _question(
+    policy: PolicySet, flight: FlightPacket, point: Point, now: int, left: Mapping[str, object]
+) -> Question:
+    packet = _packet(flight)
+    return ask(
         point.value,
         packet=packet_facts(packet, terms_facts(packet.terms, policy.labels)),
-        source=left if point in {Point.HANDOFF, Point.ACCEPT} else None,
+        source=dict(left) if point in {Point.HANDOFF, Point.ACCEPT} else None,
         now=now,
     )
-    verdicts = policy.judge(question, facts, validated=True)
-    return read_table(of_verdicts(members, verdicts, {}).table({}))
 
 
 def _packet(flight: FlightPacket) -> Packet:

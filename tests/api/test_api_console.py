@@ -12,13 +12,12 @@ from urllib.parse import urlencode
 
 import pytest
 from support.api_server import SCOPES, Api
-from support.console_api import FORM, HERE, first_decision, key_in, send, sign_in
+from support.console_api import FORM, HERE, console_of, first_decision, key_in, send, sign_in
 from support.ledgers import START, Drawn
 
 from pfgov_api.console import assets, doing
 from pfgov_api.console.actions import ACTIONS, Action
 from pfgov_api.console.fragments import KEPT_SECONDS
-from pfgov_api.console.handlers import Console
 from pfgov_api.console.pages import NAVIGATION, Page
 from pfgov_api.console.sessions import (
     COOKIE,
@@ -372,11 +371,7 @@ def test_the_browser_may_keep_files_for_ever(api: Api) -> None:
 def test_a_page_is_drawn_once_for_everybody(api: Api) -> None:
     """Each look draws a page anew although nothing changed; or a page stays although something did."""
     api.member("m1")
-    console = Console(api.service)
-    for handler in api.app.routes:
-        for one in getattr(handler, "route_handlers", ()):
-            if "console" in str(one.name or ""):
-                console = one.fn.__closure__[0].cell_contents
+    console = console_of(api)
     before = console.fragments.drawings
     first = api.get("/console/members", headers={"Pfgov-Fragment": "page"})
     tag = {"Pfgov-Fragment": "page", "If-None-Match": first.headers["etag"]}

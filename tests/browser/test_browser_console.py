@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from support.api_process import ROOT, Server
 from support.chromium import chromium
-from support.console_look import Look, register, wait
+from support.console_look import Look, looked_at, register, unsound, wait
 
 from pfgov.cli.demo.console import populate
 from pfgov.sim.scenarios import SCENARIOS
@@ -27,10 +27,8 @@ from pfgov_api.console.site import PAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
-AXE = Path(__file__).parents[1] / "data" / "axe" / "axe.min.js"
 PACKETS = 60
 VALUES = {"member_id": "agent-claims-01", "packet_id": "fp-0001", "capability": "ocr"}
-LOOKS = (("light", 1280), ("dark", 390))
 
 
 @pytest.fixture(scope="module")
@@ -80,23 +78,13 @@ def paths(server: Server) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize(("scheme", "width"), looked_at())
 def test_every_page_is_sound(browser: Any, server: Server, scheme: str, width: int) -> None:
     """A page has an axe violation, an error, a request to elsewhere, or is wider than the window."""
     size = {"width": width, "height": 844}
     found = Look(browser, server, viewport=size, color_scheme=scheme, bypass_csp=True)
-    axe = AXE.read_text()
     for path in paths(server):
-        page = found.go(path)
-        page.evaluate(axe)
-        report = page.evaluate("axe.run({resultTypes: ['violations']})")
-        told = [
-            (one["id"], [node["html"][:160] for node in one["nodes"][:3]])
-            for one in report["violations"]
-        ]
-        assert told == [], path
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= width, (path, wide)
+        assert unsound(found.go(path), width) == [], path
     found.close()
     assert [one for one in found.wrong if "404" not in one] == []
 

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import httpx2
 
+from pfgov_api.console.handlers import Console
 from support.api_server import Api
 
 HERE = {"Sec-Fetch-Site": "same-origin"}
@@ -27,6 +28,16 @@ def send(api: Api, path: str, form: dict[str, str], **headers: str) -> httpx2.Re
     """Post a form as a page of the console does."""
     content = urlencode(form).encode()
     return api("POST", path, content=content, headers={**HERE, **FORM, **headers})
+
+
+def console_of(api: Api) -> Console:
+    """The console behind an API."""
+    for route in api.app.routes:
+        for one in getattr(route, "route_handlers", ()):
+            if "console" in str(one.name or ""):
+                found: Console = one.fn.__closure__[0].cell_contents
+                return found
+    raise AssertionError("there is no console")
 
 
 def first_decision(api: Api, **options: Any) -> int:

@@ -1,13 +1,30 @@
 """A look at the console in a browser, for tests: a page, and whatever went wrong with it."""
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 
 from support.api_process import Server
 
 PATIENCE = 20_000
 """Milliseconds that a page may take."""
+
+AXE = Path(__file__).parents[1] / "data" / "axe" / "axe.min.js"
+LOOKS = tuple((scheme, width) for scheme in ("light", "dark") for width in (1280, 390, 320))
+
+
+def looked_at() -> list[Any]:
+    """Every look; two of them in each run, which differ in everything."""
+    often = {("light", 1280), ("dark", 390)}
+    return [
+        pytest.param(
+            *look, marks=[] if look in often else [pytest.mark.long], id="-".join(map(str, look))
+        )
+        for look in LOOKS
+    ]
 
 
 class Look:
@@ -62,3 +79,21 @@ def register(server: Server, name: str, **fields: Any) -> int:
     assert answer.status_code == 201, answer.text
     found: int = answer.json()["receipt"]["position"]
     return found
+
+
+@cache
+def axe() -> str:
+    """The program that finds what a page keeps from whom."""
+    return AXE.read_text()
+
+
+def unsound(page: Any, width: int) -> list[Any]:
+    """What axe finds wrong with a page, and by how much it is wider than its window; for a page without its policy."""
+    page.evaluate(axe())
+    report = page.evaluate("axe.run({resultTypes: ['violations']})")
+    found: list[Any] = [
+        (one["id"], [node["html"][:160] for node in one["nodes"][:3]])
+        for one in report["violations"]
+    ]
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    return found if wide <= width else [*found, f"{wide} wide"]

@@ -83,6 +83,12 @@ def match(rest: str) -> Target | None:
     return Target(action, parts[2] if action.about else "")
 
 
+def chosen(rest: str, query: Mapping[str, str]) -> str | None:
+    """Return the page of the form about what was named in a field, ``do/OPERATION?id=ID``; None for anything else."""
+    action, subject = BY_NAME.get(rest.removeprefix("do/")), query.get("id", "").strip()
+    return Target(action, subject).url if action is not None and action.about and subject else None
+
+
 def offered(visitor: Visitor, about: str, status: str) -> list[Action]:
     """Return what *visitor* may do to a member or packet at *status*; what cannot be taken back comes last."""
     found = [

@@ -20,8 +20,14 @@ from pfgov_api.problems import CrossSiteError, HttpError
 from pfgov_api.replies import Reply
 
 HOME: Final = "/console/"
+EVENTS: Final = "/console/events"
+"""What an open page follows."""
+
 FRAGMENT: Final = "pfgov-fragment"
 """The header of a page that asks for itself anew."""
+
+ACTED: Final = "pfgov-acted"
+"""The header of such a request where a person did something since the last one."""
 
 FORM_BYTES_MAX: Final = 131_072
 HTML: Final = "text/html; charset=utf-8"
@@ -72,6 +78,11 @@ def from_here(headers: Mapping[str, str]) -> None:
             "this was not sent by a page of this console",
             hint="use a browser that sends Sec-Fetch-Site, or the API with a key",
         )
+
+
+def is_act(path: str, headers: Mapping[str, str]) -> bool:
+    """Whether a person asks, and not a page that follows the ledger by itself."""
+    return path != EVENTS and (FRAGMENT not in headers or ACTED in headers)
 
 
 def named(rest: str) -> str:

@@ -10,6 +10,7 @@ import logging
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from litestar.handlers import HTTPRouteHandler
@@ -19,7 +20,9 @@ from pfgov.app.hosting import PATIENCE_SECONDS, UnpublishedError
 from pfgov.app.local import LOCAL
 from pfgov.errors import BusyError, NotFoundError, PfgovError
 from pfgov_api.console import assets, doing, downloads, live, playground, searching
+from pfgov_api.console.actions import BY_NAME
 from pfgov_api.console.exchange import (
+    EVENTS,
     FRAGMENT,
     HOME,
     HTML,
@@ -28,6 +31,7 @@ from pfgov_api.console.exchange import (
     body_of,
     form_of,
     from_here,
+    is_act,
     named,
     packed_reply,
     protection,
@@ -51,6 +55,7 @@ from pfgov_api.problems import HttpError, UnauthenticatedError, status_of
 from pfgov_api.replies import Reply
 from pfgov_api.scarcity import exhausted
 from pfgov_api.service import Service
+from pfgov_api.streams import require_room
 
 NOBODY: Final = "nobody is signed in"
 START: Final = "overview"
@@ -99,7 +104,7 @@ class Console:
             try:
                 reply = await self._outside(request, raw, headers)
                 if reply is None:
-                    visitor = self._visitor(headers, request_id)
+                    visitor = self._visitor(headers, request_id, acts=is_act(raw, headers))
                     reply = await self._inside(request, raw, headers, visitor)
             finally:
                 self.service.dismiss(None)
@@ -143,19 +148,19 @@ class Console:
             return self._sign_in(query_of(request).get("next", ""), headers, None)
         return None
 
-    def _grant(self, headers: Mapping[str, str]) -> Grant:
+    def _grant(self, headers: Mapping[str, str], *, acts: bool) -> Grant:
         """Return who visits: the session's grant, or everybody's on this machine while there are no keys."""
         access = self.service.access
         if access.is_open:
             require_here(headers)
             return access.grant(None)
-        session = self.sessions.find(secret_of(headers.get("cookie")))
+        session = self.sessions.find(secret_of(headers.get("cookie")), acts=acts)
         if session is None:
             raise UnauthenticatedError(NOBODY, hint="sign in with an API key")
         return session.grant
 
-    def _visitor(self, headers: Mapping[str, str], request_id: str) -> Visitor:
-        grant, secret = self._grant(headers), secret_of(headers.get("cookie"))
+    def _visitor(self, headers: Mapping[str, str], request_id: str, *, acts: bool) -> Visitor:
+        grant, secret = self._grant(headers, acts=acts), secret_of(headers.get("cookie"))
         places = (
             () if self.service.access.is_open else self.sessions.places(grant.principal.id, secret)
         )
@@ -181,12 +186,10 @@ class Console:
                     return to(tried)
                 return await self._page(tried, headers, visitor, {})
             return await self._act(rest, form, headers, visitor)
-        if rest == "events":
-            stream = live.changes(self.service, visitor.grant, self.pulse)
-            more = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-            return Reply(200, media_type="text/event-stream", headers=more, stream=stream)
+        if raw == EVENTS:
+            return self._following(visitor, headers)
         if rest.startswith("raw/"):
-            return await downloads.give(rest.removeprefix("raw/"), visitor)
+            return await downloads.give(rest.removeprefix("raw/"), visitor, query)
         if rest == "search":
             found = await searching.find(visitor, query.get("q", ""))
             return (
@@ -194,6 +197,9 @@ class Console:
                 if isinstance(found, str)
                 else await self._page(found, headers, visitor, {})
             )
+        chosen = doing.chosen(rest, query)
+        if chosen is not None:
+            return to(chosen)
         target = doing.match(rest)
         if target is not None:
             form_page = await doing.ask(visitor, target, query)
@@ -204,15 +210,26 @@ class Console:
         known = {name: query[name][:VALUE_LENGTH_MAX] for name in page.query if name in query}
         seen = headers.get(FRAGMENT, "")
         at_least = int(seen) + 1 if re.fullmatch("[0-9]{1,15}", seen) else None
-        drawn = await self._drawn(Visit(visitor, raw, path, known), page, at_least)
-        return await self._page(drawn, headers, visitor, query, is_live=page.is_live)
+        size = await self._size()
+        drawn = await self._drawn(Visit(visitor, raw, path, known), page, at_least, size)
+        head = size - 1 if page.is_live else None
+        return await self._page(drawn, headers, visitor, query, head=head)
 
-    async def _drawn(self, visit: Visit, page: Page, at_least: int | None) -> Drawn:
+    def _following(self, visitor: Visitor, headers: Mapping[str, str]) -> Reply:
+        """Return the stream that an open page follows; it ends with the session, however long nobody looks."""
+        grant, secret = visitor.grant, secret_of(headers.get("cookie"))
+        require_room(self.service, grant)
+        if not self.service.access.is_open:
+            grant = replace(grant, holds=lambda: self.sessions.lasts(secret))
+        more = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        stream = live.changes(self.service, grant, self.pulse)
+        return Reply(200, media_type="text/event-stream", headers=more, stream=stream)
+
+    async def _drawn(self, visit: Visit, page: Page, at_least: int | None, size: int) -> Drawn:
         """Return what *page* shows: as of now, or for a page that is open as of the entry that it was told of."""
         principal = visit.visitor.grant.principal
         who = "" if page.is_live else principal.id  # a page that says who one is is nobody else's
         key = (visit.url, tuple(sorted(visit.query.items())), principal.rights, who)
-        size = await self._size()
 
         async def draw() -> Drawn:
             shown = await page.view(visit)
@@ -247,9 +264,13 @@ class Console:
         visitor: Visitor | None,
         query: Mapping[str, str],
         *,
-        is_live: bool = False,
+        head: int | None = None,
     ) -> Reply:
-        """Return a page, or what is inside it to a page that asks for itself anew."""
+        """Return a page, or what is inside it to a page that asks for itself anew.
+
+        A page that follows the ledger says as of which entry it was drawn, its *head*: what comes between that and the
+        first word of its stream is news.
+        """
         if FRAGMENT in headers:
             tag = f'"{drawn.tag or hashlib.sha256(drawn.html).hexdigest()[:32]}"'
             more = {
@@ -273,7 +294,7 @@ class Console:
             else [one for one in NAVIGATION if visitor.may(one[2])],
             visitor=visitor,
             is_open=self.service.access.is_open,
-            is_live=is_live,
+            head=head,
             did=did if re.fullmatch("[0-9]{1,15}", did) else None,
             asset=assets.url,
         )
@@ -289,8 +310,7 @@ class Console:
     ) -> Reply:
         again = url if url and status_of(error) in {429, 503} else None
         parts = [] if visitor is None else [one for one in NAVIGATION if visitor.may(one[2])]
-        begins = url.removeprefix(HOME).partition("/")[0]
-        part = next((one for one in parts if one[0] == begins and not again), None)
+        part = next((one for one in parts if one[0] == _part_of(url) and not again), None)
         inner = render("problem.html", error=error, request_id=request_id, again=again, part=part)
         nonce = secrets.token_urlsafe(16)
         if FRAGMENT in headers:
@@ -305,7 +325,7 @@ class Console:
             navigation=parts,
             visitor=visitor,
             is_open=self.service.access.is_open,
-            is_live=False,
+            head=None,
             did=None,
             asset=assets.url,
         )
@@ -362,7 +382,7 @@ class Console:
                 navigation=[],
                 visitor=None,
                 is_open=False,
-                is_live=False,
+                head=None,
                 did=None,
                 asset=assets.url,
             )
@@ -378,6 +398,15 @@ def _find(rest: str) -> tuple[Page, dict[str, str]]:
     raise NotFoundError(
         f"there is no page {rest[:200]!r}", code="http.not_found", hint="choose one from the menu"
     )
+
+
+def _part_of(url: str) -> str:
+    """Return the part of the console that an address belongs to: a form to its action's, a file to the audit."""
+    begins, _, rest = url.removeprefix(HOME).partition("/")
+    if begins == "do":
+        action = BY_NAME.get(rest.partition("/")[0])
+        return "" if action is None else action.here
+    return "audit" if begins == "raw" else begins
 
 
 def _local(target: str) -> str:

@@ -162,6 +162,7 @@ async def _ask(visitor: Visitor, tried: Tried) -> Mapping[str, Any]:
         "packet": _json("packet", tried.packet),
         "members": _json("members", tried.members),
         "action": tried.action,
+        "in_full": True,
     }
     if tried.text.strip():
         body["files"] = _files(tried)

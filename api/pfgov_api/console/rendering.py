@@ -18,6 +18,7 @@ _UNSEEN: Final = re.compile(
     "\u2028-\u202f\u205f-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 LARGE: Final = 1e5
+SMALL: Final = 1e-4
 SHORTENED: Final = 100_000
 ROUNDS_UP: Final = 999.5
 """From here on three digits say a thousand, which is one of the next unit."""
@@ -52,11 +53,17 @@ def numeral(value: float) -> str:
 
     >>> numeral(3584).split(), numeral(7.5), numeral(0.1 + 0.2), numeral(1234567.125).split()
     (['3', '584'], '7.5', '0.3', ['1', '234', '567.125'])
+    >>> numeral(999_999_999.999999).split()
+    ['1', '000', '000', '000']
+    >>> numeral(0.000001), numeral(0.00005), numeral(0.0001)
+    ('0.000001', '0.00005', '0.0001')
     """
     if value == int(value):
         return f"{int(value):,}".replace(",", "\u00a0")
     if abs(value) >= LARGE:
-        return f"{value:,.3f}".rstrip("0").replace(",", "\u00a0")
+        return f"{value:,.3f}".rstrip("0").rstrip(".").replace(",", "\u00a0")
+    if abs(value) < SMALL:
+        return f"{value:.6f}".rstrip("0").rstrip(".")  # quantities have six decimals
     return f"{value:.6g}"
 
 

@@ -1,7 +1,8 @@
 """Who is signed in: a random name in a cookie, its digest here, and the grant that the key had, asked again each time.
 
-Sessions are in memory and end with the process, with their key, after half an hour of nothing, and after twelve hours.
-Nobody's key is kept, here or in the browser.
+Sessions are in memory and end with the process, with their key, after half an hour in which nobody did anything, and
+after twelve hours.  What an open page asks for by itself is nothing that somebody did.  Nobody's key is kept, here or
+in the browser.
 """
 
 import hashlib
@@ -54,13 +55,18 @@ class Sessions:
         self._known[digest] = Session(digest[:12], grant, moment, moment)
         return secret
 
-    def find(self, secret: str | None) -> Session | None:
-        """Return the session of *secret* if it lasts, and note that it was seen."""
+    def find(self, secret: str | None, *, acts: bool = True) -> Session | None:
+        """Return the session of *secret* if it lasts; where a person *acts* in it, note that it was seen."""
         session = self._known.get(_digest(secret)) if secret else None
         if session is None or not self._lasts(session):
             return None
-        session.seen = self.now()
+        if acts:
+            session.seen = self.now()
         return session
+
+    def lasts(self, secret: str | None) -> bool:
+        """Whether there is a session of *secret* still; asking is no action in it."""
+        return self.find(secret, acts=False) is not None
 
     def end(self, secret: str | None) -> None:
         """End the session of *secret*."""

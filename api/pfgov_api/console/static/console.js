@@ -30,54 +30,77 @@ function morph(old, now) {
   while (at) { const next = at.nextSibling; at.remove(); at = next; }
 }
 
+// --- who acts: a page that follows the ledger by itself keeps no session from ending, what a person does in it does --------
+let acted = false;
+for (const kind of ["pointerdown", "keydown", "wheel", "touchmove"]) addEventListener(kind, () => { acted = true; }, {capture: true, passive: true});
+const ask = $("ask");
+const typedInto = () => ask?.open || document.querySelector("#page :is(form.do, form.play, #sim, #verifier)");
+function signedOut() {
+  // A form that is filled in asks for the key itself when it is sent; everything else asks for it now, and shows nothing more.
+  if (!typedInto()) { location.reload(); return; }
+  out = true; tellState();
+}
+
 let tag = "", busy = false, again = false;
 async function refresh() {
   if (busy) { again = true; return; }
   busy = true;
+  let isLate = false;
+  const headers = {"Pfgov-Fragment": Number.isNaN(head) ? "page" : String(head), ...(tag && {"If-None-Match": tag}), ...(acted && {"Pfgov-Acted": "1"})};
+  acted = false;
   try {
-    const asked = await fetch(location.pathname + location.search, {headers: {"Pfgov-Fragment": String(head || "page"), ...(tag && {"If-None-Match": tag})}, redirect: "manual"});
+    const asked = await fetch(location.pathname + location.search, {headers, redirect: "manual", signal: AbortSignal.timeout(30_000)});
     if (asked.status === 200) {
       tag = asked.headers.get("etag") ?? "";
       const page = document.createElement("div");
       page.id = "page"; page.append(...parse(await asked.text()).body.childNodes);
       morph($("page"), page);
-    } else if (asked.status === 401 || asked.type === "opaqueredirect") {
-      if (!ask?.open) location.reload();  // a form that is filled in asks for the key itself when it is sent
-    }
-  } catch { /* the stream says that the server is away */ }
+    } else if (asked.status === 401 || asked.type === "opaqueredirect") { channel?.postMessage({out: true}); signedOut(); }
+    else isLate = [429, 503].includes(asked.status);
+  } catch (error) { isLate = error.name === "TimeoutError"; }  // else the server is away: the stream says so, and when it is back
   busy = false;
-  if (again) { again = false; refresh(); }
+  if (isLate) setTimeout(refresh, 2_000); else if (again) { again = false; refresh(); }
 }
 
 // --- live: one stream for the whole browser, a pause that holds (WCAG 2.2.2), and how far the ledger is ------------------
 // HTTP/1.1 gives a browser six connections to one origin: with a stream in every tab the seventh tab never loads.  So one tab
 // holds the stream, for as long as it holds a Web Lock, and tells the others.
-const live = $("live"), pause = $("pause"), word = $("live-word");
-let paused = false, waiting = 0, state = "", leads = false, head = 0, missed = false;
+// A page that follows the ledger says as of which entry it was drawn: what came between that and the first word of the stream
+// is news, too.
+const live = $("live"), pause = $("pause"), word = $("live-word"), follows = "head" in document.body.dataset;
+let paused = false, waiting = 0, state = "", leads = false, out = false, missed = false, channel = null;
+let head = follows ? Number(document.body.dataset.head) : NaN;
 const show = (now, words) => { live.dataset.state = now; word.textContent = words; };
+const tellState = () => { if (!paused && state) show(state, state === "live" ? "Live" : out ? "Signed out" : "Reconnecting"); };
 const changed = () => {
-  if (document.body.dataset.live !== "true") return;
+  if (!follows || paused) return;
   if (document.hidden) missed = true; else refresh();
 };
 function take(said) {
-  if (said.state) { state = said.state; if (!paused) show(state, state === "live" ? "Live" : "Reconnecting"); }
+  if (said.out) signedOut();
+  if (said.state) {
+    const isBack = state === "lost" && said.state === "live";
+    state = said.state;
+    if (isBack) { out = false; changed(); }
+    tellState();
+  }
   if (said.head === undefined || said.head === head) return;
-  const news = head ? said.head - head : 0; head = said.head; $("head").textContent = head;
+  const news = Number.isNaN(head) ? 0 : said.head - head; head = said.head; $("head").textContent = head;
   if (paused) { waiting += news; show("paused", `Paused, ${waiting} new`); } else if (news) changed();
 }
 function listen() {
-  const channel = new BroadcastChannel("pfgov-live");
+  channel = new BroadcastChannel("pfgov-live");
   const tell = said => { take(said); channel.postMessage(said); };
   channel.onmessage = ({data}) => { if (data.hello) { if (leads) channel.postMessage({state, head}); } else take(data); };
   channel.postMessage({hello: true});
-  let wasLost = false;
+  let patience = 3_000;
   const follow = () => {
     const source = new EventSource("/console/events");
-    source.onopen = () => { tell({state: "live"}); if (wasLost) { wasLost = false; changed(); } };
+    source.onopen = () => { patience = 3_000; tell({state: "live"}); };
     source.onerror = () => {
-      wasLost = true; tell({state: "lost"});
+      tell({state: "lost"});
       // Closed for good: the session ended, or the server has no place for another stream.  A browser does not come back by itself.
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => { refresh(); follow(); }, 3000);
+      if (source.readyState === EventSource.CLOSED) { refresh(); setTimeout(follow, patience); patience = Math.min(patience * 2, 60_000); }
     };
     source.addEventListener("changed", event => tell(JSON.parse(event.data)));
   };
@@ -89,54 +112,90 @@ if (live) {
   document.addEventListener("visibilitychange", () => { if (!document.hidden && missed && !paused) { missed = false; refresh(); } });
   pause.addEventListener("click", () => {
     paused = !paused; pause.setAttribute("aria-pressed", paused);
-    if (paused) { waiting = 0; show("paused", "Paused"); } else { show(state, state === "live" ? "Live" : "Reconnecting"); changed(); }
+    if (paused) { waiting = 0; show("paused", "Paused"); } else { show(state, "Connecting"); tellState(); changed(); }
   });
 }
 
-// --- dialogs: a form opens over its page; without this script it is a page of its own --------------------------------------
-const ask = $("ask");
+// --- forms: they open over their page; without this script each is a page of its own ---------------------------------------
+// A form stays as it was filled in, whatever comes between: the server is away, the session has ended, or it is refused.
+const FORM_BYTES_MAX = 131_072, ours = "form.do, form.play, .sign-in form";
 let unsent = null;  // the form that was sent when the session had ended, while the key is asked for
-function trouble(words) {
+function trouble(words, place = ask) {
   const said = document.createElement("p");
   said.className = "wrong"; said.setAttribute("role", "alert"); said.textContent = words;
-  ask.querySelector(".wrong")?.remove();
-  ask.prepend(said);
+  place.querySelector(":scope > .wrong")?.remove();
+  place.prepend(said);
   said.scrollIntoView({block: "nearest"});
 }
+function askForKey(kept, found) {
+  unsent = kept;
+  const button = document.createElement("button");
+  button.type = "button"; button.className = "button"; button.textContent = "Back to the form";
+  button.addEventListener("click", () => back(""));
+  ask.replaceChildren(...found, button);
+  for (const link of ask.querySelectorAll("a.link")) link.target = "_blank";  // to the issuer: the form waits here
+  if (!ask.open) ask.showModal();
+  ask.querySelector("#key")?.focus();
+}
+function back(words) {
+  const {form, nodes} = unsent;
+  unsent = null;
+  if (form) ask.close(); else ask.replaceChildren(...nodes);
+  if (words) trouble(words, form ?? ask);
+}
+const inside = async got => [...parse(await got.text()).body.childNodes];
 async function open(link) {
   unsent = null;
   let got;
-  try { got = await fetch(link.href, {headers: {"Pfgov-Fragment": "1"}}); } catch {
+  try { got = await fetch(link.href, {headers: {"Pfgov-Fragment": "1", "Pfgov-Acted": "1"}}); } catch {
     const close = document.createElement("button");
     close.className = "button"; close.dataset.close = ""; close.textContent = "Close";
     ask.replaceChildren(close); ask.showModal(); trouble("The server does not answer. Try again in a moment.");
     return;
   }
-  ask.replaceChildren(...parse(await got.text()).body.childNodes);
+  ask.replaceChildren(...await inside(got));
   ask.showModal();
   (ask.querySelector("input:not([type=hidden]), select") ?? ask.querySelector("button"))?.focus();
 }
-ask?.addEventListener("submit", async event => {
+document.addEventListener("submit", async event => {
+  const form = event.target, box = form.closest("#ask") ?? $("page");
+  if (!form.matches(box === ask ? "form" : "form.do, form.play")) return;
   event.preventDefault();
-  const form = event.target, button = event.submitter, sent = new URLSearchParams(new FormData(form, button));
+  const button = event.submitter, sent = new URLSearchParams(new FormData(form, button)), place = box === ask ? ask : form;
+  if (String(sent).length > FORM_BYTES_MAX) { trouble("That is too large for a form. Use the API or the command line.", place); return; }
   if (button) button.disabled = true;
   const freed = () => { if (button) button.disabled = false; };
-  let got, text;
+  let got, found;
   try {
-    got = await fetch(form.action, {method: "POST", body: sent, headers: {"Pfgov-Fragment": "1"}});
-    text = got.redirected ? "" : await got.text();
-  } catch { freed(); trouble("The server does not answer, and may have done it. Press again: it is done once."); return; }
+    got = await fetch(form.getAttribute("action"), {method: "POST", body: sent, headers: {"Pfgov-Fragment": "1", "Pfgov-Acted": "1"}});
+    found = got.redirected ? [] : await inside(got);
+  } catch { freed(); trouble("The server does not answer, and may have done it. Press again: it is done once.", place); return; }
   const signs = form.matches(".sign-in form");
   if (got.redirected && signs && unsent) {
-    ask.replaceChildren(...unsent); unsent = null;
-    trouble("You are signed in. Nothing was done yet: press again.");
+    back("You are signed in. Nothing was done yet: press again.");
     return;
   }
-  if (got.redirected) { location.href = got.url; return; }
-  if (got.status === 401 && !signs) { freed(); unsent = [...ask.childNodes]; }
-  ask.replaceChildren(...parse(text).body.childNodes);
-  (ask.querySelector("[role=alert], .ahead") ?? ask).scrollIntoView({block: "nearest"});
+  if (got.redirected) {
+    edited = false;
+    const to = new URL(got.url);
+    if (to.pathname === location.pathname || location.pathname.startsWith("/console/do/")) location.replace(to); else location.href = to;  // "back" leads away from what was done
+    return;
+  }
+  freed();
+  if (got.status === 401 && !signs) { askForKey(box === ask ? {nodes: [...ask.childNodes]} : {form}, found); return; }
+  const holder = document.createElement("div");
+  holder.append(...found);
+  if (!got.ok && !holder.querySelector(ours)) {  // it says why, and has no form to go on with
+    trouble([...holder.querySelectorAll("h1, .lead")].map(one => one.textContent.replace(/\.?$/, ".")).join(" "), place);
+    return;
+  }
+  box.replaceChildren(...holder.childNodes);
+  [...box.querySelectorAll("button")].find(one => one.textContent === button?.textContent)?.focus({preventScroll: true});
+  (box.querySelector("[role=alert], .ahead, #verdicts, #weighed") ?? box).scrollIntoView({block: "nearest"});
 });
+let edited = false;  // a policy text that nobody has sent yet
+document.addEventListener("input", event => { if (event.target.id === "pt") edited = true; });
+addEventListener("beforeunload", event => { if (edited) event.preventDefault(); });
 
 // --- clicks -----------------------------------------------------------------------------------------------------------------
 document.addEventListener("click", async event => {

@@ -120,7 +120,8 @@ class Run {
     const points = seen.map((v, i) => v === null ? null : `${(this.frames[i].second / wide * 100).toFixed(2)},${(38 - 36 * v / most).toFixed(2)}`).filter(Boolean).join(" ");
     const box = svg("svg", {viewBox: "0 0 100 40", preserveAspectRatio: "none", role: "img", "aria-label": `${title}, now ${number(seen.at(-1))}`});
     box.append(svg("path", {class: "grid", d: "M0 38H100"}), svg("polyline", {class: "line", points}));
-    return el("div", {}, el("p", {class: "small"}, title, " ", el("b", {class: "num"}, number(seen.at(-1)))), box);
+    const ends = el("p", {class: "ends plain small quiet num"}, el("span", {}, `top ${most < 1e-8 ? 0 : number(most, 2)}`), el("span", {}, clock(wide)));
+    return el("div", {}, el("p", {class: "small"}, title, " ", el("b", {class: "num"}, number(seen.at(-1)))), box, ends);
   }
   tell(frame) {
     const news = Object.entries(frame.kinds).filter(([kind, count]) => count > (this.before[kind] ?? 0) && !["pressure_changed"].includes(kind)).map(([kind, count]) => `${kind.replaceAll("_", " ")} ${count - (this.before[kind] ?? 0)}`);

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pfgov.app.views import PacketView, VerdictRow
 from pfgov.app.views.verdicts import CUT, ReasonView, plain
 from pfgov.errors import NotFoundError, PfgovError
+from pfgov_api.console import doing
 from pfgov_api.console.ahead import where
 from pfgov_api.console.pages import PAGE_ROWS, Page, Shown, Visit
 from pfgov_api.console.rendering import numeral
@@ -204,6 +205,11 @@ def _decision(
             about["again"], [one["is"].member_id for one in eligible], packet.current_owner
         ),
         "may_ask": visit.visitor.may("discover"),
+        "actions": [
+            one
+            for one in doing.offered(visit.visitor, "packet", packet.status)
+            if one.operation == "assign_packet"
+        ],
         "asker": about["asker"],
         "asked_in": about["asked_in"],
     }

@@ -43,9 +43,16 @@ async def _list(visit: Visit) -> Shown:
             "types": sorted(EVENTS),
             "decides": DECIDES,
             "may_export": visit.visitor.may("export_ledger"),
+            "packet_id": _packet_of(visit),
         }
 
     return Shown("Audit", "audit.html", values)
+
+
+def _packet_of(visit: Visit) -> str | None:
+    """Return the packet whose entries are looked at, where that may be exported."""
+    kind, _, name = visit.query.get("subject", "").partition("/")
+    return name if kind == "packet" and name and visit.visitor.may("export_packet") else None
 
 
 async def _one(visit: Visit) -> Shown:

@@ -189,7 +189,8 @@ def _stretch(
 
 async def _handoffs(visit: Visit) -> Shown:
     ask = visit.visitor.ask
-    pending, recent = await asyncio.gather(
+    state, pending, recent = await asyncio.gather(
+        ask("status"),
         ask("list_packets", {"status": "HANDOFF_PENDING", "limit": PAGE_ROWS}),
         ask(
             "list_entries",
@@ -202,7 +203,9 @@ async def _handoffs(visit: Visit) -> Shown:
         ),
     )
     now = visit.visitor.service.engine.clock.now()
-    return Shown("Handoffs", "handoffs.html", partial(_moves, visit, pending, recent, now))
+    values = partial(_moves, visit, pending, recent, now)
+    may_begin = bool(state["packets"].get("ASSIGNED")) and visit.visitor.may("hand_off_packet")
+    return Shown("Handoffs", "handoffs.html", lambda: {**values(), "may_begin": may_begin})
 
 
 def _moves(
@@ -227,8 +230,19 @@ def _moves(
         "visit": visit,
         "waiting": waiting,
         "recent": recent["items"],
+        "pinned": {one.seq: _pinned(one.body or {}) for one in recent["items"]},
         "next": recent.get("next"),
     }
+
+
+def _pinned(body: Mapping[str, Any]) -> str:
+    """Return what a handoff that began has pinned, and what of it the target may not read; empty for others."""
+    context: Any = body.get("context")
+    if not context or "epoch" not in body:
+        return ""
+    paths = [str(path) for duty in body.get("obligations", ()) for path in duty.get("paths", ())]
+    less = f"; withheld: {', '.join(paths)}" if paths else ""
+    return f"epoch {body['epoch']}, commitment {context['digest'][:10]}… before and after{less}"
 
 
 def _left(deadline: object, now: int) -> float:
