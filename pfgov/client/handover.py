@@ -9,7 +9,7 @@ back.  This module asks nobody itself.
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Final
 
 from pfgov.client.job import Job
@@ -41,7 +41,7 @@ class Handover:
         self._newest = position if self._newest is None else max(self._newest, position)
 
     @contextlib.contextmanager
-    def asking(self) -> Iterator[None]:
+    def asking(self) -> Generator[None]:
         """Ask what is owned, in the block: the answer may be no newer than what was known before."""
         known = self._newest
         self._asked[known] += 1

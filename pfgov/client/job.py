@@ -6,7 +6,7 @@ just stops, a rule that was declared before says which.  This module knows the s
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, Self, get_args
@@ -185,7 +185,7 @@ class Job:
         return self._task is None or self._asking > 0 or self._moved >= since
 
     @contextlib.contextmanager
-    def _asks(self) -> Iterator[None]:
+    def _asks(self) -> Generator[None]:
         """Wait for the server: for how long that takes says nothing about the job, and the lease bounds it."""
         loop = asyncio.get_running_loop()
         if not self._asking:

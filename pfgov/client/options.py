@@ -32,7 +32,13 @@ class WorkerOptions:
         """
         for name in ("lease_seconds", "progress_seconds"):
             given = getattr(self, name)
-            if given is not None and not 0 < given < inf:
-                raise ValueError(f"{name} is {given}: it has to be more than 0")
-        if self.skew_seconds is not None and not 0 <= self.skew_seconds < inf:
-            raise ValueError(f"skew_seconds is {self.skew_seconds}: it has to be 0 or more")
+            if given is not None and not _is_more(given):
+                raise ValueError(f"{name} is {given!r}: it has to be a number more than 0")
+        skew = self.skew_seconds
+        if skew is not None and skew != 0 and not _is_more(skew):
+            raise ValueError(f"skew_seconds is {skew!r}: it has to be 0 or more")
+
+
+def _is_more(given: object) -> bool:
+    """Whether *given*, which nothing has checked yet, is a number of which there is an end, and more than 0."""
+    return isinstance(given, int | float) and 0 < given < inf

@@ -33,6 +33,10 @@ class ReceiptChecker:
     @classmethod
     def of(cls, text: str | None) -> "ReceiptChecker":
         """Return a checker for an anchor file's text, or one without an anchor."""
+        if text is not None and "+" not in text:
+            raise ValueError(
+                f"anchor is {text[:80]!r}: it is what stands in the anchor's file, not the file's name"
+            )
         return cls(None if text is None else parse_anchor(text))
 
     @property

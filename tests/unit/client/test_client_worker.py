@@ -111,6 +111,8 @@ def test_worker_what_ended_is_remembered_within_a_bound() -> None:
         ({"progress_seconds": 0}, "progress_seconds is 0"),
         ({"progress_seconds": float("nan")}, "progress_seconds is nan"),
         ({"lease_seconds": float("inf")}, "lease_seconds is inf"),
+        ({"lease_seconds": "30"}, "lease_seconds is '30': it has to be a number"),
+        ({"skew_seconds": "1"}, "skew_seconds is '1': it has to be 0 or more"),
         ({"skew_seconds": -1}, "skew_seconds is -1: it has to be 0 or more"),
     ],
 )
@@ -118,6 +120,13 @@ def test_client_a_worker_that_could_not_work_is_refused(options: dict[str, Any],
     """A slip in an argument is found when a packet fails for it, or never."""
     with pytest.raises(ValueError, match=said):
         AsyncClient().work({"id": "m", "type": "agent"}, **options)
+
+
+@pytest.mark.parametrize("make", [AsyncClient, Client])
+def test_client_an_anchor_is_no_name_of_a_file(make: Any) -> None:
+    """Who gives the name of the anchor's file is told about the form of a key."""
+    with pytest.raises(ValueError, match="not the file's name"):
+        make("http://localhost", anchor="anchor.txt")
 
 
 def test_client_a_member_has_an_id() -> None:
