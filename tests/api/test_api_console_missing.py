@@ -5,7 +5,7 @@ import re
 
 import pytest
 from support.api_server import Api
-from support.console_api import send
+from support.console_api import send, sign_in
 
 MISSING = (
     ("members/nobody", 404, "There is no member nobody"),
@@ -91,3 +91,22 @@ def test_a_moment_is_said_in_utc_by_a_form(api: Api) -> None:
     assert api.get("/api/packets/p1").json()["deadline"] == "2030-01-02T03:04:00Z"
     wrong = {"key": "k2", "workload_type": "", "deadline": "2030-01-02T03:04"}
     assert 'value="2030-01-02T03:04"' in send(api, "/console/do/submit_packet", wrong).text
+
+
+def test_a_review_is_offered_to_whom_the_rule_asks(api: Api) -> None:
+    """A button leads to a review that will be refused, because the rule asks somebody else; or is there for nobody."""
+    api.member("m1", capabilities=["ocr"], trust_score=0.9)
+    api.packet("p1", policy_constraints={"pii_review_required": True})
+    for scope in ("operator", "reviewer"):
+        cookie = sign_in(api, scope)
+        for path in ("overview", "workloads/p1"):
+            text = api.get(f"/console/{path}", headers=cookie).text
+            assert ("/console/do/review_packet/p1" in text) == (scope == "reviewer"), (scope, path)
+
+
+def test_a_search_that_is_cut_says_so(api: Api) -> None:
+    """Of many packets that begin with a text some are shown as if they were all."""
+    for number in range(12):
+        api.packet(f"cut-{number:02}", hold=True)
+    assert "the first 10 are shown" in api.get("/console/search?q=cut-").text
+    assert "the first 10" not in api.get("/console/search?q=cut-1").text

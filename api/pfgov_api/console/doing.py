@@ -99,6 +99,12 @@ def offered(visitor: Visitor, about: str, status: str) -> list[Action]:
     return sorted(found, key=lambda one: one.is_grave)
 
 
+def may_review(visitor: Visitor, packet: PacketView) -> bool:
+    """Whether *visitor* is whom the rule asks that keeps *packet* waiting for a review."""
+    asked = packet.review
+    return asked is not None and visitor.may("review_packet") and asked.to in visitor.rights
+
+
 @dataclass(frozen=True, slots=True)
 class Proposed:
     """A policy set that is proposed, by the entry that did so."""

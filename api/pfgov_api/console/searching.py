@@ -1,6 +1,6 @@
 """The search box: to the page of what was found, or to a list where several things begin with the text."""
 
-from pfgov.app.search import SearchView
+from pfgov.app.search import FOUND_MAX, SearchView
 from pfgov_api.console.fragments import Drawn
 from pfgov_api.console.rendering import render, segment
 from pfgov_api.console.visiting import Visitor
@@ -23,7 +23,9 @@ async def find(visitor: Visitor, text: str) -> str | Drawn:
         return exact[0]
     if len(every) == 1:
         return every[0]
-    return Drawn("Search", "", render("search.html", sought=text, found=found).encode())
+    is_cut = FOUND_MAX in map(len, (found.members, found.packets, found.entries))
+    html = render("search.html", sought=text, found=found, is_cut=is_cut, most=FOUND_MAX)
+    return Drawn("Search", "", html.encode())
 
 
 _NOTHING = SearchView(members=[], packets=[], entries=[])

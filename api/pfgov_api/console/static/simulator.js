@@ -37,7 +37,7 @@ class Run {
     this.charts = el("div", {class: "sim-charts"});
     this.log = el("ol", {class: "feed sim-log", tabindex: 0, "aria-label": "What happened"});
     this.result = el("div", {class: "sim-result"});
-    this.box = el("section", {class: "run", "aria-label": `Run of ${scenario} with seed ${seed}`}, el("div", {class: "bar-head"}, this.title, this.close), this.asks, this.progress, this.where, this.live, this.picture, this.charts, this.result, this.log);
+    this.box = el("section", {class: "run", "aria-label": `Run ${made += 1}: ${this.title.textContent}`}, el("div", {class: "bar-head"}, this.title, this.close), this.asks, this.progress, this.where, this.live, this.picture, this.charts, this.result, this.log);
     place.append(this.box);
     this.close.addEventListener("click", () => this.end());
     this.ready = this.load();
@@ -75,7 +75,7 @@ class Run {
     if (!frame) return;
     const members = frame.members.map(row => Object.fromEntries(COLUMNS.map((name, i) => [name, row[i]])));
     this.progress.max = frame.seconds; this.progress.value = frame.second;
-    if (!this.failed) this.where.textContent = `${clock(frame.second)} of ${clock(frame.seconds)}, entry ${number(frame.entries)}, frame ${this.at + 1} of ${this.frames.length}${this.done ? "" : " so far"}`;
+    if (this.failed) this.where.textContent = `${this.failed}: frame ${this.at + 1} of ${this.frames.length} that came`; else this.where.textContent = `${clock(frame.second)} of ${clock(frame.seconds)}, entry ${number(frame.entries)}, frame ${this.at + 1} of ${this.frames.length}${this.done ? "" : " so far"}`;
     this.live.replaceChildren(...LIVE.map(([name, title]) => el("div", {}, el("span", {class: "quiet small"}, title), el("b", {class: "num"}, number(frame.metrics[name])))));
     // The scenario says what it is about, so that two runs of it under different schedulers can be compared.
     const own = document.querySelector(`#sc option[value="${CSS.escape(this.scenario)}"]`)?.dataset.scheduler, kind = PICTURED.has(own) ? own : this.scheduler || own;
@@ -103,7 +103,7 @@ class Run {
   }
   bins(members) {
     const most = Math.max(...members.map(m => m.whole || m.tasks || 1), 1);
-    return el("ul", {class: "bins"}, ...members.map(m => {
+    return el("ul", {class: members.some(m => m.pressure >= 900) ? "bins tagged" : "bins"}, ...members.map(m => {
       const whole = m.whole || m.tasks || 1, used = m.whole ? m.used : m.active, box = svg("svg", {viewBox: "0 0 100 8", preserveAspectRatio: "none", role: "img", "aria-label": `${number(used)} of ${number(whole)}`});
       box.append(svg("rect", {class: "track", width: whole / most * 100, height: 8}), svg("rect", {class: used >= whole ? "block deep" : "block", width: used / most * 100, height: 8}));
       return el("li", {}, symbol(m.status), el("span", {class: "id"}, m.id), box, el("span", {class: "num fig"}, `${number(used, 1)}/${number(whole, 1)}`), el("span", {class: "tag t-suspect"}, m.pressure >= 900 ? "pressure" : ""));
@@ -138,6 +138,7 @@ class Run {
 }
 
 const runs = new Set();
+let made = 0;  // so that of two equal runs each has a name of its own
 let playing = true, last = 0;
 function tick(now) {
   const rate = Number(document.getElementById("sp").value);

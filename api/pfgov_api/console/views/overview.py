@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pfgov.app.fleet import FleetView
 from pfgov.errors import PfgovError
+from pfgov_api.console import doing
 from pfgov_api.console.pages import Page, Shown, Visit
 from pfgov_api.console.views.members import WAITS
 
@@ -70,6 +71,7 @@ def _values(visit: Visit, fleet: FleetView, found: Mapping[str, Any]) -> Mapping
             (count, WAITS.get(what, what)) for what, count in Counter(fleet.waits_for).most_common()
         ],
         "needs": _needs(fleet, found),
+        "may_review": partial(doing.may_review, visit.visitor),
         "witnesses": found["status"]["witnesses"],
     }
 

@@ -109,7 +109,7 @@ def _packet(visit: Visit, packet: PacketView, lineage: Mapping[str, Any]) -> Map
         "actions": [
             one
             for one in doing.offered(visit.visitor, "packet", packet.status)
-            if one.operation != "review_packet" or packet.review is not None
+            if one.operation != "review_packet" or doing.may_review(visit.visitor, packet)
         ],
         "may_export": visit.visitor.may("export_packet"),
         "sentence": _stands(packet),
