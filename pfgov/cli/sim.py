@@ -296,7 +296,7 @@ def _number(value: float, unit: str = "") -> str:
     "--record",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write down what is done, and go on from there when started again with the same code.",
+    help="Write down what is done, and go on from there when started again under the same rules.",
 )
 @click.option("--commit", metavar="ID", help="Which commit is checked, for the record.")
 def check(

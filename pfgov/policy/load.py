@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+from weakref import WeakValueDictionary
 
 from pfgov.errors import PolicyError
 from pfgov.files import read_regular
@@ -128,8 +129,12 @@ def kernel_only(*, generated: bool = True) -> PolicySet:
     return compile_set([kernel_policy()], (), generated=generated)
 
 
+_IN_USE: Final[WeakValueDictionary[tuple[bytes, bool], PolicySet]] = WeakValueDictionary()
+"""Sets that somebody holds, by the SHA-256 of their document: a process with many ledgers compiles each once."""
+
+
 def from_document(raw: bytes, *, generated: bool = False) -> PolicySet:
-    """Compile the set that the ledger attached; the caller compares ``digest``.
+    """Return the set that the ledger attached, compiled; the caller compares ``digest``.
 
     With *generated* the fast evaluator is made from it: only for a document that this engine wrote
     itself, never for one from somebody else's export.
@@ -139,6 +144,14 @@ def from_document(raw: bytes, *, generated: bool = False) -> PolicySet:
             (``policy.semantics``) or another kernel (``policy.kernel``) than this engine.
         PolicyErrors: It does not compile.
     """
+    key = (hashlib.sha256(raw).digest(), generated)
+    found = _IN_USE.get(key)
+    if found is None:
+        found = _IN_USE[key] = _from_document(raw, generated=generated)
+    return found
+
+
+def _from_document(raw: bytes, *, generated: bool) -> PolicySet:
     bundle = document.decode(raw)
     kernels = [policy for policy in bundle.policies if policy.name == KERNEL]
     pinned = KERNEL_DIGEST if bundle.semantics is None else OLDER_KERNELS[bundle.semantics]

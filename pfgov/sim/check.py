@@ -1,7 +1,7 @@
 """Checking many histories: seeds over processes, and what to do with one that fails.
 
 A failing seed is shrunk and told: its shortest history, the promise that broke, and the command that runs it again.
-With a record (:mod:`pfgov.sim.record`) a check goes on where an earlier one of the same code was stopped.
+With a record (:mod:`pfgov.sim.record`) a check goes on where an earlier one under the same rules was stopped.
 """
 
 import multiprocessing

@@ -17,7 +17,7 @@ from pfgov.clock import ClockError, ManualClock
 from pfgov.core import commands as c
 from pfgov.core.events import Event
 from pfgov.engine import Engine, Options
-from pfgov.policy import PolicySet, load_directory, load_starter
+from pfgov.policy import PolicySet, from_document, load_directory, load_starter
 from pfgov.sim import names
 from pfgov.sim.history import History
 from pfgov.sim.members import SimMember
@@ -56,7 +56,13 @@ class Fault:
 def policy_sets() -> tuple[PolicySet, ...]:
     """Return the sets that histories switch between: the starter set, and a stricter one."""
     with resources.as_file(resources.files("pfgov.sim") / "policies") as folder:
-        return load_starter(), load_directory(folder)
+        found = load_starter(), load_directory(folder)
+    _KEPT.extend(from_document(one.document) for one in found)
+    return found
+
+
+_KEPT: Final[list[PolicySet]] = []
+"""The same sets as a replay compiles them: held, so that thousands of replays do not compile them anew."""
 
 
 class World:

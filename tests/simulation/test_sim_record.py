@@ -1,5 +1,7 @@
-"""A long check can be stopped and goes on where it was, under the same code only."""
+"""A long check can be stopped and goes on where it was, under the same rules only, and says which code did what."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -8,7 +10,7 @@ import pytest
 from pfgov.errors import StateConflictError
 from pfgov.sim import record as records
 from pfgov.sim.check import Broken, check
-from pfgov.sim.record import Record, load, save, sources_digest
+from pfgov.sim.record import Part, Record, load, save, sources_digest
 
 
 def _record(path: Path, **given: int) -> tuple[Record, Path]:
@@ -36,8 +38,8 @@ def test_record_a_check_goes_on_where_it_was_stopped(
     assert ran == [0, 20, 20, 40]
     assert (report.seeds, report.entries) == (50, 300)
     kept = msgspec.json.decode(path.read_bytes(), type=Record)
-    assert (kept.done, kept.violations, kept.commit) == ([(0, 50)], [], "c1")
-    assert (kept.sources, kept.count) == (sources_digest(), 50)
+    assert (kept.done, kept.violations, kept.count) == ([(0, 50)], [], 50)
+    assert [(part.commit, part.sources) for part in kept.parts] == [("c1", sources_digest())]
 
 
 def test_record_a_violation_is_kept_and_checked_again(
@@ -53,17 +55,16 @@ def test_record_a_violation_is_kept_and_checked_again(
     assert _record(path)[0].done == []
 
 
-def test_record_other_code_or_other_seeds_begin_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Histories of other code are counted, or a file that is something else is overwritten."""
+def test_record_other_rules_or_other_seeds_begin_anew(tmp_path: Path) -> None:
+    """Histories under other rules are counted, or a file that is something else is overwritten."""
     path = tmp_path / "checked.json"
     done, _ = _record(path)
     done.add(0, 20, 100)
     save(done, path)
     assert _record(path)[0].done == [(0, 20)]
     assert _record(path, start=7)[0].done == []
-    monkeypatch.setattr(records, "sources_digest", lambda: "other")
+    done.semantics -= 1
+    save(done, path)
     assert _record(path)[0].done == []
     path.write_text("{}")
     with pytest.raises(StateConflictError) as caught:
@@ -71,9 +72,52 @@ def test_record_other_code_or_other_seeds_begin_anew(
     assert caught.value.code == "sim.record"
 
 
+def test_record_says_which_code_ran_which_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other code repeats what was done, or passes it off as its own."""
+    path = tmp_path / "checked.json"
+    first, _ = _record(path)
+    first.add(0, 20, 100)
+    save(first, path)
+    monkeypatch.setattr(records, "sources_digest", lambda: "other")
+    second, _ = _record(path)
+    assert second.holds(0, 20)
+    second.add(20, 20, 70)
+    save(second, path)
+    kept, _ = _record(path)
+    assert [(part.done, part.entries) for part in kept.parts] == [
+        ([(0, 20)], 100),
+        ([(20, 20)], 70),
+    ]
+    assert (kept.done, kept.count, kept.entries) == ([(0, 40)], 40, 170)
+
+
+def test_record_holds_what_a_history_runs_through() -> None:
+    """A source that a history runs through can change without another digest."""
+    code = (
+        "import sys\nfrom pfgov.sim.simulation import make_template, run_plan\n"
+        "from pfgov.sim.steps import draw_plan\nfrom pfgov.sim.workload import workspace\n"
+        "with workspace() as folder:\n"
+        "    make_template(folder / 'template')\n"
+        "    run_plan(draw_plan(1), folder / 'template', folder)\n"
+        "print('\\n'.join(name for name in sys.modules if name.startswith('pfgov')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    names = done.stdout.split()
+    assert "pfgov.core.decide" in names
+    assert [
+        name
+        for name in names
+        if any(f"{name}.".startswith(f"{one.replace('/', '.')}.") for one in records.OUTSIDE)
+    ] == []
+
+
 def test_record_runs_of_seeds_are_merged() -> None:
     """Parts that come back out of order are counted twice, or not at all."""
-    kept = Record(commit=None, sources="", seeds=100)
+    kept = Record(seeds=100, parts=[Part(commit=None, sources="")])
     for first in (40, 0, 20, 80):
         kept.add(first, 20, 1)
     assert kept.done == [(0, 60), (80, 20)]

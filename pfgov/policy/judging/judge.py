@@ -77,6 +77,7 @@ class Judge:
         self._fingerprints: dict[Failing, Fingerprint] = {}
         self._verdicts: dict[object, Verdict] = {}
         self._plain_allow = not self._always and not self._duties
+        self._alone = [RuleEvaluator(rule, generated=generated) for rule in self.rules]
 
     def verdicts(
         self, shared: Facts, members: Sequence[Facts], *, validated: bool
@@ -101,8 +102,8 @@ class Judge:
 
     def _rules_of_a_fleet(self) -> Rules:
         columns = [
-            Column(paths_of(rule), Reasons(RuleEvaluator(rule, generated=self.is_generated), made))
-            for rule, made in zip(self.rules, self._explainers, strict=True)
+            Column(paths_of(rule), Reasons(evaluator, made))
+            for rule, evaluator, made in zip(self.rules, self._alone, self._explainers, strict=True)
         ]
         return Rules(
             always=self._always,
@@ -235,7 +236,7 @@ def _bounded_paths(
 # --- a set --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class PolicySet:
     """What the loader returns; make it with :func:`pfgov.policy.load_directory` and its like.
 

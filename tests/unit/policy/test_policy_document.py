@@ -1,6 +1,8 @@
 """A set's identity: the canonical document, its digest, and the way back."""
 
+import gc
 import json
+import weakref
 from pathlib import Path
 
 import pytest
@@ -224,3 +226,16 @@ def test_reasons_have_one_order_wherever_the_set_came_from(tmp_path: Path) -> No
     found = policies.judge_one(kit.question(), member)
     assert [reason.name for reason in found.reasons] == ["kernel/active", "aard/a", "zebra/z"]
     assert from_document(policies.document).judge_one(kit.question(), member) == found
+
+
+def test_a_document_in_use_is_compiled_once(policies: PolicySet) -> None:
+    """Two ledgers with one set compile it twice, fast and exact sets are mixed up, or a set outlives its last user."""
+    document = policies.document
+    exact, fast = from_document(document), from_document(document, generated=True)
+    assert from_document(document) is exact
+    assert from_document(document, generated=True) is fast
+    assert fast is not exact
+    weak = weakref.ref(exact)
+    del exact
+    gc.collect()
+    assert weak() is None
