@@ -215,7 +215,7 @@ def page(
     if following is not None:
         body["next"] = str(following)
         asked = {**call.query, by: str(following)}
-        headers["Link"] = f'<{call.url}?{urlencode(asked)}>; rel="next"'
+        headers["Link"] = f'<{call.mount}{call.url}?{urlencode(asked)}>; rel="next"'
     return Answer(body, headers=headers)
 
 

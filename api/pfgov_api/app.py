@@ -3,14 +3,16 @@
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.types import ASGIApp, Scope
 
 from pfgov.errors import NotFoundError, PfgovError
 from pfgov_api.console.handlers import Console
 from pfgov_api.dispatcher import failed, framing_error, handler_of, read_headers
+from pfgov_api.named import Front
 from pfgov_api.operations import Operation
 from pfgov_api.outgoing import refusal, request_id_of
 from pfgov_api.problems import HttpError
@@ -62,6 +64,24 @@ def _refused(request: Request[Any, Any, Any], error: Exception) -> PfgovError:
             hint="see /api/docs",
         )
     return HttpError("the request cannot be understood")
+
+
+def application(service: Service) -> ASGIApp:
+    """Return what answers for *service*, and for the ledgers beside it, if there are any."""
+    app = create_app(service)
+    if service.named is None:
+        return cast("ASGIApp", app)
+
+    def refuse(error: PfgovError, scope: Scope) -> Reply:
+        request: Request[Any, Any, Any] = Request(scope)
+        headers, twice = read_headers(request)
+        request_id = request_id_of(service, headers)
+        reply = refusal(framing_error(headers, twice) or error, request_id)
+        reply.headers["x-request-id"] = request_id.sent
+        reply.is_head = request.method == "HEAD"
+        return reply
+
+    return Front(cast("ASGIApp", app), service.named, refuse)
 
 
 def create_app(service: Service) -> Litestar:

@@ -18,6 +18,7 @@ from pfgov.cli.inputs import PAIR
         "pfgov serve --public-url https://pfgov.example",
         "pfgov serve --oidc oidc.toml",
         "pfgov serve --witnesses witnesses.policy",
+        "pfgov serve --ledgers /srv/ledgers",
     ),
     then="register a member: pfgov member register --url http://localhost:8000 ...; see /api/docs",
     folder="a server serves a folder of its own machine",
@@ -79,6 +80,24 @@ from pfgov.cli.inputs import PAIR
     type=click.Path(path_type=Path),
     help="Tell others what is committed: a TOML file with their URLs and secrets; see /api/webhooks.",
 )
+@click.option(
+    "--ledgers",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Serve the ledgers in the folders of DIR, too, each under /l/NAME, where NAME is its folder's.",
+)
+@click.option(
+    "--ledgers-open",
+    type=click.IntRange(1, 10_000),
+    default=256,
+    show_default=True,
+    help="How many of these are open at once; the others rest until they are asked for, or something is due.",
+)
+@click.option(
+    "--share-keys",
+    is_flag=True,
+    help="Let who may enter the default ledger, and nobody else, enter the others with the same rights.",
+)
 @click.pass_obj
 def serve(
     output: Output,
@@ -94,6 +113,9 @@ def serve(
     witness_interval: float,
     webhooks: Path | None,
     node_url: str | None,
+    ledgers: Path | None,
+    ledgers_open: int,
+    share_keys: bool,
 ) -> int:
     """Offer the ledger over HTTP; an empty folder gets keys, a ledger and the starter policies first.
 
@@ -103,8 +125,14 @@ def serve(
     from pfgov.app.local.folder import SIGNERS
     from pfgov.app.webhook import read_webhooks
     from pfgov_api.addresses import public_url as checked
+    from pfgov_api.serve import Beside
     from pfgov_api.serve import serve as run
 
+    if ledgers is None and share_keys:
+        raise click.UsageError(
+            "--share-keys is about other ledgers: name their folder with --ledgers",
+            click.get_current_context(),
+        )
     for role, _ in signers:
         if role not in SIGNERS:
             raise click.UsageError(
@@ -128,6 +156,7 @@ def serve(
         witnesses=vouching,
         webhooks=None if webhooks is None else read_webhooks(webhooks),
         node_url=None if node_url is None else checked(node_url),
+        beside=None if ledgers is None else Beside(ledgers.resolve(), share_keys, ledgers_open),
     )
     return 0
 

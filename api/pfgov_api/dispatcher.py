@@ -42,6 +42,7 @@ from pfgov_api.grants import NOBODY, Grant
 from pfgov_api.leaving import cut, uncancel, while_there
 from pfgov_api.limits import BODY_BYTES_MAX, HEADERS_MAX, LARGE_BYTES
 from pfgov_api.logs import log_request
+from pfgov_api.mounting import ledger_of, mount_of, service_of
 from pfgov_api.operations import ANYONE, Answer, Call, Operation
 from pfgov_api.origins import from_another_site, require_here
 from pfgov_api.outgoing import RequestId, problem_reply, refusal, reply_of, request_id_of
@@ -104,7 +105,7 @@ def handler_of(
     async def handle(request: Asgi) -> ASGIApp:
         if request.scope["method"] == "OPTIONS":
             return _options(service, request, allow or "")
-        return await respond(operation, service, request)
+        return await respond(operation, service_of(request, operation, service), request)
 
     handle.__name__ = operation.name
     methods: Any = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
@@ -180,6 +181,7 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
             operation=operation.name,
             status=reply.status,
             seconds=seconds,
+            ledger=ledger_of(request),
         )
     return reply
 
@@ -328,7 +330,7 @@ async def _call(
 ) -> Call:
     path = read_path(request.scope["path_params"])
     url = operation.path.format(**path) if path else operation.path
-    _is_canonical(request.scope["raw_path"], url)
+    _is_canonical(request.scope["raw_path"], url, mount_of(request))
     query = read_query(request.scope["query_string"], operation.parameters)
     if operation.writes:
         check_idempotency_key(headers)
@@ -349,6 +351,7 @@ async def _call(
         headers=headers,
         url=url,
         grant=grant,
+        mount=mount_of(request),
     )
 
 
@@ -390,7 +393,7 @@ def _is_position(text: str) -> None:
         )
 
 
-def _is_canonical(raw_path: bytes, url: str) -> None:
+def _is_canonical(raw_path: bytes, url: str, mount: str) -> None:
     """Refuse other spellings of a path: a proxy that guards some paths may not know them for the same.
 
     Characters of an id may be encoded; slashes may not, nor stand twice or at the end.
@@ -398,7 +401,9 @@ def _is_canonical(raw_path: bytes, url: str) -> None:
     sent = raw_path.decode("latin-1")
     if sent != url and (unquote(sent) != url or "%2f" in sent.lower()):
         raise NotFoundError(
-            f"there is nothing at {sent[:200]}", code="http.not_found", hint=f"it is at {url}"
+            f"there is nothing at {sent[:200]}",
+            code="http.not_found",
+            hint=f"it is at {mount}{url}",
         )
 
 

@@ -68,6 +68,18 @@ SIMULATION_SECONDS: Final = 120
 SIMULATION_MEMORY_BYTES: Final = 1 << 30
 """What one of them may take."""
 
+NAMED_CALLS_MAX: Final = 2_000
+"""Requests and streams of all named ledgers together; the other half of the connections is left to the default one."""
+
+NAMED_CALLS_PER_LEDGER_MAX: Final = 500
+"""Requests and streams of one named ledger: a quarter of what there is for all."""
+
+STRANGERS_BURST_MAX: Final = 16
+"""Ledgers that may be opened one after the other for callers that show no key."""
+
+STRANGERS_SECONDS: Final = 1.0
+"""After so long one more."""
+
 # --- one principal ---------------------------------------------------------------------------
 
 REQUESTS_PER_PRINCIPAL_MAX: Final = 100

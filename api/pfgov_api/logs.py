@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 
 import msgspec
 
-FIELDS: Final = ("request_id", "sent_id", "operation", "status", "ms")
+FIELDS: Final = ("request_id", "sent_id", "operation", "status", "ms", "ledger")
 """What a line may say beyond its message."""
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -101,10 +101,12 @@ def log_request(
     status: int,
     seconds: float,
     sent_id: str | None = None,
+    ledger: str | None = None,
 ) -> None:
     """Log that a request was answered, without looking for the line of code that says so.
 
-    *sent_id* is what its caller calls it, where that cannot be its id.
+    *sent_id* is what its caller calls it, where that cannot be its id; *ledger* the one that was asked, where that is
+    not the default one.
     """
     record = logging.LogRecord(log.name, logging.INFO, "", 0, "request", (), None)
     record.__dict__.update(
@@ -113,5 +115,6 @@ def log_request(
         operation=operation,
         status=status,
         ms=round(seconds * 1_000, 1),
+        ledger=ledger,
     )
     log.handle(record)

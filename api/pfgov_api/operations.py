@@ -62,6 +62,8 @@ class Call:
     headers: Mapping[str, str]
     url: str
     grant: Grant
+    mount: str = ""
+    """What stands before the paths of the API: ``/l/NAME`` where another ledger than the default one is asked."""
 
     def number(self, name: str, default: int) -> int:
         """Return a whole query parameter; its schema was checked."""
@@ -126,6 +128,7 @@ class Operation:
         raises: Statuses of problems besides those that every operation may give.
         writes: Whether it may change the ledger.
         is_long: Whether it is given up when its caller goes away.
+        is_static: Whether it says the same of every ledger, and needs none.
         media_type: Of its answer.
         other_media_types: Of its answer where the caller asks for another format.
         media_type_status: The status of the refusal of a body that is not JSON.
@@ -145,6 +148,7 @@ class Operation:
     raises: tuple[int, ...] = ()
     writes: bool = False
     is_long: bool = False
+    is_static: bool = False
     body_optional: bool = False
     media_type: str = "application/json"
     other_media_types: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ Every answer to every test of the API is held to them, and an object has no othe
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pfgov.app.tenancy import Stage
 from pfgov.app.views import OUTCOMES
 from pfgov_api.view_schemas import COUNT as _COUNT
 from pfgov_api.view_schemas import FLAG as _FLAG
@@ -413,6 +414,20 @@ _OTHERS: Final[dict[str, Any]] = {
                     }
                 )
             )
+        }
+    ),
+    "LedgerList": _page("LedgerStanding"),
+    "LedgerStanding": _closed(
+        {
+            "name": _TEXT,
+            "path": {**_TEXT, "description": "what stands before the paths of its API"},
+            "state": {"type": "string", "enum": [one.value for one in Stage]},
+            "origin": _MAYBE_TEXT,
+            "size": {**_MAYBE_COUNT, "description": "entries when it last rested; null if unknown"},
+            "root": _MAYBE_TEXT,
+            "due": {**_MAYBE_TIME, "description": "when it is opened though nobody asks for it"},
+            "requests": {**_COUNT, "description": "requests and streams that are being answered"},
+            "error": {"anyOf": [_closed({"code": _TEXT, "detail": _TEXT}), {"type": "null"}]},
         }
     ),
     "Impact": _closed({"report": _ref("ImpactReport"), "fresh": _FLAG}),

@@ -25,20 +25,23 @@ import uvicorn
 from pfgov import __version__
 from pfgov.accepting import ACCEPTED_AT_ONCE, Scarcity
 from pfgov.app.hosting import Engine, kill_writers
+from pfgov.app.tenancy.limits import OPEN_LEDGERS_MAX
 from pfgov.app.turns import Follower, Turns
 from pfgov.app.webhook import Webhooks, delivery_of
 from pfgov.app.witnesses import Witnesses
 from pfgov.errors import ForbiddenError
 from pfgov_api.addresses import BACKLOG, is_loopback, listen, local_url
-from pfgov_api.app import create_app
+from pfgov_api.app import application
 from pfgov_api.connections import bounded
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.limits import HEAD_BYTES_MAX
 from pfgov_api.logs import log_to
+from pfgov_api.named import Named
 from pfgov_api.oidc.library import jwt
 from pfgov_api.oidc.settings import Settings, read_settings
 from pfgov_api.oidc.sources import KeySource, source_of
 from pfgov_api.oidc.tokens import Tokens
+from pfgov_api.routes import OPERATIONS
 from pfgov_api.scarcity import exhausted
 from pfgov_api.service import Service
 from pfgov_api.standby import Standby
@@ -74,6 +77,21 @@ time, in pauses of 0.2 s with 30,000 packets in memory.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Ledgers that are served beside the default one.
+
+    Attributes:
+        folder: The folder of their folders.
+        share_keys: Whether the default ledger's keys and tokens are theirs.
+        most: How many may be open at once.
+    """
+
+    folder: Path
+    share_keys: bool = False
+    most: int = OPEN_LEDGERS_MAX
+
+
 def serve(  # noqa: PLR0913 - as many as the command has options
     directory: Path,
     host: str,
@@ -87,6 +105,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
     witnesses: Witnesses | None = None,
     webhooks: Webhooks | None = None,
     node_url: str | None = None,
+    beside: Beside | None = None,
 ) -> None:
     """Serve the ledger in *directory* until told to stop.
 
@@ -102,6 +121,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
         witnesses: Who cosigns checkpoints.
         webhooks: Who is told of what was committed.
         node_url: The URL under which other servers of the ledger reach this one; where it listens by default.
+        beside: The folder of other ledgers that are served, too.
 
     Raises:
         ForbiddenError: ``serve.open``, others than this machine are to reach it and there is neither a key nor an
@@ -134,6 +154,17 @@ def serve(  # noqa: PLR0913 - as many as the command has options
                 service = Service(
                     engine, keyring, tokens=tokens, public_url=public, witnesses=witnesses, webhooks=delivery,
                 )  # fmt: skip
+            if beside is not None:
+                service.named = Named(
+                    beside.folder,
+                    OPERATIONS,
+                    default=service,
+                    share=beside.share_keys,
+                    check=_check(is_open=is_open, openly=openly),
+                    most=beside.most,
+                    address=address,
+                    leave_out=directory,
+                )
             greeting = Greeting(service, directory, address, is_new=is_new)
             _answer(service, greeting.say, sockets, can_hand_over=turns.can_change)
             return service
@@ -142,6 +173,13 @@ def serve(  # noqa: PLR0913 - as many as the command has options
         _closed.set()
     finally:
         _close(sockets)
+
+
+def _check(*, is_open: bool, openly: bool) -> Callable[[Engine, KeyRing], None] | None:
+    """Return what refuses to let everybody into another ledger, too; None where nobody gets in without a key."""
+    if not is_open:
+        return None
+    return (lambda _engine, _keyring: None) if openly else _require_no_keys_ever
 
 
 def _keyring(directory: Path, *, must_exist: bool) -> KeyRing:
@@ -255,7 +293,7 @@ def _require_no_keys_ever(engine: Engine, keyring: KeyRing) -> None:
 
 def _config(service: Service) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(service),
+        application(service),
         http=bounded(service.draw_id),
         ws="none",
         log_config=None,
@@ -370,6 +408,8 @@ class Stopping(uvicorn.Server):
         self._service.trials.kill()
         self._service.simulations.kill()
         self._service.news.publish()
+        if self._service.named is not None:
+            self._service.named.keeper.begin_to_stop()
 
 
 def _access(service: Service) -> str:
@@ -398,6 +438,7 @@ class Greeting:
             f"  listening  {self.address}   documentation {url}/api/docs",
             f"  console    {url}/console/",
             f"  access     {_access(service)}",
+            *([] if service.named is None else [service.named.greeting(url)]),
             *([f"  standby    {waits.message}"] if (waits := service.standing_by()) else []),
             f"  log key    {service.log_key}",
             f"  export     (umask 077 && curl -s {proof}'{url}/api/ledger/export' -o all.lineage.jsonl)",

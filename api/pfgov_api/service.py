@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pfgov.app.analytics import Analytics
 from pfgov.app.hosting import INDEX_SECONDS, TICK_SECONDS, Engine, Host
@@ -31,6 +31,9 @@ from pfgov_api.looking import Looking
 from pfgov_api.oidc.tokens import Tokens
 from pfgov_api.simulations import Simulations
 from pfgov_api.trials import Trials
+
+if TYPE_CHECKING:
+    from pfgov_api.named import Named
 
 log = logging.getLogger("pfgov.api")
 
@@ -115,15 +118,21 @@ class Service(Host):
         public_url: str | None = None,
         witnesses: Witnesses | None = None,
         webhooks: Delivery | None = None,
+        access: Access | None = None,
+        beside: "Service | None" = None,
     ) -> None:
         super().__init__(engine, tick_seconds=tick_seconds, index_seconds=index_seconds)
         self.public_url = public_url
-        self.access = Access(keyring, tokens)
+        self.access = access or Access(keyring, tokens)
         self.requests = Quota("requests", REQUESTS_PER_PRINCIPAL_MAX)
         self.streams = Quota("streams", STREAMS_PER_PRINCIPAL_MAX)
         self.exports = Quota("exports", EXPORTS_PER_PRINCIPAL_MAX)
-        self.trials = Trials()
-        self.simulations = Simulations()
+        # Processes of their own: so many for the whole server, however many ledgers it has.
+        self.trials: Trials = Trials() if beside is None else beside.trials
+        self.simulations: Simulations = Simulations() if beside is None else beside.simulations
+        self._is_beside = beside is not None
+        self.named: Named | None = None
+        """The ledgers beside this one, where it is the default one of several."""
         self.looking = Looking()
         self.analytics = Analytics()
         self.metrics = Metrics()
@@ -140,7 +149,9 @@ class Service(Host):
         """What a loss of the place of the ledger would cost, in sentences."""
 
     async def start(self) -> None:
-        """Begin to tick, and to keep the keys of an issuer fresh."""
+        """Begin to tick, and to keep the keys of an issuer fresh, and the ledgers beside this one."""
+        if self.named is not None:
+            await self.named.keeper.start()
         await super().start()
         if self.engine.store.can_be_led:
             await self._weigh()
@@ -164,9 +175,12 @@ class Service(Host):
         """End streams and ticks; what was accepted is answered."""
         if self._watch is not None:
             self._watch.cancel()
+        if self.named is not None:
+            await self.named.keeper.stop()
         await self.access.stop()
-        self.trials.kill()
-        self.simulations.kill()
+        if not self._is_beside:
+            self.trials.kill()
+            self.simulations.kill()
         self.looking.close()
         if self.witnesses is not None:
             self.witnesses.stop()
@@ -223,6 +237,12 @@ class Service(Host):
     def standing(self) -> Standing | None:
         """Return how the ledger stood a moment ago; None where servers cannot lead it by turns."""
         return self.engine.lock.standing
+
+    @property
+    def quotas(self) -> tuple[Quota, ...]:
+        """What is counted for each principal; what all ledgers of a server have in common, by the default one alone."""
+        own = (self.requests, self.streams, self.exports)
+        return own if self._is_beside else (*own, self.trials.quota)
 
     def may_still(self, principal_id: str, right: str) -> bool:
         """Whether a principal that was let in once has *right* now, as far as that can be told."""

@@ -90,6 +90,23 @@ AREAS = (
         {"SCANNED_MAX": "the page is short and says where to go on"},
     ),
     Area(
+        "pfgov.app.tenancy.limits",
+        "Many ledgers on one server",
+        "`ledger.too_many_open`, 503: come back",
+        "no setting",
+        {
+            "NAMED_LEDGERS_MAX": "the others, by name, are not served, and the log says so",
+            "OPEN_LEDGERS_MAX": "the one used longest ago is closed; `ledger.too_many_open` where all are in use; "
+            "`--ledgers-open`",
+            "OPENING_SECONDS": "`store.unavailable`, 503, and the next one has its turn",
+            "REST_SECONDS": "it is closed, unless something is due sooner than in so long again",
+            "REST_SECONDS_MIN": "it may make room for another",
+            "RETRY_SECONDS": "it is tried again",
+            "SCAN_SECONDS": "a ledger that was added is found at the next look",
+            "STAMP_SECONDS": "it is visited, for a deadline may be new",
+        },
+    ),
+    Area(
         "pfgov.app.webhook.limits",
         "Whom a server tells of what is committed",
         "the server does not start, and says which file is wrong",

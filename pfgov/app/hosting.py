@@ -324,6 +324,11 @@ class Host:
         self.last_status = status
         return status
 
+    @property
+    def is_keeping(self) -> bool:
+        """Whether something keeps the ledger itself, perhaps for a caller that has gone away."""
+        return self._keeping.locked()
+
     async def keep(self, act: Callable[[], T]) -> T:
         """Return what *act*, which keeps the ledger itself, returns: one at a time, in a thread.
 

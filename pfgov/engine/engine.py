@@ -79,6 +79,7 @@ class Engine:
         self._reader: LedgerReader | None = None
         self._opening_reader = threading.Lock()
         self._is_closed = False
+        self.stamp: str | None = None  # the store's, once this is closed
 
     # --- opening -------------------------------------------------------------------------
 
@@ -469,11 +470,10 @@ class Engine:
         self._is_closed = True
         try:
             self._queue.stop()
-            if (
-                self._reader is not None
-            ):  # first, so that the writer is the last one: it empties the write-ahead log
+            if self._reader is not None:  # first: the writer, as the last, empties the log
                 self._reader.close()
             self._sequencer.close()
+            self.stamp = self.store.stamp()  # while nobody else can write
         finally:
             self.lock.release()
 

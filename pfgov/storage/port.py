@@ -411,6 +411,10 @@ class Store(Led, Protocol):
         """Whether there is anything to open."""
         ...
 
+    def stamp(self) -> str | None:
+        """Return what is another after every write, nothing being opened for it; None where it cannot be told."""
+        ...
+
     def has_entries(self) -> bool:
         """Whether a ledger was begun here; ``store.*`` if what is there cannot be read."""
         ...

@@ -4,6 +4,7 @@ Nothing ticks by itself, so that a story over a server and over a folder can be 
 server is played by :func:`answering`, a socket that says one thing to whoever asks.
 """
 
+import asyncio
 import json
 import re
 import socketserver
@@ -23,8 +24,10 @@ from pfgov.cli import run
 from pfgov.engine import Engine
 from pfgov.engine.options import Options
 from pfgov.storage import open_store
-from pfgov_api.app import create_app
+from pfgov_api.app import application, create_app
 from pfgov_api.keyring import FILE, KeyRing
+from pfgov_api.named import Named
+from pfgov_api.routes import OPERATIONS
 from pfgov_api.service import Service
 from support.api_process import free_port
 from support.commandline import CommandLine, Said
@@ -44,7 +47,7 @@ class Served:
         self.service = Service(self.engine, self.keyring)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                create_app(self.service),
+                self._app(),
                 port=self.port,
                 lifespan="off",
                 log_config=None,
@@ -53,6 +56,10 @@ class Served:
             )
         )
         self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def _app(self) -> Any:
+        """What answers."""
+        return create_app(self.service)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -73,6 +80,41 @@ class Served:
         self.service.trials.kill()
         self.service.simulations.kill()
         self.engine.close()
+
+
+class ServedBeside(Served):
+    """The ledger in a folder, served under its name beside another one."""
+
+    def __init__(self, directory: Path) -> None:
+        default = directory.parent.parent / "default"
+        Engine.create(open_store(default), "pfgov.test/default").close()
+        self.folder = directory.parent
+        super().__init__(default)
+        self.directory = directory
+        self.url = f"{self.url}/l/{directory.name}"
+
+    def _app(self) -> Any:
+        named = self.service.named = Named(
+            self.folder,
+            OPERATIONS,
+            default=self.service,
+            check=lambda _engine, _keyring: None,
+            tick_seconds=3_600,
+        )
+        asyncio.run(named.keeper.scan())
+        for place in named.keeper.places.values():
+            place.was_open = True  # leases stand, as over a folder
+        return application(self.service)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        assert self.service.named is not None
+        asyncio.run(self.service.named.keeper.stop())
 
 
 class RemoteLine(CommandLine):

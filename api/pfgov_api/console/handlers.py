@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Method
 
@@ -49,6 +50,7 @@ from pfgov_api.console.visiting import Visitor
 from pfgov_api.dispatcher import PAUSE_SECONDS, read_headers
 from pfgov_api.grants import Grant
 from pfgov_api.leaving import cut, uncancel
+from pfgov_api.mounting import mount_of
 from pfgov_api.origins import require_here
 from pfgov_api.outgoing import request_id_of
 from pfgov_api.problems import HttpError, UnauthenticatedError, status_of
@@ -78,6 +80,8 @@ class Console:
         read: Final[tuple[Method, ...]] = ("GET", "HEAD")
 
         async def handle(request: Asgi) -> ASGIApp:
+            if mount_of(request):  # it shows the default ledger, and no other
+                raise NotFoundException
             return await self.answer(request)
 
         paths: tuple[tuple[str, tuple[Method, ...]], ...] = (

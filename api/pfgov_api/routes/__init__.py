@@ -11,6 +11,7 @@ from pfgov_api.routes import (
     insights,
     keeping,
     ledger,
+    ledgers,
     members,
     overviews,
     packets,
@@ -35,6 +36,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *authzen.OPERATIONS,
     *insights.OPERATIONS,
     *service.operations(document),
+    *ledgers.OPERATIONS,
     *overviews.operations(lambda: OPERATIONS),
 )
 """The whole surface; the OpenAPI document, the authorisation matrix and the reference are made from it."""

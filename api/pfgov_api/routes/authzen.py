@@ -324,6 +324,7 @@ def _page(
 
 async def _configuration(call: Call) -> Answer:
     base = call.service.public_url or f"http://{call.headers.get('host', 'localhost')}"
+    base += call.mount
     return Answer(
         {
             "policy_decision_point": base,

@@ -109,11 +109,18 @@ async def _metrics(call: Call) -> Answer:
         }
     if service.witnesses is not None:
         gauges |= service.witnesses.gauges(service.engine.clock.now())
-    quota = (service.requests, service.streams, service.exports, service.trials.quota)
+    counters = {
+        "pfgov_ticks_total": service.ticks,
+        "pfgov_tick_failures_total": service.tick_failures,
+    }
+    if service.named is not None:
+        gauges |= service.named.gauges()
+        counters |= service.named.counters()
+    quota = service.quotas
     text = service.metrics.text(
         {name: float(value) for name, value in gauges.items()},
         {one.what: one.refused for one in quota},
-        {"pfgov_ticks_total": service.ticks, "pfgov_tick_failures_total": service.tick_failures},
+        counters,
     )
     media_type = "text/plain; version=0.0.4; charset=utf-8"
     return Answer(raw=text, media_type=media_type, headers={"Cache-Control": "no-store"})
@@ -137,14 +144,16 @@ def operations(document: Callable[[], dict[str, Any]]) -> tuple[Operation, ...]:
     """Return them; two of them show the OpenAPI *document* of all operations, these included."""
     reference = cache(lambda: page(document()))
 
-    async def openapi(_: Call) -> Answer:
-        return Answer(document())
+    async def openapi(call: Call) -> Answer:
+        found = document()
+        return Answer({**found, "servers": [{"url": f"{call.mount}/"}]} if call.mount else found)
 
     async def docs(_: Call) -> Answer:
         return _page(reference())
 
     return (
-        Operation("live", "GET", "/api/health/live", ANYONE, "The process answers.", _live, "Live"),
+        Operation("live", "GET", "/api/health/live", ANYONE, "The process answers.", _live, "Live",
+                  is_static=True),
         Operation("ready", "GET", "/api/health/ready", ANYONE, "The ledger can be written; else why not.", _ready,
                   "Ready", raises=(503,)),
         Operation("status", "GET", "/api/status", READERS, "What the server holds.", _status, "Status"),
@@ -156,9 +165,10 @@ def operations(document: Callable[[], dict[str, Any]]) -> tuple[Operation, ...]:
                   tag="ledger"),
         Operation("metrics", "GET", "/metrics", AUDITORS, "Counters for Prometheus.", _metrics, "Text",
                   media_type="text/plain"),
-        Operation("openapi", "GET", "/api/openapi.json", ANYONE, "This API as OpenAPI 3.1.", openapi, "OpenApi"),
+        Operation("openapi", "GET", "/api/openapi.json", ANYONE, "This API as OpenAPI 3.1.", openapi, "OpenApi",
+                  is_static=True),
         Operation("docs", "GET", "/api/docs", ANYONE, "This API as a page; it needs no network.", docs, "Text",
-                  media_type="text/html"),
+                  media_type="text/html", is_static=True),
         Operation("problem", "GET", "/api/problems/{code}", ANYONE, "What a problem's code means.", _problem, "Text",
-                  raises=(404,), media_type="text/html"),
+                  raises=(404,), media_type="text/html", is_static=True),
     )  # fmt: skip

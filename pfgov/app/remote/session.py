@@ -39,6 +39,9 @@ ONCE_VARIABLE: Final = "PFGOV_IDEMPOTENCY_KEY"
 
 PROBLEM: Final = "application/problem+json"
 
+UNKNOWN: Final = "ledger.unknown"
+"""What a server of many ledgers says of a name that none of them has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -84,6 +87,8 @@ class Session(Closing):
         """
         answer = self._exchange(Ask("GET", "/api/health/live"), {}, is_first=True)
         body = _json(answer) if answer.status_code == 200 else None
+        if answer.status_code == 404 and _code(answer) == UNKNOWN:
+            raise self._refused(answer)
         if not isinstance(body, dict):
             raise self._stranger(answer)
         found = cast("dict[str, object]", body)
@@ -235,6 +240,13 @@ def series(version: str) -> tuple[str, ...]:
     """
     parts = tuple(version.split("."))
     return parts[:2] if parts[0] == "0" else parts[:1]
+
+
+def _code(answer: Any) -> object:
+    """Return the code of the problem that *answer* is; None if it is none."""
+    media = str(answer.headers.get("content-type", "")).partition(";")[0].strip()
+    body = _json(answer) if media == PROBLEM else None
+    return cast("dict[str, object]", body).get("code") if isinstance(body, dict) else None
 
 
 def _json(answer: Any) -> Any:

@@ -18,6 +18,7 @@ ledger: Final = Nouns(
         "replay",
         "head",
         "log",
+        "list",
         "tiles",
         "keys",
         "erase",

@@ -33,6 +33,7 @@ from pfgov.core.decide.due import due, takings
 from pfgov.core.decide.expiry import LeaseView
 from pfgov.core.decide.guarding import PolicyDeniedError, recorded_denial
 from pfgov.core.decide.queue import Memory, Progress, before
+from pfgov.core.decide.resting import next_due
 from pfgov.core.state import State
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "before",
     "decide",
     "due",
+    "next_due",
     "takings",
 ]
 

@@ -19,7 +19,7 @@ from pfgov.core.state import State
 MASS: Final = "mass_expiry"
 """Why this module halts; a clock that leaps is noticed elsewhere."""
 
-_LEASED: Final = frozenset(
+LEASED: Final = frozenset(
     {MemberStatus.ACTIVE, MemberStatus.SUSPECT, MemberStatus.DRAINING, MemberStatus.QUARANTINED}
 )
 
@@ -75,7 +75,7 @@ def survey(state: State, leases: Mapping[str, LeaseView], now: int) -> Survey:
         member, lease = state.members.get(member_id), leases[member_id]
         if member is None or member.incarnation != lease.incarnation or lease.ttl <= 0:
             continue
-        if member.status not in _LEASED:
+        if member.status not in LEASED:
             continue
         found.leased += 1
         found.newest = max(found.newest, lease.last_seen)

@@ -6,6 +6,7 @@ from pfgov.engine.sequencing.failing import MismatchError, UnknownOutcomeError, 
 from pfgov.engine.sequencing.heartbeats import Heartbeat, HeartbeatResult, hear
 from pfgov.engine.sequencing.ports import Ports
 from pfgov.engine.sequencing.sequencer import Sequencer
+from pfgov.engine.sequencing.ticking import rest
 
 __all__ = [
     "CommandQueue",
@@ -20,4 +21,5 @@ __all__ = [
     "hear",
     "is_light",
     "mismatch",
+    "rest",
 ]

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 from pfgov.core import commands as c
-from pfgov.core.decide import due
+from pfgov.core.decide import due, next_due
 from pfgov.core.decide.expiry import survey
 from pfgov.engine.answers import Receipt, Request
 from pfgov.engine.options import TickReport
@@ -59,6 +59,26 @@ def tick(sequencer: Sequencer, limit: int = FOLLOW_UPS_PER_TICK_MAX) -> TickRepo
     sequencer.trim()
     sequencer.keep_leases()
     return TickReport(tried, effective, sequencer.halted)
+
+
+def rest(sequencer: Sequencer) -> int | None:
+    """Tick until nothing more is due, and return when time brings the next thing up; None where it never will.
+
+    That is the present where something still is, or where it cannot be told.
+
+    Raises:
+        PfgovError: as :func:`tick`.
+    """
+    report = tick(sequencer)
+    for _ in range(ROUNDS_PER_TICK):
+        if not report.tried:
+            break
+        report = tick(sequencer)
+    now, decider = sequencer.now(), sequencer.decider
+    if report.tried or sequencer.halted is not None or sequencer.time.ahead:
+        return now
+    leases = sequencer.leases.view()
+    return next_due(decider.state, decider.memory, leases, now, is_timed=decider.is_timed)
 
 
 def _watch_clock(sequencer: Sequencer) -> int:

@@ -83,6 +83,16 @@ class SqliteStore:
         """Whether there is a database."""
         return self.database.exists()
 
+    def stamp(self) -> str | None:
+        """Return what the file system says of the database; None while its log has pages of its own."""
+        try:
+            if self.holds_old_pages():
+                return None
+            found = self.database.stat()
+        except OSError:
+            return None
+        return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
+
     def has_entries(self) -> bool:
         """Whether there is a database, and an entry in it."""
         return self.exists() and has_entries(self.database)

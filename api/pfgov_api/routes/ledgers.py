@@ -1,0 +1,59 @@
+"""The ledgers beside the default one: which there are, and how each stands."""
+
+from typing import Any, Final
+
+from pfgov.app.tenancy import Place
+from pfgov.app.tenancy.names import NAME_LENGTH_MAX
+from pfgov.errors import NotFoundError
+from pfgov.model.times import to_moment
+from pfgov_api.answers import limit_of, page
+from pfgov_api.mounting import PREFIX
+from pfgov_api.operations import Answer, Call, Operation, Parameter
+from pfgov_api.routes.keeping import ADMINS
+from pfgov_api.routes.parameters import LIMIT
+
+AFTER: Final = Parameter(
+    "after",
+    {"type": "string", "maxLength": NAME_LENGTH_MAX, "pattern": "^[a-z0-9-]+$"},
+    "the `next` of the page before",
+)
+
+
+async def _ledgers(call: Call) -> Answer:
+    """List them from memory: nothing is opened for it, however many there are."""
+    named = call.service.named
+    if named is None:
+        raise NotFoundError(
+            "this server has one ledger",
+            code="ledger.alone",
+            hint="serve a folder of ledgers beside it: pfgov serve --ledgers DIR",
+        )
+    after, limit = call.query.get("after", ""), limit_of(call)
+    names = [name for name in sorted(named.keeper.places) if name > after]
+    shown = [_shown(named.keeper.places[name]) for name in names[:limit]]
+    return page(call, shown, names[limit - 1] if len(names) > limit else None)
+
+
+def _shown(place: Place) -> dict[str, Any]:
+    note, failure = place.note, place.failure
+    return {
+        "name": place.name,
+        "path": f"{PREFIX}{place.name}",
+        "state": place.stage.value,
+        "origin": None if note is None else note.origin,
+        "size": None if note is None else note.size,
+        "root": None if note is None else note.root,
+        "due": None if place.visit_at is None else to_moment(place.visit_at),
+        "requests": place.users,
+        "error": None if failure is None else {"code": failure.code, "detail": failure.message},
+    }
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "list_ledgers", "GET", "/api/ledgers", ADMINS,
+        "The ledgers that the server holds beside this one: whether each is open, where it ended when it last rested, "
+        "and why it cannot be opened.",
+        _ledgers, "LedgerList", parameters=(AFTER, LIMIT), tag="operations", raises=(404,),
+    ),
+)  # fmt: skip

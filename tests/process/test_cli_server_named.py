@@ -1,0 +1,133 @@
+"""A server of many ledgers as a process, and the command line against it."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from support.api_process import Server
+from support.cli_server import RemoteLine
+from support.commandline import CommandLine, spawn
+from support.ledgers import verified
+from support.named_server import ledger_at
+
+from pfgov.engine import Engine, LedgerReader
+from pfgov.engine.reading.replay import Replay
+from pfgov.storage import open_store
+
+pytestmark = pytest.mark.process
+
+NAMES = tuple(f"tenant-{number}" for number in range(6))
+GONE_SECONDS = 5.0
+"""How long a server may take to end."""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Server]:
+    """A running server with six ledgers beside the default one."""
+    shelf = tmp_path / "ledgers"
+    shelf.mkdir()
+    for name in NAMES:
+        ledger_at(shelf, name)
+    server = Server(tmp_path / "default", "--ledgers", str(shelf), "--ledgers-open", "3")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _shelf(server: Server) -> Path:
+    return server.directory.parent / "ledgers"
+
+
+def _register(server: Server, name: str, member_id: str) -> Any:
+    body = {"id": member_id, "type": "agent", "capabilities": [], "region": "us-east"}
+    return httpx2.post(f"{server.url}/l/{name}/api/members/register", json=body, timeout=30)
+
+
+def test_a_server_of_many_ends_in_time_and_loses_nothing(served: Server) -> None:
+    """Told to stop, a server of many takes longer than five seconds, leaves a ledger locked, or loses an entry."""
+    positions = {name: _register(served, name, f"of-{name}").json()["position"] for name in NAMES}
+    with httpx2.stream("GET", f"{served.url}/l/{NAMES[-1]}/api/events", timeout=30) as stream:
+        assert stream.status_code == 200
+        status, seconds = served.terminate()
+    assert status == 0
+    assert seconds < GONE_SECONDS
+    for name, position in positions.items():
+        with Engine.open(open_store(_shelf(served) / name)) as engine:
+            row = engine.reader.entry(position).row
+            assert row.subject == f"member/of-{name}"
+        with LedgerReader(open_store(_shelf(served) / name)) as reader:
+            assert [one.row.subject for one in reader.entries()].count(row.subject) == 1
+
+
+def test_a_server_of_many_that_is_killed_comes_back_with_all_of_them(served: Server) -> None:
+    """After a kill a ledger cannot be opened, or an acknowledged entry is gone."""
+    positions = {name: _register(served, name, f"of-{name}").json()["position"] for name in NAMES}
+    served.kill()
+    served.start()
+    for name, position in positions.items():
+        found = httpx2.get(f"{served.url}/l/{name}/api/ledger/entries/{position}", timeout=30)
+        assert found.json()["shown"]["subject"] == f"member/of-{name}"
+
+
+def test_the_command_line_is_told_which_ledgers_there_are(
+    served: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``ledger list`` over a server and over its folder leave a ledger out; a name that is none is not said to be."""
+    (_shelf(served) / NAMES[0] / "ledger.db").write_bytes(b"damaged" * 1_000)
+    over_server = RemoteLine(served.url, capsys).ok("ledger", "list")["ledgers"]
+    assert [one["name"] for one in over_server] == list(NAMES)
+    one = RemoteLine(f"{served.url}/l/{NAMES[1]}", capsys)
+    one.ok("member", "register", "--id", "only-here", "--type", "agent")
+    assert [m["id"] for m in one.ok("member", "list")["members"]] == ["only-here"]
+    other = RemoteLine(f"{served.url}/l/{NAMES[2]}", capsys)
+    assert other.ok("member", "list")["members"] == []
+    refused = RemoteLine(f"{served.url}/l/nobody", capsys).refused("status")
+    assert refused["code"] == "ledger.unknown"
+    damaged = RemoteLine(f"{served.url}/l/{NAMES[0]}", capsys).refused("status")
+    assert damaged["code"].startswith("store.")
+    under = RemoteLine(f"{served.url}/l/{NAMES[1]}", capsys).refused("ledger", "list")
+    assert under["code"] in {"ledger.alone", "server.version"}
+    here = CommandLine(Path("nowhere"), capsys).ok("ledger", "list", "--in", _shelf(served))
+    states = {one["name"]: one["state"] for one in here["ledgers"]}
+    assert states.pop(NAMES[0]) == "failed"
+    assert set(states.values()) == {"readable"}
+    text = CommandLine(Path("nowhere"), capsys)("ledger", "list", "--in", _shelf(served)).out
+    assert "failed" in text
+    assert NAMES[5] in text
+
+
+def test_a_ledger_is_made_for_a_running_server(
+    served: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``pfgov init`` into the folder needs a restart; or its writer is not named to who comes by the folder."""
+    made = spawn("init", "--dir", _shelf(served) / "brand-new")
+    assert made.status == 0
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        answer = httpx2.get(f"{served.url}/l/brand-new/api/status", timeout=30)
+        if answer.status_code == 200:
+            break
+        time.sleep(0.1)
+    assert answer.status_code == 200, answer.text
+    refused = CommandLine(_shelf(served) / "brand-new", capsys).refused(
+        "member", "register", "--id", "x", "--type", "agent"
+    )
+    assert refused["code"] == "store.locked"
+    assert f"{served.url}/l/brand-new" in refused["hint"]
+
+
+def test_what_a_server_of_many_wrote_verifies_and_runs_again(
+    served: Server, tmp_path: Path
+) -> None:
+    """What is written through one of many ledgers, killed in the middle, does not verify, or runs again to another."""
+    for number in range(3):
+        assert _register(served, NAMES[0], f"m{number}").status_code == 201
+    served.kill()
+    report = verified(_shelf(served) / NAMES[0], tmp_path, replayer=Replay())
+    assert report.exit_status == 0
+    assert report.verdicts["replay"].status == "pass"
