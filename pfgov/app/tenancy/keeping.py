@@ -315,15 +315,14 @@ class Keeper:
         if host is None or not self._is_idle(place) or host.is_keeping or host.fault is not None:
             return False
         try:
-            due = await self._run(host.engine.queue.do, rest)
+            due = await self._run(_next_due, host.engine)
             left = None if due is None else due - self._clock.now()
-            is_soon = left is not None and left < least_seconds * MICRO
-            if not is_soon:
+            if left is None or left >= least_seconds * MICRO:
                 await self._run(host.engine.commit_index)  # what is exported later is complete
         except PfgovError:
-            is_soon, left = True, None
-        if is_soon:
-            pause = min(max(left or 0, MICRO), round(limits.REST_SECONDS * MICRO))
+            due, left = None, 0
+        if left is not None and left < least_seconds * MICRO:
+            pause = min(max(left, MICRO), round(limits.REST_SECONDS * MICRO))
             place.look_at = self._clock.monotonic() + pause
             return False
         is_still_idle = self._is_idle(place) and place.used_at == used_at
@@ -445,6 +444,11 @@ class Keeper:
 
     async def _run(self, do: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, do, *arguments)
+
+
+def _next_due(engine: Engine) -> int | None:
+    """Let happen what is due in *engine*, and return when something will be again."""
+    return engine.queue.do(rest)
 
 
 def _heard(task: "asyncio.Task[Any]") -> None:
