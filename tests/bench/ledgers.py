@@ -112,9 +112,7 @@ async def _busy(
     """Keep *names* busy; return how long the first write of each took, how long later ones, and how many a second."""
     limits = httpx2.Limits(max_connections=len(names), max_keepalive_connections=len(names))
     async with httpx2.AsyncClient(base_url=url, timeout=120, limits=limits) as client:
-        first = await asyncio.gather(
-            *(_write(client, name, 0, 0.0) for name in names)
-        )
+        first = await asyncio.gather(*(_write(client, name, 0, 0.0) for name in names))
         members = max(map(len, first))
         began = time.monotonic()
         later = await asyncio.gather(

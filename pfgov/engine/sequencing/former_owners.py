@@ -165,6 +165,11 @@ class FormerOwners:
         former = (self._lives[life].had[packet_id] for life in self._of_packet.get(packet_id, ()))
         return max((one.until - now for one in former if one.epoch < epoch), default=0)
 
+    def are_over(self) -> bool:
+        """Whether nobody was promised a lease that still runs."""
+        self.trim()
+        return not self._lives
+
     def trim(self) -> None:
         """Forget what is over."""
         now = self._monotonic()

@@ -64,7 +64,8 @@ def tick(sequencer: Sequencer, limit: int = FOLLOW_UPS_PER_TICK_MAX) -> TickRepo
 def rest(sequencer: Sequencer) -> int | None:
     """Tick until nothing more is due, and return when time brings the next thing up; None where it never will.
 
-    That is the present where something still is, or where it cannot be told.
+    That is the present where something still is, or where it cannot be told; and while a lease runs, for what is known
+    of it is in memory: who had a packet before, above all.
 
     Raises:
         PfgovError: as :func:`tick`.
@@ -75,9 +76,11 @@ def rest(sequencer: Sequencer) -> int | None:
             break
         report = tick(sequencer)
     now, decider = sequencer.now(), sequencer.decider
+    leases = sequencer.leases.view()
     if report.tried or sequencer.halted is not None or sequencer.time.ahead:
         return now
-    leases = sequencer.leases.view()
+    if not sequencer.leases.former.are_over() or any(one.end > now for one in leases.values()):
+        return now
     return next_due(decider.state, decider.memory, leases, now, is_timed=decider.is_timed)
 
 
