@@ -12,7 +12,7 @@ from litestar.types import ASGIApp, Scope
 from pfgov.errors import NotFoundError, PfgovError
 from pfgov_api.console.handlers import Console
 from pfgov_api.dispatcher import failed, framing_error, handler_of, read_headers
-from pfgov_api.named import Front
+from pfgov_api.named import Mounts, Named
 from pfgov_api.operations import Operation
 from pfgov_api.outgoing import refusal, request_id_of
 from pfgov_api.problems import HttpError
@@ -69,7 +69,7 @@ def _refused(request: Request[Any, Any, Any], error: Exception) -> PfgovError:
 def application(service: Service) -> ASGIApp:
     """Return what answers for *service*, and for the ledgers beside it, if there are any."""
     app = create_app(service)
-    if service.named is None:
+    if not isinstance(service.named, Named):
         return cast("ASGIApp", app)
 
     def refuse(error: PfgovError, scope: Scope) -> Reply:
@@ -81,7 +81,7 @@ def application(service: Service) -> ASGIApp:
         reply.is_head = request.method == "HEAD"
         return reply
 
-    return Front(cast("ASGIApp", app), service.named, refuse)
+    return Mounts(cast("ASGIApp", app), service.named, refuse)
 
 
 def create_app(service: Service) -> Litestar:

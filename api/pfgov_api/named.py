@@ -124,7 +124,7 @@ class Named:
             tick_seconds: How often the clock of an open ledger ticks.
             options: The keeper's.
         """
-        self.keeper = make_keeper(folder, self._service, **options)
+        self._keeper = make_keeper(folder, self._service, **options)
         self._default = default
         self._share = share
         self._check = check
@@ -135,6 +135,11 @@ class Named:
         self._static = _paths(one for one in operations if one.is_static)
         self.calls = 0
         self._calls_of: dict[str, int] = {}
+
+    @property
+    def keeper(self) -> Keeper:
+        """What opens and closes them."""
+        return self._keeper
 
     def greeting(self, url: str) -> str:
         """Return what a server says of them when it starts; *url* is where it is found."""
@@ -261,7 +266,7 @@ def _paths(operations: Any) -> re.Pattern[str]:
     return re.compile("|".join(f"({one})" for one in each), re.ASCII)
 
 
-class Front:
+class Mounts:
     """Before the application: finds the ledger that a request is for, and has it answered by that ledger's service."""
 
     def __init__(

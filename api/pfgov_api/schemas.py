@@ -6,10 +6,10 @@ Every answer to every test of the API is held to them, and an object has no othe
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pfgov.app.tenancy import Stage
 from pfgov.app.views import OUTCOMES
 from pfgov_api.view_schemas import COUNT as _COUNT
 from pfgov_api.view_schemas import FLAG as _FLAG
+from pfgov_api.view_schemas import LEDGER_STANDING, view_schemas
 from pfgov_api.view_schemas import MAYBE_TEXT as _MAYBE_TEXT
 from pfgov_api.view_schemas import MAYBE_TIME as _MAYBE_TIME
 from pfgov_api.view_schemas import NUMBER as _NUMBER
@@ -18,7 +18,6 @@ from pfgov_api.view_schemas import TIME as _TIME
 from pfgov_api.view_schemas import closed as _closed
 from pfgov_api.view_schemas import list_of as _list
 from pfgov_api.view_schemas import reference as _ref
-from pfgov_api.view_schemas import view_schemas
 
 _MAYBE_COUNT: Final = {"type": ["integer", "null"], "minimum": 0}
 _ANY: Final = {"type": "object", "additionalProperties": True}
@@ -417,19 +416,7 @@ _OTHERS: Final[dict[str, Any]] = {
         }
     ),
     "LedgerList": _page("LedgerStanding"),
-    "LedgerStanding": _closed(
-        {
-            "name": _TEXT,
-            "path": {**_TEXT, "description": "what stands before the paths of its API"},
-            "state": {"type": "string", "enum": [one.value for one in Stage]},
-            "origin": _MAYBE_TEXT,
-            "size": {**_MAYBE_COUNT, "description": "entries when it last rested; null if unknown"},
-            "root": _MAYBE_TEXT,
-            "due": {**_MAYBE_TIME, "description": "when it is opened though nobody asks for it"},
-            "requests": {**_COUNT, "description": "requests and streams that are being answered"},
-            "error": {"anyOf": [_closed({"code": _TEXT, "detail": _TEXT}), {"type": "null"}]},
-        }
-    ),
+    "LedgerStanding": LEDGER_STANDING,
     "Impact": _closed({"report": _ref("ImpactReport"), "fresh": _FLAG}),
     "ShadowList": _closed(
         {"items": _list(_closed({"policy": _TEXT, "report": _ref("ImpactReport"), "fresh": _FLAG}))}

@@ -155,16 +155,8 @@ def serve(  # noqa: PLR0913 - as many as the command has options
                     engine, keyring, tokens=tokens, public_url=public, witnesses=witnesses, webhooks=delivery,
                 )  # fmt: skip
             if beside is not None:
-                service.named = Named(
-                    beside.folder,
-                    OPERATIONS,
-                    default=service,
-                    share=beside.share_keys,
-                    check=_check(is_open=is_open, openly=openly),
-                    most=beside.most,
-                    address=address,
-                    leave_out=directory,
-                )
+                check = _check(is_open=is_open, openly=openly)
+                service.named = _named(beside, service, check, address, directory)
             greeting = Greeting(service, directory, address, is_new=is_new)
             _answer(service, greeting.say, sockets, can_hand_over=turns.can_change)
             return service
@@ -173,6 +165,26 @@ def serve(  # noqa: PLR0913 - as many as the command has options
         _closed.set()
     finally:
         _close(sockets)
+
+
+def _named(
+    beside: Beside,
+    default: Service,
+    check: Callable[[Engine, KeyRing], None] | None,
+    address: str,
+    directory: Path,
+) -> Named:
+    """Return the ledgers *beside* the *default* one, which is in *directory* and served at *address*."""
+    return Named(
+        beside.folder,
+        OPERATIONS,
+        default=default,
+        share=beside.share_keys,
+        check=check,
+        most=beside.most,
+        address=address,
+        leave_out=directory,
+    )
 
 
 def _check(*, is_open: bool, openly: bool) -> Callable[[Engine, KeyRing], None] | None:

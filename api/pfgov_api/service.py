@@ -10,10 +10,11 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from pfgov.app.analytics import Analytics
 from pfgov.app.hosting import INDEX_SECONDS, TICK_SECONDS, Engine, Host
+from pfgov.app.tenancy import Keeper
 from pfgov.app.turns import Standing
 from pfgov.app.webhook import Delivery
 from pfgov.app.witnesses import Witnesses
@@ -31,9 +32,6 @@ from pfgov_api.looking import Looking
 from pfgov_api.oidc.tokens import Tokens
 from pfgov_api.simulations import Simulations
 from pfgov_api.trials import Trials
-
-if TYPE_CHECKING:
-    from pfgov_api.named import Named
 
 log = logging.getLogger("pfgov.api")
 
@@ -103,6 +101,27 @@ class Metrics:
         return ("\n".join(lines) + "\n").encode()
 
 
+class Others(Protocol):
+    """The ledgers beside the default one, as its service needs them."""
+
+    @property
+    def keeper(self) -> Keeper:
+        """What opens and closes them."""
+        ...
+
+    def gauges(self) -> dict[str, int]:
+        """Return how they stand."""
+        ...
+
+    def counters(self) -> dict[str, int]:
+        """Return what was done with them."""
+        ...
+
+    def greeting(self, url: str) -> str:
+        """Return what is said of them when the server starts."""
+        ...
+
+
 class Service(Host):
     """A hosted ledger behind HTTP, for one process."""
 
@@ -131,7 +150,7 @@ class Service(Host):
         self.trials: Trials = Trials() if beside is None else beside.trials
         self.simulations: Simulations = Simulations() if beside is None else beside.simulations
         self._is_beside = beside is not None
-        self.named: Named | None = None
+        self.named: Others | None = None
         """The ledgers beside this one, where it is the default one of several."""
         self.looking = Looking()
         self.analytics = Analytics()

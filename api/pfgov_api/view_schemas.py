@@ -11,6 +11,7 @@ import msgspec
 from pfgov.app.analytics import AnalyticsView
 from pfgov.app.fleet import FleetView
 from pfgov.app.search import SearchView
+from pfgov.app.tenancy import Stage
 from pfgov.app.views import (
     Discovery,
     EntryView,
@@ -60,6 +61,25 @@ def or_null(schema: dict[str, Any]) -> dict[str, Any]:
     """Return an object's schema that allows null, too."""
     return {**schema, "type": ["object", "null"]}
 
+
+LEDGER_STANDING: Final = closed(
+    {
+        "name": TEXT,
+        "path": {**TEXT, "description": "what stands before the paths of its API"},
+        "state": {**TEXT, "enum": [one.value for one in Stage]},
+        "origin": MAYBE_TEXT,
+        "size": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "description": "entries when it last rested; null if unknown",
+        },
+        "root": MAYBE_TEXT,
+        "due": {**MAYBE_TIME, "description": "when it is opened though nobody asks for it"},
+        "requests": {**COUNT, "description": "requests and streams that are being answered"},
+        "error": or_null(closed({"code": TEXT, "detail": TEXT})),
+    }
+)
+"""One ledger of many, as a server lists it."""
 
 _CAPABILITY: Final = closed(
     {"name": TEXT},

@@ -101,7 +101,6 @@ AREAS = (
             "OPENING_SECONDS": "`store.unavailable`, 503, and the next one has its turn",
             "REST_SECONDS": "it is closed, unless something is due sooner than in so long again",
             "REST_SECONDS_MIN": "it may make room for another",
-            "RETRY_SECONDS": "it is tried again",
             "SCAN_SECONDS": "a ledger that was added is found at the next look",
             "STAMP_SECONDS": "it is visited, for a deadline may be new",
         },

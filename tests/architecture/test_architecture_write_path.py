@@ -14,7 +14,7 @@ from support.writers import threaded
 from pfgov.app import loop_bridge
 
 ROOT = Path(__file__).parents[2]
-FILES_MAX = 66
+FILES_MAX = 67
 """Files of ours that a submission may pass: who follows one has to open so many."""
 
 _ROW = re.compile(r"^\| (\d+) \| `([^`]+)` \| `([^`]+)` \| .+ \|$", re.MULTILINE)
