@@ -27,7 +27,7 @@ from pfgov.accepting import ACCEPTED_AT_ONCE, Scarcity
 from pfgov.app.hosting import Engine, kill_writers
 from pfgov.app.tenancy.limits import OPEN_LEDGERS_MAX
 from pfgov.app.turns import Follower, Turns
-from pfgov.app.webhook import Webhooks, delivery_of
+from pfgov.app.webhook import Delivery, Webhooks, delivery_of
 from pfgov.app.witnesses import Witnesses
 from pfgov.errors import ForbiddenError
 from pfgov_api.addresses import BACKLOG, is_loopback, listen, local_url
@@ -124,8 +124,8 @@ def serve(  # noqa: PLR0913 - as many as the command has options
         beside: The folder of other ledgers that are served, too.
 
     Raises:
-        ForbiddenError: ``serve.open``, others than this machine are to reach it and there is neither a key nor an
-            issuer; ``serve.keys_missing``, there were keys and their file is gone.
+        ForbiddenError: ``serve.open``, others are to reach it and there is neither a key nor an issuer;
+            ``serve.keys_missing``, there were keys and their file is gone.
         StoreError: ``serve.address``, nothing can listen there: the port is taken, or no such address is ours.
         PfgovError: the ledger cannot be opened or created, or its keys not be read.
     """
@@ -133,6 +133,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
     is_here = is_loopback(host) and public is None
     keyring = _keyring(directory, must_exist=issuer is None and not is_here)
     is_open = issuer is None and _has_no_keys(keyring)
+    check = _check(is_open=is_open, openly=openly)
     _require_here(public or host, is_right=is_here or not is_open)
     log_to(sys.stderr, log_level)
     _raise_limits()
@@ -144,19 +145,15 @@ def serve(  # noqa: PLR0913 - as many as the command has options
         turns = Turns(directory, node_url or address, signers)
 
         def answer(engine: Engine, is_new: bool) -> Service:  # noqa: FBT001 - as it comes
-            if is_open and not openly:
-                _require_no_keys_ever(engine, keyring)
+            if check is not None:
+                check(engine, keyring)
             tokens = None if issuer is None else Tokens(*issuer, engine.clock)
             if isinstance(engine, Follower):
                 service = _standby(engine, turns, keyring, tokens, public)
             else:
-                delivery = None if webhooks is None else delivery_of(webhooks, engine)
-                service = Service(
-                    engine, keyring, tokens=tokens, public_url=public, witnesses=witnesses, webhooks=delivery,
-                )  # fmt: skip
-            if beside is not None:
-                check = _check(is_open=is_open, openly=openly)
-                service.named = _named(beside, service, check, address, directory)
+                telling = None if webhooks is None else delivery_of(webhooks, engine)
+                service = _leader(engine, keyring, tokens, public, witnesses, telling)
+            service.named = _named(beside, service, check, address, directory)
             greeting = Greeting(service, directory, address, is_new=is_new)
             _answer(service, greeting.say, sockets, can_hand_over=turns.can_change)
             return service
@@ -168,13 +165,15 @@ def serve(  # noqa: PLR0913 - as many as the command has options
 
 
 def _named(
-    beside: Beside,
+    beside: Beside | None,
     default: Service,
     check: Callable[[Engine, KeyRing], None] | None,
     address: str,
     directory: Path,
-) -> Named:
+) -> Named | None:
     """Return the ledgers *beside* the *default* one, which is in *directory* and served at *address*."""
+    if beside is None:
+        return None
     return Named(
         beside.folder,
         OPERATIONS,
@@ -214,6 +213,25 @@ def _take_turns(turns: Turns, answer: Callable[[Engine, bool], Service]) -> None
         if following is None:
             return
         engine, is_new = following, False
+
+
+def _leader(
+    engine: Engine,
+    keyring: KeyRing,
+    tokens: Tokens | None,
+    public: str | None,
+    witnesses: Witnesses | None,
+    telling: Delivery | None,
+) -> Service:
+    """Return the service of a server that leads."""
+    return Service(
+        engine,
+        keyring,
+        tokens=tokens,
+        public_url=public,
+        witnesses=witnesses,
+        webhooks=telling,
+    )
 
 
 def _standby(
