@@ -17,7 +17,7 @@ from pfgov.policy import limits
 from pfgov.policy.cel import CelLoadError, Checked, Constant, Environment, check, parse
 from pfgov.policy.cel.syntax import Ast
 from pfgov.policy.cel.types import BOOL, CelType
-from pfgov.policy.facts import ROOTS, ROOTS_AT, LabelTypes, root_types
+from pfgov.policy.facts import ROOTS, ROOTS_AT, SEMANTICS, LabelTypes, root_types
 from pfgov.policy.files import document, params
 from pfgov.policy.files.labels import FREE, declarations
 from pfgov.policy.files.model import (
@@ -66,9 +66,9 @@ def compile_set(
         raise PolicyError("there is no policy set without the kernel policy", code="policy.kernel")
     # One order of reasons for one set, wherever it was read from: the kernel's first, then by name.
     policies = sorted(policies, key=lambda policy: (policy.name != KERNEL, policy.name))
-    is_older = older is not None and older.semantics is not None
-    declared = FREE if is_older else declarations(labels)
-    compiler = Compiler(definitions, declared.types())
+    semantics = older.semantics if older and older.semantics is not None else SEMANTICS
+    declared = FREE if semantics < document.LABELS_SINCE else declarations(labels)
+    compiler = Compiler(definitions, declared.types(), semantics)
     planned = [compiler.policy(policy) for policy in policies]
     compiler.all_definitions()
     total = sum(len(policy.rules) for policy in policies)
@@ -143,9 +143,13 @@ class Compiler:
     """Compiles policies against one collection of definitions; collects ``problems``."""
 
     def __init__(
-        self, definitions: Sequence[Definitions], labels: LabelTypes | None = None
+        self,
+        definitions: Sequence[Definitions],
+        labels: LabelTypes | None = None,
+        semantics: int = SEMANTICS,
     ) -> None:
         self.problems: list[Problem] = []
+        self._semantics = semantics
         self._labels = labels
         self._definitions = {item.name: item for item in definitions}
         self._asts: dict[tuple[str, int, int, str], Ast | None] = {}
@@ -301,6 +305,7 @@ class Compiler:
             condition=condition,
             message=message,
             clause=clause_of(rule.kind, when, condition),
+            semantics=self._semantics,
         )
 
     def _condition(self, text: Text | None, point: Point, scope: Scope) -> Checked | None:

@@ -30,18 +30,21 @@ from pfgov.policy.cel.types import (
     StringType,
 )
 
-SEMANTICS: Final = 3
+SEMANTICS: Final = 4
 """The number of the meaning: schema, functions and evaluation together.  It is part of a policy
 set's digest; replay refuses a set whose number it does not implement.
 
 Since 2 there are the guarding points besides ``export``, declared labels, and facts about who submitted, who reviewed
 and for whom the asker may act.  Since 3 a fact says which detectors looked through a packet's context.
+Since 4 a reason shows the operand that decided (:mod:`pfgov.policy.judging.deciding`), exact durations, and its values
+in sentences of any length; the schema is that of 3.
 """
 
 OLDER_SCHEMAS: Final[Mapping[int, str]] = MappingProxyType(
     {
         1: "6ea6bb5ead378eaf3eee6f4a1767ae30f53b66b01b88180baf509b583b5004b4",
         2: "8df2166ac174de96bf7e9ee04edfae80f2eef551efe5fcdc83d8bf387d22f02f",
+        3: "f0a8acc6a8839d7112386aae00e041ba70820dc9e82aaba06cc7697e2dfe67d2",
     }
 )
 """Older number -> SHA-256 of the canonical form of its schema's rows.

@@ -48,6 +48,7 @@ OLDER_KERNELS: Final[Mapping[int, str]] = MappingProxyType(
     {
         1: "dc99f5495cbb1b4d32da990f131027c1b03f1485f6159d83ddb94d44f64321ea",
         2: KERNEL_DIGEST,
+        3: KERNEL_DIGEST,
     }
 )
 """Older semantics of policy sets -> the digest of the kernel policy of that time."""
@@ -109,11 +110,11 @@ def compiled_files(
     try:
         made = files.compiled(generated=generated)
     except PolicyErrors as error:
-        return None, [*problems, *(one for one in error.problems if not _follows(one, files))]
+        return None, [*problems, *(one for one in error.problems if not follows(one, files))]
     return made, [*problems, *(too_costly(made) or unsound(made))]
 
 
-def _follows(problem: Problem, files: Files) -> bool:
+def follows(problem: Problem, files: Files) -> bool:
     """Whether *problem* is only that a label is missing whose declaration is a problem already."""
     said = {f"labels has no field `{name}`" for name in files.broken_labels}
     return problem.code == "cel.unknown_field" and problem.message in said

@@ -19,10 +19,11 @@ from pfgov.core.verdicts import Verdict
 from pfgov.limits import MICRO
 from pfgov.policy.authoring import inputs
 from pfgov.policy.cel import Checked, Failure, ir
+from pfgov.policy.judging.deciding import Focus, Here
 from pfgov.policy.judging.functions import split_requirement
 from pfgov.policy.judging.judge import PolicySet
 from pfgov.policy.judging.messages import ABSENT, show
-from pfgov.policy.judging.reasons import Explainer, Focus, candidate_part
+from pfgov.policy.judging.reasons import Explainer
 
 Facts = dict[str, object]
 
@@ -152,8 +153,8 @@ def _sides(
         return None
     if not focus.wanted:
         operator = _NEGATED.get(operator, "")
-    bound = explainer.value(focus.owner, right, values)
-    has = explainer.value(focus.owner, left, values)
+    bound = explainer.value(focus.here, right, values)
+    has = explainer.value(focus.here, left, values)
     target = _target(operator, bound)
     if target is None or type(bound) is Failure:
         return None
@@ -191,13 +192,14 @@ def _items(
     explainer: Explainer, focus: Focus, node: ir.Fold, values: Mapping[str, object]
 ) -> Change | None:
     """``all(c, c in member.clearances)``: the member would have to have the items it lacks."""
-    guilty = explainer.guilty(focus.owner, node, values, wanted=focus.wanted)
-    part = candidate_part(node.condition) if node.condition is not None else None
+    part = focus.part
     path = _member_path(part) if part is not None else None
-    if type(guilty) is not list or part is None or path is None or not focus.wanted:
+    if type(focus.items) is not list or part is None or path is None:
         return None
-    items = cast("list[object]", guilty)
-    has = explainer.value(focus.owner, part, values)
+    if node.kind != "all" or not focus.wanted:
+        return None
+    items = cast("list[object]", focus.items)
+    has = explainer.value(focus.here, part, values)
     if type(has) is list:
         held = cast("list[object]", has)
         return Change(path, [*held, *items], show(held), f"with {show(items)}")
@@ -227,17 +229,17 @@ def _for_missing(
     explainer: Explainer, condition: Checked, values: Mapping[str, object], *, wanted: bool
 ) -> Change | None:
     """An absent fact: look for the comparison that asked for it."""
-    stack: list[tuple[Checked, ir.Node]] = [(condition, condition.root)]
+    stack: list[tuple[Here, ir.Node]] = [(Here(condition), condition.root)]
     while stack:
-        owner, node = stack.pop()
+        here, node = stack.pop()
         if isinstance(node, ir.Named):
-            stack.append((node.expression, node.expression.root))
+            stack.append((Here(node.expression), node.expression.root))
         if isinstance(node, ir.Call) and len(node.arguments) == 2:
-            focus = Focus(owner, node, None, None, wanted)
+            focus = Focus(here, node, None, None, wanted)
             change = _sides(explainer, focus, node, values)
             if change is not None and change.has == ABSENT:
                 return change
-        stack.extend((owner, child) for child in ir.children(node))
+        stack.extend((here, child) for child in ir.children(node))
     return None
 
 

@@ -38,6 +38,7 @@ class PlannedRule:
         condition: Its checked ``require`` or ``deny``.
         message: Its template.
         clause: True exactly when the rule neither denies nor escalates.
+        semantics: The number of the meaning under which its set was written: how its reasons read.
     """
 
     policy: str
@@ -47,6 +48,7 @@ class PlannedRule:
     condition: Checked | None
     message: Message | None
     clause: Checked
+    semantics: int
 
     @property
     def name(self) -> str:

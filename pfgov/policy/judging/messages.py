@@ -20,6 +20,8 @@ _PIECE: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _PATH: Final = re.compile(r"[a-z][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _ITEMS_SHOWN: Final = 8
 _TEXT_SHOWN: Final = 80
+SENTENCE_MAX: Final = 200
+"""Characters of one value in a reason, and of a sentence that no author wrote."""
 
 
 class TemplateError(ValueError):
@@ -89,21 +91,31 @@ def show(value: object) -> str:
     return writer(value) if writer else f"({type(value).__name__})"
 
 
+def show_rounded(value: object) -> str:
+    """Return *value* as :func:`show` does, but durations in six digits: as sets with semantics before 4 show them."""
+    if type(value) is Duration:
+        return f"{value.ns / 1e9:g}s"
+    kind: type = type(value)
+    if kind is list:
+        return _show_list(value, show_rounded)
+    return _show_map(value, show_rounded) if kind is dict else show(value)
+
+
 def _show_double(value: object) -> str:
     text = repr(value)
     return text.removesuffix(".0") if "e" not in text else text
 
 
-def _show_list(value: object) -> str:
+def _show_list(value: object, write: Callable[[object], str] = show) -> str:
     items = cast("list[object]", value)
-    shown = [show(item) for item in items[:_ITEMS_SHOWN]]
+    shown = [write(item) for item in items[:_ITEMS_SHOWN]]
     more = [f"and {len(items) - _ITEMS_SHOWN} more"] if len(items) > _ITEMS_SHOWN else []
     return f"[{', '.join([*shown, *more])}]"
 
 
-def _show_map(value: object) -> str:
+def _show_map(value: object, write: Callable[[object], str] = show) -> str:
     entries = list(cast("dict[object, object]", value).items())
-    shown = [f"{show(key)}: {show(item)}" for key, item in entries[:_ITEMS_SHOWN]]
+    shown = [f"{write(key)}: {write(item)}" for key, item in entries[:_ITEMS_SHOWN]]
     more = [f"and {len(entries) - _ITEMS_SHOWN} more"] if len(entries) > _ITEMS_SHOWN else []
     return f"{{{', '.join([*shown, *more])}}}"
 
@@ -115,7 +127,10 @@ def _show_text(value: object) -> str:
 
 
 def _show_ns(value: object) -> str:
-    return f"{cast('Duration', value).ns / 1e9:g}s"
+    ns = cast("Duration", value).ns
+    seconds, rest = divmod(abs(ns), 1_000_000_000)
+    fraction = f".{rest:09}".rstrip("0") if rest else ""
+    return f"{'-' * (ns < 0)}{seconds}{fraction}s"
 
 
 def _show_time(value: object) -> str:

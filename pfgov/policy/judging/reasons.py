@@ -2,11 +2,11 @@
 
 Only a rule whose clause was not true comes here, so a decision that allows pays nothing.  The
 reason is a function of the facts that the rule reads.  The values are taken with the exact
-evaluator, sub-expression by sub-expression: the first part that failed is the one that is shown.
+evaluator, sub-expression by sub-expression; which part is shown is said in :mod:`.deciding`.
 This module decides nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
@@ -14,13 +14,11 @@ from typing import Final, Literal
 from pfgov.core.verdicts import Reason
 from pfgov.policy.cel import Checked, Failure, ir, value_of
 from pfgov.policy.cel.errors import FailureKind
-from pfgov.policy.cel.library import STANDARD
-from pfgov.policy.cel.types import BOOL
 from pfgov.policy.judging.clauses import PlannedRule
+from pfgov.policy.judging.deciding import NOT, SHOWS_WHAT_DECIDED, Finder, Focus, Here, Values
+from pfgov.policy.judging.deciding_before import FinderBefore
 from pfgov.policy.judging.evaluator import look
-from pfgov.policy.judging.messages import ABSENT, fill, shorten, show
-
-Values = Mapping[str, object]
+from pfgov.policy.judging.messages import SENTENCE_MAX, fill, shorten
 
 CAUSES: Final[dict[FailureKind, str]] = {
     "missing": "missing_input",
@@ -30,27 +28,8 @@ CAUSES: Final[dict[FailureKind, str]] = {
 }
 """The reserved reason for each way in which a condition has no value."""
 
-_COMPARISONS: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_", "@in"})
-_SENTENCE_MAX: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Focus:
-    """The part of a condition that decided it, with the values of its two sides.
-
-    Attributes:
-        owner: The expression that the part belongs to.
-        node: The smallest part that decided.
-        observed: The side that reads the candidate, as text.
-        bound: The other side, as text, or None.
-        wanted: Whether the part should have been true.
-    """
-
-    owner: Checked
-    node: ir.Node
-    observed: str | None
-    bound: str | None
-    wanted: bool
+_VALUE_IN_SENTENCE: Final = 60
+"""Characters of a value in a sentence that would be too long with the whole of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +52,8 @@ class Explainer:
 
     def __init__(self, planned: PlannedRule) -> None:
         self._planned = planned
-        self._programs: dict[int, Callable[[Values], object]] = {}
+        self._shows_what_decided = planned.semantics >= SHOWS_WHAT_DECIDED
+        self._finder = Finder() if self._shows_what_decided else FinderBefore()
         self._message = [value_of(checked) for checked in _message_values(planned)]
         self._clause = value_of(planned.clause)
         self._when = None if planned.when is None else value_of(planned.when)
@@ -85,7 +65,7 @@ class Explainer:
         if type(outcome) is Failure:
             return self._undecided(values, outcome)
         focus = self.focus(values)
-        shown = [said(value(values)) for value in self._message]
+        shown = [self._finder.said(value(values)) for value in self._message]
         return self.rendered(
             focus.observed if focus else None, focus.bound if focus else None, shown
         )
@@ -111,7 +91,7 @@ class Explainer:
             rule=self._planned.rule.id,
             effect="deny",
             cause=CAUSES[failure.kind],
-            message=shorten(f"{part} cannot be decided: {failure.message}", _SENTENCE_MAX),
+            message=shorten(f"{part} cannot be decided: {failure.message}", SENTENCE_MAX),
             missing=failure.path if failure.kind == "missing" else None,
         )
 
@@ -152,14 +132,21 @@ class Explainer:
         planned, rule = self._planned, self._planned.rule
         if rule.kind == "escalate":
             source = planned.when.source if planned.when else ""
-            return shorten(f"{rule.to} must agree: {_squeeze(source)}", _SENTENCE_MAX)
+            return shorten(f"{self._askers()} must agree: {_squeeze(source)}", SENTENCE_MAX)
         source = _squeeze(planned.condition.source if planned.condition else "")
         lead = "requires" if rule.kind == "require" else "denied because"
-        tail = ""
-        if observed is not None:
-            tail = f" (observed {observed}"
-            tail += f", bound {bound})" if bound is not None else ")"
-        return shorten(f"{lead} {source}{tail}", _SENTENCE_MAX)
+        said = f"{lead} {source}{_tail(observed, bound)}"
+        if len(said) <= SENTENCE_MAX or not self._shows_what_decided:
+            return shorten(said, SENTENCE_MAX)
+        seen, missed = (text and shorten(text, _VALUE_IN_SENTENCE) for text in (observed, bound))
+        tail = _tail(seen, missed)
+        return f"{lead} {shorten(source, SENTENCE_MAX - len(lead) - len(tail) - 1)}{tail}"
+
+    def _askers(self) -> str:
+        rule = self._planned.rule
+        if rule.approvals > 1 and self._shows_what_decided:
+            return f"{rule.approvals} different principals with the right {rule.to}"
+        return str(rule.to)
 
     # --- what decided ---------------------------------------------------------------------------
 
@@ -167,11 +154,12 @@ class Explainer:
         """Return the part of the rule's condition that made it bind."""
         planned = self._planned
         if planned.rule.kind == "escalate" and planned.when is not None:
-            return self._descend(planned.when, planned.when.root, values, wanted=False)
-        if planned.condition is None:
+            checked, wanted = planned.when, False
+        elif planned.condition is not None:
+            checked, wanted = planned.condition, planned.rule.kind == "require"
+        else:
             return None
-        wanted = planned.rule.kind == "require"
-        return self._descend(planned.condition, planned.condition.root, values, wanted=wanted)
+        return self._finder.descend(Here(checked), checked.root, values, wanted=wanted)
 
     def sides(self) -> tuple[Side, ...] | None:
         """Return the parts that a reason tells of, where these are the same whatever the values; else None.
@@ -182,20 +170,22 @@ class Explainer:
         planned = self._planned
         if planned.rule.kind == "escalate" or planned.condition is None:
             return None
-        owner, node = planned.condition, planned.condition.root
+        here, node = Here(planned.condition), planned.condition.root
         while True:
             match node:
                 case ir.Named(expression=expression):
-                    owner, node = expression, expression.root
-                case ir.Call(function=function, arguments=(only,)) if function is STANDARD["!_"]:
+                    here, node = Here(expression), expression.root
+                case ir.Call(function=function, arguments=(only,)) if function is NOT:
                     node = only
                 case ir.Call(arguments=(left, right)):
-                    pair = _observed_first(left, right)
+                    finder = self._finder
+                    pair = finder.observed_first(left, right, here)
                     compared = [
-                        Side(_roots(part), partial(self.value, owner, part), _text) for part in pair
+                        Side(_roots(part), partial(finder.value, here, part), finder.shown)
+                        for part in pair
                     ]
                     rendered = [
-                        Side(checked.roots, value, said)
+                        Side(checked.roots, value, finder.said)
                         for checked, value in zip(
                             _message_values(planned), self._message, strict=True
                         )
@@ -204,103 +194,15 @@ class Explainer:
                 case _:
                     return None
 
-    def _descend(self, owner: Checked, node: ir.Node, values: Values, *, wanted: bool) -> Focus:
-        match node:
-            case ir.Named(expression=expression):
-                return self._descend(expression, expression.root, values, wanted=wanted)
-            case ir.Logic(operands=operands):
-                guilty = [p for p in operands if self.value(owner, p, values) is not wanted]
-                chosen = guilty[0] if guilty else operands[0]
-                # Where all of them are guilty, one that reads the candidate says most.
-                if (node.kind == "any") is wanted:
-                    about = [part for part in guilty if _reads_candidate(part)]
-                    chosen = about[0] if about else chosen
-                return self._descend(owner, chosen, values, wanted=wanted)
-            case ir.Call(function=function, arguments=(only,)) if function is STANDARD["!_"]:
-                return self._descend(owner, only, values, wanted=not wanted)
-            case ir.Ternary(condition=condition, then=then, otherwise=otherwise):
-                taken = then if self.value(owner, condition, values) is True else otherwise
-                return self._descend(owner, taken, values, wanted=wanted)
-            case ir.Call(arguments=(left, right)):
-                left, right = _observed_first(left, right)
-                return self._two_sides(owner, node, left, right, values, wanted=wanted)
-            case ir.Fold(target=target):
-                return self._fold(owner, node, target, values, wanted=wanted)
-            case ir.Has(operand=operand, name=name):
-                path = ir.path_of(operand)
-                shown = ".".join((*path, name)) if path else name
-                held = "present" if self.value(owner, node, values) is True else "absent"
-                return Focus(owner, node, f"{shown} is {held}", None, wanted)
-            case _:
-                observed = _text(self.value(owner, node, values))
-                return Focus(owner, node, observed, "true" if wanted else "false", wanted)
-
-    def _two_sides(
-        self, owner: Checked, node: ir.Node, left: ir.Node, right: ir.Node, values: Values, *,
-        wanted: bool,
-    ) -> Focus:  # fmt: skip
-        observed = _text(self.value(owner, left, values))
-        return Focus(owner, node, observed, _text(self.value(owner, right, values)), wanted)
-
-    def _fold(
-        self, owner: Checked, node: ir.Fold, target: ir.Node, values: Values, *, wanted: bool
-    ) -> Focus:
-        """Of ``all`` and ``exists`` show the items that decided, against what the candidate has."""
-        body = node.condition
-        seen = candidate_part(body) if body is not None else None
-        observed = None if seen is None else _text(self.value(owner, seen, values))
-        items = self.guilty(owner, node, values, wanted=wanted)
-        if items in (None, []) or type(items) is Failure:
-            items = self.value(owner, target, values)
-        if observed is None:
-            return Focus(owner, node, _text(items), None, wanted)
-        return Focus(owner, node, observed, _text(items), wanted)
-
-    def guilty(self, owner: Checked, node: ir.Fold, values: Values, *, wanted: bool) -> object:
-        """Return the items for which an ``all`` is false, or an ``exists`` true; None elsewhere."""
-        body = node.condition
-        if body is None or len(node.locals) != 1 or (node.kind == "all") is not wanted:
-            return None
-        if node.kind not in {"all", "exists"}:
-            return None
-        picked = body
-        if node.kind == "all":
-            picked = ir.Call(body.span, BOOL, STANDARD["!_"], (body,))
-        found = ir.Fold(
-            node.span, node.target.type, "filter", node.target, node.locals, picked, None
-        )
-        return self.value(owner, found, values, key=id(node))
-
-    def value(
-        self, owner: Checked, node: ir.Node, values: Values, key: int | None = None
-    ) -> object:
-        """Return the value of one part of *owner*, or the failure that took its place."""
-        at = id(node) if key is None else -key
-        program = self._programs.get(at)
-        if program is None:
-            part = Checked(
-                owner.source, node, node.type, owner.cost, owner.size, owner.slots, owner.roots,
-                owner.paths, owner.named,
-            )  # fmt: skip
-            program = value_of(part)
-            self._programs[at] = program
-        return program(values)
+    def value(self, here: Here, node: ir.Node, values: Values) -> object:
+        """Return the value of one part of the condition, or the failure that took its place."""
+        return self._finder.value(here, node, values)
 
 
-def _text(value: object) -> str | None:
-    if type(value) is Failure:
-        return ABSENT if value.kind == "missing" else None
-    return shorten(show(value), _SENTENCE_MAX)
-
-
-def said(value: object) -> str:
-    """Return how a message shows *value*."""
-    return ABSENT if type(value) is Failure else show(value)
-
-
-def _observed_first(left: ir.Node, right: ir.Node) -> tuple[ir.Node, ir.Node]:
-    swapped = _reads_candidate(right) and not _reads_candidate(left)
-    return (right, left) if swapped else (left, right)
+def _tail(observed: str | None, bound: str | None) -> str:
+    if observed is None:
+        return ""
+    return f" (observed {observed}" + (f", bound {bound})" if bound is not None else ")")
 
 
 def _roots(node: ir.Node) -> frozenset[str]:
@@ -318,26 +220,6 @@ def _roots(node: ir.Node) -> frozenset[str]:
 
 def _squeeze(source: str) -> str:
     return " ".join(source.split())
-
-
-def _reads_candidate(node: ir.Node) -> bool:
-    return candidate_part(node) is not None
-
-
-def candidate_part(node: ir.Node) -> ir.Node | None:
-    """Return the first access of the member (or of the last owner) inside *node*."""
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        path = ir.path_of(current)
-        if path is not None:
-            if path[0] in {"member", "source", "principal"}:
-                return current
-            continue
-        if isinstance(current, ir.Named):
-            stack.append(current.expression.root)
-        stack.extend(reversed(ir.children(current)))
-    return None
 
 
 def _message_values(planned: PlannedRule) -> tuple[Checked, ...]:

@@ -12,12 +12,17 @@ from support.ledgers import SECOND, START, register, submit, verified
 from pfgov.clock import ManualClock
 from pfgov.core import commands as c
 from pfgov.engine import Engine
+from pfgov.engine.maintenance import doctor
 from pfgov.engine.reading.replay import Replay
 from pfgov.policy import load_directory, shipped_directory
 from pfgov.storage import open_store
 
-GOLDEN = Path(__file__).parents[2] / "data" / "ledgers" / "semantics-3.tar.xz"
+LEDGERS = Path(__file__).parents[2] / "data" / "ledgers"
+GOLDEN = LEDGERS / "semantics-3.tar.xz"
 """Sixty entries: four policy sets in turn, reviews, changed labels, classes in capitals, a lapsed grant."""
+
+SHOWN = LEDGERS / "semantics-5.tar.xz"
+"""Reasons of every form under policy semantics 3, packets that were judged again, stale reviews, typed labels."""
 
 
 @pytest.fixture
@@ -58,3 +63,35 @@ def test_an_older_ledger_goes_on_under_its_rules_and_takes_new_sets(
         assert "kernel/pii-clearance" in dict(waiting.reasons), "no spelling leads out of a class"
         engine.reader.replay()
     assert verified(old, tmp_path, replayer=Replay()).exit_status == 0
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> Path:
+    """Unpack the ledger of rules 5 and return its folder."""
+    with tarfile.open(SHOWN) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path / "golden"
+
+
+def test_a_ledger_of_other_reasons_verifies_and_replays(shown: Path, tmp_path: Path) -> None:
+    """Each verdict table is written again as it is on record: what decided is shown under newer sets alone."""
+    assert verified(shown, tmp_path, replayer=Replay()).exit_status == 0
+    with Engine.open(open_store(shown), clock=ManualClock(START + 20_000 * SECOND)) as engine:
+        found = engine.reader.replay()
+        assert (found.entries, found.commands) == (68, 44)
+        assert engine.look(lambda state: state.semantics) == 5
+    assert not [one for one in doctor.examine(open_store(shown)) if one.outcome == "failed"]
+
+
+def test_a_ledger_of_rules_5_goes_on_under_them(shown: Path, tmp_path: Path) -> None:
+    """There a packet that is judged again has another version, and its set shows what it showed; a new set binds."""
+    clock = ManualClock(START + 20_000 * SECOND)
+    with Engine.open(open_store(shown), clock=clock) as engine:
+        before = engine.reader.packet("both").version
+        receipt = submit(engine, c.PlacePacket(packet_id="both"))
+        assert engine.reader.packet("both").version == before + 1
+        assert b"(observed (absent)" in (engine.reader.table_of(receipt.position) or b"")
+        engine.activate(load_directory(shipped_directory("starter")), principal=c.LOCAL_OPERATOR)
+        submit(engine, c.PlacePacket(packet_id="both"))
+        engine.reader.replay()
+    assert verified(shown, tmp_path, replayer=Replay()).exit_status == 0

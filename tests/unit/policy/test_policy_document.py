@@ -203,6 +203,16 @@ def test_a_set_of_the_second_semantics_still_compiles(name: str) -> None:
     assert ("kernel", "2", "enforce") in found.policies
 
 
+@pytest.mark.parametrize("name", ["starter", "regulated-review", "typed"])
+def test_a_set_of_the_third_semantics_still_compiles(name: str) -> None:
+    """A document from before reasons showed what decided keeps its bytes, and labels their types."""
+    raw = (OLD.parent / "semantics-3" / f"{name}.json").read_bytes()
+    found = from_document(raw, generated=True)
+    assert (found.document, found.semantics) == (raw, 3)
+    assert not found.labels.is_free
+    assert {rule.semantics for judge in found.judges.values() for rule in judge.rules} == {3}
+
+
 def test_a_set_of_the_first_semantics_brings_its_own_schema(policies: PolicySet) -> None:
     """A document cannot mix: neither old semantics with the present schema, nor with another kernel."""
     old = (OLD / "starter.json").read_bytes()
