@@ -173,6 +173,7 @@ class ReviewRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     expires_at: int
     member_id: str | None = None
     approvals: int = 1
+    lapsed: tuple[str, ...] = ()
 
 
 class Waiting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
@@ -186,6 +187,7 @@ class Waiting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
 class Packet(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A packet as it stands.
 
+    ``version`` counts what changed about it, whoever changed it: terms, owner, work, reviews, and what it waits for.
     ``terms_since`` is the position at which its terms took effect: its place among equals in the queue.  ``passed_by``
     is who let the last offer of it pass.  ``progressed_at`` is kept only where the terms bound how long it may rest;
     ``avoided`` are members that are asked after the others, the latest last.

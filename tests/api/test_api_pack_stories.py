@@ -31,9 +31,9 @@ class Story:
         """Give somebody a key."""
         _, self._keys[name] = self.api.keyring.create(scopes, now=START, draw=self._draw, name=name)
 
-    def __call__(self, who: str, method: str, path: str, body: Any = None) -> Any:
-        """Let somebody send something; return the answer."""
-        headers = {"Authorization": f"Bearer {self._keys[who]}"}
+    def __call__(self, who: str, method: str, path: str, body: Any = None, **more: str) -> Any:
+        """Let somebody send something, with *more* headers; return the answer."""
+        headers = {"Authorization": f"Bearer {self._keys[who]}", **more}
         return self.api(method, path, body, headers=headers)
 
     def code(self, who: str, method: str, path: str, body: Any = None) -> str:
@@ -260,3 +260,22 @@ def test_the_starter_set_knows_trust_regions_and_residency(starter: Story) -> No
         "policy.denied",
         "access.forbidden",
     }
+
+
+def test_desk_judging_again_costs_nobody_a_second_look(desk: Story) -> None:
+    """Whoever looked at a waiting packet may answer for it, by version and ETag, though it was judged again."""
+    desk.member("operator", "clerk", type="human", trust=0.9)
+    desk.submit("desk", "case-again", labels={"risk": "high"})
+    path = "/api/packets/case-again"
+    looked_at, tag = desk.packet("case-again"), desk("auditor", "GET", path).headers["etag"]
+    asker, (method, where, body) = desk.review("reviewer", "case-again")
+    for _ in range(2):
+        assert desk.done("operator", "POST", f"{path}/assign", {})["outcome"] == "escalated"
+        desk.done("operator", "POST", "/api/tick")
+    desk.done("desk", "PATCH", path, {"labels": {"risk": "high"}})
+    assert desk.packet("case-again") == looked_at
+    assert desk("auditor", "GET", path).headers["etag"] == tag
+    answer = desk(asker, method, where, body, **{"If-Match": tag})
+    assert answer.status_code < 300, answer.text
+    assert desk.packet("case-again")["version"] > looked_at["version"]
+    assert desk(asker, method, where, body, **{"If-Match": tag}).status_code == 412

@@ -25,6 +25,10 @@ A_REVIEW_ENDS: Final = 5
 """The rules since which a review that an owner's handoff asked for ends: refused or expired it moves nothing later, and
 granted it moves the packet, whatever was tried meanwhile."""
 
+CHANGES_ALONE_COUNT: Final = 6
+"""The rules since which a packet's version says that something about it changed: one that is judged again to the same
+end, asking for the same review, is as it was, and so is since when it waits."""
+
 REFUSALS_REMEMBERED_MAX: Final = 64
 """Stale writers remembered per packet; the first write of each (member, epoch) is recorded, later ones answered."""
 
@@ -148,6 +152,8 @@ def assignment_decision(state: State, event: e.AssignmentDecision, stamp: Stamp)
         packet.handoff_count += event.source is not None and not is_back
         packet.placed_under = event.reviews
         progressed(packet, stamp)
+    elif _waits_as_before(state, packet, event):
+        return
     else:
         packet.waiting = Waiting(
             outcome=event.outcome, reasons=event.decision.rejected, since=stamp.time
@@ -159,10 +165,35 @@ def assignment_decision(state: State, event: e.AssignmentDecision, stamp: Stamp)
     packet_touched(state, packet, event, stamp)
 
 
+def _waits_as_before(
+    state: State,
+    packet: Packet,
+    event: e.AssignmentDecision | e.HandoffDenied | e.HandoffEscalated,
+) -> bool:
+    """Whether *packet* waits already for what *event* says, for the same reasons."""
+    waiting = packet.waiting
+    if waiting is None or state.semantics < CHANGES_ALONE_COUNT:
+        return False
+    outcome = "escalated" if isinstance(event, e.HandoffEscalated) else event.outcome
+    if (waiting.outcome, waiting.reasons) != (outcome, event.decision.rejected):
+        return False
+    is_asked = packet.status is PacketStatus.AWAITING_REVIEW
+    return packet.owner is not None or is_asked == (outcome == "escalated")
+
+
 def review_requested(state: State, event: e.ReviewRequested, stamp: Stamp) -> None:
     """Note what it waits for."""
     packet = state.packets[event.packet_id]
-    packet.request = ReviewRequest(
+    request = requested(state, event)
+    if request == packet.request and state.semantics >= CHANGES_ALONE_COUNT:
+        return
+    packet.request = request
+    packet_touched(state, packet, event, stamp)
+
+
+def requested(state: State, event: e.ReviewRequested) -> ReviewRequest:
+    """Return what a packet waits for after *event*."""
+    return ReviewRequest(
         point=event.point,
         policy=event.policy,
         rules=event.rules,
@@ -170,8 +201,8 @@ def review_requested(state: State, event: e.ReviewRequested, stamp: Stamp) -> No
         expires_at=event.expires_at,
         member_id=event.member_id,
         approvals=event.approvals,
+        lapsed=event.lapsed if state.semantics >= CHANGES_ALONE_COUNT else (),
     )
-    packet_touched(state, packet, event, stamp)
 
 
 def review_recorded(state: State, event: e.ReviewRecorded, stamp: Stamp) -> None:
@@ -299,6 +330,8 @@ def handoff_refused(
 ) -> None:
     """Note why the owner keeps the packet."""
     packet = state.packets[event.packet_id]
+    if _waits_as_before(state, packet, event):
+        return
     outcome = event.outcome if isinstance(event, e.HandoffDenied) else "escalated"
     packet.waiting = Waiting(outcome=outcome, reasons=event.decision.rejected, since=stamp.time)
     packet_touched(state, packet, event, stamp)

@@ -11,6 +11,7 @@ import msgspec
 from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.core.apply import new_packet, updated_terms
+from pfgov.core.apply.packets import CHANGES_ALONE_COUNT
 from pfgov.core.decide.asking import active_policy, facts_of
 from pfgov.core.decide.context import CHECKED_AT_CHANGE, Context, Decided, NeedsOverlayError
 from pfgov.core.decide.guarding import (
@@ -181,6 +182,8 @@ def update(ctx: Context, do: c.UpdatePacket) -> Decided:
         guard(ctx, Point.UPDATE, packet=after, more=before_packet(ctx, packet))
     if do.scheduler is not None:
         ctx.tools.scheduler(e.SchedulerRef(name=do.scheduler, version=""))
+    if terms == packet.terms and ctx.state.semantics >= CHANGES_ALONE_COUNT:
+        return Decided([])  # it is that already
     events: list[e.Event] = [event]
     if packet.pending is not None:
         events.insert(0, aborted(packet, "updated"))

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from pfgov.core import events as e
+from pfgov.core.apply.packets import CHANGES_ALONE_COUNT, requested
 from pfgov.core.commands import Obligation, View
 from pfgov.core.decide.asking import active_policy
 from pfgov.core.decide.balance import FILTERED_FIRST, emptiest, is_worth_it, likeliest, unavoided
@@ -423,7 +424,7 @@ def review_request(
         asked = tuple(reason for reason in asked if (reason.to or to) == to)
     waits = [r.expires for r in asked if r.expires is not None]
     expires_at = ctx.now + (min(waits) if waits else ctx.state.settings.review_timeout)
-    return e.ReviewRequested(
+    request = e.ReviewRequested(
         packet_id=packet.packet_id,
         point=review_point(point),
         policy=ctx.state.policy or "",
@@ -434,6 +435,16 @@ def review_request(
         approvals=max(reason.approvals for reason in asked) if is_bound else 1,
         lapsed=lapsed_since(ctx, packet, point, target) if is_bound else (),
     )
+    return _as_asked(ctx, packet, request)
+
+
+def _as_asked(ctx: Context, packet: Packet, request: e.ReviewRequested) -> e.ReviewRequested:
+    """Return *request* as it stands where it was made already: asking again prolongs nothing."""
+    known = packet.request
+    if known is None or ctx.now >= known.expires_at or ctx.state.semantics < CHANGES_ALONE_COUNT:
+        return request
+    again = msgspec.structs.replace(request, expires_at=known.expires_at)
+    return again if requested(ctx.state, again) == known else request
 
 
 def _rules(reasons: Iterable[Reason]) -> tuple[e.RuleRef, ...]:

@@ -180,7 +180,7 @@ __all__ = [
     "encode_body",
 ]
 
-SEMANTICS: Final = 5
+SEMANTICS: Final = 6
 """The number of the rules that ``decide`` follows; genesis and ``engine_upgraded`` record it for replay.
 
 Since 2 a review that comes after its request expired counts for nothing, even before a tick has noticed.  Since 3 the
@@ -196,9 +196,11 @@ who may, and names have one spelling; what was found in a context counts among i
 Collections in commands stand in one order since then, too (:mod:`pfgov.core.canonical`).  Since 5
 no two members on record look alike, and resource dimensions have one spelling; and a review that an owner's handoff
 asked for ends: refused or expired it moves nothing later, granted it moves the packet whatever was tried meanwhile.
+Since 6 a packet that is judged again to the same end has not changed: neither its version, nor since when it waits, nor
+until when a review that was asked for can be given; and an update to what it is already is none.
 """
 
-SEMANTICS_KNOWN: Final = frozenset({1, 2, 3, 4, SEMANTICS})
+SEMANTICS_KNOWN: Final = frozenset({1, 2, 3, 4, 5, SEMANTICS})
 """The rules that this version can follow: a ledger goes on under those that it began with."""
 
 AnyEvent = (

@@ -47,6 +47,20 @@ def test_a_review_places(pfgov: CommandLine) -> None:
     assert pfgov.refused("packet", "review", "fp-001", "--grant")["code"] == "review.not_requested"
 
 
+def test_asking_again_is_no_change(pfgov: CommandLine) -> None:
+    """A waiting packet that somebody has judged once more is at the version that the reviewer looked at."""
+    pfgov.ok("init")
+    pfgov.ok("member", "register", "--id", "a1", *GOOD)
+    pfgov.ok("packet", "submit", "--file", PACKET)
+    looked_at = pfgov.ok("packet", "show", "fp-001")["packet"]
+    assert pfgov("packet", "assign", "fp-001").status == 1
+    pfgov.ok("packet", "update", "fp-001", "--priority", str(looked_at["priority"]))
+    assert pfgov.ok("packet", "show", "fp-001")["packet"] == looked_at
+    version = str(looked_at["version"])
+    pfgov.ok("packet", "review", "fp-001", "--grant", "--version", version)
+    assert pfgov.ok("packet", "show", "fp-001")["packet"]["current_owner"] == "a1"
+
+
 def test_submitting_with_options(pfgov: CommandLine, tmp_path: Path) -> None:
     """A packet can be typed: without an id one is drawn, with ``--hold`` it is not placed."""
     pfgov.ok("init")

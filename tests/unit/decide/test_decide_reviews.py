@@ -1,5 +1,6 @@
 """A review holds for what was looked at: its version, its facts, its reviewers."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,111 @@ def test_review_names_the_version_that_was_looked_at(world: World) -> None:
     assert missing.value.code == "review.version"
     world.do(c.ReviewPacket(packet_id="p", granted=False), REVIEWER)
     assert world.state.packets["p"].status is PacketStatus.PENDING
+
+
+OLD, NEW = 5, e.SEMANTICS
+
+
+@pytest.mark.parametrize("semantics", [OLD, NEW])
+def test_review_judging_again_changes_no_version(world: World, semantics: int) -> None:
+    """A packet that is judged again with nothing changed is what somebody looked at; older ledgers count the entry."""
+    world.state.semantics = semantics
+    submit(world, amount="100")
+    looked_at, before = world.review("p"), copy.deepcopy(world.state.packets["p"])
+    world.wait(60)
+    world.do(c.PlacePacket(packet_id="p"))
+    asked = [event for _, event in world.entries if isinstance(event, e.ReviewRequested)]
+    assert len(asked) == 2, "that somebody asked again is on record"
+    if semantics == OLD:
+        with pytest.raises(StateConflictError) as caught:
+            world.do(looked_at, REVIEWER)
+        assert caught.value.code == "review.stale"
+        return
+    assert world.state.packets["p"] == before
+    assert asked[0] == asked[1], "and asking again prolongs nothing"
+    world.do(looked_at, REVIEWER)
+    world.settle()
+    assert world.state.packets["p"].owner == "m"
+
+
+def test_review_a_refusal_that_is_repeated_changes_no_version(tmp_path: Path) -> None:
+    """A packet that policy keeps from everybody waits since the first time, and so does one with an owner."""
+    rules = """  - {id: everybody, on: [register, place, retain], require: member.status == "ACTIVE"}
+  - {id: nobody, on: [assign], deny: packet.workload_type == "none"}
+  - {id: stays, on: [handoff], deny: packet.workload_type == "stays"}
+  - {id: asked, on: [handoff], when: packet.workload_type == "asked", escalate: {to: reviewer}}
+"""
+    world = world_of(tmp_path, rules)
+    world.member("n", labels=(("employment", "employee"),))
+    submit(world, "none", "none")
+    submit(world, "stays", "stays")
+    submit(world, "asked", "asked")
+    again = {
+        "none": c.PlacePacket(packet_id="none"),
+        "stays": c.HandOff(packet_id="stays"),
+        "asked": c.HandOff(packet_id="asked"),
+    }
+    for name, action in again.items():
+        world.do(action)
+        before = copy.deepcopy(world.state.packets[name])
+        world.wait(60)
+        world.do(action)
+        assert world.state.packets[name] == before, name
+
+
+@pytest.mark.parametrize("what", ["member", "amount", "target", "expired", "set"])
+def test_review_a_change_between_two_looks_is_another_version(world: World, what: str) -> None:
+    """Where a fact, who waits, what is asked or until when changed, somebody looks again."""
+    submit(world, amount="100")
+    looked_at = world.review("p")
+    if what == "member":
+        world.member("late", labels=(("employment", "employee"),))
+    elif what == "amount":
+        update(world, amount="101")
+    elif what == "expired":
+        world.wait(10 * 24 * 3600)
+    elif what == "set":
+        world.state.policy = "e" * 64
+    world.do(c.PlacePacket(packet_id="p", target="m" if what == "target" else None))
+    with pytest.raises(StateConflictError) as caught:
+        world.do(looked_at, REVIEWER)
+    assert caught.value.code == "review.stale"
+
+
+def test_review_an_approval_that_lapsed_is_told_once(tmp_path: Path) -> None:
+    """Of two approvals the first lapsed: that is asked anew, with the path, and not again at each look."""
+    world = world_of(
+        tmp_path,
+        RULES.replace("escalate: {to: reviewer}", "escalate: {to: reviewer, approvals: 2}"),
+    )
+    submit(world, amount="100")
+    world.do(world.review("p"), REVIEWER)
+    update(world, amount="200")
+    world.do(c.PlacePacket(packet_id="p"))
+    request, looked_at = world.state.packets["p"].request, world.review("p")
+    assert request is not None
+    assert request.lapsed == ("packet.labels.amount",)
+    world.do(c.PlacePacket(packet_id="p"))
+    assert world.state.packets["p"].request == request
+    world.do(looked_at, REVIEWER)
+    world.do(world.review("p"), SECOND_REVIEWER)
+    world.settle()
+    assert world.state.packets["p"].owner == "m"
+
+
+@pytest.mark.parametrize("semantics", [OLD, NEW])
+def test_an_update_to_what_it_is_already_is_none(world: World, semantics: int) -> None:
+    """Sending the same labels again neither changes the packet nor costs a reviewer a second look."""
+    world.state.semantics = semantics
+    submit(world, amount="100")
+    looked_at, before = world.review("p"), copy.deepcopy(world.state.packets["p"])
+    found = world.do(c.UpdatePacket(packet_id="p", labels=(("amount", "100"),)), SUBMITTER)
+    if semantics == OLD:
+        assert [event.type for event in found] == ["packet_updated"]
+        return
+    assert found == []
+    assert world.state.packets["p"] == before
+    world.do(looked_at, REVIEWER)
 
 
 @pytest.mark.parametrize("more", [0, 1])
