@@ -46,7 +46,8 @@ class InputFileError(PolicyErrors):
     exit_status = 2
 
 
-def _wrong(where: str, message: str, hint: str) -> InputFileError:
+def wrong(where: str, message: str, hint: str) -> InputFileError:
+    """Return the error of a file that says what cannot be."""
     return InputFileError([Problem("policy.input", message, where, hint=hint)])
 
 
@@ -61,7 +62,7 @@ def read_one(argument: str, root: str) -> Facts:
     if len(found) != 1:
         names = ", ".join(name for name, _ in found[:8]) or "none"
         message = f"holds {len(found)} of what should be one {root}: {names}"
-        raise _wrong(argument, message, "pick one with FILE#NAME")
+        raise wrong(argument, message, "pick one with FILE#NAME")
     return found[0][1]
 
 
@@ -82,6 +83,8 @@ def read_many(argument: str, root: str) -> list[tuple[str, Facts]]:
             stated = inputs.read_facts(reader, item, root, envelope=True)
             own = stated.get(_ID[root], name)
             facts = inputs.complete(root, stated, str(own))
+            if root in inputs.BEFORE:
+                facts = inputs.as_before(root, stated)
             problem = inputs.problem_of(root, facts)
             if problem is not None:
                 hint = None if root == "export" else occurring.PRINCIPAL_HINT
@@ -96,7 +99,7 @@ def read_many(argument: str, root: str) -> list[tuple[str, Facts]]:
         found = by_name or [pair for pair in found if pair[0] == wanted]
         if not found:
             hint = did_you_mean(wanted, names) or f"it has: {', '.join(names[:8])}"
-            raise _wrong(file, f"there is no {root} named {wanted}", hint)
+            raise wrong(file, f"there is no {root} named {wanted}", hint)
     return found
 
 
@@ -168,13 +171,30 @@ def read_more(action: str, named: Mapping[str, str | None]) -> dict[str, Facts]:
 
 
 def with_more(question: Question, member: Facts) -> Question:
-    """Return *question* with what would be changed as it is: of the same id, and unchanged unless said."""
+    """Return *question* with ``before`` as what would be changed, which is as it is where nothing is said."""
     if "before" not in ROOTS_AT[question.point]:
         return question
-    after = question.packet if question.point is Point.UPDATE else member
-    key = "packet_id" if question.point is Point.UPDATE else "id"
-    before = {**(question.more.get("before") or after or {}), key: (after or {}).get(key)}
+    kind, after = _changing(question, member)
+    given = question.more.get("before")
+    before = dict(after) if given is None else occurring.as_it_was(kind, after, given)
     return replace(question, more={**question.more, "before": before})
+
+
+def before_problem(question: Question, member: Facts) -> tuple[str, str] | None:
+    """Say why what is said of ``before`` is not of what would be changed, with what helps; None where it may be."""
+    given = question.more.get("before")
+    if given is None or "before" not in ROOTS_AT[question.point]:
+        return None
+    kind, after = _changing(question, member)
+    problem = occurring.change_problem(kind, after, given)
+    changed = ", ".join(sorted(occurring.CHANGED[kind]))
+    return None if problem is None else (problem, f"an update of a {kind} changes {changed}")
+
+
+def _changing(question: Question, member: Facts) -> tuple[str, Mapping[str, object]]:
+    if question.point is Point.UPDATE:
+        return "packet", question.packet or {}
+    return "member", member
 
 
 def usual_reason(point: Point) -> str:
@@ -191,4 +211,4 @@ def moment(text: str) -> int:
     try:
         return parse_timestamp(text).ns // 1_000
     except CelError:
-        raise _wrong("--now", f"{text!r} is not a time", "write 2026-11-23T00:00:00Z") from None
+        raise wrong("--now", f"{text!r} is not a time", "write 2026-11-23T00:00:00Z") from None

@@ -1,7 +1,7 @@
 """``policy check`` as a function: everything that is wrong or doubtful in a folder of policies.
 
-Policies, definitions, fixtures and tests are all read, so that a misspelt fixture is found here as
-well.  Nothing is judged.
+Policies, definitions, fixtures and tests are all read, and what properties say is compiled, so that a misspelt
+fixture, or fact, is found here as well.  Nothing is judged.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pfgov.errors import PolicyError
 from pfgov.policy.authoring.lint import lint
-from pfgov.policy.authoring.testing.runner import read_tests
+from pfgov.policy.authoring.testing.runner import idle_labels, read_tests
 from pfgov.policy.files.folder import Unread
 from pfgov.policy.judging.judge import PolicySet
 from pfgov.policy.load import Files, compiled_files, load_directory, read_directory
@@ -51,7 +51,8 @@ def check_files(path: str | os.PathLike[str], files: Files) -> Check:
         load_directory(path)  # it says what to do in an empty folder
     policies, problems = compiled_files(files, generated=False)
     try:
-        read_tests(Path(path), files)
+        tests = read_tests(Path(path), files)
+        problems += [] if policies is None else idle_labels(tests, policies)
     except PolicyErrors as error:
         problems += error.problems
     except PolicyError as error:

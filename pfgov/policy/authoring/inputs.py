@@ -17,6 +17,7 @@ from pfgov.core.spelling import check_class, check_name, check_region
 from pfgov.errors import InvalidError
 from pfgov.policy.authoring.occurring import (
     ACTS_FOR,
+    CHANGED,
     export_problem,
     packet_problem,
     principal_problem,
@@ -41,6 +42,9 @@ Facts = dict[str, object]
 
 BEFORE_UPDATE: Final = "before@update"
 """The name here of the root ``before`` where it is a packet."""
+
+BEFORE: Final = ("before", BEFORE_UPDATE)
+"""The names here of the root ``before``."""
 
 REMOVE: Final = object()
 """What ``null`` stands for until a variation is applied."""
@@ -133,6 +137,12 @@ def complete(root: str, stated: Mapping[str, object], name: str) -> Facts:
     if base_of(root) == "member" and "capability_versions" not in stated:
         facts["capability_versions"] = dict.fromkeys(cast("list[str]", facts["capabilities"]), "")
     return facts
+
+
+def as_before(root: str, stated: Mapping[str, object]) -> Facts:
+    """Return ``before`` as it is *stated*: whole in what an update changes, and of the rest only what is said."""
+    said = {name for name, value in stated.items() if value is not REMOVE} | CHANGED[base_of(root)]
+    return {name: value for name, value in complete(root, stated, "").items() if name in said}
 
 
 def vary(base: Mapping[str, object], change: Mapping[str, object]) -> Facts:

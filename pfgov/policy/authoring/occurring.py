@@ -1,10 +1,11 @@
-"""Who cannot occur: principals that no door lets in, submitters and exports that no ledger holds.
+"""What cannot occur: principals that no door lets in, submitters and exports that no ledger holds, changes of two.
 
 Facts of a test or of ``policy eval`` are held against it, so that nothing passes about somebody who never asks.  How
 single names are spelt is :mod:`pfgov.policy.vocabulary`'s; this module knows how facts go together, and no file.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, cast
 
 from pfgov.core.commands import ENGINE, LOCAL_OPERATOR
@@ -21,6 +22,18 @@ _NAMED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Principals that have a name of their own, with their rights."""
 ACTS_FOR: Final = "member:"
+
+CHANGED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "packet": frozenset({
+            "required_capabilities", "policy_constraints", "data_classes", "handoff", "labels", "priority", "demand",
+        }),
+        "member": frozenset({
+            "capabilities", "capability_versions", "region", "clearances", "labels", "capacity",
+        }),
+    }
+)  # fmt: skip
+"""The facts that an update can change, by what is updated."""
 
 
 def _has_form(name: str) -> bool:
@@ -77,3 +90,27 @@ def export_problem(facts: Mapping[str, object]) -> str | None:
     if is_one == ("subject" in facts):
         return None
     return f"an export of the kind `{facts['kind']}` {'names its' if is_one else 'has no'} subject"
+
+
+def as_it_was(kind: str, after: Mapping[str, object], before: Mapping[str, object]) -> Facts:
+    """Return *before* as what *after*, a packet or a member, was: what no update changes is the same in both."""
+    changed = CHANGED[kind]
+    kept = {name: value for name, value in after.items() if name not in changed}
+    return {**kept, **{name: value for name, value in before.items() if name in changed}}
+
+
+def change_problem(
+    kind: str, after: Mapping[str, object], before: Mapping[str, object]
+) -> str | None:
+    """Say why *before* is not of the packet or member that *after* describes; None where it may be."""
+    key = "packet_id" if kind == "packet" else "id"
+    for name in sorted(before.keys() - CHANGED[kind], key=lambda name: (name != key, name)):
+        was, now = before[name], after.get(name)
+        if was == now:
+            continue
+        if name == key:
+            return (
+                f"`before` is the {kind} {was!r}, and {now!r} is changed: leave `{key}` out of it"
+            )
+        return f"`before.{name}` is {was!r} and `{kind}.{name}` {now!r}, and no update changes that"
+    return None

@@ -434,12 +434,12 @@ POINT_FACTS = {
     ),
     "update": (
         "packet.priority < before.priority || packet.packet_id != before.packet_id",
-        {"packet": "{priority: 3}", "before": "{packet_id: p, priority: 4}"},
+        {"packet": "{priority: 3}", "before": "{priority: 4}"},
         {"packet": "{priority: 3}"},
     ),
     "update_member": (
         "size(member.clearances) > size(before.clearances) || member.id != before.id",
-        {"member": "{clearances: [pii]}", "before": "{id: m}"},
+        {"member": "{clearances: [pii]}", "before": "{}"},
         {"member": "{clearances: [pii]}"},
     ),
     "review": (
@@ -463,6 +463,33 @@ POINT_FACTS = {
         {"activation": "{policies: [guards]}"},
     ),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("point", "named", "before", "said"),
+    [
+        ("update", "packet: {packet_id: q}", "{packet_id: p}", "`before` is the packet 'p'"),
+        ("update", "packet: {workload_type: a}", "{workload_type: b}", "`before.workload_type`"),
+        ("update_member", "member: {id: bob}", "{id: ann}", "`before` is the member 'ann'"),
+        ("update_member", "member: {type: node}", "{type: agent}", "`before.type`"),
+    ],
+)
+def test_eval_refuses_a_change_of_two_things(
+    cli,  # noqa: ANN001
+    tmp_path: Path,
+    point: str,
+    named: str,
+    before: str,
+    said: str,
+) -> None:
+    """A `--before` of another packet or member is no question, and its answer would be about nobody."""
+    root, _, facts = named.partition(": ")
+    rule = kit.policy("  - {id: it, deny: principal.id == 'key:nobody'}\n", on=f"[{point}]")
+    kit.write(tmp_path, {"set/p.policy.yaml": rule, "b.yaml": before, "a.yaml": facts})
+    options = [f"--{root}", str(tmp_path / "a.yaml"), "--before", str(tmp_path / "b.yaml")]
+    status, found = cli("eval", "--action", point, "--against", str(tmp_path / "set"), *options)
+    assert status == 2
+    assert said in found
 
 
 @pytest.mark.parametrize("point", sorted(POINT_FACTS))

@@ -530,6 +530,22 @@ TEST_MISTAKES = {
         "cases:\n  - {name: x, packet: plain, members: [], expect: {}}\n",
         ("policy.test.empty", 5, 39, None),
     ),
+    "a property about a fact that there is not": (
+        "properties:\n  - {name: x, never: 'decision == \"allow\" && member.trst_score < 0.5'}\n",
+        ("cel.unknown_field", 5, 53, "did you mean `trust_score`?"),
+    ),
+    "a property of another type": (
+        "properties:\n  - {name: x, never: packet.priority}\n",
+        ("cel.result", 5, 22, None),
+    ),
+    "a property that is no expression": (
+        'properties:\n  - name: x\n    never: decision == "allow" &&\n',
+        ("cel.syntax", 6, 34, None),
+    ),
+    "a property about an outcome that there is not": (
+        "properties:\n  - {name: x, never: 'decision == \"alow\"'}\n",
+        ("cel.never_equal", 5, 23, "did you mean `allow`?"),
+    ),
     "a path that is no number": (
         "properties:\n  - {name: x, monotone: member.region}\n",
         ("policy.test.property", 5, 25, "name a number to raise"),

@@ -9,6 +9,7 @@ from support import policy_kit as kit
 
 from pfgov.errors import PolicyError
 from pfgov.policy import PolicyErrors, shipped_directory
+from pfgov.policy.authoring.checking import check_directory
 from pfgov.policy.authoring.testing.junit import junit
 from pfgov.policy.authoring.testing.runner import Report, run_directory
 from pfgov.policy.load import shipped_names
@@ -259,6 +260,119 @@ def test_a_property_about_a_label_that_nobody_sets_is_an_error(tmp_path: Path) -
         run(tmp_path, body, LABELLED)
     (problem,) = caught.value.problems
     assert (problem.code, problem.hint) == ("cel.unknown_field", "did you mean `risk`?")
+
+
+def test_check_finds_a_label_that_no_input_has(tmp_path: Path) -> None:
+    """A property about a declared label that no rule reads and no case sets is found without a run."""
+    never = 'decision == "allow" && packet.labels.team == "red"'
+    test = f"apiVersion: pfgov/v1\nkind: PolicyTest\npolicy: placement\n{CASES}"
+    files = {
+        "p.policy.yaml": LABELLED,
+        "labels.yaml": kit.labels("risk", "team"),
+        "fixtures/all.yaml": FIXTURES,
+        "p.test.yaml": f"{test}properties:\n  - name: prop\n    never: {json.dumps(never)}\n",
+    }
+    (problem,) = check_directory(kit.write(tmp_path, files)).errors
+    assert (problem.code, problem.line, problem.file) == (
+        "policy.test.label", 8, str(tmp_path / "p.test.yaml"),
+    )  # fmt: skip
+
+
+# --- what would be changed is one packet, or one member -------------------------------------------
+
+CHANGES = kit.policy(
+    "  - {id: same, deny: member.id != before.id || member.type != before.type}\n"
+    '  - {id: stays, deny: "!sets.contains(member.clearances, before.clearances)"}\n',
+    on="[update_member]",
+)
+
+
+def changing(folder: Path, case: str, policy: str = CHANGES) -> Report:
+    """Run one case under CHANGES, with members of several kinds."""
+    members = (
+        "  plain: {}\n  cleared: {clearances: [pii]}\n  node: {type: node, clearances: [pii]}\n"
+        "  ann: {id: ann, clearances: [pii]}\n  bob: {id: bob}\n"
+    )
+    head = "apiVersion: pfgov/v1\nkind: PolicyTest\npolicy: placement\n"
+    fixtures = "apiVersion: pfgov/v1\nkind: Fixtures\npackets: {low: {}, high: {priority: 9}}\n"
+    kit.write(
+        folder,
+        {
+            "p.policy.yaml": policy,
+            "p.test.yaml": f"{head}cases:\n  - {{name: x, {case}}}\n",
+            "fixtures/all.yaml": f"{fixtures}members:\n{members}",
+        },
+    )
+    return run_directory(folder)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "before: plain, members: [cleared, ann, bob], expect: {cleared: allow, ann: allow, bob: allow}",
+        "before: cleared, members: [plain, ann], expect: {plain: {deny: [stays]}, ann: allow}",
+        "members: [plain, node, ann], expect: {plain: allow, node: allow, ann: allow}",
+        "before: {with: {clearances: [pii]}}, members: [node, plain], expect: {node: allow, plain: {deny: [stays]}}",
+        "before: {from: ann, with: {clearances: []}}, members: [ann], expect: {ann: allow}",
+    ],
+)
+def test_what_would_be_changed_was_itself_before(tmp_path: Path, case: str) -> None:
+    """Each candidate of a case is compared with itself: one id, one type, and as it is where nothing is said."""
+    report = changing(tmp_path, f"action: update_member, {case}")
+    assert [result.problem for result in report.failed] == []
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (
+            "action: update_member, before: ann, members: [bob], expect: {bob: allow}",
+            "'ann', and 'bob'",
+        ),
+        (
+            "action: update_member, before: ann, members: [ann, plain], expect: {}",
+            "'ann', and 'plain'",
+        ),
+        (
+            "action: update_member, before: node, members: [plain], expect: {plain: allow}",
+            "`before.type`",
+        ),
+        (
+            "action: update_member, before: {with: {trust_score: 0.5}}, members: [plain], expect: {plain: allow}",
+            "`before.trust_score`",
+        ),
+        (
+            "action: update, before: {with: {packet_id: q}}, packet: low, expect: allow",
+            "'q', and 'low'",
+        ),
+        ("action: update, before: {with: {step: a}}, packet: low, expect: allow", "`before.step`"),
+    ],
+)
+def test_a_change_of_two_things_is_told_to_no_test(tmp_path: Path, case: str, said: str) -> None:
+    """A ``before`` that is another packet or member than what would be changed is an error of the case."""
+    policy = CHANGES
+    if "update," in case:
+        policy = kit.policy("  - {id: a, deny: packet.priority < before.priority}\n", on="[update]")
+    with pytest.raises(PolicyErrors) as caught:
+        changing(tmp_path, case, policy)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.line) == ("policy.test.case", 5)
+    assert said in problem.message
+    assert "an update of a" in (problem.hint or "")
+
+
+def test_a_property_compares_what_would_be_changed_with_itself(tmp_path: Path) -> None:
+    """Generated inputs at a point of change are changes of one packet or member."""
+    body = (
+        "properties:\n  - {name: prop, on: [update_member], never: 'decision == \"deny\"'}\n"
+        "  - {name: other, on: [update], never: 'decision == \"deny\"'}\n"
+    )
+    rules = (
+        "  - {id: same, on: [update_member], deny: member.id != before.id || member.type != before.type}\n"
+        "  - {id: packet, on: [update], deny: packet.packet_id != before.packet_id || packet.epoch != before.epoch}\n"
+    )
+    report = run(tmp_path, body, kit.policy(rules, on="[update, update_member]"))
+    assert [result.problem for result in report.failed] == []
 
 
 SHADOWED = POLICY + "mode: shadow\n"

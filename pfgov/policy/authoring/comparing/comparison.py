@@ -22,6 +22,7 @@ from pfgov.policy.authoring.comparing.search import (
     search,
 )
 from pfgov.policy.authoring.comparing.structure import Change, Effect, changes
+from pfgov.policy.authoring.occurring import CHANGED
 from pfgov.policy.authoring.testing.runner import read_tests
 from pfgov.policy.cel.times import format_timestamp
 from pfgov.policy.cel.values import Timestamp
@@ -193,11 +194,11 @@ def known_cases(folder: Path) -> list[Case]:
         return []
     found: list[Case] = []
     for case in (case for file in files for case in file.cases):
-        asked = case.question
-        shared = {"packet": asked.packet, "source": asked.source, "principal": asked.principal}
-        roots = {root: dict(facts) for root, facts in shared.items() if facts is not None}
-        roots |= {root: dict(facts) for root, facts in asked.more.items()}
         for candidate in case.candidates:
+            asked = case.asked(candidate)
+            shared = {"packet": asked.packet, "source": asked.source, "principal": asked.principal}
+            roots = {root: dict(facts) for root, facts in shared.items() if facts is not None}
+            roots |= {root: dict(facts) for root, facts in asked.more.items()}
             member = {"member": candidate.facts} if candidate.facts else {}
             found.append(Case(asked.point, {**roots, **member}, asked.now))
     return found
@@ -216,8 +217,8 @@ def shown_facts(case: Case) -> dict[str, Any]:
             plain = inputs.complete(root, {"rights": ["operator"]}, "operator")
             stated = {name: value for name, value in facts.items() if plain.get(name) != value}
         if root == "before":
-            stated = {n: value for n, value in stated.items() if n not in {"id", "packet_id"}}
-        if stated:
+            stated = {n: value for n, value in stated.items() if n in CHANGED[inputs.base_of(own)]}
+        if stated or root == "before":
             found[root] = stated
     if case.now != START:
         found["now"] = _moment(case.now)

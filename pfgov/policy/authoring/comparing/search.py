@@ -17,7 +17,7 @@ from pfgov.core.judging import Question
 from pfgov.core.spelling import CLASS_PATTERN
 from pfgov.core.verdicts import Point, Verdict
 from pfgov.policy.authoring import inputs
-from pfgov.policy.authoring.asking import usual_reason
+from pfgov.policy.authoring.asking import usual_reason, with_more
 from pfgov.policy.authoring.comparing import shapes
 from pfgov.policy.authoring.nearmiss import nearest_miss
 from pfgov.policy.authoring.testing.generate import (
@@ -80,7 +80,7 @@ class Case:
 
     def question(self) -> Question:
         """Return the question; the candidate is ``roots["member"]``."""
-        return Question(
+        asked = Question(
             point=self.point,
             action=self.point.value,
             packet=self.roots.get("packet"),
@@ -90,6 +90,7 @@ class Case:
             now=self.now,
             more={root: facts for root, facts in self.roots.items() if root in MORE},
         )
+        return with_more(asked, self.roots.get("member", {}))
 
 
 @dataclass(frozen=True, slots=True)

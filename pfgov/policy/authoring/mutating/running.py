@@ -24,6 +24,7 @@ from pfgov.policy.authoring.testing.runner import (
     read_tests,
     run_directory,
     tried,
+    verdicts_of,
 )
 from pfgov.policy.files.model import Policy
 from pfgov.policy.judging.judge import PolicySet
@@ -216,8 +217,7 @@ class _Trial:
 
 def _is_noticed(test: TestFile, policies: PolicySet) -> bool:
     for case in test.cases:
-        verdicts = policies.judge(case.question, [one.facts for one in case.candidates])
-        for candidate, verdict in zip(case.candidates, verdicts, strict=True):
+        for candidate, verdict in verdicts_of(case, policies):
             if difference(candidate.expected, verdict, test.policy) is not None:
                 return True
     return any(

@@ -12,7 +12,7 @@ from pfgov.core.judging import Question
 from pfgov.core.verdicts import Point
 from pfgov.policy import limits
 from pfgov.policy.authoring import inputs, occurring
-from pfgov.policy.authoring.asking import usual_reason
+from pfgov.policy.authoring.asking import before_problem, usual_reason
 from pfgov.policy.authoring.testing.model import (
     DENIED,
     Candidate,
@@ -186,9 +186,10 @@ class _Builder:
             principal=principal,
             reason=usual_reason(point) if reason is None else self._reason_given(reason),
             now=self._time(found.get("now"), self.now),
-            more=self._more(found, point, packet[1] if packet else None),
+            more=self._more(found, point),
         )
         candidates = self._candidates(found, point)
+        self._is_one(found.get("before"), question, candidates)
         if name is None or "expect" not in found:
             return None
         return Case(name, reader.place(node), question, candidates)
@@ -199,10 +200,18 @@ class _Builder:
             return ""
         return self.reader.string(node, "`reason`") or ""
 
-    def _more(
-        self, found: Mapping[str, Node], point: Point, packet: inputs.Facts | None
-    ) -> dict[str, inputs.Facts]:
-        """Return the facts that only *point* has; a packet that is not said to change is as it was."""
+    def _is_one(
+        self, node: Node | None, question: Question, candidates: Sequence[Candidate]
+    ) -> None:
+        """Note a ``before`` of another packet or member than the one that would be changed."""
+        for candidate in candidates if node is not None else ():
+            problem = before_problem(question, candidate.facts)
+            if problem is not None and node is not None:
+                self.reader.error("test.case", problem[0], node, problem[1])
+                return
+
+    def _more(self, found: Mapping[str, Node], point: Point) -> dict[str, inputs.Facts]:
+        """Return the facts that only *point* has; what is not said to change is as it was."""
         made: dict[str, inputs.Facts] = {}
         for root in MORE:
             if root not in ROOTS_AT[point]:
@@ -212,7 +221,7 @@ class _Builder:
             elif root == "before":
                 own = inputs.BEFORE_UPDATE if point is Point.UPDATE else root
                 given = self._facts(found.get(root), own)
-                made[root] = given[1] if given else packet or inputs.complete(own, {}, "before")
+                made |= {root: given[1]} if given else {}
             else:
                 node = found.get(root)
                 stated = inputs.read_facts(self.reader, node, root) if node is not None else {}
@@ -258,21 +267,19 @@ class _Builder:
             name = name or (base_node.text if isinstance(base_node, Scalar) else root)
             if base is None:
                 return None
-            made = inputs.complete(root, inputs.vary(base, change), name)
-            self._occurs(node, root, made)
-            return name, made
+            return name, self._completed(node, root, inputs.vary(base, change), name)
         stated = self._fixture(node, table, root)
         if stated is None or not isinstance(node, Scalar):
             return None
-        made = inputs.complete(root, stated, node.text)
-        self._occurs(node, root, made)
-        return node.text, made
+        return node.text, self._completed(node, root, stated, node.text)
 
-    def _occurs(self, node: Node, root: str, facts: inputs.Facts) -> None:
-        """Note a packet that no ledger can hold."""
-        problem = occurring.packet_problem(facts) if inputs.base_of(root) == "packet" else None
+    def _completed(self, node: Node, root: str, stated: inputs.Facts, name: str) -> inputs.Facts:
+        """Return the facts that are *stated*, with all others; a packet that no ledger can hold is noted."""
+        made = inputs.complete(root, stated, name)
+        problem = occurring.packet_problem(made) if inputs.base_of(root) == "packet" else None
         if problem is not None:
             self.reader.error("test.packet", problem, node, occurring.PRINCIPAL_HINT)
+        return inputs.as_before(root, stated) if root in inputs.BEFORE else made
 
     def _fixture(
         self, node: Node, table: Mapping[str, dict[str, object]], root: str

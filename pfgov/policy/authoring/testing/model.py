@@ -8,6 +8,7 @@ from typing import Literal
 
 from pfgov.core.judging import Question
 from pfgov.core.verdicts import Point
+from pfgov.policy.authoring.asking import with_more
 from pfgov.policy.files.model import Place, Text
 
 Outcome = Literal["allow", "escalate", "deny"]
@@ -53,6 +54,10 @@ class Case:
     place: Place
     question: Question
     candidates: tuple[Candidate, ...]
+
+    def asked(self, candidate: Candidate) -> Question:
+        """Return the question about *candidate*: what would be changed was itself before."""
+        return with_more(self.question, candidate.facts)
 
 
 @dataclass(frozen=True, slots=True)

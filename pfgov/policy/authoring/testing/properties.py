@@ -14,6 +14,7 @@ from pfgov.core.judging import Question
 from pfgov.core.verdicts import Point, Verdict
 from pfgov.errors import PolicyError
 from pfgov.policy.authoring import inputs
+from pfgov.policy.authoring.asking import with_more
 from pfgov.policy.authoring.testing.generate import (
     Facts,
     Generator,
@@ -25,12 +26,12 @@ from pfgov.policy.authoring.testing.generate import (
 from pfgov.policy.authoring.testing.model import Property
 from pfgov.policy.cel import CelLoadError, Checked, Environment, check, exact, ir, parse
 from pfgov.policy.cel.possible import walk
-from pfgov.policy.cel.types import NumberType, Record, StringType
-from pfgov.policy.facts import ABSENT_AT, MORE, ROOTS, ROOTS_AT, root_types
-from pfgov.policy.files.model import Text
+from pfgov.policy.cel.types import BOOL, NumberType, Record, StringType
+from pfgov.policy.facts import ABSENT_AT, MORE, ROOTS, ROOTS_AT, LabelTypes, root_types
+from pfgov.policy.files.model import KERNEL, Text
 from pfgov.policy.judging.functions import FUNCTIONS
 from pfgov.policy.judging.judge import PolicySet
-from pfgov.policy.problems import PolicyErrors, did_you_mean
+from pfgov.policy.problems import PolicyErrors, Problem, did_you_mean
 
 _RANK: Final = {"deny": 0, "escalate": 1, "allow": 2}
 _DECISION: Final = StringType(16, frozenset(_RANK))
@@ -78,7 +79,7 @@ def hold(run: PropertyRun) -> Counterexample | None:
     for _ in range(run.property.runs):
         point = generator.choice(run.property.points)
         roots = {
-            root: generator.facts(root)
+            root: generator.facts(_kind(root, point))
             for root in ROOTS_AT[point]
             if isinstance(ROOTS[root].type, Record) and root not in ABSENT_AT.get(point, ())
         }
@@ -95,6 +96,11 @@ def hold(run: PropertyRun) -> Counterexample | None:
     )
 
 
+def _kind(root: str, point: Point) -> str:
+    """Return whose facts *root* has at *point*: what would be changed there is a packet or a member."""
+    return "packet" if (root, point) == ("before", Point.UPDATE) else root
+
+
 def _still(checker: "_Never | _Monotone", found: _Input) -> Callable[[Mapping[str, Facts]], bool]:
     return lambda facts: checker.fails(_Input(found.point, facts, found.raised))
 
@@ -104,7 +110,7 @@ def _verdict(policies: PolicySet, found: _Input) -> Verdict:
 
 
 def _question(found: _Input) -> Question:
-    return Question(
+    asked = Question(
         point=found.point,
         action=found.point.value,
         packet=found.roots.get("packet"),
@@ -114,14 +120,15 @@ def _question(found: _Input) -> Question:
         now=0,
         more={root: facts for root, facts in found.roots.items() if root in MORE},
     )
+    return with_more(asked, dict(found.roots.get("member", {})))
 
 
 def _lines(found: _Input, verdict: Verdict) -> tuple[str, ...]:
-    facts = [
-        f"{root}: {json.dumps(inputs.differences(root, facts), sort_keys=True)}"
+    stated = {
+        root: inputs.differences(_kind(root, found.point), facts)
         for root, facts in found.roots.items()
-        if inputs.differences(root, facts)
-    ]
+    }
+    facts = [f"{root}: {json.dumps(one, sort_keys=True)}" for root, one in stated.items() if one]
     reasons = [f"{reason.name}: {reason.message}" for reason in verdict.reasons]
     return (f"at: {found.point.value}", *facts, *reasons)
 
@@ -134,16 +141,10 @@ class _Never:
         assert text is not None
         self._policies = run.policies
         self._text = text.text
-        labels = run.policies.labels.types()
-        types = root_types([root for root in ROOTS if root != "before"], labels)
-        environment = Environment({**types, "decision": _DECISION}, FUNCTIONS)
-        try:
-            checked = check(parse(text.text), environment)
-        except CelLoadError as error:
-            raise PolicyErrors(
-                text.problem(p.code, p.message, p.line, p.column, p.hint) for p in error.problems
-            ) from None
-        _known_labels(run, text, checked)
+        checked = compiled(text, run.policies.labels.types())
+        found = unknown_labels(text, checked, run.policies, run.known)
+        if found:
+            raise PolicyErrors(found)
         self._holds = exact(checked)
         self.reads = [str(access) for access in checked.paths]
         self.roots = [checked.root]
@@ -188,34 +189,50 @@ def _premise(checked: Checked) -> list[Checked]:
     return [replace(checked, root=part) for part in facts]
 
 
-def _known_labels(run: PropertyRun, text: Text, checked: Checked) -> None:
-    """Refuse a label that neither a rule reads nor a case sets: it would be absent in every input.
+def compiled(text: Text, labels: LabelTypes | None) -> Checked:
+    """Return the checked expression of a ``never``, which may name every fact but ``before``, and ``decision``.
 
     Raises:
-        PolicyErrors: There is such a label.
+        PolicyErrors: It does not compile; every problem, with its place.
     """
-    read = {path for point in Point for path in run.policies.reads[point]}
-    known = {
-        path.split(".")[2]
-        for path in read
-        if path.split(".")[1:2] == ["labels"] and path.count(".") > 1
+    types = root_types([root for root in ROOTS if root != "before"], labels)
+    environment = Environment({**types, "decision": _DECISION}, FUNCTIONS)
+    try:
+        return check(parse(text.text), environment, BOOL)
+    except CelLoadError as error:
+        raise PolicyErrors(
+            text.problem(p.code, p.message, p.line, p.column, p.hint) for p in error.problems
+        ) from None
+
+
+def unknown_labels(
+    text: Text, checked: Checked, policies: PolicySet, known: Known, policy: str | None = None
+) -> list[Problem]:
+    """Return a problem for each label that neither a rule reads nor a case sets: it would be absent in every input.
+
+    With *policy* only its rules, and the kernel's, are those that are tried.
+    """
+    names = {
+        access.path[2]
+        for judge in policies.judges.values()
+        for rule in judge.rules
+        if policy in {None, rule.policy} or rule.policy == KERNEL
+        for part in (rule.clause, *(rule.message.values if rule.message else ()))
+        for access in part.paths
+        if access.path[1:2] == ("labels",) and len(access.path) > 2
     }
-    for facts in (one for every in run.known.values() for one in every):
+    for facts in (one for every in known.values() for one in every):
         labels = facts.get("labels")
-        known.update(cast("Facts", labels) if isinstance(labels, dict) else ())
-    for access in checked.paths:
-        if len(access.path) == 3 and access.path[1] == "labels" and access.path[2] not in known:
-            name = access.path[2]
-            hint = did_you_mean(name, known) or "set it in a case, or read it in a rule"
-            raise PolicyErrors(
-                [
-                    text.problem(
-                        "policy.test.label",
-                        f"no rule reads and no case sets the label `{name}`",
-                        hint=hint,
-                    )
-                ]
-            )
+        names.update(cast("Facts", labels) if isinstance(labels, dict) else ())
+    read = {a.path[2] for a in checked.paths if len(a.path) == 3 and a.path[1] == "labels"}
+    return [
+        text.problem(
+            "policy.test.label",
+            f"no rule reads and no case sets the label `{name}`",
+            hint=did_you_mean(name, names) or "set it in a case, or read it in a rule",
+        )
+        for name in sorted(read - names)
+    ]
 
 
 class _Monotone:

@@ -12,11 +12,19 @@ from pathlib import Path
 from pfgov.core.verdicts import RESERVED, Verdict
 from pfgov.policy.authoring.testing.coverage import Coverage
 from pfgov.policy.authoring.testing.files import read_fixtures, read_test_file, test_files
-from pfgov.policy.authoring.testing.model import Case, Expectation, Fixtures, TestFile
-from pfgov.policy.authoring.testing.properties import Counterexample, PropertyRun, hold
+from pfgov.policy.authoring.testing.model import Candidate, Case, Expectation, Fixtures, TestFile
+from pfgov.policy.authoring.testing.properties import (
+    Counterexample,
+    PropertyRun,
+    compiled,
+    hold,
+    unknown_labels,
+)
+from pfgov.policy.facts import ROOTS_AT
+from pfgov.policy.files.labels import declarations
 from pfgov.policy.files.model import KERNEL, Policy
 from pfgov.policy.judging.judge import PolicySet
-from pfgov.policy.load import Files, kernel_policy, load_directory, read_directory
+from pfgov.policy.load import Files, follows, kernel_policy, load_directory, read_directory
 from pfgov.policy.problems import NoTestsError, PolicyErrors, Problem
 
 
@@ -129,9 +137,30 @@ def read_tests(root: Path, files: Files) -> list[TestFile]:
     fixtures: Fixtures = read_fixtures(root, problems)
     policies: Sequence[Policy] = [kernel_policy(), *files.policies]
     made = [read_test_file(path, fixtures, policies, problems) for path in test_files(root)]
+    labels = declarations(files.labels).types()
+    for text in (one.expression for test in made if test is not None for one in test.properties):
+        try:
+            if text is not None:
+                compiled(text, labels)
+        except PolicyErrors as error:
+            problems += [one for one in error.problems if not follows(one, files)]
     if problems:
         raise PolicyErrors(problems)
     return [test for test in made if test is not None]
+
+
+def idle_labels(tests: Sequence[TestFile], policies: PolicySet) -> list[Problem]:
+    """Return a problem for each label of a property of *tests* that is absent in every input."""
+    labels = policies.labels.types()
+    return [
+        problem
+        for test in tests
+        for text in (one.expression for one in test.properties)
+        if text is not None
+        for problem in unknown_labels(
+            text, compiled(text, labels), policies, known_facts(test), test.policy
+        )
+    ]
 
 
 def _run_file(test: TestFile, policies: PolicySet, report: Report, only: str | None) -> None:
@@ -164,9 +193,8 @@ def known_facts(test: TestFile) -> dict[str, list[dict[str, object]]]:
 def _run_case(
     test: TestFile, case: Case, policies: PolicySet, coverage: Coverage
 ) -> Iterable[Result]:
-    verdicts = policies.judge(case.question, [c.facts for c in case.candidates])
-    for candidate, verdict in zip(case.candidates, verdicts, strict=True):
-        coverage.see(policies, case.question, candidate.facts)
+    for candidate, verdict in verdicts_of(case, policies):
+        coverage.see(policies, case.asked(candidate), candidate.facts)
         problem = difference(candidate.expected, verdict, test.policy)
         yield Result(
             file=test.path,
@@ -176,6 +204,16 @@ def _run_case(
             problem=problem,
             details=_details(verdict, policies, test) if problem else (),
         )
+
+
+def verdicts_of(case: Case, policies: PolicySet) -> list[tuple[Candidate, Verdict]]:
+    """Return each candidate of *case* with what *policies* say of it."""
+    every = case.candidates
+    if "before" in ROOTS_AT[case.question.point]:  # which is another one's for each
+        return [(one, policies.judge_one(case.asked(one), one.facts)) for one in every]
+    return list(
+        zip(every, policies.judge(case.question, [one.facts for one in every]), strict=True)
+    )
 
 
 def _details(verdict: Verdict, policies: PolicySet, test: TestFile) -> tuple[str, ...]:
@@ -238,8 +276,10 @@ __all__ = [
     "Report",
     "Result",
     "difference",
+    "idle_labels",
     "known_facts",
     "read_tests",
     "run_directory",
     "tried",
+    "verdicts_of",
 ]
