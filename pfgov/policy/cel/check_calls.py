@@ -7,7 +7,7 @@ from pfgov.policy.cel import constant, ir, overloads, syntax
 from pfgov.policy.cel.check_names import qualified, unbound
 from pfgov.policy.cel.checking import Checking
 from pfgov.policy.cel.errors import CelError
-from pfgov.policy.cel.hints import called_elsewhere, did_you_mean
+from pfgov.policy.cel.hints import called_elsewhere, did_you_mean, nearest
 from pfgov.policy.cel.library import Function
 from pfgov.policy.cel.strings import compile_pattern
 from pfgov.policy.cel.times import NAMED_ZONE, is_fixed_zone
@@ -21,6 +21,7 @@ ZONED: Final = frozenset({
     "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
     "getHours", "getMinutes", "getSeconds", "getMilliseconds",
 })  # fmt: skip
+_UNWRAPPING: Final = ("or", "orValue")
 _OFFSET_STARTS: Final = frozenset("+-0123456789")
 _MACROS: Final = {
     "has": "has(member.region)",
@@ -44,8 +45,16 @@ def call(c: Checking, node: syntax.Call) -> ir.Node:
     namespaced = _namespaced(c, node, target)
     if namespaced is not None:
         return invoke(c, namespaced, node, c.nodes(node.arguments))
+    if _is_of_nothing(c, node, target):
+        return _unknown_in(c, node, target, at)
+    before = len(c.problems)
     operand = c.node(target)
-    if node.function in ("or", "orValue") and len(node.arguments) == 1:
+    if len(c.problems) > before and not c.lenient:
+        c.nodes(
+            node.arguments
+        )  # what is called on is wrong already, so that nothing is said of the call
+        return ir.Const(node.span, DYN, None)
+    if node.function in _UNWRAPPING and len(node.arguments) == 1:
         return _or_value(c, node, operand, c.node(node.arguments[0]))
     function = c.environment.functions.get(node.function)
     if function is None or not function.is_member:
@@ -62,6 +71,40 @@ def _namespaced(c: Checking, node: syntax.Call, target: syntax.Node) -> Function
     if not absolute and c.is_local(name.partition(".")[0]):
         return None
     return c.environment.find_function(f"{name}.{node.function}", absolute=absolute)
+
+
+def _is_of_nothing(c: Checking, node: syntax.Call, target: syntax.Node) -> bool:
+    """Whether neither what is called is known nor what it is called on: one mistake, such as ``math.max(x, y)``."""
+    spelled = qualified(target)
+    if spelled is None or c.lenient or node.function in _UNWRAPPING:
+        return False
+    head = spelled[0].partition(".")[0]
+    function = c.environment.functions.get(node.function)
+    if function is not None and function.is_member and _near(c, head, node.function) is None:
+        return False
+    known = {name.partition(".")[0] for name in c.environment.names}
+    return head not in known and not (c.is_local(head) and not spelled[1])
+
+
+def _near(c: Checking, head: str, function: str) -> str | None:
+    """Return the function of that name in a group that is called nearly as *head*."""
+    groups = {name.partition(".")[0] for name in c.environment.functions if "." in name}
+    group = nearest(head, groups)
+    found = f"{group}.{function}"
+    return found if found in c.environment.functions else None
+
+
+def _unknown_in(c: Checking, node: syntax.Call, target: syntax.Node, at: syntax.Span) -> ir.Node:
+    spelled = qualified(target)
+    name = f"{spelled[0] if spelled else ''}.{node.function}"
+    near = _near(c, name.partition(".")[0], node.function)
+    hint = f"did you mean `{near}`?" if near is not None else called_elsewhere(node.function)
+    hint = hint or did_you_mean(name, c.environment.functions)
+    if hint is None and c.environment.find(node.function) is not None:
+        hint = f"`{node.function}` is a fact: write it without () and without what is before it"
+    roots = {known.partition(".")[0] for known in c.environment.names}
+    hint = hint or did_you_mean(name.partition(".")[0], roots)
+    return c.problem("cel.unknown_function", f"unknown function `{name}`", at, hint)
 
 
 def _unknown(c: Checking, node: syntax.Call, at: syntax.Span) -> ir.Node:
