@@ -300,9 +300,7 @@ def evaluate(  # noqa: PLR0917 - click passes each option by its name
     _needed(action, named)
     question = _question(action, named, principal, reason, now)
     facts = asking.read_one(member, "member") if member else {}
-    if before is not None and (wrong := asking.before_problem(question, facts)) is not None:
-        raise asking.wrong(before, *wrong)
-    question = asking.with_more(question, facts)
+    question = asking.with_more(question, facts, before)
     chosen = asked(output, against)
     found = in_full(chosen.policies, question, facts)
     result = {**found.as_dict(), **chosen.result()}

@@ -46,8 +46,7 @@ class InputFileError(PolicyErrors):
     exit_status = 2
 
 
-def wrong(where: str, message: str, hint: str) -> InputFileError:
-    """Return the error of a file that says what cannot be."""
+def _wrong(where: str, message: str, hint: str) -> InputFileError:
     return InputFileError([Problem("policy.input", message, where, hint=hint)])
 
 
@@ -62,7 +61,7 @@ def read_one(argument: str, root: str) -> Facts:
     if len(found) != 1:
         names = ", ".join(name for name, _ in found[:8]) or "none"
         message = f"holds {len(found)} of what should be one {root}: {names}"
-        raise wrong(argument, message, "pick one with FILE#NAME")
+        raise _wrong(argument, message, "pick one with FILE#NAME")
     return found[0][1]
 
 
@@ -99,7 +98,7 @@ def read_many(argument: str, root: str) -> list[tuple[str, Facts]]:
         found = by_name or [pair for pair in found if pair[0] == wanted]
         if not found:
             hint = did_you_mean(wanted, names) or f"it has: {', '.join(names[:8])}"
-            raise wrong(file, f"there is no {root} named {wanted}", hint)
+            raise _wrong(file, f"there is no {root} named {wanted}", hint)
     return found
 
 
@@ -170,10 +169,17 @@ def read_more(action: str, named: Mapping[str, str | None]) -> dict[str, Facts]:
     return found
 
 
-def with_more(question: Question, member: Facts) -> Question:
-    """Return *question* with ``before`` as what would be changed, which is as it is where nothing is said."""
+def with_more(question: Question, member: Facts, file: str | None = None) -> Question:
+    """Return *question* with ``before`` as what would be changed, which is as it is where nothing is said.
+
+    Raises:
+        InputFileError: *file*, which says what was before, is about another packet or member.
+    """
     if "before" not in ROOTS_AT[question.point]:
         return question
+    problem = None if file is None else before_problem(question, member)
+    if problem is not None:
+        raise _wrong(file or "", *problem)
     kind, after = _changing(question, member)
     given = question.more.get("before")
     before = dict(after) if given is None else occurring.as_it_was(kind, after, given)
@@ -211,4 +217,4 @@ def moment(text: str) -> int:
     try:
         return parse_timestamp(text).ns // 1_000
     except CelError:
-        raise wrong("--now", f"{text!r} is not a time", "write 2026-11-23T00:00:00Z") from None
+        raise _wrong("--now", f"{text!r} is not a time", "write 2026-11-23T00:00:00Z") from None
