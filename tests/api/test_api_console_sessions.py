@@ -12,6 +12,8 @@ from support.api_server import Api
 from support.console_api import console_of, sign_in
 
 from pfgov_api.console.exchange import ACTED, FRAGMENT
+from pfgov_api.console.fragments import Drawn, Fragments
+from pfgov_api.console.live import LONGEST_SECONDS, pause
 from pfgov_api.console.pages import Page
 from pfgov_api.console.sessions import IDLE_SECONDS
 from pfgov_api.console.site import PAGES
@@ -103,3 +105,22 @@ def test_a_page_says_as_of_which_entry_it_was_drawn(api: Api, page: Page) -> Non
     text = api.get(f"/console/{path}").text
     found = re.findall(r'<body data-head="(\d+)">', text)
     assert found == ([str(size - 1)] if page.is_live else [])
+
+
+def test_a_slow_moment_does_not_still_every_page(api: Api) -> None:
+    """After one drawing that took long, pages hear of nothing for minutes, because each is told so much less often."""
+    moment, took = 0.0, 0.0
+
+    async def draw() -> Drawn:
+        nonlocal moment
+        moment += took
+        return Drawn("Page", "overview", b"")
+
+    fragments = Fragments(now=lambda: moment)
+    waited = 0.0
+    for position, took in enumerate((30.0, *(0.001 for _ in range(12)))):  # noqa: B007 - draw reads it
+        api.run(fragments.get("page", position, position, draw))
+        waited += pause(1, fragments.slowest)
+        assert pause(1, fragments.slowest) <= LONGEST_SECONDS
+    assert pause(1, fragments.slowest) < 1
+    assert waited < 120

@@ -20,6 +20,8 @@ PACKED_FROM: Final = 1_024
 """Bytes from which on compressing is worth it."""
 
 PACKING: Final = 5
+FORGOTTEN: Final = 0.5
+"""What is left of a slow moment with each drawing after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Fragments:
                 del self._drawing[key]
         self.drawings += 1
         # What one drawing costs says how often all may be drawn; one slow moment is forgotten again.
-        self.slowest = max(self.slowest * 0.9, self.now() - started)
+        self.slowest = max(self.slowest * FORGOTTEN, self.now() - started)
         self._keep(key, _Kept(position, started, drawn))
         return drawn
 

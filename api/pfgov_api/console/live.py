@@ -28,14 +28,18 @@ SAME_SECONDS: Final = 0.1
 SHARE: Final = 20
 """A page is drawn at most a twentieth of the time."""
 
+LONGEST_SECONDS: Final = 10.0
+"""Between two words because drawing takes long: a page that is told later than that is not live."""
+
 
 def pause(streams: int, drawing_seconds: float) -> float:
     """Return how long a console waits between two words.
 
-    >>> pause(1, 0.001), pause(100, 0.001), pause(1, 0.2)
-    (0.5, 2.0, 4.0)
+    >>> pause(1, 0.001), pause(100, 0.001), pause(1, 0.2), pause(1, 5), pause(1_000, 5)
+    (0.5, 2.0, 4.0, 10.0, 20.0)
     """
-    return max(LEAST_SECONDS, streams / STREAMS_A_SECOND, drawing_seconds * SHARE)
+    drawing = min(drawing_seconds * SHARE, LONGEST_SECONDS)
+    return max(LEAST_SECONDS, streams / STREAMS_A_SECOND, drawing)
 
 
 @dataclass(slots=True)

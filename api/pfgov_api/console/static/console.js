@@ -120,9 +120,10 @@ if (live) {
 // A form stays as it was filled in, whatever comes between: the server is away, the session has ended, or it is refused.
 const FORM_BYTES_MAX = 131_072, ours = "form.do, form.play, .sign-in form";
 let unsent = null;  // the form that was sent when the session had ended, while the key is asked for
-function trouble(words, place = ask) {
-  const said = document.createElement("p");
-  said.className = "wrong"; said.setAttribute("role", "alert"); said.textContent = words;
+function trouble(words, place = ask, code = "") {
+  const said = document.createElement("p"), kind = document.createElement("code");
+  said.className = "wrong"; said.setAttribute("role", "alert"); said.textContent = words; kind.textContent = code;
+  if (code) said.append(" ", kind);
   place.querySelector(":scope > .wrong")?.remove();
   place.prepend(said);
   said.scrollIntoView({block: "nearest"});
@@ -186,7 +187,7 @@ document.addEventListener("submit", async event => {
   const holder = document.createElement("div");
   holder.append(...found);
   if (!got.ok && !holder.querySelector(ours)) {  // it says why, and has no form to go on with
-    trouble([...holder.querySelectorAll("h1, .lead")].map(one => one.textContent.replace(/\.?$/, ".")).join(" "), place);
+    trouble([...holder.querySelectorAll("h1, .lead")].map(one => one.textContent.replace(/\.?$/, ".")).join(" "), place, holder.querySelector(".after code")?.textContent);
     return;
   }
   box.replaceChildren(...holder.childNodes);

@@ -132,7 +132,7 @@ class Run {
   }
   finish() {
     const {metrics, entries, scheduler} = this.done, command = `pfgov sim run --scenario ${this.scenario} --seed ${this.seed}${this.scheduler ? " --scheduler " + this.scheduler : ""}`;
-    this.result.replaceChildren(el("h3", {}, `${scheduler}, ${number(entries)} entries`), el("dl", {class: "kv"}, ...Object.entries(metrics).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {class: "num", "data-metric": name, "data-value": value ?? ""}, number(value))))), el("p", {class: "quiet small"}, "The same numbers: ", el("code", {}, command)));
+    this.result.replaceChildren(el("h3", {}, `${scheduler}, ${number(entries)} entries`), el("dl", {class: "kv"}, ...Object.entries(metrics).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {class: "num", "data-metric": name, "data-value": value ?? ""}, number(value))))), el("p", {class: "quiet small"}, "The same numbers: ", el("code", {}, ...command.split(" ").flatMap(word => [el("span", {class: "nowrap"}, word), " "]))));
     this.box.dataset.done = "true";
   }
 }
