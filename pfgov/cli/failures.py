@@ -25,7 +25,7 @@ def report(error: BaseException, output: Output) -> int:
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        output.write(error.message.rstrip() + "\n")
+        sys.stdout.write(error.message.rstrip() + "\n")  # our own help, with its colours
         return USAGE
     code, message, hint, problems, status = _read(error)
     positioned = _positioned(error)

@@ -183,11 +183,14 @@ class Output:
                     part if is_whole else _unbroken(part), soft_wrap=is_whole, crop=False
                 )
             lines = captured.get().split("\n")
-            self.write("\n".join(line.rstrip() for line in lines))
+            sys.stdout.write("\n".join(line.rstrip() for line in lines))
 
     def write(self, text: str) -> None:
-        """Print *text* as it is."""
-        sys.stdout.write(text)
+        """Print a whole *text*, such as Markdown or a signed note: its lines stay, what steers a terminal does not.
+
+        Who wrote it may be a server that is not ours, or the author of a policy.
+        """
+        sys.stdout.write("\n".join(map(escaped, text.split("\n"))))
 
     @contextmanager
     def progress(self, what: str) -> "Generator[Step]":

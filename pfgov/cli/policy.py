@@ -13,6 +13,7 @@ import click
 from pfgov.cli.frame import FILES, Nouns, Output, verb
 from pfgov.cli.output import facts, status, table
 from pfgov.cli.policy_sets import against_option, asked
+from pfgov.cli.writing import put
 from pfgov.core.wording import counted
 
 if TYPE_CHECKING:
@@ -186,11 +187,11 @@ def test(
     chosen = None if against is None else asked(output, against)
     report = run_directory(folder, only=only, against=chosen.policies if chosen else None)
     if junit is not None:
-        junit.write_text(as_junit(report), encoding="utf-8")
+        put(junit, as_junit(report).encode(), is_public=True)
     enough = least is None or report.coverage.is_at_least(least)
     named = {"policy": report.digest, "against": chosen.name if chosen else str(folder)}
-    lines = test_lines(report, least, shown=coverage)
-    lines.append(f"asked: {named['against']}, policy set {report.digest[:12]}")
+    asked_of = f"asked: {named['against']}, policy set {report.digest[:12]}"
+    lines = [*test_lines(report, least, shown=coverage), asked_of]
     _tell(output, {**test_result(report, enough), **named}, lines)
     return int(bool(report.failed) or not enough)
 

@@ -91,7 +91,7 @@ def build(
     Exits 0, or 3 if the policies do not compile or a test fails.
     """
     from pfgov.app.change import bundling
-    from pfgov.errors import file_errors
+    from pfgov.cli.writing import put
 
     counted = _mutants(output, folder) if mutants else None
     raw = bundling.build(
@@ -103,8 +103,7 @@ def build(
         mutants=counted,
     )
     path = out or Path(f"{publisher}-{version}.bundle.json")
-    with file_errors(path):
-        path.write_bytes(raw)
+    put(path, raw, is_public=True)
     _show(output, bundling.opened(raw), f"wrote {path}", file=str(path))
     return 0
 

@@ -187,10 +187,9 @@ def present(
 
 def _write_signed(report: "Report", signer: "Signer", out: Path) -> None:
     from pfgov.app.change.resting import sign
-    from pfgov.errors import file_errors
+    from pfgov.cli.writing import put
 
-    with file_errors(out):
-        out.write_bytes(sign(report, signer))
+    put(out, sign(report, signer))
 
 
 def _report(
@@ -274,12 +273,9 @@ def _show(output: Output, report: "Report", chosen: Asked, form: str, out: Path 
     else:
         text = None
     if out is not None:
-        from pfgov.errors import file_errors
+        from pfgov.cli.writing import put
 
-        with file_errors(out):
-            out.write_text(
-                text if text is not None else markdown(report, chosen.name), encoding="utf-8"
-            )
+        put(out, (text if text is not None else markdown(report, chosen.name)).encode())
         return
     if text is not None:
         output.write(text)

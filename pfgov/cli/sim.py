@@ -3,6 +3,7 @@ numbers to compare.
 """
 
 import csv
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -427,10 +428,11 @@ def _estimate(metric: str, found: "Estimate | None") -> str:
 
 
 def _write_csv(path: Path, runs: list["Outcome"]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out)
-        writer.writerow(["scenario", "scheduler", "seed", "entries", *runs[0].metrics])
-        for one in runs:
-            writer.writerow(
-                [one.scenario, one.scheduler, one.seed, one.entries, *one.metrics.values()]
-            )
+    from pfgov.cli.writing import put
+
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(["scenario", "scheduler", "seed", "entries", *runs[0].metrics])
+    for one in runs:
+        writer.writerow([one.scenario, one.scheduler, one.seed, one.entries, *one.metrics.values()])
+    put(path, out.getvalue().encode(), is_public=True)

@@ -12,6 +12,7 @@ import msgspec
 from pfgov.core.wording import counted
 from pfgov.engine.reading import Affected, Consequences, Listed, Report
 from pfgov.engine.reading.impact import Flip, Share
+from pfgov_ledger.escaping import shown
 
 SHOWN_MAX: Final = 20
 """Rows of a list that are shown; the report itself has more."""
@@ -177,11 +178,11 @@ _UNQUOTED: Final = str.maketrans({"`": "'", "|": "\\|", "\n": " ", "\r": " "})
 
 def code(text: str) -> str:
     """Return *text* in code quotes, with what would end them taken out."""
-    return f"`{text.translate(_UNQUOTED)}`" if text else ""
+    return f"`{shown(text.translate(_UNQUOTED))}`" if text else ""
 
 
 _MARKS: Final = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#!@"})
 
 
 def _plain(text: str) -> str:
-    return text.translate(_MARKS)
+    return shown(text).translate(_MARKS)

@@ -262,7 +262,10 @@ class RemoteReading:
 
     def anchor(self) -> str:
         """Return what verifiers pin; compare it over another channel."""
-        return self._text("/api/ledger/key").decode()
+        try:
+            return self._text("/api/ledger/key").decode()
+        except UnicodeDecodeError:
+            raise self._other("its anchor is no text") from None
 
     def proof(self, seq: int) -> bytes:
         """Return one entry with its proof."""

@@ -15,6 +15,7 @@ from pfgov.app.views.numbers import moment
 from pfgov.app.views.sentences import sentence
 from pfgov.core import events as e
 from pfgov.core.commands import Commitment
+from pfgov_ledger.escaping import shown
 
 QUESTIONS: Final[Mapping[str, str]] = {
     "registered": "Who registered?",
@@ -438,7 +439,7 @@ def notes(audit: PacketAudit) -> list[str]:
     if not audit.whole:
         found.insert(
             0,
-            "there is more on record than one page holds; see: pfgov packet show {audit.packet_id} --history",
+            f"there is more on record than one page holds; see: pfgov packet show {audit.packet_id} --history",
         )
     return found
 
@@ -451,4 +452,5 @@ _ESCAPED: Final = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>#|"})
 
 
 def _plain(text: str) -> str:
-    return text.translate(_ESCAPED)
+    """Return *text* as one line that shows what is in it."""
+    return shown(text).translate(_ESCAPED)

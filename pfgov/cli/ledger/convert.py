@@ -62,8 +62,9 @@ def convert_export(
     Nothing is written for an export that does not verify.  Every record names the log, the position and the leaf hash
     of its entry, so that a reader can go back to what is signed.  What the format has no place for is said.
     """
-    from pfgov.cli.ledger.export import SUFFIX, target
+    from pfgov.cli.ledger.export import SUFFIX
     from pfgov.cli.ledger.verify import anchor_from
+    from pfgov.cli.writing import target
     from pfgov.core.wording import counted
     from pfgov.errors import InvalidError
     from pfgov.lineage import convert, verified

@@ -4,20 +4,16 @@ Exporting writes nothing to the ledger and works beside a running writer; only `
 index.  The file appears under its name when it is complete, never before.
 """
 
-import errno
-import os
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from pfgov.cli.frame import Output, verb
 from pfgov.cli.ledger.group import ledger
 from pfgov.cli.output import remark
+from pfgov.cli.writing import target
 from pfgov.core.wording import counted
-from pfgov.errors import PfgovError
 
 if TYPE_CHECKING:
     from pfgov.app.ledger import ExportWanted
@@ -172,60 +168,3 @@ def checked(subject: str | None) -> str | None:
             pointer="/subject",
         )
     return subject
-
-
-@contextmanager
-def target(path: Path) -> Generator[BinaryIO]:
-    """Give a file that takes its name when the block has ended well, and that only its owner may read.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    if str(path) == "-":
-        import sys
-
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    if path.exists() and not path.is_file():
-        raise OutputError(
-            f"{path} is no file and is not replaced", hint="name a file; - is standard output"
-        )
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(unfinished, "xb", opener=_private) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in {None, str(unfinished)}:
-            raise _unwritable(path, error) from error
-        raise
-
-
-def _private(path: str, flags: int) -> int:
-    """Open a file for its owner alone, whatever the umask: an export holds the contexts of packets."""
-    return os.open(path, flags, 0o600)
-
-
-class OutputError(PfgovError):
-    """A file that was asked for cannot be written; nothing is left of it."""
-
-    code = "output.unwritable"
-    exit_status = 4
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    hints = {
-        errno.ENOENT: f"make the folder first: {path.parent}",
-        errno.ENOTDIR: f"{path.parent} is no folder; name another place with --out",
-        errno.ENOSPC: "make room, or name a place on another disk with --out",
-        errno.EDQUOT: "make room, or name a place on another disk with --out",
-    }
-    hint = hints.get(
-        error.errno or 0, f"name a place where you may write, other than {path.parent}"
-    )
-    return OutputError(f"{path} cannot be written: {error.strerror or error}", hint=hint)

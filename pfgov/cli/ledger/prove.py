@@ -32,8 +32,8 @@ from pfgov.cli.ledger.group import ledger
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 def prove(output: Output, seq: int, out: Path | None, force: bool) -> int:
     """Prove that the entry at position SEQ is in the signed log."""
-    from pfgov.cli.ledger.export import target
     from pfgov.cli.opening import reading
+    from pfgov.cli.writing import target
     from pfgov_ledger import checkpoint, note, proof
 
     is_file = out is not None and str(out) != "-"

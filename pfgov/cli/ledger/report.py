@@ -40,8 +40,9 @@ def report(output: Output, packet_id: str, out: Path | None, fresh: bool, force:
     """
     from pfgov.app.ledger import ExportWanted
     from pfgov.app.report import page, story_of
-    from pfgov.cli.ledger.export import checked, target
+    from pfgov.cli.ledger.export import checked
     from pfgov.cli.opening import reading
+    from pfgov.cli.writing import target
     from pfgov.lineage import verified
     from pfgov_ledger.keys import parse_anchor
     from pfgov_ledger.verify import verify

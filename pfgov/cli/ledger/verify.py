@@ -295,6 +295,7 @@ def _verdict_name(text: str) -> str:
 
 def anchor_from(output: Output, key: Path | None) -> "Anchor | None":
     """Return what the reader pins: the file named, or this ledger's own, or nothing."""
+    from pfgov.files import read_regular
     from pfgov_ledger.keys import parse_anchor
 
     if key is None and output.url is not None:
@@ -302,7 +303,9 @@ def anchor_from(output: Output, key: Path | None) -> "Anchor | None":
     path = key or output.directory / "anchor.txt"
     if key is None and not path.exists():
         return None
-    return parse_anchor(path.read_text(encoding="utf-8", errors="replace"))
+    # One that was named may be a pipe; what lies in the folder under our own name must not hold anybody.
+    raw = path.read_bytes() if key is not None else read_regular(path)
+    return parse_anchor(raw.decode(errors="replace"))
 
 
 def _remembered(path: Path | None, *, is_first: bool) -> "Checkpoint | None":

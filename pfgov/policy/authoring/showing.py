@@ -72,7 +72,19 @@ def _listed(rule: dict[str, Any]) -> Iterator[str]:
 def _scalar(value: object) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value not in _WORDS:
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return _printable(json.dumps(value, ensure_ascii=False))
+
+
+def _printable(text: str) -> str:
+    """Return *text*, values in their JSON form, with what a terminal would not just show as YAML's escapes.
+
+    They mean the same, and a reader of YAML takes not all of these characters as they are.
+    """
+    return "".join(c if c.isprintable() else _escape(ord(c)) for c in text)
+
+
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x1_0000 else f"\\U{code:08x}"
 
 
 def _policy(policy: Policy) -> dict[str, Any]:

@@ -81,8 +81,8 @@ class FileLock:
             holder = json.loads(os.pread(self._handle, HOLDER_BYTES_MAX, 0))
             text = f"process {int(holder['pid'])} on {holder['host']!s}"
             address = holder["address"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return "another process", None
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return "another process", None  # whoever can write the file may have written anything
         if not isinstance(address, str):
             return text, None
         return f"{text} at {address}", address

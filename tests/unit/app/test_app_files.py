@@ -14,6 +14,8 @@ from pfgov.app.local.folder import acting_on_folder
 from pfgov.app.webhook import Delivery, Webhooks, read_webhooks
 from pfgov.app.webhook import delivering as webhook
 from pfgov.app.witness.book import LOGS, create
+from pfgov.cli.ledger.verify import anchor_from
+from pfgov.cli.output import Output
 from pfgov.engine.maintenance.migrating import _copy_beside
 from pfgov.engine.witnessing import keeping
 from pfgov.engine.witnessing.rounds import read_policy
@@ -144,6 +146,14 @@ def test_a_ledger_one_of_whose_files_is_odd_is_refused(
     odd(directory / name)
     with pytest.raises((PfgovError, LedgerError)), acting_on_folder(directory):
         pass
+
+
+@ODD
+def test_an_odd_anchor_holds_nobody(tmp_path: Path, odd: Callable[[Path], None]) -> None:
+    """A pipe in the place of the anchor holds whoever verifies, translates or reports."""
+    odd(tmp_path / "anchor.txt")
+    with pytest.raises((OSError, LedgerError)):
+        anchor_from(Output(tmp_path), None)
 
 
 def test_a_copy_goes_into_no_file_that_lies_there_and_is_read_by_no_more_people(

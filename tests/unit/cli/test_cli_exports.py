@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.commandline import GOOD, CommandLine
 
-from pfgov.cli.ledger.export import OutputError, target
+from pfgov.cli.writing import OutputError, target
 from pfgov_ledger import cli as verifier
 
 
