@@ -15,9 +15,11 @@ from typing import Any, Final
 
 import pfgov
 from pfgov.client.core import MissingExtraError
+from pfgov.files import read_regular
 from pfgov.policy.authoring.editing import checked
 from pfgov.policy.authoring.editing.fixing import fix_of
 from pfgov.policy.authoring.editing.names import Meaning, Names
+from pfgov.policy.limits import FILE_BYTES_MAX
 from pfgov.policy.load import Files
 from pfgov.policy.problems import Problem
 
@@ -191,10 +193,18 @@ class PolicyServer:
         )
 
     def _lines(self, uri: str) -> list[str]:
-        try:
-            text: str = self.server.workspace.get_text_document(uri).source
-        except OSError:
-            return []
+        """Return the lines of a document as the editor has it, or of a file that it has not opened.
+
+        The library would wait for a pipe, and read what never ends; and a text that is none would keep all that is
+        said of other files from being told.
+        """
+        path = Path(self.uris.to_fs_path(uri) or "")
+        text = self._open.get(path)
+        if text is None:
+            try:
+                text = read_regular(path, FILE_BYTES_MAX).decode(errors="replace")
+            except OSError:
+                return []
         return text.split("\n")
 
     def _range(self, document: Any, problem: Problem, lines: list[str]) -> Any:

@@ -1,6 +1,7 @@
 """``pfgov policy lsp`` as an editor uses it: a client that speaks JSON-RPC over the pipes of a real process."""
 
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -243,6 +244,27 @@ def test_an_editor_is_told_what_check_says(editor: Editor) -> None:
     (editor.folder / "policies/q.policy.yaml").unlink()
     editor.type(name, 7, POLICY)
     editor.wait("policies/q.policy.yaml", set())
+    assert editor.leave() == 0
+
+
+def test_what_lies_in_a_workspace_keeps_nothing_from_being_told(
+    editor: Editor, tmp_path: Path
+) -> None:
+    """A pipe, a file that never ends or one that is no text silences or holds what is said of the others."""
+    os.mkfifo(tmp_path / "a.policy.yaml")
+    (tmp_path / "b.policy.yaml").symlink_to("/dev/zero")
+    (tmp_path / "c.policy.yaml").write_bytes(b"apiVersion: \xff\n")
+    with (tmp_path / "d.policy.yaml").open("wb") as endless:
+        endless.truncate(1 << 40)
+    editor.open("e.policy.yaml", "apiVersion: pfgov/v1\nkind: Polic\n")
+    editor.wait("e.policy.yaml", {"policy.kind"})
+    for name, code in (
+        ("a.policy.yaml", "policy.unread"),
+        ("b.policy.yaml", "policy.unread"),
+        ("c.policy.yaml", "policy.yaml.encoding"),
+        ("d.policy.yaml", "policy.yaml.too_large"),
+    ):
+        editor.wait(name, {code})
     assert editor.leave() == 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pfgov.errors import PolicyError
+from pfgov.files import read_regular
 from pfgov.policy.authoring.checking import check_files
 from pfgov.policy.compile import wrong_in
 from pfgov.policy.files.documents import read_policy
@@ -18,6 +19,7 @@ from pfgov.policy.files.folder import FIXTURES, list_folder
 from pfgov.policy.files.model import Policy, Rule
 from pfgov.policy.files.reader import Reader
 from pfgov.policy.files.source import SourceError, read
+from pfgov.policy.limits import FILE_BYTES_MAX
 from pfgov.policy.load import Files, kind_of, read_directory
 from pfgov.policy.problems import Problem, in_order
 
@@ -77,7 +79,8 @@ def _unchecked(error: PolicyError, root: Path) -> Seen:
 def _copy(path: Path, target: Path, text: str | None) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        target.write_bytes(path.read_bytes() if text is None else text.encode())
+        raw = read_regular(path, FILE_BYTES_MAX) if text is None else text.encode()
+        target.write_bytes(raw)  # of one that is too large as much as shows that it is
     except (OSError, UnicodeEncodeError):
         return  # it went away meanwhile, or holds half a character; the next change checks again
 
