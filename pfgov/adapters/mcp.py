@@ -11,6 +11,9 @@ from typing import Any, Final, cast
 
 from pfgov.adapters.governed import GovernedPacket, check_claim, framework
 from pfgov.client import AsyncClient, LostOwnershipError
+from pfgov.client.core import http
+from pfgov.client.passing import is_from_here, passing_on
+from pfgov.client.timing import keep_time
 from pfgov.errors import ForbiddenError, PfgovError
 
 CLAIM: Final = "io.pfgov/claim"
@@ -39,7 +42,8 @@ def owners_only(url: str, *, key: str | None = None, tools: Collection[str] | No
     Args:
         url: The pfgov server.
         key: Whose key is asked with over standard input and output, where there is one caller.  Over HTTP it is never
-            used: each call is asked with the key in its own ``Authorization: Bearer`` header.
+            used: each call is asked with the key in its own ``Authorization: Bearer`` header, and a call from another
+            machine, or through a proxy, is passed on as one.
         tools: Which tools are guarded; all of them by default.
 
     Raises:
@@ -56,8 +60,7 @@ def owners_only(url: str, *, key: str | None = None, tools: Collection[str] | No
                 return await call_next(ctx)
             try:
                 claim = _claim_in(ctx.meta)
-                shown = key if ctx.request is None else _key_in(ctx.request)
-                async with AsyncClient(url, key=shown) as client:
+                async with _asking(url, ctx.request, key) as client:
                     await _require_acting(client, claim)
                     await check_claim(client, claim)
             except PfgovError as error:
@@ -65,6 +68,17 @@ def owners_only(url: str, *, key: str | None = None, tools: Collection[str] | No
             return await call_next(ctx)
 
     return OwnersOnly()
+
+
+def _asking(url: str, request: Any, key: str | None) -> AsyncClient:
+    """Return a client that speaks for whoever calls, over HTTP for nobody else; for others never as this machine."""
+    if request is None:
+        return AsyncClient(url, key=key)
+    httpx = http()
+    inner: Any = httpx.AsyncHTTPTransport()
+    keep_time(inner)
+    transport = inner if is_from_here(request) else passing_on(httpx, inner)
+    return AsyncClient(url, key=_key_in(request), transport=transport)
 
 
 async def _require_acting(client: AsyncClient, claim: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from pfgov.client.core import (
     address,
     bearer,
     http,
+    is_plain,
     member_path,
     moved,
     packet_path,
@@ -56,6 +57,8 @@ class AsyncClient:
         self._httpx = http()
         self._asks = Asks(ReceiptChecker.of(anchor))
         self.retry = retry or Retry()
+        if transport is None and is_plain(url):
+            transport = self._httpx.AsyncHTTPTransport()
         http_client = self._httpx.AsyncClient(
             base_url=address(url),
             headers={**bounds.HEADERS, **bearer(key)},

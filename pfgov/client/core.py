@@ -137,6 +137,11 @@ def address(url: str) -> str:
     return url
 
 
+def is_plain(url: str) -> bool:
+    """Whether what is sent to *url* is not encrypted: no proxy of the environment may see that, nor the key in it."""
+    return url.startswith("http:")
+
+
 def bearer(key: str | None) -> dict[str, str]:
     """Return the header that carries an API key."""
     return {} if key is None else {"Authorization": f"Bearer {key}"}

@@ -15,6 +15,7 @@ from pfgov.client.core import (
     address,
     bearer,
     http,
+    is_plain,
     member_path,
     moved,
     packet_path,
@@ -53,6 +54,8 @@ class Client(Closing):
         self._httpx = http()
         self._asks = Asks(ReceiptChecker.of(anchor))
         self._retry = retry or Retry()
+        if transport is None and is_plain(url):
+            transport = self._httpx.HTTPTransport()
         http_client = self._httpx.Client(
             base_url=address(url),
             headers={**bounds.HEADERS, **bearer(key)},

@@ -14,9 +14,14 @@ from typing import Any
 def watch(client: Any) -> None:
     """Let each connection of *client*, an httpx2 client of either kind, keep time; another transport keeps its own."""
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 - there is no public place
-        pool = getattr(transport, "_pool", None)
-        if pool is not None:
-            pool._network_backend = _Backend(pool._network_backend)  # noqa: SLF001
+        keep_time(transport)
+
+
+def keep_time(transport: Any) -> None:
+    """Let each connection of *transport* keep time: of one that others stand before, which a client does not see."""
+    pool = getattr(transport, "_pool", None)
+    if pool is not None:
+        pool._network_backend = _Backend(pool._network_backend)  # noqa: SLF001
 
 
 def head_came(answer: Any, seconds: float | None) -> None:

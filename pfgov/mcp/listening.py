@@ -63,6 +63,10 @@ def _impatient() -> type:
             self._look()
             self._watch_reader()
 
+        def _should_upgrade(self) -> bool:
+            """Speak HTTP/1.1 alone, without a word about it: the library logs each time that somebody asks for more."""
+            return False
+
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             self._look()

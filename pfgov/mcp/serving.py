@@ -7,7 +7,6 @@ that a page in a browser cannot reach it through a name of its own.
 """
 
 import importlib
-import ipaddress
 import json
 import re
 import sys
@@ -18,9 +17,10 @@ from typing import Any, Final
 
 from pfgov import __version__
 from pfgov.client.core import MissingExtraError, http
+from pfgov.client.passing import is_from_here, is_loopback, passing_on
 from pfgov.client.refusals import UnauthenticatedError
+from pfgov.client.timing import keep_time
 from pfgov.errors import InvalidError
-from pfgov.locality import is_passed_on, names_here
 from pfgov.log_lines import log_lines
 from pfgov.mcp.calling import Caller, refused
 from pfgov.mcp.listening import http_server
@@ -40,9 +40,6 @@ INSTRUCTIONS: Final = (
     "pfgov decides who owns a packet of work. Look at `outcome`: `denied` and `escalated` mean that the packet stays"
     " where it is; `reasons` names the rules. An `error` means that nothing was done."
 )
-
-VIA: Final = "1.1 pfgov-mcp"
-"""What the server is told of a request that comes from another machine, or through a proxy."""
 
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([!-~]{1,4096})", re.ASCII)
 
@@ -95,6 +92,7 @@ def make_server(behind: Behind) -> Any:
         async with behind.transport or httpx.AsyncHTTPTransport(
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX)
         ) as inner:
+            keep_time(inner)
             yield _shared(httpx, inner)
 
     async def list_tools(_context: Any, _params: Any) -> Any:
@@ -109,7 +107,7 @@ def make_server(behind: Behind) -> Any:
             return _result(types, refused(error))
         transport = context.lifespan_context
         if behind.is_shared and not is_from_here(context.request):
-            transport = _passing_on(http(), transport)
+            transport = passing_on(http(), transport)
         async with Caller(behind.url, key=key, anchor=behind.anchor, transport=transport) as caller:
             return _result(types, await caller.call(params.name, params.arguments or {}))
 
@@ -160,15 +158,25 @@ def http_application(behind: Behind, *, host: str, names: Sequence[str] = ()) ->
     )
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["method"] == "POST":
+        if scope["type"] == "http" and _is_ambiguous(scope["headers"]):
+            await _refuse(send, 400, (b"connection", b"close"))
+        elif scope["type"] != "http" or scope["method"] == "POST":
             await tools(scope, receive, send)
-            return
-        # The SDK would open a stream to whoever asks, without a key, and never say a word on it.
-        headers = [(b"allow", b"POST"), (b"content-length", b"0")]
-        await send({"type": "http.response.start", "status": 405, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
+        else:  # the SDK would open a stream to whoever asks, without a key, and never say a word on it
+            await _refuse(send, 405, (b"allow", b"POST"))
 
     return application
+
+
+def _is_ambiguous(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether somebody before us may have read another request than we do (RFC 9112, 6.1)."""
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}
+
+
+async def _refuse(send: Any, status: int, header: tuple[bytes, bytes]) -> None:
+    headers = [header, (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def serve_http(behind: Behind, *, host: str, port: int, names: Sequence[str] = ()) -> None:
@@ -183,13 +191,6 @@ def serve_http(behind: Behind, *, host: str, port: int, names: Sequence[str] = (
         server.run()
     if not server.started:
         sys.exit(3)  # it said why
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches *host*."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _tool(types: Any, one: Any) -> Any:
@@ -234,29 +235,6 @@ def _key_of(behind: Behind, request: Any) -> str | None:
             401, {"code": code, "detail": "one key is shown as: Authorization: Bearer KEY"}
         )
     return found[1]
-
-
-def is_from_here(request: Any) -> bool:
-    """Return whether *request* is of somebody on this machine, and of nobody for whom a proxy speaks."""
-    client, headers = request.client, request.headers
-    return (
-        client is not None
-        and is_loopback(client.host)
-        and bool(host := headers.get("host", ""))
-        and names_here(host)
-        and not is_passed_on(headers)
-    )
-
-
-def _passing_on(httpx: Any, inner: Any) -> Any:
-    """Return a transport that says of each request that somebody else asks: a server without keys answers to none."""
-
-    class PassingOn(httpx.AsyncBaseTransport):  # type: ignore[misc]  # the extra may be missing
-        async def handle_async_request(self, request: Any) -> Any:
-            request.headers["Via"] = VIA
-            return await inner.handle_async_request(request)
-
-    return PassingOn()
 
 
 def _shared(httpx: Any, inner: Any) -> Any:

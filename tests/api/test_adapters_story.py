@@ -353,6 +353,60 @@ def test_adapters_mcp_over_http_a_claim_needs_the_key_of_its_member(
         tell(served, story, key=keys["operator"])
 
 
+def test_adapters_mcp_over_http_nobody_asks_as_this_machine(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A server without keys, which answers to this machine alone, lets whoever reaches the tools call them."""
+    mcp = pytest.importorskip("mcp", reason="the extra mcp is not installed")
+    import httpx2
+    from mcp.client.streamable_http import streamable_http_client
+    from mcp.server import MCPServer
+
+    from pfgov.adapters.mcp import Governed, owners_only
+
+    folder, calls = tmp_path_factory.mktemp("open"), list[str]()
+    with Served(fresh(folder)) as served:
+        prepare(served, folder)
+        tools = MCPServer("t", extensions=[owners_only(served.url)])
+
+        @tools.tool()
+        def pay() -> str:
+            """Pay."""
+            calls.append("pay")
+            return "paid"
+
+        application = tools.streamable_http_app(json_response=True, stateless_http=True)
+
+        async def asks(headers: dict[str, str], meta: Any, client: str) -> Any:
+            transport = httpx2.ASGITransport(application, client=(client, 123))
+            url = "http://127.0.0.1:8000/mcp"
+            async with (
+                httpx2.AsyncClient(headers=headers, transport=transport) as http,
+                mcp.Client(streamable_http_client(url, http_client=http)) as orders,
+            ):
+                return await orders.call_tool("pay", {}, meta=meta)
+
+        async def story(client: AsyncClient) -> None:
+            await submit(client, "keyless", "small")
+            gov = Governed(client, "keyless", MEMBERS)
+            await gov.owner()
+            meta = gov.meta("triage")
+            async with tools.session_manager.run():
+                for headers, of in (
+                    ({}, "192.0.2.1"),
+                    ({"Authorization": "Bearer x"}, "192.0.2.1"),
+                    ({"X-Forwarded-For": "192.0.2.1"}, "127.0.0.1"),
+                ):
+                    said = await asks(headers, meta, of)
+                    assert said.is_error, (headers, of)
+                    assert said.structured_content["error"]["code"] == "http.cross_site"
+                assert calls == []
+                assert not (await asks({}, meta, "127.0.0.1")).is_error
+            assert calls == ["pay"]
+
+        tell(served, story)
+
+
 # --- A2A: tasks ---------------------------------------------------------------------------------
 
 

@@ -3,14 +3,17 @@
 import asyncio
 import json
 import os
+import re
 import resource
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,12 +33,16 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from pfgov.client import AsyncClient
+from pfgov.client.core import Retry
+from pfgov.client.passing import is_from_here
 from pfgov.core import commands as c
 from pfgov.errors import InvalidError
+from pfgov.mcp import calling
 from pfgov.mcp import listening as connections
 from pfgov.mcp.calling import ArgumentsError, checked, refused
 from pfgov.mcp.listening import http_server
-from pfgov.mcp.serving import PATH, Behind, http_application, is_from_here, make_server
+from pfgov.mcp.serving import PATH, Behind, http_application, make_server
 from pfgov.mcp.tools import TOOLS
 from pfgov_ledger.keys import Anchor, SeedSigner, parse_anchor, vkey_of
 
@@ -290,6 +297,53 @@ def test_mcp_over_http_whoever_shows_no_key_keeps_nothing_open(
                 with suppress(ConnectionResetError):
                     while one.recv(4_096):
                         pass
+
+
+def test_mcp_over_http_a_request_is_read_in_one_way(
+    ledger: Ledger, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A body with two lengths hides a request from a proxy; who asks for another protocol writes lines into the log."""
+    hidden = b"GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    both = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    upgrade = hidden.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+    with listening(ledger.behind(None, is_shared=True)) as url:
+        port = urlsplit(url).port
+        for sent, statuses in ((both + hidden, [b"400"]), (upgrade, [b"405"])):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
+                one.sendall(sent)
+                if sent is upgrade:
+                    one.shutdown(socket.SHUT_WR)
+                found = b""
+                while piece := one.recv(4_096):
+                    found += piece
+            assert re.findall(rb"HTTP/1.1 (\d+)", found) == statuses
+    assert "pgrade" not in capfd.readouterr().err
+
+
+def test_mcp_a_server_that_never_ends_its_answer_holds_no_tool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a server sends now and then, for ever, is waited for by whoever calls a tool."""
+    hasty = partial(AsyncClient, timeout=0.2, retry=Retry(patience=0.0))
+    monkeypatch.setattr(calling, "AsyncClient", hasty)
+
+    async def asks(client: Client) -> None:
+        async with asyncio.timeout(30):
+            found = await answer(client, "explain", packet_id="p1")
+        assert found["error"]["code"] == "client.unreachable"
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                while True:
+                    self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    time.sleep(0.02)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        told(Behind(f"http://127.0.0.1:{server.server_address[1]}"), asks)
+        server.shutdown()
 
 
 def test_mcp_over_http_whoever_takes_no_answer_keeps_nothing_open(

@@ -21,7 +21,7 @@ from pfgov.app.remote.errors import (
     refusal,
 )
 from pfgov.client import bounds
-from pfgov.client.core import RETRIED, Ask, Retry, bearer, http
+from pfgov.client.core import RETRIED, Ask, Retry, bearer, http, is_plain
 from pfgov.client.exchange import Closing, exchange
 from pfgov.errors import PfgovError
 
@@ -65,11 +65,9 @@ class Session(Closing):
         self.to = to
         self._httpx = http()
         self._retry = Retry(patience=to.patience)
-        # A proxy of the environment would see what must stay on this machine; what is encrypted may pass one.
-        is_plain = to.url.startswith("http:")
         http_client = self._httpx.Client(
             base_url=to.url,
-            transport=self._httpx.HTTPTransport() if is_plain else None,
+            transport=self._httpx.HTTPTransport() if is_plain(to.url) else None,
             timeout=to.patience / ATTEMPTS,
             headers={
                 **bounds.HEADERS,

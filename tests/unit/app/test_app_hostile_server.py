@@ -120,6 +120,44 @@ def test_events_of_an_honest_stream_are_bounded_one_by_one() -> None:
     assert sum(len(list(parser.feed(one))) for _ in range(EVENT_BYTES_MAX // len(one) + 2)) > 8
 
 
+@pytest.mark.parametrize("is_asynchronous", [True, False])
+def test_no_proxy_of_the_environment_sees_what_is_not_encrypted(
+    monkeypatch: pytest.MonkeyPatch, *, is_asynchronous: bool
+) -> None:
+    """A worker beside its server sends its key to whatever HTTP_PROXY names."""
+    seen: list[bytes] = []
+    answer = HEAD + b"Content-Length: 2\r\nConnection: close\r\n\r\n{}"
+    with _answering(answer, b"") as url, _hearing(seen) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy)
+
+        async def ask() -> Any:
+            async with AsyncClient(url, key="pfgov_x", retry=Retry(patience=0.1)) as client:
+                return await client.get("/api/packets")
+
+        if is_asynchronous:
+            assert asyncio.run(ask()) == {}
+        else:
+            with Client(url, key="pfgov_x", retry=Retry(patience=0.1)) as client:
+                assert client.get("/api/packets") == {}
+    assert seen == []
+
+
+@contextmanager
+def _hearing(heard: list[bytes]) -> Iterator[str]:
+    """Give the URL of something that notes what it is sent, and answers nothing."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            heard.append(self.request.recv(65_536))
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
 # --- answers that never end and whose every byte comes in time -----------------------------------------------------
 
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
