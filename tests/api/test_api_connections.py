@@ -68,6 +68,22 @@ def test_a_body_that_does_not_end_is_not_waited_for(hasty: int, sent: bytes) -> 
     assert found.count(b"HTTP/1.1") == 1
 
 
+def test_a_form_that_is_cut_off_is_no_mistake_of_ours(
+    hasty: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A browser that leaves, or somebody without a key who sends half a form, writes a traceback into the log."""
+    half = (
+        b"POST /console/do/register_member HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nid="
+    )
+    for _ in range(3):
+        with Wire(hasty) as wire:
+            wire.say(half)
+    assert asked(hasty, half).startswith(b"HTTP/1.1 408 ")
+    assert asked(hasty, LIVE + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert "unexpected error" not in caplog.text
+
+
 def test_a_body_that_is_answered_before_it_ends_is_not_waited_for(hasty: int) -> None:
     """Refused for its headers, a request whose body never comes has its connection closed all the same."""
     found = asked(hasty, POST.replace(b"packets", b"nowhere") + b"Content-Length: 100\r\n\r\n{")
