@@ -1,6 +1,7 @@
 """From a standby to the leader: a request goes over as it came, and its answer comes back as it is.
 
-Nothing is forwarded twice, and nothing while it is not known who leads.  When another leader, or another term, comes up
+Nothing is forwarded twice, and nothing while it is not known who leads, or to an address at which nobody proves to be a
+server of this ledger: a request carries somebody's key.  When another leader, or another term, comes up
 before the answer, the connection is cut: whoever asked learns that the outcome is unknown, and asks again with the same
 ``Idempotency-Key``.  That an answer counts is the leader's to know; it gives none before its commit.
 """
@@ -8,7 +9,7 @@ before the answer, the connection is cut: whoever asked learns that the outcome 
 import asyncio
 import contextlib
 import http.client
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,15 +17,23 @@ from urllib.parse import urlsplit
 from pfgov.app.hosting import UnknownOutcomeError
 from pfgov.app.turns import Follower
 from pfgov.deadlines import TimedConnection, timed
-from pfgov.errors import PfgovError
+from pfgov.errors import PfgovError, StandbyError
 from pfgov_api.limits import FORWARD_THREADS
+from pfgov_api.proving import CHALLENGE, PROOF, drawn, is_proved
 from pfgov_api.replies import Reply
+from pfgov_ledger.keys import Signer
 
 FORWARDED: Final = "pfgov-forwarded"
 """The header of a request that a standby sent on: the term of the leader that it knows."""
 
 FORWARD_SECONDS: Final = 60.0
 """How long an answer may take; before that, a leader that is silent has lost its lease."""
+
+LIVE: Final = "/api/health/live"
+"""What is asked of a server that has to prove that it is one."""
+
+LIVE_BYTES_MAX: Final = 65_536
+"""More than that answer has."""
 
 _OWN: Final = frozenset(
     {
@@ -45,13 +54,17 @@ _OWN: Final = frozenset(
 class Forwarder:
     """Sends requests on to whoever leads."""
 
-    def __init__(self, follower: Follower) -> None:
+    def __init__(self, follower: Follower, log_keys: Callable[[], Sequence[Signer]]) -> None:
+        """Send what is asked to whoever *follower* says leads, and has one of the log's keys as this server does."""
         self._follower = follower
+        self._log_keys = log_keys
+        self._proved: str | None = None
         self._threads = ThreadPoolExecutor(FORWARD_THREADS, thread_name_prefix="forward")
         self._changed = asyncio.Event()
 
     def changed(self) -> None:
         """Cut what is under way: another leads, or under another term."""
+        self._proved = None
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -75,7 +88,7 @@ class Forwarder:
         sent[FORWARDED] = str(standing.term)
         loop = asyncio.get_running_loop()
         asking = loop.run_in_executor(
-            self._threads, self._ask, connection, method, target, sent, body
+            self._threads, self._ask, standing.leader, connection, method, target, sent, body
         )
         cut = asyncio.ensure_future(self._changed.wait())
         either: set[asyncio.Future[Any]] = {asking, cut}
@@ -92,6 +105,7 @@ class Forwarder:
 
     def _ask(
         self,
+        leader: str,
         connection: TimedConnection,
         method: str,
         target: str,
@@ -103,6 +117,8 @@ class Forwarder:
                 connection.connect()
             except OSError:
                 raise self._follower.refusal() from None
+            if self._proved != leader:
+                self._prove(leader, connection)
             try:
                 connection.request(method, target, body=body or None, headers=headers)
                 answer = connection.getresponse()
@@ -116,6 +132,28 @@ class Forwarder:
         found = {name.lower(): value for name, value in answer.getheaders()}
         kept = {name: value for name, value in found.items() if name not in _OWN}
         return Reply(answer.status, raw, media_type=kept.get("content-type", ""), headers=kept)
+
+    def _prove(self, leader: str, connection: TimedConnection) -> None:
+        """Have whoever answers prove that it is a server of this ledger.
+
+        Raises:
+            StandbyError: it does not.
+        """
+        challenge = drawn()
+        try:
+            connection.request("GET", LIVE, headers={CHALLENGE: challenge})
+            answer = connection.getresponse()
+            answer.read(LIVE_BYTES_MAX)
+            said = answer.getheader(PROOF, "") if answer.isclosed() else ""
+        except (OSError, http.client.HTTPException):
+            raise self._follower.refusal() from None
+        publics = [one.public for one in self._log_keys()]
+        if not is_proved(said, publics, self._follower.origin, leader, challenge):
+            raise StandbyError(
+                f"who answers at {leader} does not prove to be a server of this ledger",
+                hint="is the address right, is that server of this version, and are the log's keys the same on both?",
+            )
+        self._proved = leader
 
     def close(self) -> None:
         """Send nothing more."""

@@ -38,7 +38,7 @@ class Standby(Service):
             follower, keyring, tokens=tokens, public_url=public_url, tick_seconds=FOLLOW_SECONDS
         )
         self.follower = follower
-        self._forwarding = Forwarder(follower)
+        self._forwarding = Forwarder(follower, self.log_keys)
         self.forwarder = self._forwarding
         self._lead = lead
         self._won: Engine | None = None

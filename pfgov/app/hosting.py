@@ -171,6 +171,10 @@ class Host:
         """
         return self.engine.look(lambda state: self.engine.sources.chosen(state.keys).log)
 
+    def log_keys(self) -> list[Signer]:
+        """Return the log's keys that this machine has, the newest first: every server of a ledger has them."""
+        return self.engine.sources.at_hand("log")
+
     # --- running ---------------------------------------------------------------------------
 
     async def start(self) -> None:

@@ -6,10 +6,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
 import httpx2
+import psycopg
 import pytest
 from support import postgres
 from support.api_process import Server
@@ -162,6 +164,54 @@ def test_servers_take_over_and_lose_nothing(
     record_property("seconds", json.dumps(took))
     assert other.terminate()[0] == 0
     _check(other.directory, load.acknowledged)
+
+
+def test_a_standby_sends_nothing_to_an_address_that_somebody_wrote_into_the_database(
+    servers: tuple[Server, Server], database: postgres.Server
+) -> None:
+    """Whoever writes the database, and has no key, is sent the keys of whoever asks a standby."""
+    leader, standby = servers
+    heard: list[bytes] = []
+
+    class Between(BaseHTTPRequestHandler):
+        """Somebody who lets the leader prove what it can."""
+
+        def do_GET(self) -> None:
+            heard.append(bytes(self.headers))
+            asked = httpx2.get(leader.url + self.path, headers=dict(self.headers))
+            self.send_response(asked.status_code)
+            for name in ("pfgov-proof", "content-length"):
+                self.send_header(name, asked.headers.get(name, ""))
+            self.end_headers()
+            self.wfile.write(asked.content)
+
+        def do_POST(self) -> None:
+            heard.append(bytes(self.headers))
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    def submitted(name: str) -> Any:
+        body = {"packet_id": name, "workload_type": "x"}
+        headers = {"Authorization": "Bearer pfgov_secret"}
+        return httpx2.post(f"{standby.url}/api/packets", json=body, headers=headers, timeout=30)
+
+    _until(lambda: _stands_by(standby, leader))
+    _until(lambda: submitted("p1").status_code == 201)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Between) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        evil = f"http://127.0.0.1:{server.server_address[1]}"
+        with psycopg.connect(database.url("l").partition("#")[0], autocommit=True) as connection:
+            connection.execute("UPDATE pfgov.head SET address = %s", (evil,))
+            _until(lambda: f"standby of {evil}, term " in _ready(standby)[1])
+            refused = submitted("p2")
+            assert (refused.status_code, refused.json()["code"]) == (503, "node.standby")
+            connection.execute("UPDATE pfgov.head SET address = %s", (leader.url,))
+            _until(lambda: _stands_by(standby, leader))
+            _until(lambda: submitted("p3").status_code == 201)
+        server.shutdown()
+    assert heard
+    assert b"secret" not in b"".join(heard)
 
 
 def _check(directory: Path, acknowledged: dict[str, int]) -> None:

@@ -1,5 +1,6 @@
 """Operations: is it alive, is it ready, what does it do, and how is it asked."""
 
+import asyncio
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -9,12 +10,27 @@ from pfgov.app.hosting import Status
 from pfgov.errors import NotFoundError, StoreUnavailableError
 from pfgov_api.answers import halt_of
 from pfgov_api.operations import ANYONE, AUDITORS, READERS, Answer, Call, Operation
+from pfgov_api.proving import CHALLENGE, PROOF, is_challenge, proof
 from pfgov_api.reference import CONTENT_SECURITY_POLICY, page, problem_page
 from pfgov_api.service import Service
 
 
-async def _live(_: Call) -> Answer:
-    return Answer({"status": "live", "version": __version__})
+async def _live(call: Call) -> Answer:
+    body = {"status": "live", "version": __version__}
+    challenge = call.headers.get(CHALLENGE, "")
+    if not is_challenge(challenge):
+        return Answer(body)
+    said = await asyncio.to_thread(_proof, call.service, challenge)
+    return Answer(body, headers={} if said is None else {PROOF: said})
+
+
+def _proof(service: Service, challenge: str) -> str | None:
+    """Return the proof that this server is the ledger's and listens where it says; None where it cannot give one."""
+    address = service.engine.options.address
+    signers = service.log_keys()
+    if address is None or not signers:
+        return None
+    return proof(signers[0], service.origin, address, challenge)
 
 
 async def _webhooks(call: Call) -> Answer:

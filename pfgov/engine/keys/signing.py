@@ -8,6 +8,7 @@ This module signs nothing and decides nothing about keys: the ledger's entries d
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -102,6 +103,14 @@ class KeySources(Struct, frozen=True):
             code="store.keys_changed",
             hint="see what became of it: pfgov ledger log --subject keys",
         )
+
+    def at_hand(self, role: Role) -> list[Signer]:
+        """Return the keys of *role* that can be opened here, the newest first, whatever the ledger says of them."""
+        found: list[Signer] = []
+        for uri in reversed(self.uris(role)):
+            with suppress(SigningKeyError):
+                found.append(self.opened(uri))
+        return found
 
     def successor(self, role: Role, public: str) -> Signer | None:
         """Return the signer at hand whose public key (hex) is *public*, if there is one."""
