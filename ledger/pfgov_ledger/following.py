@@ -322,6 +322,7 @@ def _remembered(raw: bytes) -> Remembered:
 def _open(path: Path) -> sqlite3.Connection:
     """Open the file, made if it is missing, for this process alone."""
     with _file_errors(path):
+        _check_files(path)
         file = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             file.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -348,6 +349,14 @@ def _open(path: Path) -> sqlite3.Connection:
         file.close()
         raise FollowingFileError(f"{path} is no file of a log that is followed")
     return file
+
+
+def _check_files(path: Path) -> None:
+    """Refuse what would hold whoever opens it: SQLite opens a journal that it finds, and would wait for a pipe."""
+    for beside in ("", "-wal", "-shm", "-journal"):
+        found = path.with_name(path.name + beside)
+        if found.exists() and not found.is_file():
+            raise FollowingFileError(f"{found} is no regular file")
 
 
 @contextmanager

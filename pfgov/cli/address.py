@@ -62,7 +62,7 @@ def check_url(text: str, option: str = "--url") -> str:
     try:
         parts = urlsplit(text)
         is_url = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        _ = parts.port
+        _ = parts.port, (parts.hostname or "").encode("ascii").decode().encode("idna")
     except ValueError:
         is_url, parts = False, urlsplit("")
     if not is_url or parts.query or parts.fragment:

@@ -30,6 +30,18 @@ PRIVATE: Final = 0o600
 """Payloads lie in the database, so nobody but its owner reads it."""
 
 
+def check_files(path: Path) -> None:
+    """Refuse what is at *path*, and what lies beside it where SQLite keeps its own, if it is no regular file.
+
+    SQLite opens a journal that it finds, and would wait for a pipe.
+
+    Raises:
+        OSError: one of them is not.
+    """
+    for beside in ("", "-wal", "-shm", "-journal"):
+        check_regular(path.with_name(path.name + beside))
+
+
 def make_private(path: Path) -> None:
     """Create an empty file at *path* for its owner alone, unless there is one: an administrator may have shared it.
 
@@ -61,7 +73,7 @@ def open_writer(path: Path, *, must_exist: bool) -> sqlite3.Connection:
         )
     make_private(path)
     with translating(path):
-        check_regular(path)
+        check_files(path)
         connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False,
             cached_statements=256,
@@ -93,7 +105,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
             f"{path} does not exist", code="store.missing", hint="create it with: pfgov init"
         )
     with translating(path):
-        check_regular(path)
+        check_files(path)
         try:
             return _reading(path, "mode=ro")
         except sqlite3.OperationalError as error:

@@ -13,7 +13,7 @@ from typing import Final
 
 from pfgov.errors import StoreCorruptError
 from pfgov.storage.port import Published
-from pfgov.storage.sqlite.connections import BUSY_SECONDS, make_private, open_reader
+from pfgov.storage.sqlite.connections import BUSY_SECONDS, check_files, make_private, open_reader
 from pfgov.storage.sqlite.errors import translated, translating
 
 SYNC_INTERVAL_US: Final = 1_000_000
@@ -38,6 +38,7 @@ class SqliteHeadLock:
         self._synced = 0
         make_private(path)
         with translating(path):
+            check_files(path)
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )

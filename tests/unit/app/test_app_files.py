@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.ledgers import fresh
 
-from pfgov.app.local.folder import acting_on_folder
+from pfgov.app.local.folder import acting_on_folder, reading_folder
 from pfgov.app.webhook import Delivery, Webhooks, read_webhooks
 from pfgov.app.webhook import delivering as webhook
 from pfgov.app.witness.book import LOGS, create
@@ -27,6 +27,7 @@ from pfgov.storage.moving import POINTER, leave, require_here
 from pfgov_api.keyring import KeyRing
 from pfgov_api.oidc.settings import read_settings
 from pfgov_ledger.errors import LedgerError
+from pfgov_ledger.following import FollowingFileError, _open
 
 PATIENCE_SECONDS = 20
 
@@ -135,17 +136,35 @@ def test_what_is_written_goes_into_no_file_that_lies_there(
 
 @ODD
 @pytest.mark.parametrize(
-    "name", ["ledger.db", "head.db", "keys/issuer.key", "keys/log.key", "store.url"]
-)
+    "name",
+    [
+        "ledger.db", "ledger.db-wal", "ledger.db-journal", "head.db", "head.db-wal", "head.db-journal",
+        "keys/issuer.key", "keys/log.key", "store.url",
+    ],
+)  # fmt: skip
 def test_a_ledger_one_of_whose_files_is_odd_is_refused(
     tmp_path: Path, odd: Callable[[Path], None], name: str
 ) -> None:
-    """A pipe or a device in the place of a database or a key holds every command, and the start of the server."""
+    """A pipe or a device in the place of a database, of its journal or a key holds every command, and the server."""
     directory = fresh(tmp_path)
     (directory / name).unlink(missing_ok=True)
     odd(directory / name)
     with pytest.raises((PfgovError, LedgerError)), acting_on_folder(directory):
         pass
+    if name.startswith(("ledger.db", "head.db")):
+        with pytest.raises(PfgovError), reading_folder(directory) as book:
+            book.head()
+
+
+@ODD
+@pytest.mark.parametrize("beside", ["", "-wal", "-journal"])
+def test_what_a_monitor_keeps_is_no_pipe(
+    tmp_path: Path, odd: Callable[[Path], None], beside: str
+) -> None:
+    """A pipe in the place of what a monitor remembers, or of its journal, holds it."""
+    odd(tmp_path / f"seen.db{beside}")
+    with pytest.raises(FollowingFileError):
+        _open(tmp_path / "seen.db")
 
 
 @ODD

@@ -127,6 +127,15 @@ def test_a_server_that_is_not_ours_steers_nothing(
     assert (done.out + done.err).strip()
 
 
+@pytest.mark.parametrize("host", ["a" * 70, "a..b", "\u00fc" * 70, "\u2603.example"])
+def test_a_host_that_can_be_none_is_no_mistake_of_ours(
+    host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that no resolver takes ends a command with a report of a bug."""
+    refused = RemoteLine(f"http://{host}", capsys).refused("status")
+    assert (refused["code"], refused["status"]) == ("input.invalid", 2)
+
+
 # --- files that a command is told to write -------------------------------------------------------
 
 
