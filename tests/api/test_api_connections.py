@@ -211,6 +211,9 @@ def test_a_body_of_two_lengths_or_where_none_belongs_is_refused(hasty: int, raw:
         "POST /api/status",
         "OPTIONS /api/packets",
         "GET /api/health/live",
+        "GET /console/overview",
+        "GET /console/static/x",
+        "POST /console/do/register_member",
     ],
 )
 @pytest.mark.parametrize(

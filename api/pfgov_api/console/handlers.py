@@ -53,7 +53,7 @@ from pfgov_api.leaving import cut, uncancel
 from pfgov_api.mounting import mount_of
 from pfgov_api.origins import require_here
 from pfgov_api.outgoing import request_id_of
-from pfgov_api.problems import HttpError, UnauthenticatedError, status_of
+from pfgov_api.problems import FramingError, HttpError, UnauthenticatedError, status_of
 from pfgov_api.replies import Reply
 from pfgov_api.scarcity import exhausted
 from pfgov_api.service import Service
@@ -118,6 +118,8 @@ class Console:
         except PfgovError as error:
             asked = raw if request.scope["method"] != "POST" else ""
             reply = self._problem(error, visitor, headers, request_id, asked)
+            if isinstance(error, FramingError):
+                reply.headers["connection"] = "close"  # what follows may be a part of it
         except asyncio.CancelledError:
             if not self.service.stopping.is_set():
                 raise
