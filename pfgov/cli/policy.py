@@ -103,11 +103,8 @@ def check(output: Output, folder: Path) -> int:
     }
     lines = [problem.as_text() for problem in found.problems]
     errors, warnings = len(found.errors), len(found.problems) - len(found.errors)
-    summary = (
-        f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
-        if found.problems
-        else "nothing to say"
-    )
+    said = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
+    summary = said if found.problems else "nothing to say"
     unread = [f"not read: {item.path}: {item.why}" for item in found.unread]
     _tell(output, result, [*lines, *unread, summary, *_summary(compiled)])
     return found.exit_status
