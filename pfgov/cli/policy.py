@@ -105,7 +105,7 @@ def check(output: Output, folder: Path) -> int:
     errors, warnings = len(found.errors), len(found.problems) - len(found.errors)
     said = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
     summary = said if found.problems else "nothing to say"
-    unread = [f"not read: {item.path}: {item.why}" for item in found.unread]
+    unread = [f"not read: {item.shown}: {item.why}" for item in found.unread]
     _tell(output, result, [*lines, *unread, summary, *_summary(compiled)])
     return found.exit_status
 

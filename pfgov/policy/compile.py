@@ -436,7 +436,8 @@ def _placed(text: Text, problem: object) -> Problem:
     if problem.code == "cel.unknown_name":
         line = text.text.split("\n")[problem.line - 1]
         word = _WORD.match(line, problem.column - 1)
-        if word is not None and word[0].isupper():
+        after = line[word.end() :] if word is not None else ""
+        if word is not None and word[0].isupper() and len(word[0]) > 1 and after[:1] != ".":
             hint = f'write "{word[0]}" in quotes'
     return text.problem(problem.code, problem.message, problem.line, problem.column, hint)
 

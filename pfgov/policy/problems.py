@@ -19,6 +19,11 @@ _NEAR: Final = 0.6
 """How alike two words must be before one is suggested for the other (difflib's own default)."""
 
 
+def one_line(text: str) -> str:
+    """Return *text* so that it makes no line of its own: the name of a file can hold anything."""
+    return text.replace("\n", "\\n").replace("\r", "\\r")
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that an author should know.
@@ -59,13 +64,14 @@ class Problem:
 
     @property
     def where(self) -> str:
-        """The place, as editors and terminals follow it."""
-        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        """The place, as editors and terminals follow it, on one line whatever the file is called."""
+        file = one_line(self.file)
+        return f"{file}:{self.line}:{self.column}" if self.line else file
 
     def as_text(self) -> str:
         """Return this problem as every command prints it: a line, and one below it for the hint."""
-        hint = f"\n    {self.hint}" if self.hint else ""
-        return f"{self.where}: {self.severity}: {self.message} [{self.code}]{hint}"
+        hint = f"\n    {one_line(self.hint)}" if self.hint else ""
+        return f"{self.where}: {self.severity}: {one_line(self.message)} [{self.code}]{hint}"
 
     def __str__(self) -> str:
         """Render as ``file:line:column: code: message``."""

@@ -8,7 +8,12 @@ from pfgov.policy.cel import ir, overloads, syntax
 from pfgov.policy.cel.checking import Checking, unwrapped
 from pfgov.policy.cel.environment import Constant
 from pfgov.policy.cel.errors import CelError
-from pfgov.policy.cel.hints import called_elsewhere, did_you_mean
+from pfgov.policy.cel.hints import (
+    called_elsewhere,
+    demanded_elsewhere,
+    did_you_mean,
+    named_elsewhere,
+)
 from pfgov.policy.cel.library import Function
 from pfgov.policy.cel.types import (
     BOOL,
@@ -84,9 +89,9 @@ def unknown(c: Checking, node: syntax.Ident) -> ir.Node:
         return c.problem(
             "cel.unknown_name", f"`{node.name}` is a group of names", node.span, f"one of {shown}"
         )
-    if node.name in {"None", "nil", "undefined"}:
-        absent = "whether an optional fact is there is asked with has(member.region)"
-        return c.problem("cel.unknown_name", f"unknown name `{node.name}`", node.span, absent)
+    foreign = named_elsewhere(node.name)
+    if foreign is not None:
+        return c.problem("cel.unknown_name", f"unknown name `{node.name}`", node.span, foreign)
     hint: str | None = did_you_mean(node.name, [*names, *(local.name for local in c.scope)])
     owners = [
         f"{name}.{node.name}"
@@ -179,7 +184,7 @@ def field(c: Checking, type_: CelType, name: str, at: syntax.Span) -> Field:
 def _unknown_field(c: Checking, record: Record, name: str, at: syntax.Span) -> None:
     hint = did_you_mean(name, record.fields)
     if hint is None and record.name == "packet":
-        hint = called_elsewhere(name)
+        hint = demanded_elsewhere(name) or called_elsewhere(name)
     if hint is None and not record.fields:
         hint = (
             "no file declares any: add one with `kind: Labels`" if record.name == "labels" else None

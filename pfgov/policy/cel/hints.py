@@ -83,3 +83,43 @@ _OTHER_LANGUAGES: Final[Mapping[str, str]] = MappingProxyType(
 def called_elsewhere(name: str) -> str | None:
     """Return what to write for *name*, which another language has for a function or a field."""
     return _OTHER_LANGUAGES.get(name)
+
+
+_ABSENT: Final = "whether an optional fact is there is asked with has(member.region)"
+_WHO: Final = "who asks is `principal`; what is judged is `packet` and `member`"
+_BEFORE: Final = "what would be changed, as it is, is `before`, at update and update_member"
+_OTHER_ROOTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(("None", "nil", "undefined"), _ABSENT),
+        **dict.fromkeys(
+            ("input", "request", "resource", "object", "P", "R", "user", "subject"), _WHO
+        ),
+        **dict.fromkeys(("oldObject", "oldMember", "oldPacket", "old", "previous"), _BEFORE),
+        "data": "a fixed list is a param: declare it under `params`, and write params.NAME",
+        "context": "what a context holds is no fact: label the packet, and write packet.labels.NAME",
+        "_": "ask of every item: list.exists(x, condition)",
+    }
+)
+"""What other languages call what a rule is asked about -> what it is called here."""
+
+
+def named_elsewhere(name: str) -> str | None:
+    """Return what to write for *name*, by which another language knows what is asked about."""
+    return _OTHER_ROOTS.get(name)
+
+
+_DEMANDED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "region": "where an owner may be is packet.policy_constraints.allowed_regions; where one is, member.region",
+        "allowed_regions": "write packet.policy_constraints.allowed_regions",
+        "minimum_trust_score": "write packet.policy_constraints.minimum_trust_score",
+        "deadline": "no fact: the engine ends a packet at its deadline by itself",
+        "clearances": "what is in a packet is packet.data_classes; who may see it, member.clearances",
+        "submitter": "write packet.submitted_by.id, or packet.submitted_by.members",
+    }
+)
+
+
+def demanded_elsewhere(name: str) -> str | None:
+    """Return where what a packet might be thought to have as *name* is found."""
+    return _DEMANDED.get(name)

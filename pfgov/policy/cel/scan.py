@@ -39,6 +39,7 @@ _CALLED: Final = {
     "matches": "text.matches(pattern)",
     "between": "x >= low && x <= high",
     "like": "text.matches(pattern)",
+    "has": "has(member.region)",
     "xor": "a != b",
     "for": "list.all(x, condition), list.exists(x, condition) or list.filter(x, condition)",
 }
@@ -53,7 +54,7 @@ _SLIPS: Final = {
     ),
     "=~": ("`=~` is not an operator", "write text.matches(pattern)"),
     "~": ("`~` is not an operator", "write text.matches(pattern)"),
-    "&": ("`&` is not an operator", "write && for and"),
+    "&": ("`&` is not an operator", "write && for and; of lists: sets.intersects(list, other)"),
     "|": ("`|` is not an operator", "write || for or"),
     "\N{LEFT DOUBLE QUOTATION MARK}": ("a typographic quote", 'write a plain "'),
     "\N{RIGHT DOUBLE QUOTATION MARK}": ("a typographic quote", 'write a plain "'),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from pfgov.policy import limits
-from pfgov.policy.problems import Problem
+from pfgov.policy.problems import Problem, one_line
 
 TEST_SUFFIX: Final = ".test.yaml"
 FIXTURES: Final = "fixtures"
@@ -28,6 +28,11 @@ class Unread:
 
     path: Path
     why: str
+
+    @property
+    def shown(self) -> str:
+        """The path on one line."""
+        return one_line(str(self.path))
 
 
 @dataclass(slots=True)

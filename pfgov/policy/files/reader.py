@@ -6,7 +6,8 @@ YAML values, not what a policy is.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from pfgov.policy.files.model import Place, Text
@@ -61,7 +62,7 @@ class Reader:
             if key.text in known:
                 found[key.text] = value
             else:
-                hint = did_you_mean(key.text, known) or _other_key(key.text, known)
+                hint = _other_key(key.text, known, did_you_mean(key.text, known))
                 self.error("unknown_key", f"{what} has no key `{key.text}`", key, hint)
         for name in required:
             if name not in found:
@@ -102,7 +103,7 @@ class Reader:
             if isinstance(node, Scalar):
                 hint = f'quote it: "{node.text}"' if node.text else "write a text"
             elif isinstance(node, Items):
-                hint = "name one"
+                hint = "join conditions with &&" if what in _CONDITIONS else "name one"
             self.wrong_type(node, what, "a text", hint)
             return None
         if not node.value.strip():
@@ -220,10 +221,32 @@ def describe(node: Node) -> str:
             return "a text"
 
 
-def _other_key(text: str, known: Collection[str]) -> str:
-    """Return what was probably meant by a key that is like no known one."""
-    if text == "allow" and "require" in known:
-        return "no rule allows by itself: write `require`, which denies unless it is true"
+_CONDITIONS: Final = ("`require`", "`deny`", "`when`")
+_OTHER_KEYS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "allow": "no rule allows by itself: write `require`, which denies unless it is true",
+        "effect": "what a rule does is its key: `require`, `deny` or `escalate`",
+        **dict.fromkeys(
+            ("condition", "if", "expr", "expression", "match", "validate", "cel"),
+            "write it under `when`, or under `require` or `deny`, which say what follows",
+        ),
+        **dict.fromkeys(
+            ("actions", "action", "operations", "resources", "resource", "verbs"),
+            "what a rule is asked at stands under `on`: a list of decision points",
+        ),
+        "unless": "write it under `require`, or negated under `when`",
+        "name": "a rule has an `id`",
+    }
+)
+"""Keys of rules in other languages -> what to write here."""
+
+
+def _other_key(text: str, known: Collection[str], near: str | None) -> str:
+    """Return what was probably meant by a key that is not known."""
+    if text in _OTHER_KEYS and "require" in known:
+        return _OTHER_KEYS[text]
+    if near is not None:
+        return near
     if not _WORD.fullmatch(text):
         return "inside { } a comma ends a value: quote the expression, or write each key on a line of its own"
     return f"known keys: {', '.join(known)}"

@@ -47,6 +47,11 @@ WRITTEN = [
         14,
         "did you mean `member`?",
     ),
+    ("input.priority > 4", "cel.unknown_name", 14, "who asks is `principal`"),
+    ("P.trust > 0.5", "cel.unknown_name", 14, "who asks is `principal`"),
+    ("oldMember.region == member.region", "cel.unknown_name", 14, "`before`"),
+    ("packet.region == member.region", "cel.unknown_field", 21, "allowed_regions"),
+    ("member has region", "cel.missing_operator", 21, "has(member.region)"),
     ("packet.owner == member.id", "cel.unknown_field", 21, "`source` at a handoff"),
     ("member.region in 'eu'", "cel.type", 14, "x == text"),
     ("packet.data_classes in member.clearances", "cel.type", 14, "sets.contains"),
@@ -86,3 +91,28 @@ def test_what_is_written_so_here_is_left_alone(tmp_path: Path, rule: str) -> Non
     """The counterparts themselves say nothing."""
     kit.write(tmp_path, {"p.policy.yaml": kit.policy(f'  - id: r\n    require: "{rule}"\n')})
     assert check_directory(tmp_path).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("keys", "hint"),
+    [
+        ("effect: deny", "`require`, `deny` or `escalate`"),
+        ("condition: 'true'", "under `when`"),
+        ("actions: [place]", "under `on`"),
+        ("deny: [member.type == 'tool']", "join conditions with &&"),
+    ],
+)
+def test_a_key_of_another_language_is_told_as_the_key_here(
+    tmp_path: Path, keys: str, hint: str
+) -> None:
+    """A rule written as elsewhere is not told that it meant `obligations`."""
+    text = kit.policy(f"  - id: r\n    when: packet.priority > 4\n    {keys}\n")
+    kit.write(tmp_path, {"p.policy.yaml": text})
+    assert any(hint in (problem.hint or "") for problem in check_directory(tmp_path).problems)
+
+
+def test_the_name_of_a_file_makes_no_line(tmp_path: Path) -> None:
+    """A line break in a file's name is shown as one, and forges no problem of another file."""
+    kit.write(tmp_path, {"a\nb.policy.yaml": "kind: Policy\n"})
+    for problem in check_directory(tmp_path).problems:
+        assert problem.as_text().startswith(f"{tmp_path}/a\\nb.policy.yaml:")
