@@ -23,7 +23,7 @@ async def find(visitor: Visitor, text: str) -> str | Drawn:
         return exact[0]
     if len(every) == 1:
         return every[0]
-    is_cut = FOUND_MAX in map(len, (found.members, found.packets, found.entries))
+    is_cut = FOUND_MAX in (len(found.members), len(found.packets), len(found.entries))
     html = render("search.html", sought=text, found=found, is_cut=is_cut, most=FOUND_MAX)
     return Drawn("Search", "", html.encode())
 
