@@ -23,7 +23,13 @@ def refused(source: str) -> CelSyntaxError:
     [
         ("a = b", "cel.character", 1, 3, "write == to compare"),
         ("a === b", "cel.character", 1, 5, "write =="),
-        ("a & b", "cel.character", 1, 3, "write && for and; of lists: sets.intersects(list, other)"),
+        (
+            "a & b",
+            "cel.character",
+            1,
+            3,
+            "write && for and; of lists: sets.intersects(list, other)",
+        ),
         ("a | b", "cel.character", 1, 3, "write || for or"),
         ("a and b", "cel.missing_operator", 1, 3, "write &&"),
         ("a or b", "cel.missing_operator", 1, 3, "write ||"),
