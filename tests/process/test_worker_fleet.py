@@ -184,13 +184,32 @@ def _packets(operator: Client) -> list[dict[str, Any]]:
     return found
 
 
+class _Patience:
+    """Ends when nothing more was completed for as long as that: how long all of it takes is the machine's."""
+
+    def __init__(self) -> None:
+        self._completed = -1
+        self._deadline = 0.0
+
+    def allows(self, packets: list[dict[str, Any]]) -> bool:
+        """Whether to wait on, now that the *packets* stand so."""
+        completed = _completed(packets)
+        if completed > self._completed:
+            self._completed, self._deadline = completed, time.monotonic() + PATIENCE_SECONDS
+        return time.monotonic() < self._deadline
+
+
+def _completed(packets: list[dict[str, Any]]) -> int:
+    return sum(one["status"] == "COMPLETED" for one in packets)
+
+
 def _wait_for(operator: Client, count: int) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if sum(one["status"] == "COMPLETED" for one in _packets(operator)) >= count:
+    patience = _Patience()
+    while patience.allows(found := _packets(operator)):
+        if _completed(found) >= count:
             return
         time.sleep(0.1)
-    raise AssertionError(f"fewer than {count} packets were completed")
+    raise AssertionError(f"fewer than {count} packets were completed, and no more")
 
 
 def _hand_over_everything(operator: Client) -> None:
@@ -208,12 +227,12 @@ def _hand_over_everything(operator: Client) -> None:
 
 def _finish(operator: Client, fleet: Fleet, urls: dict[str, str]) -> None:
     """Let everything end; whoever crashed is started again, as a supervisor does."""
-    deadline = time.monotonic() + 3 * PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+    patience = _Patience()
+    while patience.allows(found := _packets(operator)):
         alive = {tuple(one.args)[5] for one in fleet.processes if one.poll() is None}  # type: ignore[arg-type]
         if "crashes" not in alive:
             fleet.start("crashes", urls["crashes"])
-        waiting = [one for one in _packets(operator) if one["status"] != "COMPLETED"]
+        waiting = [one for one in found if one["status"] != "COMPLETED"]
         if not waiting:
             return
         time.sleep(0.3)
