@@ -101,6 +101,9 @@ async def _write(client: httpx2.AsyncClient, name: str, members: int, until: flo
         }
         began = time.perf_counter()
         answer = await client.post(f"/l/{name}/api/members/register", json=body)
+        while answer.status_code == 503:  # so many wait to be opened: come back, as the answer says
+            await asyncio.sleep(float(answer.headers["retry-after"]))
+            answer = await client.post(f"/l/{name}/api/members/register", json=body)
         took.append(time.perf_counter() - began)
         assert answer.status_code == 201, (name, answer.text)
     return took
