@@ -194,11 +194,12 @@ def _items(
     """``all(c, c in member.clearances)``: the member would have to have the items it lacks."""
     part = focus.part
     path = _member_path(part) if part is not None else None
-    if type(focus.items) is not list or part is None or path is None:
+    found: object = focus.items
+    if type(found) is not list or part is None or path is None:
         return None
     if node.kind != "all" or not focus.wanted:
         return None
-    items = cast("list[object]", focus.items)
+    items = cast("list[object]", found)
     has = explainer.value(focus.here, part, values)
     if type(has) is list:
         held = cast("list[object]", has)
