@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-lsp bench-api bench-ledgers bench-console console-size fleet load clean
+.PHONY: help demo test test-long coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-try bench-lsp bench-api bench-ledgers bench-console console-size fleet load clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -139,6 +139,9 @@ bench-scheduling: $(VENV)/.test  ## schedulers beside each other, as ratios
 
 bench-impact: $(VENV)/.test  ## a policy set asked about a long history, beside its replay; the peak of memory (ARGS="--entries 1000000")
 	@$(BIN)/python tests/bench/impact.py $(ARGS)
+
+bench-try: $(VENV)/.test  ## decisions with a policy set on trial beside decisions without, as a ratio
+	@$(BIN)/python tests/bench/trial.py $(ARGS)
 
 bench-lsp: $(VENV)/.test  ## until an editor shows a mistake, in a folder of 200 rules (ARGS="--rounds 200")
 	@$(BIN)/python tests/bench/editing.py $(ARGS)

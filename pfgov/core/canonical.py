@@ -47,8 +47,8 @@ def canonical_principal(principal: c.Principal) -> c.Principal:
 def is_canonical(command: c.Command) -> bool:
     """Whether every collection of *command* is in order."""
     return (
-        canonical(command.do) == command.do
-        and canonical_principal(command.principal) == command.principal
+        canonical(command.do) is command.do
+        and canonical_principal(command.principal) is command.principal
     )
 
 

@@ -36,7 +36,7 @@ OPERATOR = c.LOCAL_OPERATOR
 
 
 def make(folder: Path, entries: int) -> None:
-    """Make a ledger of at least *entries* entries: five a packet."""
+    """Make a ledger of at least *entries* entries: three a packet."""
     clock = ManualClock(1_782_331_200_000_000)
     starter = load_directory(shipped_directory("starter"))
     with Engine.create(
@@ -54,36 +54,42 @@ def make(folder: Path, entries: int) -> None:
             )
         count = 0
         while engine.look(lambda state: state.size) < entries:
-            names = [f"p{count + at:08}" for at in range(BATCH)]
+            work(engine, f"p{count:08}-", BATCH)
             count += BATCH
-            jobs = [
-                engine.submit_nowait(
-                    c.SubmitPacket(packet_id=name, workload_type="scan", lineage_id=name),
-                    principal=OPERATOR,
-                )
-                for name in names
-            ]
-            for job in jobs:
-                job.result()
-            owners = engine.look(
-                lambda state: {n: state.packets[n].holder for n in names}  # noqa: B023 - at once
-            )
-            ends = [
-                engine.submit_nowait(
-                    c.CompletePacket(
-                        packet_id=name,
-                        owner=c.OwnerClaim(
-                            member_id=owner.member_id, incarnation=owner.incarnation, epoch=1
-                        ),
-                    ),
-                    principal=OPERATOR,
-                )
-                for name, owner in owners.items()
-                if owner is not None
-            ]
-            for end in ends:
-                end.result()
             clock.advance(1_000)
+
+
+def work(engine: Engine, prefix: str, packets: int) -> None:
+    """Submit so many packets, and complete them: two decisions and three entries each."""
+    for first in range(0, packets, BATCH):
+        names = [f"{prefix}{at:05}" for at in range(first, min(first + BATCH, packets))]
+        jobs = [
+            engine.submit_nowait(
+                c.SubmitPacket(packet_id=name, workload_type="scan", lineage_id=name),
+                principal=OPERATOR,
+            )
+            for name in names
+        ]
+        for job in jobs:
+            job.result()
+        owners = engine.look(
+            lambda state: {n: state.packets[n].holder for n in names}  # noqa: B023 - at once
+        )
+        ends = [
+            engine.submit_nowait(
+                c.CompletePacket(
+                    packet_id=name,
+                    owner=c.OwnerClaim(
+                        member_id=owner.member_id, incarnation=owner.incarnation, epoch=1
+                    ),
+                ),
+                principal=OPERATOR,
+            )
+            for name, owner in owners.items()
+            if owner is not None
+        ]
+        for end in ends:
+            end.result()
 
 
 def read(folder: Path, how: str) -> dict[str, float]:

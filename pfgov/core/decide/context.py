@@ -5,6 +5,7 @@ Nothing here changes the state; a rule answers with the events that would.
 """
 
 import difflib
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -73,12 +74,16 @@ class Tools:
         scheduler: Name and parameters -> scheduler.
         index: The subject map, for ``index_committed``.
         complete: Every packet there ever was is in memory (replay), so none has to be loaded.
+        candidates: Where there is one, the verdicts of each verdict table are kept here, by its digest.
+        explains: Whether verdict tables are written; without, each has a number in the place of its digest.
     """
 
     policies: Callable[[str], PolicyJudge]
     scheduler: Callable[[e.SchedulerRef], Scheduler]
     index: SubjectIndex
     complete: bool = False
+    candidates: dict[str, Judged] | None = None
+    explains: bool = True
     terms: dict[tuple[str, Terms], dict[str, Any]] = field(
         default_factory=dict[tuple[str, Terms], dict[str, Any]]
     )
@@ -109,6 +114,15 @@ class Tools:
             self.judged.clear()
             self.judged_rows = rows
         self.judged[key] = judged
+
+    def table(self, judged: Judged, scores: dict[str, int]) -> tuple[str, bytes]:
+        """Return the verdict table of *judged* with its digest in hex; neither where tables are not written."""
+        table = judged.table(scores) if self.explains else b""
+        digest = hashlib.sha256(table).hexdigest() if self.explains else ""
+        if self.candidates is not None:
+            digest = digest or str(len(self.candidates))
+            self.candidates[digest] = judged
+        return digest, table
 
     def ranker(self, ref: e.SchedulerRef) -> tuple[Scheduler, e.SchedulerRef]:
         """Return the scheduler that *ref* names, and its full reference for the record.

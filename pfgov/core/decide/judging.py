@@ -7,7 +7,7 @@ whole is looked up instead of computed: memory of this kind can make a decision 
 This module knows nothing of capacity or schedulers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -113,24 +113,52 @@ def _memo_key(
 ) -> object | None:
     """Return a key under which equal questions about the whole roster have equal answers, or None."""
     state = ctx.state
-    if state.expiring or packet.reviews or members is not state.roster():
+    if state.expiring or packet.reviews:
         return None
-    if not _reads_only_terms(policy, point):
+    followed = _followed(policy, point)
+    if followed is None:
         return None
+    whom = None
+    if members is not state.roster():
+        if len(members) != 1 or state.members.get(members[0].member_id) is not members[0]:
+            return None
+        whom = members[0].member_id
     came_from = source.member_id if source is not None else None
-    return (policy.digest, point, packet.terms, state.fleet, came_from, reason)
+    more = [follow(ctx, packet) for follow in followed]
+    return (policy.digest, point, packet.terms, state.fleet, whom, came_from, reason, *more)
+
+
+_FOLLOWED: Final[Mapping[str, Callable[[Context, Packet], object]]] = {
+    "principal": lambda ctx, _: ctx.command.principal,
+    "packet.handoff_count": lambda _, packet: packet.handoff_count,
+    "packet.previous_owners": lambda _, packet: packet.owners,
+    "packet.epoch": lambda _, packet: packet.epoch,
+    "packet.step": lambda _, packet: packet.step,
+    "packet.submitted_by": lambda _, packet: (packet.submitted_by, packet.submitted_for),
+}
+"""Facts of neither terms nor members that are the same for many packets, each with its value."""
+
+_NONE_YET: Final = frozenset({"packet.reviews", "packet.reviewed_for"})
+"""Facts that are empty for a packet without reviews."""
 
 
 @lru_cache(maxsize=64)
-def _reads_only_terms(policy: PolicyJudge, point: Point) -> bool:
-    """Whether the verdict depends on nothing but the packet's terms and the members as they are."""
+def _followed(
+    policy: PolicyJudge, point: Point
+) -> tuple[Callable[[Context, Packet], object], ...] | None:
+    """Return what the verdict depends on besides terms and members as they are; None where that is not followed."""
     if point in policy.reads_load or point in policy.reads_time:
-        return False
+        return None
+    found: set[str] = set()
     for path in policy.reads[point]:
         root, _, rest = path.partition(".")
-        if root == "principal" or (root == "packet" and rest.partition(".")[0] not in TERMS_FACTS):
-            return False
-    return True
+        if root == "packet" and rest.partition(".")[0] not in TERMS_FACTS:
+            found.add(f"{root}.{rest.partition('.')[0]}")
+        elif root == "principal":
+            found.add(root)
+    if not found <= _FOLLOWED.keys() | _NONE_YET:
+        return None
+    return tuple(_FOLLOWED[name] for name in sorted(found - _NONE_YET))
 
 
 def _settled_kinds(standing: Standing, members: Sequence[Member], found: Kinds) -> Kinds:

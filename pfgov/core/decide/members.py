@@ -4,7 +4,6 @@ Which status follows which is in :mod:`pfgov.core.lifecycle`; here is what else 
 packets a member owns is not decided here but by follow-ups (:mod:`pfgov.core.decide.due`), one packet at a time.
 """
 
-import hashlib
 from typing import Any, Final, Literal
 
 import msgspec
@@ -160,8 +159,8 @@ def _judge_registration(ctx: Context, event: e.MemberRegistered) -> Verdict:
 
 
 def _denied(ctx: Context, member_id: str, event: e.MemberRegistered, verdict: Verdict) -> Decided:
-    table = of_verdicts([_candidate(event)], [verdict], ctx.tools.rendered).table({})
-    digest = hashlib.sha256(table).hexdigest()
+    judged = of_verdicts([_candidate(event)], [verdict], ctx.tools.rendered)
+    digest, table = ctx.tools.table(judged, {})
     denial = e.RegistrationDenied(
         member_id=member_id,
         policy=ctx.state.policy or "",

@@ -7,7 +7,6 @@ The result names a winner or the outcome that leaves the packet where it is, wit
 Nothing here appends anything.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -95,7 +94,7 @@ def decide_placement(
     ref = scheduler_ref(ctx, packet)
     judged, choice = _chosen(ctx, packet, point, ref, request, judged, reason)
     scores = dict(choice.scores) if choice is not None else {}
-    table = judged.table(scores)
+    digest, table = ctx.tools.table(judged, scores)
     outcome = _outcome(judged, choice)
     decision = e.Decision(
         point=point.value,
@@ -109,7 +108,7 @@ def decide_placement(
         runner_up=choice.runner_up if choice else None,
         runner_up_score=choice.runner_up_score if choice else None,
         nearest=_nearest(judged, choice, scores),
-        table=hashlib.sha256(table).hexdigest(),
+        table=digest,
     )
     if choice is None:
         escalations = _escalations(judged) if outcome == "escalated" else ()

@@ -14,7 +14,8 @@ from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.core.decide import Decided, NeedsOverlayError, NeedsViewError, Tools
 from pfgov.core.decide.guarding import PolicyDeniedError
-from pfgov.core.verdicts import Point
+from pfgov.core.judging import Judged
+from pfgov.core.verdicts import Point, Verdict
 from pfgov.engine.reading.replay import Moment, Replay
 from pfgov.errors import PfgovError
 from pfgov.policy import PolicySet
@@ -24,7 +25,10 @@ Outcome = Literal["allowed", "escalated", "denied", "no_candidate", "no_capacity
 RANK: Final = {"allowed": 2, "escalated": 1}
 """How much an outcome allows; what is not named allows nothing."""
 
-_ROW_RANK: Final = {"allow": 2, "escalate": 1, "deny": 0}
+_VERDICT_RANK: Final = {"allow": 2, "escalate": 1, "deny": 0}
+
+DIFFERENCES_MAX: Final = 256
+"""Pairs of judged fleets whose difference is remembered; then all are dropped."""
 
 VIEWS_MAX: Final = 8
 """Views of a context that one decision can ask for; more is an engine's mistake."""
@@ -97,6 +101,8 @@ def _ruled(event: e.Event) -> Ruling | None:
             return Ruling(Point.REGISTER, "allowed", event.member_id)
         case e.RegistrationDenied():
             return Ruling(Point.REGISTER, "denied", None, (), event.table, event.reasons)
+        case e.PolicyDenied():
+            return Ruling(Point(event.point), "refused", rules=event.reasons)
         case e.OwnershipRevoked(cause="retain_denied"):
             return Ruling(Point.RETAIN, "denied", rules=event.reasons)
         case e.CheckpointCommitted(obligations=obligations) if obligations:
@@ -171,11 +177,14 @@ class Asker:
         self.policies = policies
         self._replay = replay
         self._facts: dict[str, dict[str, object]] = {}
+        self._candidates: dict[str, Judged] = {}
+        self._differences: dict[tuple[int, int], _Difference] = {}
         self._tools = Tools(
             policies=self._set_of,
             scheduler=replay.scheduler_of,
             index=replay.tools.index,
-            complete=False,
+            candidates=self._candidates,
+            explains=False,
         )
 
     def _set_of(self, digest: str) -> PolicySet:
@@ -197,14 +206,40 @@ class Asker:
         is_first = isinstance(moment.command.do, c.ActivatePolicy) and state.policy is None
         if old is None or is_first:
             return None
+        if self._says_the_same(moment.command, old):
+            return Compared(old, old)
+        self._candidates.clear()
         held, state.facts = state.facts, self._facts  # labels may be of other types in the set
         try:
-            new, tables = self._ruling(moment, old)
+            new = self._ruling(moment, old)
         finally:
             state.facts = held
-        return _compared(old, new, moment, tables)
+        before = moment.candidates.get(old.table or "")
+        after = self._candidates.get(new.table or "")
+        if before is None or after is None or not before.members or not after.members:
+            return _without_candidates(old, new, before, after)
+        found = self._difference(before, after)
+        return Compared(old, new, found.widened, found.narrowed, found.lifted, found.imposed)
 
-    def _ruling(self, moment: Moment, old: Ruling) -> tuple[Ruling, dict[str, bytes]]:
+    def _says_the_same(self, command: c.Command, old: Ruling) -> bool:
+        """Whether the set is not asked about *command* at all: completing asks at its guarding point alone."""
+        return (
+            type(command.do) is c.CompletePacket
+            and old.outcome == "allowed"
+            and Point.COMPLETE not in self.policies.guards
+        )
+
+    def _difference(self, before: Judged, after: Judged) -> "_Difference":
+        """Return how the candidates differ; of verdicts that were remembered, as it was found before."""
+        key = id(before), id(after)
+        found = self._differences.get(key)
+        if found is None:
+            if len(self._differences) >= DIFFERENCES_MAX:
+                self._differences.clear()
+            found = self._differences[key] = _differ(before, after)
+        return found
+
+    def _ruling(self, moment: Moment, old: Ruling) -> Ruling:
         try:
             decided = self._decided(moment)
             if isinstance(decided.refusal, PolicyDeniedError):
@@ -212,11 +247,9 @@ class Asker:
         except PfgovError as error:
             rules = error.rules if isinstance(error, PolicyDeniedError) else (error.code,)
             point = _GUARDED.get(type(moment.command.do), old.point)
-            return Ruling(point, "refused", rules=rules), {}
+            return Ruling(point, "refused", rules=rules)
         found = ruling_of(moment.command, decided.events)
-        if found is None:
-            found = self._unrecorded(moment, old)
-        return found, dict(decided.tables)
+        return self._unrecorded(moment, old) if found is None else found
 
     def _decided(self, moment: Moment) -> Decided:
         """Decide; where a view of a context is asked for that nobody committed to, go on with an empty stand-in."""
@@ -248,54 +281,80 @@ class Asker:
         return Ruling(old.point, cast("Outcome", waiting.outcome), rules=rules)
 
 
-def _compared(old: Ruling, new: Ruling, moment: Moment, tables: dict[str, bytes]) -> Compared:
-    if old.table is not None and old.table == new.table:
-        return Compared(old, new)
-    before, after = _rows(moment.tables, old), _rows(tables, new)
-    if not before or not after:
-        return _without_tables(old, new, before, after)
-    widened: list[str] = []
-    narrowed: list[str] = []
-    lifted: set[str] = set()
-    imposed: set[str] = set()
-    for member, (rank, rules) in before.items():
-        now, then = after.get(member, (rank, rules))
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """How verdicts on candidates differ; the verdicts are kept, so that their identities stay theirs."""
+
+    of: tuple[Judged, Judged]
+    widened: tuple[str, ...] = ()
+    narrowed: tuple[str, ...] = ()
+    lifted: tuple[str, ...] = ()
+    imposed: tuple[str, ...] = ()
+
+
+def _differ(before: Judged, after: Judged) -> _Difference:
+    """Compare, member by member, what both sides judged."""
+    pairs = _pairs(before, after)
+    wider, narrower = set[_Pair](), set[_Pair]()
+    lifted, imposed = set[str](), set[str]()
+    for pair in set(pairs):
+        if pair is None:
+            continue
+        was, then = before.kinds[pair[0]].verdict, after.kinds[pair[1]].verdict
+        rank, now = _VERDICT_RANK[was.outcome], _VERDICT_RANK[then.outcome]
         if now > rank:
-            widened.append(member)
-            lifted |= rules - then
+            wider.add(pair)
+            lifted |= _names(was) - _names(then)
         elif now < rank:
-            narrowed.append(member)
-            imposed |= then - rules
-    return Compared(
-        old, new, tuple(widened), tuple(narrowed), tuple(sorted(lifted)), tuple(sorted(imposed))
+            narrower.add(pair)
+            imposed |= _names(then) - _names(was)
+    if not wider and not narrower:
+        return _Difference((before, after))
+    each = list(zip(before.members, pairs, strict=True))
+    return _Difference(
+        (before, after),
+        tuple([member.member_id for member, pair in each if pair in wider]),
+        tuple([member.member_id for member, pair in each if pair in narrower]),
+        tuple(sorted(lifted)),
+        tuple(sorted(imposed)),
     )
 
 
-_Rows = dict[str, tuple[int, frozenset[str]]]
+_Pair = tuple[int, int]
 
 
-def _without_tables(old: Ruling, new: Ruling, before: _Rows, after: _Rows) -> Compared:
-    """Compare where one side has no verdict table: registered, kept, refused or revoked."""
+def _pairs(before: Judged, after: Judged) -> list[_Pair | None]:
+    """Return the numbers of both verdicts on each member of *before*; None on one that is not among the others."""
+    if before.members is after.members:
+        return list(zip(before.of, after.of, strict=True))
+    numbers = {m.member_id: number for m, number in zip(after.members, after.of, strict=True)}
+    return [
+        (number, numbers[member.member_id]) if member.member_id in numbers else None
+        for member, number in zip(before.members, before.of, strict=True)
+    ]
 
-    def names(ruling: Ruling, rows: _Rows) -> tuple[str, ...]:
-        found = set(ruling.rules).union(*(rules for _, rules in rows.values()))
-        return tuple(sorted(found))
 
+def _without_candidates(
+    old: Ruling, new: Ruling, before: Judged | None, after: Judged | None
+) -> Compared:
+    """Compare where one side judged no candidates: registered, kept, refused or revoked."""
     rank, now = RANK.get(old.outcome, 0), RANK.get(new.outcome, 0)
     if now > rank:
         member = (new.winner,) if new.winner is not None else ()
-        return Compared(old, new, widened=member, lifted=names(old, before))
+        return Compared(old, new, widened=member, lifted=_rules(old, before))
     if now < rank:
         member = (old.winner,) if old.winner is not None else ()
-        return Compared(old, new, narrowed=member, imposed=names(new, after))
+        return Compared(old, new, narrowed=member, imposed=_rules(new, after))
     return Compared(old, new)
 
 
-def _rows(tables: dict[str, bytes], ruling: Ruling) -> _Rows:
-    raw = tables.get(ruling.table or "")
-    if raw is None:
-        return {}
-    return {
-        row[0]: (_ROW_RANK[row[1]], frozenset(reason[0] for reason in row[4]))
-        for row in msgspec.json.decode(raw, type=list[tuple[str, str, int, int | None, list[list[Any]]]])
-    }  # fmt: skip
+def _rules(ruling: Ruling, judged: Judged | None) -> tuple[str, ...]:
+    """Return the names of the rules that *ruling* names, or that kept a candidate out."""
+    found = set(ruling.rules)
+    if judged is not None:
+        found.update(*(_names(judged.kinds[number].verdict) for number in set(judged.of)))
+    return tuple(sorted(found))
+
+
+def _names(verdict: Verdict) -> set[str]:
+    return {reason.name for reason in verdict.reasons}

@@ -198,12 +198,12 @@ class _Shares:
 
     found: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
 
-    def add(self, names: Iterable[str], compared: Compared) -> None:
+    def add(self, names: Iterable[str], *, wider: bool, narrower: bool) -> None:
         for name in names:
             key = name if name in self.found or len(self.found) < NAMES_COUNTED_MAX else OTHERS
             row = self.found.setdefault(key, [0, 0])
-            row[0] += compared.is_widening
-            row[1] += compared.is_narrowing
+            row[0] += wider
+            row[1] += narrower
 
     def listed(self) -> tuple[Share, ...]:
         rows = sorted(self.found.items(), key=lambda row: (-sum(row[1]), row[0]))
@@ -275,15 +275,17 @@ class ImpactReplay(Replay):
         if kind is None:
             return
         self._kinds[kind] = self._kinds.get(kind, 0) + 1
-        self._wider += compared.is_widening
-        self._narrower += compared.is_narrowing
+        wider, narrower = compared.is_widening, compared.is_narrowing
+        self._wider += wider
+        self._narrower += narrower
         packet = self._packet_of(moment)
         rules, members, workloads, classes = self._by
-        rules.add({*compared.lifted, *compared.imposed}, compared)
-        members.add({*compared.widened, *compared.narrowed}, compared)
+        named = dict.fromkeys((*compared.lifted, *compared.imposed))
+        rules.add(named, wider=wider, narrower=narrower)
+        members.add((*compared.widened, *compared.narrowed), wider=wider, narrower=narrower)
         if packet is not None:
-            workloads.add((packet.terms.workload_type,), compared)
-            classes.add(packet.terms.data_classes, compared)
+            workloads.add((packet.terms.workload_type,), wider=wider, narrower=narrower)
+            classes.add(packet.terms.data_classes, wider=wider, narrower=narrower)
         if len(self._flips) < FLIPS_LISTED_MAX:
             self._flips.append(_flip(moment, compared, kind))
 

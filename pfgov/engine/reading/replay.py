@@ -6,7 +6,7 @@ is compared byte for byte; then the recorded events are applied.  Signatures, sa
 store at hand the folded tables are compared as well.  Nothing here writes, and no clock is read.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -24,6 +24,7 @@ from pfgov.core.decide import (
     Tools,
     decide,
 )
+from pfgov.core.judging import Judged
 from pfgov.core.lifecycle import TERMINAL
 from pfgov.core.records import Stamp
 from pfgov.core.scheduler import Scheduler
@@ -107,7 +108,7 @@ class Moment:
         time: Microseconds since 1970, as recorded.
         command: What was asked.
         events: What is recorded of it, and came out again.
-        tables: Its verdict tables, by digest.
+        candidates: The verdicts behind its verdict tables, by the digest of the table.
     """
 
     position: int
@@ -115,7 +116,7 @@ class Moment:
     time: int
     command: c.Command
     events: tuple[e.Event, ...]
-    tables: dict[str, bytes]
+    candidates: Mapping[str, Judged]
 
 
 class Watcher(Protocol):
@@ -170,11 +171,14 @@ class Replay:
         self._watcher = watcher
         self._ended: DiskMap[str] = DiskMap(ENDED_IN_MEMORY_MAX, pack=str, unpack=str)
         self._borrowed: set[str] = set()
+        self._absent: set[str] = set()
+        self._candidates: dict[str, Judged] = {}
         self.tools = Tools(
             policies=self.set_of,
             scheduler=self.scheduler_of,
             index=self._index,
             complete=watcher is None,
+            candidates=None if watcher is None else self._candidates,
         )
 
     # --- what decide asks for ------------------------------------------------------------
@@ -280,18 +284,21 @@ class Replay:
 
     def _watched(self, watcher: Watcher, group: list[_Fed], recorded: list[e.Event]) -> None:
         """Load what the group is about, and let the watcher look, if it wants to."""
+        self._absent.clear()
         for event in recorded:
-            if isinstance(event, e.PacketEvent):
-                self._fetch(event.packet_id)
+            if isinstance(event, e.PacketEvent) and not self._fetch(event.packet_id):
+                self._absent.add(event.packet_id)
         first, command = group[0].entry, recorded[0].command
         if not watcher.wants(first.seq, first.time):
             return
-        self.tables = {}
+        self._candidates.clear()
         if command is None or not isinstance(command.do, c.CommitIndex):
             self._check(group, recorded)
         if command is not None:
             watcher.see(
-                Moment(first.seq, first.subject, first.time, command, tuple(recorded), self.tables)
+                Moment(
+                    first.seq, first.subject, first.time, command, tuple(recorded), self._candidates
+                )
             )
 
     def _check(self, group: list[_Fed], recorded: list[e.Event]) -> None:
@@ -308,6 +315,7 @@ class Replay:
         Raises:
             PfgovError, NeedsViewError, NeedsOverlayError: as :func:`pfgov.core.decide.decide`.
         """
+        tools.absent |= self._absent  # who is not there yet need not be asked for
         try:
             while True:
                 try:

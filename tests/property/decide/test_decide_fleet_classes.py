@@ -1,10 +1,16 @@
-"""Judging a fleet by class or one by one: the same entries, byte for byte, and the same verdict tables."""
+"""Judging a fleet by class or one by one, remembering verdicts or not: the same entries, byte for byte, and the same
+verdict tables.
+"""
 
 import random
+import tempfile
+from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 from unittest import mock
 
 import pytest
+from support import policy_kit as kit
 from support.world import OPERATOR, World
 
 from pfgov.core import commands as c
@@ -18,9 +24,27 @@ REGIONS = ("eu-west", "eu-west/fr", "us-east/1a", "embargoed", None)
 CLASSES = ((), ("pii.email",), ("pii", "pii.special"))
 
 
+FOLLOWED = """
+  - {id: count, require: packet.handoff_count < 2, message: "{packet.handoff_count} handoffs"}
+  - {id: before, deny: 'member.id in packet.previous_owners && packet.epoch > 1'}
+  - {id: step, deny: 'has(packet.step) && packet.step == "b" && member.id > "m10"'}
+  - {id: who, deny: 'has(packet.submitted_by) && packet.submitted_by.id == "s" && member.id < "m05"'}
+  - {id: asker, deny: 'principal.id == "r" && member.id == "m15"'}
+  - {id: seen, deny: 'packet.reviews.size() > 0 && member.id > "m18"'}
+"""
+"""Rules that read what is remembered beside a packet's terms."""
+
+JOINING = kit.policy('  - {id: joins, require: member.id < "z"}\n', on="[register]", name="joining")
+
+
 @cache
 def pack(name: str) -> PolicySet:
-    """Return a shipped set."""
+    """Return a shipped set, or the one of rules about what moves."""
+    if name == "followed":
+        with tempfile.TemporaryDirectory() as folder:
+            return kit.load(
+                Path(folder) / "set", kit.policy(FOLLOWED, on="[place, retain]"), JOINING
+            )
     return load_directory(shipped_directory(name))
 
 
@@ -52,6 +76,7 @@ def _packet(draw: random.Random, number: int) -> c.SubmitPacket:
         data_classes=draw.choice(CLASSES),
         demand=(("cpu", draw.choice(["0.25", "1"])),),
         labels=draw.choice([(), (("residency", "eu-west"),), (("job", str(number)),)]),
+        step=draw.choice([None, "a", "b"]),
     )
 
 
@@ -81,17 +106,25 @@ def _step(draw: random.Random, number: int, world: World) -> c.Action:
     return _member(draw, number % 30)
 
 
-def _history(name: str, seed: int, smallest: int) -> tuple[list[bytes], dict[str, bytes]]:
+def _history(
+    name: str, seed: int, smallest: int, *, remembers: bool = True
+) -> tuple[list[bytes], dict[str, bytes]]:
     """Return the entries and verdict tables of a random history, judging fleets from *smallest* on by class."""
     draw, bodies = random.Random(seed), list[bytes]()
-    with mock.patch.object(judging, "FLEET_FROM", smallest):
+    with ExitStack() as patched:
+        patched.enter_context(mock.patch.object(judging, "FLEET_FROM", smallest))
+        if not remembers:
+            patched.enter_context(mock.patch.object(judging, "_memo_key", return_value=None))
         world = World(policy=pack(name), scheduler=draw.choice(["rendezvous", "binpack", "agent"]))
-        reviewer = c.Principal(id="r", rights=("reviewer", "operator", "admin", "assessor"))
+        people = [
+            c.Principal(id=name, rights=("reviewer", "operator", "admin", "assessor"))
+            for name in ("r", "s", "t")
+        ]
         for number in range(20):
             _try(world, _member(draw, number), OPERATOR)
         for number in range(70):
             world.wait(draw.choice([0, 1]))
-            _try(world, _step(draw, number, world), reviewer)
+            _try(world, _step(draw, number, world), draw.choice(people))
             if number % 7 == 0:
                 world.settle()
         bodies = [e.encode_body(event) for _, event in world.entries]
@@ -105,7 +138,7 @@ def _try(world: World, action: c.Action, principal: c.Principal) -> None:
         return
 
 
-@pytest.mark.parametrize("name", shipped_names())
+@pytest.mark.parametrize("name", [*shipped_names(), "followed"])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_ledger_does_not_show_how_a_fleet_was_judged(name: str, seed: int) -> None:
     """Entries, their digests of verdict tables or the tables themselves depend on judging by class."""
@@ -113,3 +146,10 @@ def test_the_ledger_does_not_show_how_a_fleet_was_judged(name: str, seed: int) -
     assert len(plain[0]) > 50
     assert len(plain[1]) > 10
     assert by_class == plain
+
+
+@pytest.mark.parametrize("name", [*shipped_names(), "followed"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_ledger_does_not_show_what_was_remembered(name: str, seed: int) -> None:
+    """A verdict on other facts is taken for the verdict on these."""
+    assert _history(name, seed, 8) == _history(name, seed, 8, remembers=False)

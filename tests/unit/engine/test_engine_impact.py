@@ -17,7 +17,7 @@ from pfgov.engine import LedgerReader
 from pfgov.engine.reading import ReplayDifferenceError, Report, Span, impact_of_store
 from pfgov.engine.reading.exporting import stored_log
 from pfgov.engine.reading.impact import decode, encode
-from pfgov.errors import InvalidError
+from pfgov.errors import InvalidError, PfgovError
 from pfgov.policy import PolicySet, from_document
 from pfgov.storage import open_store
 from pfgov_ledger import export, keys
@@ -195,6 +195,32 @@ def test_a_guard_that_denies_names_the_rule(told: Path, tmp_path: Path) -> None:
     assert {(flip.kind, flip.new, flip.rules) for flip in refused} >= {
         ("allow_to_deny", "refused", ("guard/shut",))
     }
+
+
+def test_a_denial_on_record_is_no_impact_of_the_set_that_denied(told: Path, tmp_path: Path) -> None:
+    """What a guard refused is taken for allowed, so that the set that refused it would now refuse it."""
+    guard = kit.policy("  - {id: shut, deny: packet.priority == 5}\n", on="[submit]", name="guard")
+    guarded = kit.load(tmp_path / "guarded", rules(), guard)
+    with opened(told, ManualClock(START + 60 * SECOND)) as engine:
+        engine.activate(guarded, principal=OPERATOR)
+        with pytest.raises(PfgovError):
+            submit(engine, packet("no", priority=5))
+    span = {"since": since(told)}
+    same = impact(told, guarded, **span)
+    assert (same.counts.decisions, same.counts.same) == (2, 2)
+    without = impact(told, kit.load(tmp_path / "without", rules()), **span)
+    (flip,) = without.flips
+    assert (flip.kind, flip.old, flip.rules) == ("deny_to_allow", "refused", ("guard/shut",))
+    assert without.counts.wider == 1
+
+
+def test_names_beyond_those_that_are_told_apart_are_the_same_everywhere(
+    told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which names are counted apart depends on the machine."""
+    monkeypatch.setattr("pfgov.engine.reading.impact.NAMES_COUNTED_MAX", 1)
+    found = impact(told, kit.load(tmp_path / "new", rules("0.96")), since=since(told) + 4)
+    assert {share.name for share in found.by.members} == {"low", "*"}
 
 
 def test_a_waiting_packet_that_would_be_placed_is_named(tmp_path: Path, binding: PolicySet) -> None:
