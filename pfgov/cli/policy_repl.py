@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +11,10 @@ from pfgov.cli.policy import POINTS, now_option, policy, principal_option
 from pfgov.cli.policy_sets import against_option, asked
 
 if TYPE_CHECKING:
+    from pfgov.app.ledger import Reading
+    from pfgov.app.views import EntryView, PacketView
     from pfgov.policy import PolicySet
+    from pfgov.policy.authoring.asking import Facts
     from pfgov.policy.authoring.trying import Tried
     from pfgov.policy.files.model import Policy
 
@@ -31,7 +34,16 @@ PROMPT = "> "
 @click.option("--packet", metavar="FILE[#NAME]|ID", help="The packet: a file's, or the ledger's.")
 @click.option("--member", metavar="FILE[#NAME]|ID", help="The member.")
 @click.option("--source", metavar="FILE[#NAME]|ID", help="The last owner, on a handoff.")
+@click.option(
+    "--before",
+    metavar="FILE[#NAME]|ID",
+    help="At update and update_member: the packet, or the member, as it is; the same by default.",
+)
+@click.option("--review", metavar="FILE", help="At review: the facts of the review.")
+@click.option("--export", metavar="FILE", help="At export: the facts of the export.")
+@click.option("--activation", metavar="FILE", help="At activate: the facts of the set.")
 @principal_option
+@click.option("--reason", metavar="TEXT", help="Why; what the engine would say by default.")
 @click.option("--action", type=click.Choice(POINTS), default="assign", show_default=True)
 @now_option
 @against_option
@@ -43,7 +55,12 @@ def repl(  # noqa: PLR0917 - click passes each option by its name
     packet: str | None,
     member: str | None,
     source: str | None,
+    before: str | None,
+    review: str | None,
+    export: str | None,
+    activation: str | None,
     principal: str | None,
+    reason: str | None,
     action: str,
     now: str | None,
     against: str | None,
@@ -57,24 +74,27 @@ def repl(  # noqa: PLR0917 - click passes each option by its name
     Exits 0, or 1 if the input is not a terminal and an expression in it is wrong.
     """
     from pfgov.clock import SystemClock
-    from pfgov.policy.authoring import asking, inputs
+    from pfgov.policy.authoring import asking
     from pfgov.policy.authoring.trying import Trial
 
     chosen = asked(output, against)
-    found = {
-        root: _facts(output, root, name)
-        for root, name in (("packet", packet), ("member", member), ("source", source))
-        if name is not None
-    }
-    has_packet = action not in {"register", "export"}
+    named = {
+        "packet": packet, "member": member, "source": source,
+        "before": before, "review": review, "export": export, "activation": activation,
+    }  # fmt: skip
+    moment = asking.moment(now) if now else SystemClock().now()
+    found = _found(output, action, named, moment)
     question = asking.ask(
         action,
-        packet=found.get("packet", inputs.complete("packet", {}, "packet")) if has_packet else None,
-        source=found.get("source"),
+        packet=found.pop("packet", None),
+        source=found.pop("source", None),
         principal=asking.read_one(principal, "principal") if principal else None,
-        now=asking.moment(now) if now else SystemClock().now(),
+        reason=reason,
+        now=moment,
+        more={name: facts for name, facts in found.items() if name != "member"},
     )
-    held = found.get("member", inputs.complete("member", {}, "member"))
+    held = found.get("member", {})
+    question = asking.with_more(question, held, before)
     trial = Trial(chosen.policies, question, held, names_of=_policy(chosen.policies, names_of))
     is_terminal = sys.stdin.isatty()
     tried: list[Tried] = []
@@ -88,6 +108,33 @@ def repl(  # noqa: PLR0917 - click passes each option by its name
     if output.json:
         output.emit({"expressions": [one.as_dict() for one in tried], **chosen.result()})
     return int(not is_terminal and any(one.problems for one in tried))
+
+
+def _found(
+    output: Output, action: str, named: dict[str, str | None], now: int
+) -> "dict[str, Facts]":
+    """Return the facts that there are at *action*: those that are named, and plain ones where there have to be some.
+
+    Raises:
+        UsageError: what is named does not exist at that point.
+    """
+    from pfgov.core.verdicts import Point
+    from pfgov.policy.authoring import asking, inputs
+    from pfgov.policy.facts import ABSENT_AT
+
+    has, needs = asking.takes(action)
+    strange = next((name for name, given in named.items() if given and name not in has), None)
+    if strange is not None:
+        message = f"a decision at {action} has no --{strange}"
+        raise click.UsageError(message, click.get_current_context())
+    plain = needs | (has & {"source"} - ABSENT_AT.get(Point(action), frozenset()))
+    found = {root: inputs.complete(root, {}, root) for root in sorted(plain)}
+    found |= asking.read_more(action, {**named, "before": None})
+    for root in ("packet", "member", "source", "before"):
+        name = named[root]
+        if name is not None:
+            found[root] = _facts(output, asking.kind_of(root, action), name, now)
+    return found
 
 
 def _policy(policies: "PolicySet", name: str | None) -> "Policy | None":
@@ -109,11 +156,11 @@ def _policy(policies: "PolicySet", name: str | None) -> "Policy | None":
     return known[name]
 
 
-def _facts(output: Output, root: str, name: str) -> dict[str, Any]:
+def _facts(output: Output, root: str, name: str, now: int) -> "Facts":
     """Return the facts that a file holds, or those of the ledger's packet or member of that id."""
     from pathlib import Path
 
-    from pfgov.policy.authoring import asking
+    from pfgov.policy.authoring import asking, inputs
 
     if Path(name.partition("#")[0]).exists() or "#" in name or "/" in name:
         return asking.read_one(name, root)
@@ -121,9 +168,20 @@ def _facts(output: Output, root: str, name: str) -> dict[str, Any]:
     from pfgov.cli.opening import reading
 
     with reading(output) as book:
-        if root == "packet":
-            return facts_of_packet(book.packet(name))
-        return facts_of_member(book.member(name))
+        if root in {"packet", inputs.BEFORE_UPDATE}:
+            packet = book.packet(name)
+            return facts_of_packet(packet, _said_of(book, packet))
+        return facts_of_member(book.member(name), now)
+
+
+def _said_of(book: "Reading", packet: "PacketView") -> "list[EntryView]":
+    """Return the entries that hold what the view of a packet does not: its creation, and its reviews."""
+    from pfgov.app.ledger import EntriesWanted
+
+    subject = f"packet/{packet.packet_id}"
+    created = EntriesWanted(subject, ("packet_created",), after=-1, limit=1, full=True)
+    reviews = [book.entry(review.position, full=True) for review in packet.reviews]
+    return [*book.entries(created), *reviews]
 
 
 def _lines(*, prompt: bool) -> Iterator[str]:

@@ -1,17 +1,20 @@
 """What a policy may read of a member or a packet, from the view of it: the same facts as the engine gives the rules.
 
-Not in it is what a view does not show: who submitted a packet, and whom its reviewers stand for.  Labels are texts
-here; a set reads them in the types that it declares.
+What a view does not show is in the packet's entries: who submitted it, and whom its reviewers stand for.  Labels are
+texts here; a set reads them in the types that it declares.
 """
 
+from collections.abc import Iterable
 from typing import Any, cast
 
+from pfgov.app.views.entries import EntryView
 from pfgov.app.views.members import MemberView
 from pfgov.app.views.packets import PacketView
+from pfgov.model.times import to_microseconds
 
 
-def facts_of_member(view: MemberView) -> dict[str, Any]:
-    """Return the facts of a member."""
+def facts_of_member(view: MemberView, now: int) -> dict[str, Any]:
+    """Return the facts of a member at *now*, in microseconds: a trust that has expired is none."""
     names = [str(one["name"]) for one in view.capabilities]
     facts: dict[str, Any] = {
         "id": view.id,
@@ -39,13 +42,16 @@ def facts_of_member(view: MemberView) -> dict[str, Any]:
     }
     if view.region is not None:
         facts["region"] = view.region
-    if view.trust is not None:
-        facts["trust_score"] = float(view.trust.score)
+    trust = view.trust
+    if trust is not None and (trust.expires_at is None or now < to_microseconds(trust.expires_at)):
+        facts["trust_score"] = float(trust.score)
     return facts
 
 
-def facts_of_packet(view: PacketView) -> dict[str, Any]:
-    """Return the facts of a packet."""
+def facts_of_packet(view: PacketView, entries: Iterable[EntryView]) -> dict[str, Any]:
+    """Return the facts of a packet; *entries* are that of its creation and those of its reviews, in full."""
+    bodies = {entry.seq: entry.body or {} for entry in entries}
+    submitted = next((body for body in bodies.values() if body.get("submitted_by")), None)
     constraints = dict(view.policy_constraints)
     least = constraints.get("minimum_trust_score")
     if least is not None:
@@ -68,8 +74,17 @@ def facts_of_packet(view: PacketView) -> dict[str, Any]:
         "previous_owners": list(view.previous_owners),
         "epoch": view.epoch,
         "reviews": [review.reviewer for review in view.reviews],
-        "reviewed_for": list[str](),
+        "reviewed_for": [
+            member
+            for review in view.reviews
+            for member in bodies.get(review.position, {}).get("reviewed_for", ())
+        ],
     }
+    if submitted is not None:
+        facts["submitted_by"] = {
+            "id": submitted["submitted_by"],
+            "members": list(submitted.get("submitted_for", ())),
+        }
     if view.context_checkpoint.step is not None:
         facts["step"] = view.context_checkpoint.step
     return facts

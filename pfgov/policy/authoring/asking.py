@@ -160,13 +160,17 @@ def read_more(action: str, named: Mapping[str, str | None]) -> dict[str, Facts]:
     """
     found: dict[str, Facts] = {}
     for root in sorted(takes(action)[0] & set(MORE)):
-        own = inputs.BEFORE_UPDATE if (root, action) == ("before", Point.UPDATE.value) else root
         file = named.get(root)
         if file is not None:
-            found[root] = read_one(file, own)
+            found[root] = read_one(file, kind_of(root, action))
         elif root != "before":
             found[root] = inputs.complete(root, {}, root)
     return found
+
+
+def kind_of(root: str, action: str) -> str:
+    """Return what *root* is at *action*, by the name that it has in files: ``before`` is a packet or a member."""
+    return inputs.BEFORE_UPDATE if (root, action) == ("before", Point.UPDATE.value) else root
 
 
 def with_more(question: Question, member: Facts, file: str | None = None) -> Question:
