@@ -88,9 +88,10 @@ Note = Annotated[str, Field(min_length=1, max_length=TEXT_LENGTH_MAX)]
 
 
 class PolicyProposal(Carried):
-    """A policy set that is proposed, and why."""
+    """A policy set that is proposed, why, and a report of its impact."""
 
     note: Note | None = None
+    report: Report | None = None
 
 
 class Sent(Activation):

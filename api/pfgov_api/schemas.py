@@ -367,7 +367,7 @@ _OTHERS: Final[dict[str, Any]] = {
                         "approvals": _list(_closed({"principal": _TEXT}, {"name": _TEXT})),
                         "needed": _COUNT,
                     },
-                    {"name": _TEXT, "note": _TEXT},
+                    {"name": _TEXT, "note": _TEXT, "report": _TEXT},
                 )
             )
         }

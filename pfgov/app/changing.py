@@ -93,11 +93,19 @@ class Changing(Protocol):
         """
         ...
 
-    def propose(self, directory: Path, note: str | None) -> "tuple[str, Done]":
+    def propose(
+        self, directory: Path, note: str | None, report: bytes | None = None
+    ) -> "tuple[str, Done]":
         """Propose a folder of policies; return the set's digest and what happened.
+
+        Args:
+            directory: The folder.
+            note: Why.
+            report: A signed report of its impact, such as of a trial.
 
         Raises:
             PolicyErrors: it does not load.
+            PfgovError: ``impact.*``, the report does not hold.
         """
         ...
 

@@ -198,13 +198,14 @@ def earlier(state: State, digest: str | None) -> str:
     )
 
 
-def proposing(found: Loaded, note: str | None) -> Prepared:
-    """Return what proposes a policy set, with its document."""
+def proposing(found: Loaded, note: str | None, report: ReportRef | None = None) -> Prepared:
+    """Return what proposes a policy set, with its document, and with a *report* of what it would have decided."""
     action = ProposePolicy(
         digest=found.digest,
         policies=found.policies,
         points=tuple(sorted(map(str, found.points))),
         note=note,
+        report=report,
     )
     return Prepared(action, (PolicyDocument(found.digest, found.document),))
 

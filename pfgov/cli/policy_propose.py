@@ -25,21 +25,35 @@ note_option = click.option("--note", metavar="TEXT", help="Why; recorded.")
 @verb(
     policy,
     "propose",
-    examples=('pfgov policy propose ./policies --note "floor of trust up to 0.7"',),
+    examples=(
+        'pfgov policy propose ./policies --note "floor of trust up to 0.7"',
+        "pfgov policy propose ./policies --report trial.json",
+    ),
     then="somebody else looks at it: pfgov policy proposals",
 )
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @note_option
-def propose(output: Output, directory: Path, note: str | None) -> int:
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A signed report of its impact, or of a trial; recorded by its digest.",
+)
+def propose(output: Output, directory: Path, note: str | None, report: Path | None) -> int:
     """Propose a folder of policies to be made binding; recorded, with the set, so that others can read it.
 
-    A change of the folder is another set and another proposal, which nobody has approved. Whenever a set is made
-    binding, every open proposal is closed: each was to replace the one before.
+    A change of the folder is another set and another proposal, which nobody has approved; so is the same one with
+    another report. Whenever a set is made binding, every open proposal is closed: each was to replace the one before.
+
+    A report is what `pfgov policy impact` or `pfgov policy try` wrote with --sign, by a key of a publisher that is
+    trusted. Its digest, both sets and the entries that it is about are recorded with the proposal.
     """
+    from pfgov.cli.inputs import read_raw
     from pfgov.cli.opening import acting
 
     with acting(output) as ledger_port:
-        digest, done = ledger_port.propose(directory, note)
+        raw = None if report is None else read_raw(report)
+        digest, done = ledger_port.propose(directory, note, raw)
     happened = in_order(done)
     said = "is proposed" if happened else "was proposed already"
     output.show(
@@ -69,11 +83,12 @@ def proposals(output: Output) -> int:
             one.name or one.proposer,
             f"{len(one.approvals)} of {one.needed}" if one.needed else len(one.approvals),
             [a.name or a.principal for a in one.approvals],
+            (one.report or "")[:12],
             one.note,
         )
         for one in found
     ]
-    head = ("!SET", "#ENTRY", "PROPOSED BY", "#APPROVED", "BY", "NOTE")
+    head = ("!SET", "#ENTRY", "PROPOSED BY", "#APPROVED", "BY", "REPORT", "NOTE")
     output.show({"proposals": found}, table(head, rows) if rows else "nothing is proposed")
     return 0
 

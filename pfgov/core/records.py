@@ -23,7 +23,10 @@ class Approval(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A policy set that somebody proposed, at position ``since``, in the place of the one that is binding."""
+    """A policy set that somebody proposed, at position ``since``, in the place of the one that is binding.
+
+    ``report`` is the digest of the report of impact that came with it.
+    """
 
     digest: str
     since: int
@@ -31,6 +34,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     name: str | None = None
     note: str | None = None
     approvals: tuple[Approval, ...] = ()
+    report: str | None = None
 
 
 class PublisherKey(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -120,6 +120,30 @@ def report(api: Api, folder: Path, key: SeedSigner = KEY, **span: Any) -> str:
     return sign(found, key).decode()
 
 
+def test_a_proposal_comes_with_a_report(api: Api, folders: dict[str, Path], tmp_path: Path) -> None:
+    """What a trial came to is not on record with the proposal, or any report backs one."""
+    one, path = folders["one"], "/api/policies/proposals"
+    files = {"files": {"p.policy.yaml": (one / "p.policy.yaml").read_text()}}
+    good = report(api, one)
+    with Api(tmp_path / "other") as other:
+        other.member()
+        foreign = report(other, one)
+    for wrong, status, code in (
+        (good.replace('"keyid":"', '"keyid":"00', 1), 400, "impact.altered"),
+        (foreign, 409, "impact.other_ledger"),
+        (report(api, folders["two"]), 409, "impact.other_set"),
+        (report(api, one, NEXT), 403, "impact.signer"),
+    ):
+        problem(api.post(path, {**files, "report": wrong}), status, code)
+        assert api.get(path).json()["items"] == []
+    assert api.post(path, {**files, "report": good}).status_code == 200
+    (found,) = api.get(path).json()["items"]
+    said = newest(api)["body"]["report"]
+    assert (said["key"], said["digest"]) == (KEY.public.hex(), found["report"])
+    assert (said["proposed"], said["first"]) == (found["digest"], 0)
+    api.engine.reader.replay()
+
+
 def test_reports_are_held_to_the_ledger_the_set_and_the_range(
     api: Api, folders: dict[str, Path], tmp_path: Path
 ) -> None:

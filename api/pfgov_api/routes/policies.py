@@ -99,9 +99,7 @@ async def _bind(call: Call, raw: bytes, leave_uncovered: Collection[str]) -> Ans
     try:
         with _counted(call):
             found = await call.service.trials.compiled(raw)
-        if found.report is not None:
-            root = await asyncio.to_thread(call.ledger.root_at, found.report.size)
-            check_root(found.report, lambda _: root)
+        await _check_root(call, found.report)
     except PfgovError as error:
         if is_recorded(error):
             await call.service.submit(refusing(error), call.caller)
@@ -111,6 +109,17 @@ async def _bind(call: Call, raw: bytes, leave_uncovered: Collection[str]) -> Ans
     answer = await recorded(call, await run(call, prepared))
     answer.body["result"]["coverage"] = coverage_of(found.points).view()
     return answer
+
+
+async def _check_root(call: Call, report: c.ReportRef | None) -> None:
+    """Refuse a report over another history.
+
+    Raises:
+        ConflictError: it is.
+    """
+    if report is not None:
+        root = await asyncio.to_thread(call.ledger.root_at, report.size)
+        check_root(report, lambda _: root)
 
 
 def _gone(call: Call, digest: str) -> list[str]:
@@ -147,7 +156,8 @@ async def _propose(call: Call) -> Answer:
     body: PolicyProposal = call.body
     with _counted(call):
         found = await call.service.trials.compiled(call.raw)
-    return await recorded(call, await run(call, proposing(found, body.note)))
+    await _check_root(call, found.report)
+    return await recorded(call, await run(call, proposing(found, body.note, found.report)))
 
 
 def _judge(*, granted: bool) -> Handler:

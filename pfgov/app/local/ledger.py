@@ -233,12 +233,15 @@ class LocalLedger(LocalReading):
             if a.principal != c.LOCAL_OPERATOR.id
         ]
 
-    def propose(self, directory: Path, note: str | None) -> tuple[str, Done]:
+    def propose(
+        self, directory: Path, note: str | None, report: bytes | None = None
+    ) -> tuple[str, Done]:
         """Propose a folder of policies."""
-        from pfgov.policy import load_directory
+        from pfgov.app.change.resting import check_root, resolve
 
-        found = load_directory(directory)
-        return found.digest, self._done(proposing(found, note))
+        found, _, said = resolve(directory, Rests(report=report))
+        check_root(said, self.root_at)
+        return found.digest, self._done(proposing(found, note, said))
 
     def judge_proposal(
         self, digest: str, proposal: int, note: str | None, *, granted: bool

@@ -14,7 +14,9 @@ from pfgov.model import write_json
 FOLLOW: Final = "?follow=true"
 
 
-def propose(session: Session, directory: Path, note: str | None) -> tuple[str, Any]:
+def propose(
+    session: Session, directory: Path, note: str | None, report: bytes | None
+) -> tuple[str, Any]:
     """Send a folder of policies as a proposal; return the set's digest and the answer.
 
     Raises:
@@ -23,9 +25,13 @@ def propose(session: Session, directory: Path, note: str | None) -> tuple[str, A
     from pfgov.policy import load_directory
 
     found = load_directory(directory)  # which says in which file and line
-    files: Any = policy_files(directory)
-    body = write_json({"files": files} | ({} if note is None else {"note": note}))
-    return found.digest, session.write("POST", f"/api/policies/proposals{FOLLOW}", body)
+    body: Any = {"files": policy_files(directory)}
+    if note is not None:
+        body["note"] = note
+    if report is not None:
+        body["report"] = report.decode(errors="replace")
+    path = f"/api/policies/proposals{FOLLOW}"
+    return found.digest, session.write("POST", path, write_json(body))
 
 
 def activation(directory: Path, leave_uncovered: Collection[str], rests: Rests) -> bytes:

@@ -98,9 +98,11 @@ class RemoteLedger(RemoteReading):
         answer = self.session.write("POST", f"/api/policies/rollback{FOLLOW}", body)
         return str(self._take(answer, "result", "digest")), self._done(answer)
 
-    def propose(self, directory: Path, note: str | None) -> tuple[str, Done]:
+    def propose(
+        self, directory: Path, note: str | None, report: bytes | None = None
+    ) -> tuple[str, Done]:
         """Send a folder of policies as a proposal."""
-        digest, answer = changing.propose(self.session, directory, note)
+        digest, answer = changing.propose(self.session, directory, note, report)
         return digest, self._done(answer)
 
     def judge_proposal(

@@ -17,7 +17,10 @@ class ApprovalView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class ProposalView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A policy set that is proposed; ``proposal`` is the position of its entry, ``needed`` how many have to approve."""
+    """A policy set that is proposed; ``proposal`` is the position of its entry, ``needed`` how many have to approve.
+
+    ``report`` is the digest of the report of impact that came with it; its entry says more.
+    """
 
     digest: str
     proposal: int
@@ -26,6 +29,7 @@ class ProposalView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     needed: int
     name: str | None = None
     note: str | None = None
+    report: str | None = None
 
 
 def proposal_views(state: State) -> list[ProposalView]:
@@ -44,6 +48,7 @@ def _view(one: Proposal, needed: int) -> ProposalView:
         needed=needed,
         name=one.name,
         note=one.note,
+        report=one.report,
     )
 
 

@@ -120,7 +120,8 @@ def _policy_refused(event: e.PolicyRefused) -> str:
 
 
 def _policy_proposed(event: e.PolicyProposed) -> str:
-    return f"{event.proposer} proposes the policy set {event.digest[:12]}"
+    rests = "" if event.report is None else f", on the report of impact {event.report.digest[:12]}"
+    return f"{event.proposer} proposes the policy set {event.digest[:12]}{rests}"
 
 
 def _policy_approved(event: e.PolicyApproved) -> str:

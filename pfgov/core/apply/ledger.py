@@ -148,6 +148,7 @@ def policy_proposed(state: State, event: e.PolicyProposed, stamp: Stamp) -> None
         proposer=event.proposer,
         name=event.name,
         note=event.note,
+        report=None if event.report is None else event.report.digest,
     )
     state.touched.add(("ledger_state", "policy"))
 

@@ -79,6 +79,7 @@ class ProposePolicy(Action, frozen=True, kw_only=True, tag="propose_policy"):
     policies: tuple[tuple[str, str, str], ...]
     points: tuple[str, ...]
     note: str | None = None
+    report: ReportRef | None = None
 
 
 class ApprovePolicy(Action, frozen=True, kw_only=True, tag="approve_policy"):

@@ -21,26 +21,30 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs", "Mn"
 
 
 def propose(ctx: Context, do: c.ProposePolicy) -> Decided:
-    """Open a proposal; the same one again, by whom it is, changes nothing."""
+    """Open a proposal; the same one again, by whom it is, changes nothing, and with another report begins anew."""
     ctx.authorise(do)
     if do.digest == ctx.state.policy:
         raise ConflictError("that policy set is binding already", code="policy.binding")
     known = ctx.state.proposals.get(do.digest)
     principal = ctx.command.principal
-    if known is not None:
-        if known.proposer == principal.id:
+    if known is not None and known.proposer == principal.id:
+        if do.report is None or do.report.digest == known.report:
             return Decided([])
+    elif known is not None:
         raise ConflictError(
             f"{known.proposer} has proposed that policy set already",
             code="policy.proposed",
             hint=f"agree to it: pfgov policy approve {do.digest[:12]}",
         )
-    if len(ctx.state.proposals) >= PROPOSALS_MAX:
+    elif len(ctx.state.proposals) >= PROPOSALS_MAX:
         raise TooLargeError(
             f"{PROPOSALS_MAX} proposals are open already",
             code="policy.proposals_too_many",
             hint="turn some down: pfgov policy reject DIGEST",
         )
+    refusal = publishing.unfit_report(ctx, do.report, do.digest)
+    if refusal is not None:
+        return refused(ctx, do.digest, "propose", refusal)
     proposed = e.PolicyProposed(
         digest=do.digest,
         previous=ctx.state.policy,
@@ -52,6 +56,7 @@ def propose(ctx: Context, do: c.ProposePolicy) -> Decided:
         proposer=principal.id,
         name=principal.name,
         note=do.note,
+        report=do.report,
     )
     return Decided([proposed])
 
@@ -130,7 +135,10 @@ def _person(name: str) -> str:
 
 
 def refused(
-    ctx: Context, digest: str, action: Literal["approve", "activate"], error: PfgovError
+    ctx: Context,
+    digest: str,
+    action: Literal["approve", "activate", "propose"],
+    error: PfgovError,
 ) -> Decided:
     """Return a refusal of a change that is recorded."""
     event = e.PolicyChangeRefused(

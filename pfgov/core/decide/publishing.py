@@ -183,7 +183,11 @@ def _not_trusted(ctx: Context, name: str, key: PublisherKey) -> PfgovError | Non
 
 def unfit(ctx: Context, do: c.ActivatePolicy) -> PfgovError | None:
     """Return why what an activation came with does not hold; None where it holds, or nothing came."""
-    return _unfit_bundle(ctx, do) or _unfit_report(ctx, do) or _unfit_rollback(ctx, do)
+    return (
+        _unfit_bundle(ctx, do)
+        or unfit_report(ctx, do.report, do.digest)
+        or _unfit_rollback(ctx, do)
+    )
 
 
 def missing(ctx: Context, do: c.ActivatePolicy) -> PfgovError | None:
@@ -237,17 +241,17 @@ def _unfit_bundle(ctx: Context, do: c.ActivatePolicy) -> PfgovError | None:
     return None
 
 
-def _unfit_report(ctx: Context, do: c.ActivatePolicy) -> PfgovError | None:
-    report = do.report
+def unfit_report(ctx: Context, report: c.ReportRef | None, digest: str) -> PfgovError | None:
+    """Return why a report about the set *digest* does not hold; None where it holds, or there is none."""
     if report is None:
         return None
     if report.origin != ctx.state.origin:
         return _other(
             f"about the ledger {report.origin[:64]}, not this one", code="impact.other_ledger"
         )
-    if report.proposed != do.digest:
+    if report.proposed != digest:
         return _other(
-            f"about the policy set {report.proposed[:12]}, not {do.digest[:12]}",
+            f"about the policy set {report.proposed[:12]}, not {digest[:12]}",
             code="impact.other_set",
         )
     if report.binding != ctx.state.policy:

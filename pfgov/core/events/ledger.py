@@ -200,7 +200,10 @@ class PolicyDenied(PolicyEvent, frozen=True, kw_only=True):
 
 
 class PolicyProposed(PolicyEvent, frozen=True, kw_only=True):
-    """Somebody proposes that a policy set take the place of the one that is binding then."""
+    """Somebody proposes that a policy set take the place of the one that is binding then.
+
+    ``report`` says what it would have decided, such as on a trial.
+    """
 
     type: ClassVar[str] = "policy_proposed"
     digest: str
@@ -210,6 +213,7 @@ class PolicyProposed(PolicyEvent, frozen=True, kw_only=True):
     proposer: str
     name: str | None = None
     note: str | None = None
+    report: ReportRef | None = None
 
 
 class PolicyApproved(PolicyEvent, frozen=True, kw_only=True):
@@ -235,11 +239,11 @@ class PolicyRejected(PolicyEvent, frozen=True, kw_only=True):
 
 
 class PolicyChangeRefused(PolicyEvent, frozen=True, kw_only=True):
-    """An approval does not count, or an activation lacks approvals; ``code`` says why."""
+    """An approval does not count, an activation lacks something, or a report does not hold; ``code`` says why."""
 
     type: ClassVar[str] = "policy_change_refused"
     digest: str
-    action: Literal["approve", "activate"]
+    action: Literal["approve", "activate", "propose"]
     code: str
     principal: str
 

@@ -13,11 +13,14 @@ from support.commandline import CommandLine
 
 from pfgov.app.local.folder import acting_on_folder, reading_folder
 from pfgov.app.views.facts import facts_of_member, facts_of_packet
-from pfgov.cli import policy_try, policy_watch
+from pfgov.cli import policy_repl, policy_try, policy_watch
 from pfgov.core.judging import member_facts, packet_facts, terms_facts
+from pfgov.core.verdicts import Point
 from pfgov.policy.authoring.measuring import measure
 from pfgov.policy.authoring.scaffold import make
 from pfgov.policy.authoring.watching import rounds
+from pfgov.policy.cel.types import Record
+from pfgov.policy.facts import ABSENT_AT, ROOTS_AT, root_types
 from pfgov.sim.scenarios import SCENARIOS
 
 TEST = (
@@ -212,11 +215,64 @@ def test_facts_of_a_view_are_those_that_rules_see(pfgov: CommandLine, story: Pat
         labels = ledger.policy_set().labels
         for name in ("low", "top"):
             member = ledger.engine.look(lambda state, name=name: state.members[name])  # type: ignore[misc]
-            assert facts_of_member(ledger.member(name)) == member_facts(member, labels)
+            assert facts_of_member(ledger.member(name), 0) == member_facts(member, labels)
         packet = ledger.engine.look(lambda state: state.packets["p1"])
         whole = packet_facts(packet, terms_facts(packet.terms, labels))
-        assert whole.pop("submitted_by")
-        assert facts_of_packet(ledger.packet("p1")) == whole
+        assert whole["submitted_by"]
+        seen = ledger.packet("p1")
+        assert facts_of_packet(seen, policy_repl._said_of(ledger, seen)) == whole
+
+
+def test_what_says_who_is_among_the_facts(
+    pfgov: CommandLine, story: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who submitted a packet, who reviewed it for whom, or that a trust has expired, is another fact in the repl."""
+    assert story.is_dir()
+    pfgov.ok(
+        "packet", "submit", "--workload", "scan", "--needs", "ocr", "--id", "pii", "--pii-review"
+    )
+    pfgov.ok("packet", "review", "pii", "--grant", "--version", "3")
+    pfgov.ok("member", "trust", "low", "0.7", "--expires", "2h")
+    asked = ("--packet", "pii", "--member", "low", "--source", "top")
+    typed(
+        monkeypatch,
+        "packet.submitted_by.id + packet.reviews[0]",
+        "has(member.trust_score)",
+        "source.region",
+    )
+    found = pfgov.ok("policy", "repl", "--action", "handoff", *asked)["expressions"]
+    assert [one["value"] for one in found] == ["locallocal", "true", "eu-west"]
+    typed(monkeypatch, "has(member.trust_score)")
+    (late,) = pfgov.ok("policy", "repl", *asked[:4], "--now", "2999-01-01T00:00:00Z")["expressions"]
+    assert late["value"] == "false"
+
+
+@pytest.mark.parametrize("action", [point.value for point in Point])
+def test_every_decision_has_all_its_facts(
+    pfgov: CommandLine, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    """A rule of a guarding point cannot be tried: what only that point has is missing."""
+    pfgov.ok("init")
+    absent = ABSENT_AT.get(Point(action), frozenset())
+    facts = [
+        f"{root}.{name}"
+        for root, kind in root_types(ROOTS_AT[Point(action)]).items()
+        if isinstance(kind, Record) and root not in absent
+        for name, field in kind.fields.items()
+        if not field.optional
+    ]
+    typed(monkeypatch, *[f"{fact} == {fact}" for fact in facts])
+    found = pfgov.ok("policy", "repl", "--action", action)["expressions"]
+    wrong = [one for one in found if one["value"] != "true"]
+    assert (len(found), wrong) == (len(facts), [])
+
+
+def test_a_fact_that_a_decision_has_not_is_refused(pfgov: CommandLine) -> None:
+    """A file is read for a decision that does not know what is in it."""
+    pfgov.ok("init")
+    said = pfgov("policy", "repl", "--action", "submit", "--member", "m")
+    assert said.status == 2
+    assert "a decision at submit has no --member" in said.err
 
 
 # --- try ----------------------------------------------------------------------------------
@@ -263,6 +319,32 @@ def test_a_trial_is_the_impact_on_what_came_meanwhile(
     assert [flip["subject"] for flip in tried["flips"]] == ["packet/meanwhile"]
     same = pfgov("policy", "impact", story, "--since", str(begun), "--format", "json")
     assert same.out == out.read_text()
+
+
+def test_a_trial_is_recorded_with_the_proposal(
+    pfgov: CommandLine, story: Path, tmp_path: Path
+) -> None:
+    """What came of a trial is nowhere on record, or a file that nobody signed backs a proposal."""
+    key, out = tmp_path / "acme.key", tmp_path / "trial.json"
+    public = pfgov.ok("policy", "publisher", "key", key, "--name", "acme")["key"]
+    pfgov.ok("policy", "publisher", "trust", "acme", public)
+    plain = tmp_path / "plain.json"
+    line = ("policy", "try", story, "--for", "0s")
+    assert pfgov(*line, "--format", "json", "--out", plain).status == 0
+    refusal = pfgov.refused("policy", "propose", story, "--report", plain)
+    assert refusal["code"] == "impact.altered"
+    missing = pfgov.refused("policy", "propose", story, "--report", tmp_path / "nowhere")
+    assert missing["code"] == "input.unreadable"
+    assert pfgov.ok("policy", "proposals")["proposals"] == []
+    said = pfgov(*line, "--sign", key, "--out", out)
+    assert said.status == 0, said
+    pfgov.ok("policy", "propose", story, "--report", out)
+    (found,) = pfgov.ok("policy", "proposals")["proposals"]
+    body = pfgov.ok("ledger", "log", "--at", found["proposal"])["entries"][0]["body"]
+    assert body["report"]["digest"] == found["report"]
+    assert body["report"]["key"] == public
+    assert found["report"][:12] in pfgov("policy", "proposals").out
+    pfgov.ok("ledger", "replay")
 
 
 @pytest.mark.parametrize(

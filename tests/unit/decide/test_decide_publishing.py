@@ -262,3 +262,56 @@ def test_sets_that_were_binding_are_remembered_for_a_while(monkeypatch: pytest.M
     for digit in "1234":
         made.do(activation(made, digit * 64))
     assert made.state.policies_before == ("2" * 64, "3" * 64)
+
+
+# --- proposals --------------------------------------------------------------------------------
+
+
+def proposal(**more: object) -> c.ProposePolicy:
+    """Return a proposal."""
+    action = c.ProposePolicy(digest=SET, policies=(("p", "1", "enforce"),), points=())
+    return msgspec.structs.replace(action, **more)
+
+
+def test_a_proposal_records_the_report_that_it_comes_with() -> None:
+    """What a trial came to is not on record, or another report leaves the approvals of the first."""
+    made = world()
+    made.do(proposal(report=report(made)))
+    last = made.entries[-1][1]
+    assert isinstance(last, e.PolicyProposed)
+    assert last.report is not None
+    assert made.state.proposals[SET].report == last.report.digest == "e" * 64
+    at = made.state.proposals[SET].since
+    made.do(c.ApprovePolicy(digest=SET, proposal=at), c.Principal(id="key:b", rights=("admin",)))
+    size = made.state.size
+    made.do(proposal())
+    made.do(proposal(report=report(made)))
+    assert made.state.size == size, "the same report again, or none, changes nothing"
+    assert made.state.proposals[SET].approvals
+    made.do(proposal(report=report(made, digest="f" * 64)))
+    assert (made.state.proposals[SET].report, made.state.proposals[SET].approvals) == ("f" * 64, ())
+    assert made.state.proposals[SET].since == size
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [
+        ({"origin": "pfgov.test/other"}, "impact.other_ledger"),
+        ({"proposed": SECOND}, "impact.other_set"),
+        ({"binding": SECOND}, "impact.other_set"),
+        ({"size": 99_999}, "impact.other_range"),
+        ({"key": OTHER}, "impact.signer"),
+    ],
+)
+def test_a_proposal_with_a_report_about_something_else_is_refused(
+    what: dict[str, object], code: str
+) -> None:
+    """A proposal is backed by a report about another ledger, set or range, or by somebody unknown."""
+    made = world()
+    with pytest.raises(PfgovError) as refusal:
+        made.do(proposal(report=report(made, **what)))
+    assert refusal.value.code == code
+    last = made.entries[-1][1]
+    assert isinstance(last, e.PolicyChangeRefused)
+    assert (last.code, last.action) == (code, "propose")
+    assert SET not in made.state.proposals
