@@ -284,10 +284,8 @@ class Replay:
 
     def _watched(self, watcher: Watcher, group: list[_Fed], recorded: list[e.Event]) -> None:
         """Load what the group is about, and let the watcher look, if it wants to."""
-        self._absent.clear()
-        for event in recorded:
-            if isinstance(event, e.PacketEvent) and not self._fetch(event.packet_id):
-                self._absent.add(event.packet_id)
+        packets = [event.packet_id for event in recorded if isinstance(event, e.PacketEvent)]
+        self._absent = {packet_id for packet_id in packets if not self._fetch(packet_id)}
         first, command = group[0].entry, recorded[0].command
         if not watcher.wants(first.seq, first.time):
             return
@@ -295,11 +293,8 @@ class Replay:
         if command is None or not isinstance(command.do, c.CommitIndex):
             self._check(group, recorded)
         if command is not None:
-            watcher.see(
-                Moment(
-                    first.seq, first.subject, first.time, command, tuple(recorded), self._candidates
-                )
-            )
+            events, judged = tuple(recorded), self._candidates
+            watcher.see(Moment(first.seq, first.subject, first.time, command, events, judged))
 
     def _check(self, group: list[_Fed], recorded: list[e.Event]) -> None:
         """Hold a group against what its command gives now, in every order that members' offers may have had."""
