@@ -82,7 +82,7 @@ from pfgov.cli.inputs import PAIR
 )
 @click.option(
     "--ledgers",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="DIR",
     help="Serve the ledgers in the folders of DIR, too, each under /l/NAME, where NAME is its folder's.",
 )
@@ -123,6 +123,7 @@ def serve(
     the operator; create a key before listening elsewhere, or behind a proxy.
     """
     from pfgov.app.local.folder import SIGNERS
+    from pfgov.app.tenancy import ledger_names
     from pfgov.app.webhook import read_webhooks
     from pfgov_api.addresses import public_url as checked
     from pfgov_api.serve import Beside
@@ -133,6 +134,8 @@ def serve(
             "--share-keys is about other ledgers: name their folder with --ledgers",
             click.get_current_context(),
         )
+    if ledgers is not None:
+        ledger_names(ledgers)  # before a ledger is made for a server that cannot start
     for role, _ in signers:
         if role not in SIGNERS:
             raise click.UsageError(

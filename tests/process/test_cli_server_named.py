@@ -131,3 +131,20 @@ def test_what_a_server_of_many_wrote_verifies_and_runs_again(
     report = verified(_shelf(served) / NAMES[0], tmp_path, replayer=Replay())
     assert report.exit_status == 0
     assert report.verdicts["replay"].status == "pass"
+
+
+@pytest.mark.parametrize("what", ["nothing", "a file"])
+def test_a_folder_of_ledgers_that_is_none_stops_the_start(what: str, tmp_path: Path) -> None:
+    """A server without its folder dies with a trace, after it has made a ledger that nobody asked for."""
+    shelf = tmp_path / "ledgers"
+    if what == "a file":
+        shelf.write_text("x")
+    for words in (
+        ("serve", "--dir", str(tmp_path / "new"), "--ledgers"),
+        ("ledger", "list", "--in"),
+    ):
+        done = spawn(*words, str(shelf))
+        assert (done.status, done.out) == (4, "")
+        assert done.err.startswith(f"error: {shelf}: ")
+        assert "[store.unavailable]" in done.err
+    assert not (tmp_path / "new").exists()

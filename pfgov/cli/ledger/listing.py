@@ -22,7 +22,7 @@ from pfgov.cli.output import table
 @click.option(
     "--in",
     "folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="DIR",
     help="Look into this folder of ledgers instead of asking a server.",
 )
