@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from support.api_process import Server
 from support.chromium import chromium
+from support.commandline import ROOT, spawn
 from support.console_look import Look, register
 
 SLOW = 120_000
@@ -196,8 +197,31 @@ def test_a_receipt_is_closed(look: Look) -> None:
     assert page.locator("#toast").count() == 0
 
 
-def test_a_set_is_proposed_and_made_binding(look: Look) -> None:
+@pytest.fixture
+def elsewhere(browser: Any, tmp_path: Path) -> Iterator[Look]:
+    """A page of a server whose binding set is another than the starter set."""
+    made = spawn(
+        "init",
+        "--dir",
+        str(tmp_path / "ledger"),
+        "--policy",
+        str(ROOT / "policies" / "eu-residency"),
+    )
+    assert made.status == 0, made.err
+    server = Server(tmp_path / "ledger")
+    server.start()
+    try:
+        found = Look(browser, server, viewport={"width": 1280, "height": 800})
+        yield found
+        found.close()
+        assert found.wrong == []
+    finally:
+        server.stop()
+
+
+def test_a_set_is_proposed_and_made_binding(elsewhere: Look) -> None:
     """A set cannot be proposed in a browser, or is made binding without what has to be typed, or with no receipt."""
+    look = elsewhere
     page = look.go("policies/try?set=pack:starter")
     page.get_by_role("button", name="Weigh against").click()
     page.locator("#weighed").wait_for(timeout=SLOW)

@@ -114,7 +114,7 @@ STORY: tuple[tuple[object, ...], ...] = (
     ("policy", "publisher", "trust", "Acme", PUBLISHER.public.hex()),
     ("policy", "activate", "BUNDLE", "--yes"),
     ("policy", "rollback"),
-    ("policy", "rollback", "00"),
+    ("policy", "rollback", "0000000000"),
     ("policy", "rollback", "--emergency"),
     ("policy", "publisher", "revoke", "acme", PUBLISHER.public.hex()),
     ("policy", "publisher", "list"),

@@ -160,7 +160,7 @@ async function open(link) {
 }
 document.addEventListener("submit", async event => {
   const form = event.target, box = form.closest("#ask") ?? $("page");
-  if (!form.matches(box === ask ? "form" : "form.do, form.play")) return;
+  if (!form.matches(box === ask ? "form" : "form.do[action], form.play[action]")) return;
   event.preventDefault();
   const button = event.submitter, sent = new URLSearchParams(new FormData(form, button)), place = box === ask ? ask : form;
   if (String(sent).length > FORM_BYTES_MAX) { trouble("That is too large for a form. Use the API or the command line.", place); return; }
