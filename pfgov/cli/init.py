@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pfgov.cli.frame import Output, Verb
+from pfgov.cli.inputs import in_database
 from pfgov.cli.output import facts
 from pfgov.cli.policy import coverage_rows
 from pfgov.cli.policy_sets import uncovered_option
@@ -35,11 +36,7 @@ from pfgov.cli.policy_sets import uncovered_option
     help="Who chooses among eligible members.",
 )
 @uncovered_option
-@click.option(
-    "--store",
-    metavar="URL",
-    help="A PostgreSQL database to keep it in: postgresql://ROLE@HOST/DATABASE#NAME; a file in the folder by default.",
-)
+@in_database
 @click.pass_obj
 def init(
     output: Output,

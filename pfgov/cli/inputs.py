@@ -15,6 +15,13 @@ import click
 
 W = TypeVar("W")
 
+in_database = click.option(
+    "--store",
+    metavar="URL",
+    help="A PostgreSQL database to keep it in: postgresql://ROLE@HOST/DATABASE#NAME; a file in the folder by default.",
+)
+"""The option of commands that make or restore a ledger."""
+
 _SPAN: Final = re.compile(r"\+?(\d{1,9})(ms|s|m|h|d)", re.ASCII)
 _UNITS: Final = {
     "ms": 1_000,

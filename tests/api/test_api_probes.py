@@ -16,6 +16,13 @@ def test_a_retired_member_gets_nothing(api: Api) -> None:
     assert api.get("/api/packets/p1").json()["current_owner"] is None
 
 
+def test_a_ledger_that_one_server_writes_signs_for_nobody(api: Api) -> None:
+    """Whoever asks has the log's key sign, although no other server could need to know who this is."""
+    answer = api.get("/api/health/live", headers={"pfgov-challenge": "a" * 64})
+    assert answer.status_code == 200
+    assert "pfgov-proof" not in answer.headers
+
+
 def test_a_completed_packet_stays_completed(api: Api) -> None:
     """It can be neither assigned nor moved, changed, checkpointed, cancelled or completed again."""
     api.member("m1")

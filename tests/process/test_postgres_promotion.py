@@ -21,6 +21,19 @@ pytestmark = pytest.mark.process
 PATIENCE_SECONDS = 120
 LOST = 3
 
+JOINS = (
+    "member",
+    "register",
+    "--id",
+    "a",
+    "--type",
+    "agent",
+    "--capability",
+    "x",
+    "--trust",
+    "0.9",
+)
+
 
 @pytest.fixture
 def databases() -> Iterator[tuple[postgres.Server, postgres.Server]]:
@@ -76,19 +89,7 @@ def _follows(primary: postgres.Server, standby: postgres.Server) -> bool:
 def _ledger(folder: Path, url: str) -> None:
     keep_in_database(folder, url)
     _pfgov(folder, "init", "--origin", "ledger.example/eu")
-    _pfgov(
-        folder,
-        "member",
-        "register",
-        "--id",
-        "a",
-        "--type",
-        "agent",
-        "--capability",
-        "x",
-        "--trust",
-        "0.9",
-    )
+    _pfgov(folder, *JOINS)
     for number in range(3):
         _submit(folder, f"before-{number}")
 
@@ -119,6 +120,23 @@ def _submitting(folder: Path, name: str) -> Callable[[], None]:
     return meanwhile
 
 
+def test_a_backup_waits_in_the_database_for_what_speaks_for_it(tmp_path: Path) -> None:
+    """A file's backup is not put into a database, is written on nobody's word, or a second try has no way on."""
+    old, new, backup = tmp_path / "old", tmp_path / "new", str(tmp_path / "old" / "ledger.db")
+    _pfgov(old, "init", "--origin", "ledger.example/eu")
+    _pfgov(old, *JOINS)
+    store = ("--store", postgres.server().url())
+    waits = _pfgov(new, "ledger", "restore", backup, *store, status=4)
+    assert "restore.no_evidence" in waits.err
+    again = _pfgov(new, "ledger", "restore", backup, *store, "--newest", status=1)
+    assert "ledger.exists" in again.err
+    assert "pfgov ledger restore" in again.err
+    _pfgov(new, "ledger", "restore", "--newest")
+    shutil.copytree(old / "keys", new / "keys", dirs_exist_ok=True)
+    _submit(new, "p")
+    _pfgov(new, "ledger", "verify", "--full", "--replay")
+
+
 def test_a_folder_remembers_what_its_database_lost(
     databases: tuple[postgres.Server, postgres.Server], tmp_path: Path
 ) -> None:
@@ -137,19 +155,7 @@ def test_a_folder_remembers_what_its_database_lost(
 
     following = tmp_path / "following"
     _pfgov(following, "ledger", "succeed", str(folder), "--store", url.replace("#l", "#l2"))
-    _pfgov(
-        following,
-        "member",
-        "register",
-        "--id",
-        "a",
-        "--type",
-        "agent",
-        "--capability",
-        "x",
-        "--trust",
-        "0.9",
-    )
+    _pfgov(following, *JOINS)
     assert "a" in _submit(following, "again").out
     _pfgov(following, "ledger", "verify", "--full", "--replay")
 

@@ -25,7 +25,6 @@ WAIT_SECONDS_MAX = 60
 
 _SUBMITS = frozenset({"operator", "submitter"})
 _ACTS = frozenset({"operator", MEMBER})
-_MOVES = frozenset({"operator", "submitter", MEMBER})
 
 
 async def _list(call: Call) -> Answer:
@@ -140,7 +139,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _post("checkpoint_packet", f"{_ONE}/checkpoint", "Save the owner's progress.", model.Checkpoint, _ACTS),
     _post("complete_packet", f"{_ONE}/complete", "The owner has finished.", model.Completion, _ACTS),
     _post("fail_packet", f"{_ONE}/fail", "The owner gives up for good.", model.GivingUp, _ACTS),
-    _post("requeue_packet", f"{_ONE}/requeue", "Put the packet back into the queue.", model.Requeue, _MOVES, body_optional=True),
+    _post("requeue_packet", f"{_ONE}/requeue", "Put the packet back into the queue.", model.Requeue, _ACTS, body_optional=True),
     _post("cancel_packet", f"{_ONE}/cancel", "Call the work off.", model.Cancellation, _SUBMITS, body_optional=True),
     _post("review_packet", f"{_ONE}/reviews", "Grant or refuse what policy escalated.", model.Review,
           frozenset({"operator", "reviewer"})),

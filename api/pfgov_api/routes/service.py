@@ -27,8 +27,12 @@ async def _live(call: Call) -> Answer:
 def _proof(service: Service, challenge: str) -> str | None:
     """Return the proof that this server is the ledger's and listens where it says; None where it cannot give one."""
     address = service.engine.options.address
+    if (
+        address is None or not service.engine.store.can_be_led
+    ):  # nobody else serves it and would ask
+        return None
     signers = service.log_keys()
-    if address is None or not signers:
+    if not signers:
         return None
     return proof(signers[0], service.origin, address, challenge)
 

@@ -160,11 +160,12 @@ def restore(
 ) -> "Restored":
     """Let a backup be written again in *directory*; as :func:`pfgov.engine.maintenance.restoring.restore`.
 
-    With *database*, the URL of a PostgreSQL database, the entries are put there.
+    With *database*, the URL of a PostgreSQL database, the entries of *backup* are put there.
     """
     from pfgov.engine.maintenance import restoring
 
-    if database is not None:
+    if database is not None and backup is not None:
+        restoring.require_backup(backup)
         keep_in_database(directory, database)
     return restoring.restore(open_store(directory), backup, seen=seen, is_newest=is_newest)
 

@@ -6,6 +6,7 @@ import msgspec
 
 from pfgov.app.tenancy.names import ledger_names
 from pfgov.app.tenancy.notes import read_note
+from pfgov.app.views.numbers import moment
 from pfgov.engine import LedgerReader
 from pfgov.errors import PfgovError
 from pfgov.storage import open_store
@@ -53,6 +54,7 @@ def _one(directory: Path) -> Listed:
                 origin=note.origin,
                 size=note.size,
                 root=note.root,
+                due=moment(note.due),
             )
         with LedgerReader(store) as reader:
             stated = checkpoint.parse_text(notes.split(reader.head().note)[0])

@@ -5,14 +5,9 @@ from pathlib import Path
 import click
 
 from pfgov.cli.frame import Output, verb
+from pfgov.cli.inputs import in_database
 from pfgov.cli.ledger.group import ledger
 from pfgov.cli.output import facts
-
-in_database = click.option(
-    "--store",
-    metavar="URL",
-    help="A PostgreSQL database to keep it in: postgresql://ROLE@HOST/DATABASE#NAME; a file in the folder by default.",
-)
 
 
 @verb(
@@ -50,6 +45,11 @@ def restore(
     from pfgov.app.local import folder
     from pfgov.cli.inputs import read_raw
 
+    if store is not None and backup is None:
+        raise click.UsageError(
+            "--store says where BACKUP is put: what lies in the folder stays where it is",
+            click.get_current_context(),
+        )
     seen = None if checkpoint is None else read_raw(checkpoint)
     done = folder.restore(output.directory, backup, seen=seen, is_newest=newest, database=store)
     result = {

@@ -95,6 +95,9 @@ class Tools:
     fleets: dict[Point, tuple[str, FleetJudge]] = field(
         default_factory=dict[Point, tuple[str, FleetJudge]]
     )
+    followed: dict[tuple[str, Point], "Followed"] = field(
+        default_factory=dict[tuple[str, Point], "Followed"]
+    )
     rendered: Rendered = field(default_factory=Rendered)
     absent: set[str] = field(default_factory=set[str])
     rankers: dict[e.SchedulerRef, tuple[Scheduler, e.SchedulerRef]] = field(
@@ -153,6 +156,13 @@ class Decided:
     events: list[e.Event]
     refusal: PfgovError | None = None
     tables: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+
+
+Follow = Callable[["Context", Packet], object]
+"""Gives the value of a fact that a verdict depends on besides terms and members."""
+
+Followed = tuple[Follow, ...] | None
+"""What verdicts of a policy set at a decision point depend on besides these; None where that is not followed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ whole is looked up instead of computed: memory of this kind can make a decision 
 This module knows nothing of capacity or schedulers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pfgov.core.decide.asking import active_policy, facts_of, question_of
-from pfgov.core.decide.context import Context
+from pfgov.core.decide.context import Context, Follow, Followed
 from pfgov.core.decide.grants import BOUND_TO_FACTS, Standing
 from pfgov.core.judging import (
     TERMS_FACTS,
@@ -28,6 +27,9 @@ from pfgov.core.judging import (
 from pfgov.core.lifecycle import MemberStatus
 from pfgov.core.records import Member, Packet
 from pfgov.core.verdicts import Point, Verdict, combine
+
+FOLLOWED_MAX: Final = 64
+"""Decision points of policy sets for which is remembered what their verdicts depend on; then all are dropped."""
 
 FLEET_FROM: Final = 8
 """Members from which on they are judged by class rather than one by one."""
@@ -115,7 +117,12 @@ def _memo_key(
     state = ctx.state
     if state.expiring or packet.reviews:
         return None
-    followed = _followed(policy, point)
+    known, asked = ctx.tools.followed, (policy.digest, point)
+    if asked not in known:
+        if len(known) >= FOLLOWED_MAX:
+            known.clear()
+        known[asked] = _followed(policy, point)
+    followed = known[asked]
     if followed is None:
         return None
     whom = None
@@ -128,7 +135,7 @@ def _memo_key(
     return (policy.digest, point, packet.terms, state.fleet, whom, came_from, reason, *more)
 
 
-_FOLLOWED: Final[Mapping[str, Callable[[Context, Packet], object]]] = {
+_FOLLOWED: Final[Mapping[str, Follow]] = {
     "principal": lambda ctx, _: ctx.command.principal,
     "packet.handoff_count": lambda _, packet: packet.handoff_count,
     "packet.previous_owners": lambda _, packet: packet.owners,
@@ -142,10 +149,7 @@ _NONE_YET: Final = frozenset({"packet.reviews", "packet.reviewed_for"})
 """Facts that are empty for a packet without reviews."""
 
 
-@lru_cache(maxsize=64)
-def _followed(
-    policy: PolicyJudge, point: Point
-) -> tuple[Callable[[Context, Packet], object], ...] | None:
+def _followed(policy: PolicyJudge, point: Point) -> Followed:
     """Return what the verdict depends on besides terms and members as they are; None where that is not followed."""
     if point in policy.reads_load or point in policy.reads_time:
         return None

@@ -64,6 +64,8 @@ def restore(
         StoreError: ``restore.no_evidence``, nothing speaks for its being the newest; it can be read.
         PfgovError: ``ledger.exists``, ``store.*``.
     """
+    if backup is not None:
+        require_backup(backup)
     Layout(store.directory).make()
     if backup is not None:
         store.take_in(backup)
@@ -81,6 +83,18 @@ def restore(
     finally:
         lock.release()
     return Restored(head.origin, head.size, evidence)
+
+
+def require_backup(backup: Path) -> None:
+    """Refuse a backup that is not there, before anything is made for it.
+
+    Raises:
+        StoreUnavailableError: ``store.missing``.
+    """
+    if not backup.exists():
+        raise StoreUnavailableError(
+            f"{backup} does not exist", code="store.missing", hint="name the copied database file"
+        )
 
 
 def _evidence(

@@ -42,7 +42,7 @@ def keep_in(directory: Path, url: str) -> None:
         raise DuplicateError(
             f"there is a ledger in {address.location} already",
             code="ledger.exists",
-            hint="choose another name after the # of its URL",
+            hint="choose another name after the # of its URL; or restore what lies there: pfgov ledger restore",
         )
     keep_url(directory, url)
 

@@ -86,8 +86,19 @@ def test_a_backup_file_is_put_into_a_folder(
     assert "word" in done["evidence"]
     assert (third.directory / "ledger.db").stat().st_mode & 0o077 == 0
     assert third.refused("ledger", "restore", str(backup), "--newest")["code"] == "ledger.exists"
-    missing = third.refused("ledger", "restore", str(tmp_path / "no.db"))
-    assert missing["code"] in {"store.missing", "ledger.exists"}
+
+
+def test_a_backup_that_is_not_there_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slip in the backup's name makes a folder, or binds it to a database."""
+    new = CommandLine(tmp_path / "new", capsys)
+    for more in ((), ("--store", "postgresql://nobody@/none?host=/none")):
+        refused = new.refused("ledger", "restore", str(tmp_path / "no.db"), *more)
+        assert refused["code"] == "store.missing"
+        assert "backup" in refused["hint"] or "database file" in refused["hint"]
+        assert not new.directory.exists()
+    assert new.refused("ledger", "restore", "--store", "postgresql://x@/y")["code"] == "usage"
 
 
 def test_a_successor_names_the_head_of_what_it_continues(
