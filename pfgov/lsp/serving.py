@@ -1,8 +1,9 @@
 """The language server: documents as an editor has them, and what is said of them.
 
-A change is checked twice: the file alone at once, then the whole folder by what ``policy check`` runs, in a thread and
-for all changes of that time together.  Answers to hover, completion and fixes come from the text as it is and from what
-was read last.  The library is :mod:`pygls`, which comes with the extra and is not typed here.
+A change is checked twice: the file alone at once, then the whole folder by what ``policy check`` runs, in a process of
+its own (:mod:`pfgov.lsp.beside`) and for all changes of that time together.  Answers to hover, completion and fixes
+come from the text as it is and from what was read last.  The library is :mod:`pygls`, which comes with the extra and is
+not typed here.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from typing import Any, Final
 import pfgov
 from pfgov.client.core import MissingExtraError
 from pfgov.files import read_regular
+from pfgov.lsp.beside import Beside, CheckLostError
 from pfgov.policy.authoring.editing import checked
 from pfgov.policy.authoring.editing.fixing import fix_of
 from pfgov.policy.authoring.editing.names import Meaning, Names
@@ -80,6 +82,7 @@ class PolicyServer:
         self.server: Any = library("pygls.lsp.server").LanguageServer("pfgov", pfgov.__version__)
         self._open: dict[Path, str] = {}
         self._roots: dict[Path, Root] = {}
+        self.beside = Beside()
         self._register()
 
     def _register(self) -> None:
@@ -99,6 +102,7 @@ class PolicyServer:
             (types.TEXT_DOCUMENT_CODE_ACTION, self._fixes, fixes),
         ):
             self.server.feature(name, options)(_asked(asked))
+        self.server.feature(types.SHUTDOWN)(_asked(lambda _: self.beside.stop()))
 
     # --- documents -------------------------------------------------------------------------
 
@@ -150,9 +154,19 @@ class PolicyServer:
             while known.changed:
                 known.changed = False
                 await asyncio.sleep(PAUSE_SECONDS)
-            seen = await asyncio.to_thread(checked.check, root, dict(self._open))
+            try:
+                seen = await asyncio.to_thread(self.beside.check, root, dict(self._open))
+            except CheckLostError:
+                self._tell_lost(root)
+                continue
             if not known.changed:
                 self._tell(known, seen)
+
+    def _tell_lost(self, root: Path) -> None:
+        """Say in the editor's log that what is shown of a folder is not the newest."""
+        types = self.types
+        text = f"the check of {root} ended before it was done; the next change begins another"
+        self.server.window_log_message(types.LogMessageParams(types.MessageType.Error, text))
 
     def _tell(self, known: Root, seen: checked.Seen) -> None:
         """Publish what is said of each document, and that nothing is said any more of the others."""
@@ -310,7 +324,10 @@ def serve_stdio() -> None:
     Raises:
         MissingExtraError: the extra is not installed.
     """
-    served = PolicyServer().server
+    served = PolicyServer()
     # The library closes what it is given; the command's own streams stay.
     with os.fdopen(os.dup(0), "rb") as lines, os.fdopen(os.dup(1), "wb") as answers:
-        served.start_io(lines, answers)
+        try:
+            served.server.start_io(lines, answers)
+        finally:
+            served.beside.stop()

@@ -102,14 +102,21 @@ def wrong_in(
     definitions: Sequence[Definitions],
     labels: Sequence[Labels],
     sound: Collection[Rule] = (),
-) -> list[Problem]:
-    """Return what is wrong in the expressions of one policy beside *definitions* and *labels*; no set is made.
+) -> tuple[list[Problem], frozenset[Rule]]:
+    """Return what is wrong in the expressions of one policy beside *definitions* and *labels*, and the rules without.
 
-    Nothing is wrong in the rules that are *sound*: somebody saw that with the same params, variables and imports.
+    No set is made.  Nothing is wrong in the rules that are *sound*: somebody saw that with the same params, variables
+    and imports.
     """
     compiler = Compiler(definitions, declarations(labels).types())
-    compiler.policy(policy, sound)
-    return compiler.problems
+    planned = compiler.policy(policy, sound)
+    ready = {point: {one.rule for one in rules} for point, rules in planned.items()}
+    kept = (
+        rule
+        for rule in policy.rules
+        if rule in sound or all(rule in ready.get(point, ()) for point in rule.on)
+    )
+    return compiler.problems, frozenset(kept)
 
 
 def environment_of(bundle: Bundle, policy: Policy | None, point: Point) -> Environment:

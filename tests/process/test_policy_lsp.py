@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -60,6 +61,7 @@ class Editor:
         self._listener.start()
         self._count = 0
         self.published: dict[str, list[dict[str, Any]]] = {}
+        self.logged: list[str] = []
 
     def _listen(self) -> None:
         while True:
@@ -101,6 +103,8 @@ class Editor:
         if message.get("method") == "textDocument/publishDiagnostics":
             params = message["params"]
             self.published[params["uri"]] = params["diagnostics"]
+        elif message.get("method") == "window/logMessage":
+            self.logged.append(message["params"]["message"])
         elif "id" in message and "method" in message:
             self._send({"id": message["id"], "result": None})
         return message
@@ -115,6 +119,12 @@ class Editor:
     def wait_for_more(self) -> None:
         """Take the next message, whatever it is."""
         self._next()
+
+    def children(self) -> list[int]:
+        """Return the ids of the processes that the server started."""
+        own = self._process.pid
+        found = Path(f"/proc/{own}/task").glob("*/children")
+        return [int(one) for listed in found for one in listed.read_text().split()]
 
     def uri(self, name: str) -> str:
         """Return the address of a file."""
@@ -266,6 +276,30 @@ def test_what_lies_in_a_workspace_keeps_nothing_from_being_told(
     ):
         editor.wait(name, {code})
     assert editor.leave() == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are found in /proc")
+def test_a_mistake_is_shown_while_the_folder_is_being_checked(editor: Editor) -> None:
+    """A keystroke waits for the folder's check, a lost check is not begun again, or one outlives its server."""
+    name = "policies/p.policy.yaml"
+    editor.open(name, POLICY)
+    editor.wait(name, set())
+    (child,) = editor.children()
+    os.kill(child, signal.SIGSTOP)
+    editor.type(name, 2, POLICY.replace("trust_score", "trust_scor"))
+    editor.wait(name, {"cel.unknown_field"})
+    os.kill(child, signal.SIGKILL)
+    while not editor.logged:
+        editor.wait_for_more()
+    assert str(editor.folder / "policies") in editor.logged[0]
+    editor.type(name, 3, POLICY.replace("params.floor", "0.5"))
+    editor.wait(name, {"policy.unused_param"})  # which only the folder's check finds
+    (other,) = editor.children()
+    assert other != child
+    os.kill(other, signal.SIGSTOP)
+    editor.type(name, 4, POLICY)
+    assert editor.leave() == 0
+    assert not Path(f"/proc/{other}").exists()
 
 
 def _edited(text: str, edit: dict[str, Any]) -> str:

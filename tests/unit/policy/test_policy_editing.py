@@ -1,12 +1,18 @@
 """A file that is being written: what was sound before is not checked again, and nothing is missed by that."""
 
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from support import policy_kit as kit
 
+from pfgov.lsp.beside import Beside
+from pfgov.policy.authoring.checking import check_directory
 from pfgov.policy.authoring.editing.checked import Alone, check
+from pfgov.policy.compile import wrong_in
 from pfgov.policy.load import Files, read_directory
+from pfgov.policy.problems import Problem
 
 RULES = (
     "  - {id: floor, require: member.trust_score >= params.floor}\n"
@@ -22,6 +28,11 @@ NEAR = (
     "params: {regions: {type: list(string), value: [eu]}}\n"
 )
 GOOD = kit.policy(RULES, extra=NAMES)
+TESTS = (
+    "apiVersion: pfgov/v1\nkind: PolicyTest\npolicy: placement\ncases:\n  - name: c\n    action: place\n"
+    "    packet: {with: {priority: 1}, as: packet}\n    members: [{with: {trust_score: 0.9}, as: m}]\n"
+    "    expect: {m: {deny: [busy]}}\n"
+)
 
 EDITS = {
     "a typo in a rule": (("member.trust_score", "member.trust_scor"), "cel.unknown_field"),
@@ -66,3 +77,68 @@ def test_what_is_beside_a_file_is_what_was_read_last(files: Files, tmp_path: Pat
     assert alone.is_beside(files)
     assert not alone.is_beside(again)
     assert {one.code for one in Alone(again).errors(path, GOOD)} == {"cel.type"}
+
+
+def test_a_sound_rule_is_kept_beside_a_mistake(files: Files) -> None:
+    """As long as one rule of a file is wrong, each keystroke compiles all the others again."""
+    policy, wrong = files.policies[0], replace(files.policies[0].rules[1], id="more")
+    assert wrong.condition is not None
+    wrong = replace(wrong, condition=replace(wrong.condition, text="member.lod"))
+    spoilt = replace(policy, rules=(*policy.rules, wrong))
+    problems, sound = wrong_in(spoilt, files.definitions, files.labels)
+    assert {one.code for one in problems} == {"cel.unknown_field"}
+    assert sound == frozenset(policy.rules)
+    assert wrong_in(spoilt, files.definitions, files.labels, sound) == (problems, sound)
+
+
+PIECES = (
+    "member.trust_score", "member.trust_scor", "packet.priority > 3", "params.floor", "params.flor", "defs.regions",
+    "[eu]", "[near]", "[far]", "on: [place]", "on: [export]", "0.5", "x", "1", "true", "&&", "&", "- {", "}", "  ",
+    "\n", "'", '"', "#", ": ", "\t", "kind: Policy", "kind: PolicyTest", "escalate: true", "deny:", "😀", "\x00",
+    "id: floor",
+)  # fmt: skip
+"""What is typed over what is there, so that files are right, wrong, or no files at all."""
+
+
+def _edited(text: str, draw: Random) -> str:
+    start = draw.randrange(len(text) + 1)
+    if draw.random() < 0.5 and (there := [one for one in PIECES if one in text]):
+        piece = draw.choice(there)
+        return text.replace(piece, draw.choice(PIECES), 1)
+    return text[:start] + draw.choice(PIECES) + text[start + draw.choice((0, 0, 1, 7)) :]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_editor_says_what_check_says_over_random_edits(seed: int, tmp_path: Path) -> None:
+    """After some edit, an unsaved folder has other problems, or at other places, than ``policy check`` of the same."""
+    draw, root = Random(seed), tmp_path / "edited"
+    root.mkdir()
+    good = {"p.policy.yaml": GOOD, "q.policy.yaml": GOOD.replace("placement", "other"), "near.yaml": NEAR,
+            "p.test.yaml": TESTS}  # fmt: skip
+    kit.write(root, good)
+    saved, alone, seen = dict(good), Alone(read_directory(root)), set[str]()
+    beside = Beside()
+    try:
+        for _ in range(40):
+            name = draw.choice(sorted(good))
+            saved[name] = good[name] if draw.random() < 0.4 else _edited(saved[name], draw)
+            unsaved = {root / one: text for one, text in saved.items() if text != good[one]}
+            said = beside.check(root, unsaved)
+            kit.write(tmp_path / "saved", saved)
+            there = check_directory(tmp_path / "saved").problems
+            assert said.problems == tuple(_moved(one, tmp_path / "saved", root) for one in there)
+            seen |= {one.code for one in there}
+            if not alone.is_beside(said.files):
+                alone = Alone(said.files)
+            found = alone.errors(root / name, saved[name])
+            assert found == Alone(said.files).errors(root / name, saved[name])
+            assert set(found) <= set(said.problems)
+    finally:
+        beside.stop()
+    assert len(seen) > 4
+
+
+def _moved(problem: Problem, old: Path, new: Path) -> Problem:
+    hint = None if problem.hint is None else problem.hint.replace(str(old), str(new))
+    where, said = (text.replace(str(old), str(new)) for text in (problem.file, problem.message))
+    return replace(problem, file=where, message=said, hint=hint)

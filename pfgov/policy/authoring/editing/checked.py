@@ -129,9 +129,8 @@ class Alone:
         head = replace(policy, rules=())
         known, sound = self._sound.get(path, (head, frozenset[Rule]()))
         kept = sound if known == head else frozenset[Rule]()
-        found = wrong_in(policy, self._beside.definitions, self._beside.labels, kept)
-        if not found:
-            self._sound[path] = (head, frozenset(policy.rules))
+        found, kept = wrong_in(policy, self._beside.definitions, self._beside.labels, kept)
+        self._sound[path] = (head, kept)
         return [one for one in in_order(found) if one.file == str(path)]
 
 
