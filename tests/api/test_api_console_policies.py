@@ -87,8 +87,11 @@ def test_a_proposal_is_approved_by_somebody_else(tmp_path: Path) -> None:
         digest = re.findall(r"/console/do/approve_proposal/(\w+)", page)[0]
         assert "&lt;b&gt;why&lt;/b&gt;" in page
         approve = f"/console/do/approve_proposal/{digest}"
+        assert approve not in api.get("/console/policies", headers=people["ann"]).text
+        refused = api.get(approve, headers=people["ann"])
+        assert (refused.status_code, "policy.own_proposal" in refused.text) == (403, True)
+        asked = fields_of(api.get(approve, headers=people["ben"]).text)
         for who, status in (("ann", 403), ("ben", 303)):
-            asked = fields_of(api.get(approve, headers=people[who]).text)
             assert send(api, approve, asked, **people[who]).status_code == status
         proposed = fields_of(api.get(f"{path}?set={digest}", headers=people["ann"]).text)
         weighed = send(api, path, {**proposed, "do": "weigh"}, **people["ann"])

@@ -117,10 +117,11 @@ class Stage:
         self.post(f"/api/members/{member}/fail", {"reason": "gone"})
         return member
 
-    def proposal(self) -> str:
-        """A policy set that somebody else proposed."""
+    def proposal(self, key: str = "") -> str:
+        """A policy set that somebody else proposed, or whoever *key* is."""
         body = {"files": files(str(next(self._numbers)))}
-        found = self.post("/api/policies/proposals", body, **self.proposer)
+        proposer = {"Authorization": f"Bearer {key}"} if key else self.proposer
+        found = self.post("/api/policies/proposals", body, **proposer)
         return str(found["result"]["digest"])
 
 
@@ -144,6 +145,7 @@ class Row:
         shows: What the page says afterwards.
         wrong: What is typed first, and refused with the words after it.
         late: What somebody else does while the form is open, and the words of the refusal then.
+        own: By scope, what makes what it is about with a key of that scope, which may do it to nothing else.
     """
 
     make: Make
@@ -153,6 +155,9 @@ class Row:
     shows: str = ""
     wrong: tuple[Mapping[str, str], str] | None = None
     late: tuple[Callable[[Stage, str], object], str] | None = None
+    own: Mapping[str, Callable[[Stage, str], str]] = field(
+        default_factory=dict[str, Callable[[Stage, str], str]]
+    )
 
 
 def _fails(stage: Stage, member: str) -> object:
@@ -337,6 +342,7 @@ ROWS: Final[Mapping[str, Row]] = {
         "",
         ({"Note": "n" * 600}, "512"),
         (_rejects, "not proposed"),
+        {"operator": Stage.proposal},
     ),
     "configure": Row(
         nothing,

@@ -15,7 +15,7 @@ from browser.action_rows import ROWS, Row, Stage
 from support.api_process import Server
 from support.api_server import SCOPES
 from support.chromium import chromium
-from support.console_look import Look, wait
+from support.console_look import Look, wait, wait_for_keys
 
 from pfgov_api.console.actions import ACTIONS, BY_NAME, Action
 from pfgov_api.console.visiting import operations
@@ -91,10 +91,7 @@ def set_up(browser: Any, folder: Path) -> Iterator[Scene]:
         {},
     )
     try:
-        while scene.stage.get("/api/session")[
-            "is_open"
-        ]:  # until the server has seen that there are keys
-            pass
+        wait_for_keys(server)
         yield scene
     finally:
         for one in scene.looks.values():
@@ -170,7 +167,8 @@ def opened(page: Any, action: Action, subject: str) -> Any:
 def go_through(scene: Scene, name: str, scope: str) -> None:
     """Do it: a mistake first, then as it should be; then look at what was recorded."""
     action, row, stage = BY_NAME[name], ROWS[name], scene.stage
-    subject = row.make(stage)
+    make = row.own.get(scope)
+    subject = row.make(stage) if make is None else make(stage, scene.keys[scope])
     look = scene.look(scope)
     page = look.go(page_of(scene, row, subject))
     dialog = opened(page, action, subject)
@@ -228,8 +226,8 @@ def test_an_action_is_not_there_for_others(scene: Scene, name: str) -> None:
     """Somebody who may not do it has its button, or is shown its form."""
     action, row = BY_NAME[name], ROWS[name]
     subject = row.make(scene.stage)
-    for scope in ("auditor", "submitter"):
-        if may(action, scope):
+    for scope in ("auditor", "submitter", *row.own):
+        if may(action, scope) and scope not in row.own:
             continue
         look = scene.look(scope)
         page = look.go(page_of(scene, row, subject))

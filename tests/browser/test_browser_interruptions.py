@@ -11,7 +11,9 @@ import httpx2
 import pytest
 from support.api_process import Server
 from support.chromium import chromium
-from support.console_look import Look, register, wait
+from support.console_look import Look, register, wait, wait_for_keys
+
+from pfgov_api.keyring import FILE, KeyRing
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
@@ -29,6 +31,7 @@ def look(browser: Any, tmp_path: Path) -> Iterator[Look]:
     server = Server(tmp_path / "ledger")
     server.start()
     found = Look(browser, server, viewport={"width": 1280, "height": 800})
+    found.is_checked = False
     try:
         register(server, "m1", trust_score=0.9, lease_seconds=3600)
         asked = {"packet_id": "p1", "workload_type": "scan", "required_capabilities": ["ocr"]}
@@ -91,9 +94,8 @@ def test_a_server_that_is_away_loses_no_form_and_does_nothing_twice(look: Look) 
 
 def test_a_session_that_ends_in_the_middle_loses_no_form(look: Look) -> None:
     """Whose session ended while a form was open loses what was typed, or acts without a key."""
-    from pfgov_api.keyring import FILE, KeyRing
-
     _, key = KeyRing(look.server.directory / FILE).create(("operator",), now=1)
+    wait_for_keys(look.server)
     page = look.go("members/m1")
     page.get_by_label("API key").fill(key)
     page.get_by_role("button", name="Sign in").click()

@@ -101,6 +101,8 @@ def test_hostile_data_is_sound(browser: Any, hard: Server, scheme: str, width: i
     forms = [
         f"do/{one.name}" + (f"/{moved.get(one.name, about[one.about])}" if one.about else "")
         for one in ACTIONS
+        if one.name
+        != "approve_proposal"  # nobody approves their own, and here everything is one person's
     ]
     for path in (*every_path(hard, **names), *others, *forms):
         if path != "policies/difference":

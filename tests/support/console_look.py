@@ -1,5 +1,6 @@
 """A look at the console in a browser, for tests: a page, and whatever went wrong with it."""
 
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,14 @@ def looked_at() -> list[Any]:
 
 
 class Look:
-    """A page, and whatever went wrong with it."""
+    """A page, and whatever went wrong with it: a test that was given one fails where that is something.
+
+    Attributes:
+        is_checked: Whether it does; a browser notes a server that is away, too.
+    """
 
     def __init__(self, browser: Any, server: Server, **options: Any) -> None:
+        self.is_checked = True
         self.wrong: list[str] = []
         self.server = server
         self._browser = browser
@@ -70,6 +76,19 @@ def wait(page: Any, script: str) -> None:
                 raise
         page.wait_for_timeout(50)
     raise AssertionError(f"never true: {script}")
+
+
+def wait_for_keys(server: Server) -> None:
+    """Wait until a server that keys were just made for asks for them: it looks for new ones now and then.
+
+    A page that is open at that moment asks for a key by itself, and whoever opens one then does not know which of the
+    two navigations it waits for.
+    """
+    for _ in range(PATIENCE // 50):
+        if httpx2.get(f"{server.url}/api/session").status_code == 401:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the server asks nobody for a key")
 
 
 def register(server: Server, name: str, **fields: Any) -> int:

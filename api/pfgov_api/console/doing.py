@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pfgov.app.views import MemberView, PacketView
-from pfgov.errors import InvalidError, NotFoundError, PfgovError, StateConflictError
+from pfgov.errors import ForbiddenError, InvalidError, NotFoundError, PfgovError, StateConflictError
 from pfgov_api.console import ahead
 from pfgov_api.console.actions import ACTIONS, BY_NAME, Action, Field
 from pfgov_api.console.fragments import Drawn
@@ -99,6 +99,17 @@ def offered(visitor: Visitor, about: str, status: str) -> list[Action]:
     return sorted(found, key=lambda one: one.is_grave)
 
 
+def may_judge(visitor: Visitor, action: Action, proposer: str) -> bool:
+    """Whether *visitor* may do it to what *proposer* proposed.
+
+    Nobody approves their own; and their own is all that somebody turns down who may approve none.
+    """
+    is_own = visitor.grant.principal.id == proposer
+    if action.operation == "approve_proposal":
+        return not is_own and visitor.may(action.operation)
+    return visitor.may(action.operation) and (is_own or visitor.may("approve_proposal"))
+
+
 def may_review(visitor: Visitor, packet: PacketView) -> bool:
     """Whether *visitor* is whom the rule asks that keeps *packet* waiting for a review."""
     asked = packet.review
@@ -107,9 +118,10 @@ def may_review(visitor: Visitor, packet: PacketView) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """A policy set that is proposed, by the entry that did so."""
+    """A policy set that is proposed: by which entry, and by whom."""
 
     position: int
+    proposer: str
 
 
 Subject = MemberView | PacketView | Proposed
@@ -131,6 +143,8 @@ async def ask(
     if not visitor.may(action.operation):
         await visitor.act(action.operation, target.path, {}, secrets.token_urlsafe(18))
     subject = await _subject(visitor, target)
+    if error is None and isinstance(subject, Proposed):
+        _require_judge(visitor, target, subject)
     seen = found or await _look_ahead(visitor, target, subject, given)
     fixed = _fixed(action, subject)
     title = (action.title or f"{action.verb} {{id}}").replace("{id}", target.name).strip()
@@ -218,6 +232,26 @@ async def _subject(visitor: Visitor, target: Target) -> Subject | None:
     return found
 
 
+def _require_judge(visitor: Visitor, target: Target, proposed: Proposed) -> None:
+    """Say before a form is filled in what the rule would say after it.
+
+    Raises:
+        ForbiddenError: it is for somebody else.
+    """
+    if may_judge(visitor, target.action, proposed.proposer):
+        return
+    if visitor.grant.principal.id == proposed.proposer:
+        raise ForbiddenError(
+            "whoever proposed a policy set cannot approve it",
+            code="policy.own_proposal",
+            hint="somebody else has to look at it",
+        )
+    raise ForbiddenError(
+        f"{target.name} is for an admin to turn down, or for whoever proposed it",
+        hint="use a key with the scope admin",
+    )
+
+
 async def _proposal(visitor: Visitor, digest: str) -> Proposed:
     """Return what is open under *digest*.
 
@@ -226,7 +260,7 @@ async def _proposal(visitor: Visitor, digest: str) -> Proposed:
     """
     for one in (await visitor.ask("list_proposals"))["items"]:
         if one["digest"] == digest:
-            return Proposed(int(one["proposal"]))
+            return Proposed(int(one["proposal"]), str(one["proposer"]))
     raise NotFoundError(
         f"{digest[:12]} is not proposed", code="policy.not_proposed", hint="see /console/policies"
     )

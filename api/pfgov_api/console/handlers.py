@@ -234,7 +234,8 @@ class Console:
     async def _drawn(self, visit: Visit, page: Page, at_least: int | None, size: int) -> Drawn:
         """Return what *page* shows: as of now, or for a page that is open as of the entry that it was told of."""
         principal = visit.visitor.grant.principal
-        who = "" if page.is_live else principal.id  # a page that says who one is is nobody else's
+        is_own = page.is_personal or not page.is_live  # such a page is nobody else's
+        who = principal.id if is_own else ""
         key = (visit.url, tuple(sorted(visit.query.items())), principal.rights, who)
 
         async def draw() -> Drawn:

@@ -76,6 +76,7 @@ class Page:
         view: What it shows.
         query: What its query may say.
         is_live: Whether it is drawn anew when the ledger grows.
+        is_personal: Whether it is another one for another visitor with the same rights.
     """
 
     path: str
@@ -84,6 +85,7 @@ class Page:
     view: View
     query: tuple[str, ...] = ()
     is_live: bool = True
+    is_personal: bool = False
 
     def match(self, path: str) -> dict[str, str] | None:
         """Return the parameters in *path* if it is this page's."""

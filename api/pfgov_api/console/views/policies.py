@@ -80,7 +80,14 @@ def _values(
         "coverage": binding["coverage"],
         "rules": sum(len(one["rules"]) for one in policies),
         "shadow_of": SHADOW_DECISIONS,
-        "actions": doing.offered(visit.visitor, "proposal", "OPEN"),
+        "actions": {
+            one["digest"]: [
+                action
+                for action in doing.offered(visit.visitor, "proposal", "OPEN")
+                if doing.may_judge(visit.visitor, action, one["proposer"])
+            ]
+            for one in found["proposals"]
+        },
         "packs": policy_texts.PACKS,
         "may_try": visit.visitor.may("evaluate_policies"),
         "may_read": visit.visitor.may("policy_document"),
@@ -113,7 +120,7 @@ async def _kernel() -> bytes:
 
 
 PAGES: Final = (
-    Page("policies", "policies", "show_policies", _show, ("digest",)),
+    Page("policies", "policies", "show_policies", _show, ("digest",), is_personal=True),
     Page("policies/difference", "policies", "policy_document", _compare, ("old", "new"), is_live=False),
     Page("policies/try", "policies", "evaluate_policies", playground.begin, ("set",), is_live=False),
 )  # fmt: skip
