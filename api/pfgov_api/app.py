@@ -14,7 +14,7 @@ from pfgov_api.console.handlers import Console
 from pfgov_api.dispatcher import failed, framing_error, handler_of, read_headers
 from pfgov_api.named import Mounts, Named
 from pfgov_api.operations import Operation
-from pfgov_api.outgoing import refusal, request_id_of
+from pfgov_api.outgoing import allowed, refusal, request_id_of
 from pfgov_api.problems import HttpError
 from pfgov_api.replies import Reply
 from pfgov_api.routes import OPERATIONS
@@ -100,7 +100,7 @@ def create_app(service: Service) -> Litestar:
         headers, twice = read_headers(request)
         ambiguous = framing_error(headers, twice)
         if ambiguous is None and request.method == "OPTIONS" and request.url.path == "*":
-            return Reply(204, headers={"Allow": _allow(EVERY_METHOD)}).response()
+            return allowed(service, headers, _allow(EVERY_METHOD)).response()
         found = ambiguous or _refused(request, error)
         request_id = request_id_of(service, headers)
         reply = refusal(found, request_id)

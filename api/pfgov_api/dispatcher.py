@@ -45,7 +45,14 @@ from pfgov_api.logs import log_request
 from pfgov_api.mounting import ledger_of, mount_of, service_of
 from pfgov_api.operations import ANYONE, Answer, Call, Operation
 from pfgov_api.origins import from_another_site, require_here
-from pfgov_api.outgoing import RequestId, problem_reply, refusal, reply_of, request_id_of
+from pfgov_api.outgoing import (
+    RequestId,
+    allowed,
+    problem_reply,
+    refusal,
+    reply_of,
+    request_id_of,
+)
 from pfgov_api.preconditions import HEADER as IF_MATCH
 from pfgov_api.preconditions import check_taken
 from pfgov_api.problems import (
@@ -104,7 +111,7 @@ def handler_of(
 
     async def handle(request: Asgi) -> ASGIApp:
         if request.scope["method"] == "OPTIONS":
-            return _options(service, request, allow or "")
+            return options(service, request, allow or "")
         return await respond(operation, service_of(request, operation, service), request)
 
     handle.__name__ = operation.name
@@ -121,11 +128,12 @@ def handler_of(
     )(handle)
 
 
-def _options(service: Service, request: Asgi, allow: str) -> Reply:
+def options(service: Service, request: Asgi, allow: str) -> Reply:
+    """Answer OPTIONS with the methods that a path allows."""
     headers, twice = read_headers(request)
     ambiguous = framing_error(headers, twice)
     if ambiguous is None:
-        return Reply(204, headers={"Allow": allow})
+        return allowed(service, headers, allow)
     request_id = request_id_of(service, headers)
     reply = refusal(ambiguous, request_id)
     reply.headers["x-request-id"] = request_id.sent

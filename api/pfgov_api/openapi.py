@@ -161,7 +161,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
             {
                 "name": "If-Match",
                 "in": "header",
-                "description": "the ETag of GET on this packet or member: 412 if it has changed since",
+                "description": "the ETag of GET on what is changed: 412 if it has changed since",
                 "schema": {"type": "string", "maxLength": IF_MATCH_CHARACTERS_MAX},
             }
         )

@@ -61,6 +61,13 @@ def request_id_of(service: Service, headers: Mapping[str, str]) -> RequestId:
     return RequestId(made, given if _ECHOED.fullmatch(given) else made)
 
 
+def allowed(service: Service, headers: Mapping[str, str], allow: str) -> Reply:
+    """Return the answer to OPTIONS: what may be asked there."""
+    return Reply(
+        204, headers={"Allow": allow, "x-request-id": request_id_of(service, headers).sent}
+    )
+
+
 # --- codings ------------------------------------------------------------------------------
 
 SMALLEST: Final = 1_024

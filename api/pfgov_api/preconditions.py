@@ -1,15 +1,16 @@
 """``If-Match``: a write that is to hold only for what its caller has seen (RFC 9110, 13.1.1).
 
 What is compared is the ETag of ``GET /api/packets/{id}`` or ``GET /api/members/{id}``, for every write about that
-packet or member.  It is compared when the command is decided, in its turn, so that nothing comes in between.  One that
-was answered before under its idempotency key gets that answer.  Where a write is about neither, the header is refused:
-a condition that is passed over is worse than none.
+packet or member, and of ``GET /api/configuration`` for a change of that.  It is compared when the command is decided,
+in its turn, so that nothing comes in between.  One that was answered before under its idempotency key gets that answer.
+Where a write is about none of these, the header is refused: a condition that is passed over is worse than none.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from pfgov.app.views import member_view, packet_view
+from pfgov.core.overview import settings_view
 from pfgov.core.state import State
 from pfgov_api.limits import IF_MATCH_CHARACTERS_MAX
 from pfgov_api.operations import Call, Operation
@@ -18,10 +19,17 @@ from pfgov_api.problems import HttpError, PreconditionError
 
 HEADER: Final = "if-match"
 
+SETTINGS: Final = "/api/configuration"
+
 
 def is_conditional(operation: Operation) -> bool:
     """Whether ``If-Match`` can be asked of *operation*."""
-    return operation.writes and operation.path_parameters in {("packet_id",), ("member_id",)}
+    if not operation.writes:
+        return False
+    return operation.path == SETTINGS or operation.path_parameters in {
+        ("packet_id",),
+        ("member_id",),
+    }
 
 
 def check_taken(operation: Operation, header: str) -> None:
@@ -33,13 +41,18 @@ def check_taken(operation: Operation, header: str) -> None:
     if operation.method != "GET" and not is_conditional(operation):
         raise HttpError(
             "If-Match is not looked at here",
-            hint="send it with what changes a packet or a member, with the ETag of GET on that",
+            hint="send it with what changes a packet, a member or the settings, with the ETag of GET on that",
         )
     if len(header) > IF_MATCH_CHARACTERS_MAX:
         raise HttpError(
             f"If-Match has more than {IF_MATCH_CHARACTERS_MAX} characters",
             hint="send the ETag of GET on what is changed",
         )
+
+
+def configuration(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of ``GET /api/configuration``."""
+    return {"configuration": settings}
 
 
 def precondition(call: Call) -> Callable[[State], None]:
@@ -55,7 +68,8 @@ def precondition(call: Call) -> Callable[[State], None]:
         """
         digest = _digest(call, state)
         if digest is None or wanted.isdisjoint({"*", digest}):
-            what = call.path.get("packet_id") or call.path["member_id"]
+            named = call.path.get("packet_id") or call.path.get("member_id")
+            what = "the configuration" if named is None else named
             raise PreconditionError(
                 f"{what} is not any more what If-Match names",
                 hint="read it again, look whether the change still makes sense, and send its new ETag",
@@ -65,6 +79,8 @@ def precondition(call: Call) -> Callable[[State], None]:
 
 
 def _digest(call: Call, state: State) -> str | None:
+    if call.operation.path == SETTINGS:
+        return digest_of(encode(configuration(settings_view(state.settings))))
     packet_id, member_id = call.path.get("packet_id"), call.path.get("member_id", "")
     if packet_id is not None:
         packet = state.packets.get(packet_id)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pfgov.app.views import OUTCOMES
 from pfgov_api.view_schemas import COUNT as _COUNT
 from pfgov_api.view_schemas import FLAG as _FLAG
-from pfgov_api.view_schemas import LEDGER_STANDING, view_schemas
+from pfgov_api.view_schemas import LEDGER_STANDING, settings_schema, view_schemas
 from pfgov_api.view_schemas import MAYBE_TEXT as _MAYBE_TEXT
 from pfgov_api.view_schemas import MAYBE_TIME as _MAYBE_TIME
 from pfgov_api.view_schemas import NUMBER as _NUMBER
@@ -210,7 +210,7 @@ _OTHERS: Final[dict[str, Any]] = {
         {"witnessed": _FLAG},
     ),
     "Ticked": _closed({**_HALT, "as_a_result": _ENTRIES}, _FOLLOWED),
-    "Configuration": _closed({"configuration": _ANY}),
+    "Configuration": _closed({"configuration": settings_schema()}),
     "MemberPage": _page("Member"),
     "PacketPage": _page("Packet", _HALT),
     "EntryPage": _page("EntryShown"),

@@ -11,17 +11,18 @@ import contextlib
 import tempfile
 import weakref
 from collections.abc import AsyncIterator, Generator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import IO, Final
 
 import msgspec
 
 from pfgov.app.hosting import POLL_SECONDS
 from pfgov.app.ledger import ExportWanted
-from pfgov.app.local import LOCAL, Recorded, shown
+from pfgov.app.local import LOCAL, LocalLedger, Recorded, shown
 from pfgov.app.translating import TRANSLATED_ENTRIES_MAX, translated
-from pfgov.app.visibility import concerns, require_member
-from pfgov.errors import BusyError, InvalidError, StateConflictError
+from pfgov.app.visibility import READS_ALL, concerns, hears_own_alone
+from pfgov.core.events import PacketCreated
+from pfgov.errors import BusyError, ForbiddenError, InvalidError, StateConflictError
 from pfgov.lineage import FORMATS, Format
 from pfgov_api.grants import NOBODY, Grant
 from pfgov_api.limits import STREAMS_MAX
@@ -53,6 +54,9 @@ AS_FORMAT: Final = Parameter(
 )
 
 HEARTBEAT: Final = b": still here\n\n"
+
+OWN_PACKETS_MAX: Final = 10_000
+"""Of so many packets a stream remembers whether its listener submitted them; then it asks again."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -162,26 +166,70 @@ async def events(call: Call) -> Answer:
     Raises:
         BusyError: too many streams are open.
         TooManyError: too many of this principal's.
-        ForbiddenError: a member's key asks for more than concerns its member.
+        ForbiddenError: a member's key asks for more than concerns its member, a submitter's for what is about others.
         StateConflictError: ``entry.ahead``, it is to resume where the ledger has not come to.
     """
-    service = call.service
+    service, member, packet = call.service, call.query.get("member"), call.query.get("packet")
     require_room(service, call.grant)
-    member = call.query.get("member")
-    require_member(call.principal, member)
+    own = call.ledger if hears_own_alone(call.principal, member) else None
+    if (
+        own is not None
+        and packet is not None
+        and not await asyncio.to_thread(own.has_submitted, packet)
+    ):
+        raise ForbiddenError(
+            f"a submitter's key hears only about packets that were submitted with it; {packet} is none",
+            hint=f"listen once it is submitted; {READS_ALL}",
+        )
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Answer(
         stream=event_stream(
             service,
             _start(call),
-            member,
+            Wanted(member, frozenset(call.several("type")), packet, own),
             grant=call.grant,
-            types=frozenset(call.several("type")),
             is_named=call.flag("named"),
         ),
         media_type="text/event-stream",
         headers=headers,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries a stream sends.
+
+    Attributes:
+        member: Only what concerns this member.
+        types: Only entries of these types; of all, if there are none.
+        packet: Only what is about this packet.
+        own: The ledger as a listener sees it who hears only about packets that it submitted.
+    """
+
+    member: str | None = None
+    types: frozenset[str] = frozenset()
+    packet: str | None = None
+    own: LocalLedger | None = None
+    _known: dict[str, bool] = field(default_factory=dict[str, bool])
+
+    def fits(self, one: Recorded) -> bool:
+        """Whether *one* is sent."""
+        kind, _, name = one.row.subject.partition("/")
+        return (
+            (not self.types or one.row.type in self.types)
+            and (self.member is None or concerns(one.event, self.member))
+            and (self.packet is None or (kind, name) == ("packet", self.packet))
+            and (self.own is None or (kind == "packet" and self._is_own(self.own, name, one)))
+        )
+
+    def _is_own(self, own: LocalLedger, packet_id: str, one: Recorded) -> bool:
+        if len(self._known) >= OWN_PACKETS_MAX:
+            self._known.clear()
+        if isinstance(one.event, PacketCreated):  # it may have been spoken of before
+            self._known[packet_id] = one.event.submitted_by == own.principal.id
+        if packet_id not in self._known:
+            self._known[packet_id] = own.has_submitted(packet_id)
+        return self._known[packet_id]
 
 
 def _start(call: Call) -> int:
@@ -211,41 +259,35 @@ def _start(call: Call) -> int:
 async def event_stream(
     service: Service,
     start: int,
-    member: str | None = None,
+    wanted: Wanted | None = None,
     *,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
     grant: Grant = NOBODY,
-    types: frozenset[str] = frozenset(),
     is_named: bool = False,
 ) -> AsyncIterator[bytes]:
     """Yield the entries from *start* on as server-sent events, for as long as the server runs and *grant* holds.
 
-    Without *types* there are all.  An event without a name is what a browser's ``onmessage`` hears; *is_named* gives it
-    its entry's type.
+    Without *wanted* there are all.  An event without a name is what a browser's ``onmessage`` hears; *is_named* gives
+    it its entry's type.
     The grant is looked at before anything is sent, and at least every ``POLL_SECONDS`` while nothing is.
     """
     loop = asyncio.get_running_loop()
     position, ledger = start, service.ledger(LOCAL)
+    wanted = wanted or Wanted()
     with counted(service, grant) as has_room, service.news.subscription() as news:
         yield b"retry: 1000\n\n"
         said = loop.time()
         while has_room and not service.stopping.is_set() and grant.holds():
             news.clear()
-            found = await asyncio.to_thread(ledger.since, position, BATCH)
-            shown = b"".join(
-                _event(one, is_named=is_named)
-                for one in found
-                if (not types or one.row.type in types)
-                and (member is None or concerns(one.event, member))
-            )
-            if found:
-                position = found[-1].row.seq + 1
+            found, following = await asyncio.to_thread(_since, ledger, position, wanted)
+            shown = b"".join(_event(one, is_named=is_named) for one in found)
+            is_news, position = following > position, following
             if not grant.holds():
                 break
             if shown:
                 yield shown
                 said = loop.time()
-            if found:
+            if is_news:
                 continue
             if loop.time() - said >= heartbeat_seconds:
                 yield HEARTBEAT
@@ -254,6 +296,13 @@ async def event_stream(
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(POLL_SECONDS, heartbeat_seconds)):
                     await news.wait()
+
+
+def _since(ledger: LocalLedger, position: int, wanted: Wanted) -> tuple[list[Recorded], int]:
+    """Return what is wanted of the next entries from *position* on, and the position after them."""
+    found = ledger.since(position, BATCH)
+    following = found[-1].row.seq + 1 if found else position
+    return [one for one in found if wanted.fits(one)], following
 
 
 def _event(recorded: Recorded, *, is_named: bool) -> bytes:

@@ -20,6 +20,7 @@ from pfgov.app.views import (
     PacketView,
     VerdictRow,
 )
+from pfgov.core.events import Configuration
 from pfgov.core.overview import LedgerView
 
 TEXT: Final = {"type": "string"}
@@ -60,6 +61,18 @@ closed: Final = partial(object_of, more=False)
 def or_null(schema: dict[str, Any]) -> dict[str, Any]:
     """Return an object's schema that allows null, too."""
     return {**schema, "type": ["object", "null"]}
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return the schema of the settings: each by its name, and the schedulers of workloads as they are named."""
+    fields = {one.name: one.type for one in msgspec.structs.fields(Configuration)}
+    del fields["schedulers"]
+    shown = {name: {"type": "number"} if kind is int else TEXT for name, kind in fields.items()}
+    return {
+        **object_of(shown, more=False),
+        "patternProperties": {"^scheduler[.]": TEXT},
+        "description": "spans of time in seconds",
+    }
 
 
 LEDGER_STANDING: Final = closed(

@@ -2,7 +2,7 @@
 
 The key of a member reads what it needs to do its member's work, and nothing about the others: its own record, the
 packets that it owns or is offered, who could take those, and the entries that concern it (decision record 0014).  Every
-other right reads about everybody.
+other right reads about everybody; the key of a submitter hears about its own packets.
 """
 
 from typing import Any, Final
@@ -16,6 +16,8 @@ from pfgov.errors import ForbiddenError, NotFoundError, PfgovError
 READERS: Final = frozenset({"auditor", "operator", "admin", "reviewer", "assessor", "submitter"})
 """Who may read about every member, every packet and every decision."""
 
+
+SUBMITTER: Final = "submitter"
 
 READS_ALL: Final = "to read about others use one with the scope auditor"
 """The hint where a member's key reads what is not its member's."""
@@ -48,6 +50,29 @@ def require_member(principal: Principal, member_id: str | None) -> None:
     raise ForbiddenError(
         f"a member's key reads only about its own member; this one is of {whose}, not of {member_id}",
         hint=f"to work as {member_id} use its own key: pfgov key create --scope member:{member_id}; {READS_ALL}",
+    )
+
+
+def hears_own_alone(principal: Principal, member_id: str | None) -> bool:
+    """Return whether *principal* hears, of what is committed, only what is about packets that it submitted.
+
+    Args:
+        principal: Who listens.
+        member_id: Whom it asks to hear about; None if it names nobody.
+
+    Raises:
+        ForbiddenError: it may not hear about that member, or has to name its own.
+    """
+    if (READERS - {SUBMITTER}).intersection(principal.rights):
+        return False
+    if SUBMITTER not in principal.rights or f"member:{member_id}" in principal.rights:
+        require_member(principal, member_id)
+        return False
+    if member_id is None:
+        return True
+    raise ForbiddenError(
+        f"a submitter's key hears only about packets that were submitted with it, not about {member_id}",
+        hint=f"leave member out; {READS_ALL}",
     )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -193,9 +193,17 @@ class AsyncClient:
         return answer
 
     async def events(
-        self, *, after: int | None = None, member: str | None = None
+        self,
+        *,
+        after: int | None = None,
+        member: str | None = None,
+        packet: str | None = None,
+        types: Collection[str] = (),
     ) -> AsyncIterator[StreamEvent]:
         """Yield every entry after position *after* (default: what comes next), for ever, through broken connections.
+
+        With *member* those that concern it, with *packet* those about it, with *types* those of these types.  The key
+        of a submitter hears about the packets that were submitted with it.
 
         Raises:
             ApiError: the server refuses the stream; ``entry.ahead``, also in the middle, when it comes back with a
@@ -205,7 +213,8 @@ class AsyncClient:
         attempt = 0
         while True:
             headers = {} if parser.last is None else {"Last-Event-ID": str(parser.last)}
-            query = {} if member is None else {"member": member}
+            asked = {"member": member, "packet": packet, "type": ",".join(types) or None}
+            query = {name: value for name, value in asked.items() if value is not None}
             try:
                 async with self._http.stream(
                     "GET",

@@ -198,7 +198,8 @@ def _line(line: Mapping[str, Any]) -> Answer:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 200 else f"{text[:199]}\u2026"
+    """Return *text* in at most 201 characters; it begins with a value and ends with what is wrong with that."""
+    return text if len(text) <= 200 else f"{text[:60]}\u2026{text[-140:]}"
 
 
 def _once(given: dict[str, Any]) -> str:

@@ -100,7 +100,8 @@ def make_server(behind: Behind) -> Any:
 
     async def call_tool(context: Any, params: Any) -> Any:
         if params.name not in names:
-            raise sdk("mcp").MCPError(types.INVALID_PARAMS, "there is no such tool")
+            said = f"there is no such tool; there are: {', '.join(sorted(names))}"
+            raise sdk("mcp").MCPError(types.INVALID_PARAMS, said)
         try:
             key = _key_of(behind, context.request)
         except UnauthenticatedError as error:

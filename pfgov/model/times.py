@@ -14,19 +14,19 @@ from pfgov.limits import INTEGER_MAX
 _MOMENT: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
 )
-_YEAR: Final = r"(19[7-9][0-9]|2[01][0-9]{2}|22[0-4][0-9])"
+_YEAR: Final = r"(19[7-9][0-9]|2[01][0-9]{2}|22[0-4][0-9]|225[0-4])"
 _LEAP: Final = (
     r"(19(7[26]|8[048]|9[26])|2[01](0[48]|[13579][26]|[2468][048])|2000"
-    r"|22(0[48]|[13][26]|[24][048]))"
+    r"|22(0[48]|[13][26]|[24][048]|52))"
 )
 _DAY: Final = (
     rf"({_YEAR}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"
     rf"|{_LEAP}-02-29)"
 )
 _TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
-DATE_TIME: Final = rf"^{_DAY}T{_TIME}(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])$"
-"""A pattern for JSON Schema that every moment from 1971 to 2249 fits and no day that there is not: with 31 days where a
-month has them, and 29 February in leap years alone.
+DATE_TIME: Final = rf"^{_DAY}T{_TIME}(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+"""A pattern for JSON Schema that every moment of the years up to 2254 fits, whatever its offset, and no day that there
+is not: with 31 days where a month has them, and 29 February in leap years alone.
 """
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,6 +76,7 @@ def to_moment(microseconds: int) -> str:
 
 def _not_a_moment(text: str) -> InvalidError:
     return InvalidError(
-        f"{text[:60]!r} is not a moment in RFC 3339",
-        hint="write a date, T, a time and Z or an offset: 2026-06-13T20:00:00Z",
+        f"{text[:60]!r} is not a moment in RFC 3339 that is read here",
+        hint="write a date, T, a time with at most six decimals, and Z or an offset: 2026-06-13T20:00:00Z;"
+        " there are no leap seconds",
     )

@@ -59,7 +59,10 @@ class ClaimedWrite(Wire):
 def _whole_claim(wire: ClaimedWrite) -> None:
     given = [name is not None for name in (wire.member_id, wire.incarnation, wire.epoch)]
     if any(given) and not all(given):
-        raise refuse("an owner names member_id, incarnation and epoch, all three")
+        raise refuse(
+            "an owner names member_id, incarnation and epoch, all three",
+            hint="read the packet: current_owner, incarnation and epoch; an operator names none of them",
+        )
 
 
 class Placement(Wire):

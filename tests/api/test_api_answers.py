@@ -13,7 +13,7 @@ from support.wire import asked, listening
 from pfgov.client.stream import EventParser
 from pfgov_api.limits import IF_MATCH_CHARACTERS_MAX
 from pfgov_api.routes import OPERATIONS
-from pfgov_api.streams import event_stream
+from pfgov_api.streams import Wanted, event_stream
 
 GUARD = """
 apiVersion: pfgov/v1
@@ -185,11 +185,46 @@ def test_a_wrong_if_match_changes_nothing(told: Api) -> None:
     )
 
 
+def test_settings_change_only_for_whoever_saw_them(told: Api) -> None:
+    """Of two who change the settings at once the second undoes what the first did, unseen."""
+    path, first, second = "/api/configuration", {"lease_seconds": "60"}, {"lease_seconds": "90"}
+    seen = told.get(path).headers["etag"]
+    assert told("PATCH", path, {"settings": first}, headers={"If-Match": seen}).status_code == 200
+    size = told.engine.status().size
+    for header in (
+        seen,
+        '"x"',
+        f"W/{told.get(path).headers['etag']}",
+        told.get("/api/members/m1").headers["etag"],
+    ):
+        answer = told("PATCH", path, {"settings": second}, headers={"If-Match": header})
+        assert "configuration" in problem(answer, 412, "http.precondition")["detail"]
+    assert told.engine.status().size == size
+    assert told.get(path).json()["configuration"]["lease_seconds"] == 60
+    for header in (told.get(path).headers["etag"], "*"):
+        answer = told("PATCH", path, {"settings": second}, headers={"If-Match": header})
+        assert answer.status_code == 200, answer.text
+
+
+def test_every_setting_has_a_schema(told: Api) -> None:
+    """A client that is made from the document knows no setting by its name, or not those of workloads."""
+    told(
+        "PATCH", "/api/configuration", {"settings": {"scheduler.scan": "ring", "half_life": "0.5"}}
+    )
+    shown = told.get("/api/configuration").json()["configuration"]
+    assert shown["scheduler.scan"].startswith("ring:")
+    assert shown["half_life"] == 0.5
+    document = told.get("/api/openapi.json").json()
+    schema = document["components"]["schemas"]["Configuration"]["properties"]["configuration"]
+    assert set(schema["properties"]) == set(shown) - {"scheduler.scan"}
+    assert schema["additionalProperties"] is False
+
+
 def test_a_condition_that_is_not_looked_at_is_refused(told: Api) -> None:
-    """Where a write is about no packet and no member, If-Match is a 400, not something to be passed over."""
+    """Where a write is about nothing that has an ETag, If-Match is a 400, not something to be passed over."""
     size = told.engine.status().size
     for operation in OPERATIONS:
-        if operation.method == "GET" or operation.path_parameters:
+        if operation.method == "GET" or operation.path_parameters or operation.name == "configure":
             continue
         answer = told(operation.method, operation.path, {}, headers={"If-Match": '"x"'})
         assert "If-Match" in problem(answer, 400)["detail"], operation.name
@@ -238,7 +273,7 @@ def test_a_generic_event_source_hears_everything(told: Api) -> None:
     named = _parsed(told.run(read(is_named=True)))
     assert [name for name, _ in named] == [one["type"] for _, one in heard]
     wanted = frozenset({"packet_created", "member_registered"})
-    raw = told.run(read(types=wanted))
+    raw = told.run(read(wanted=Wanted(types=wanted)))
     assert {one["type"] for _, one in _parsed(raw)} == wanted
     assert [one.type for one in EventParser().feed(raw)] == [one["type"] for _, one in _parsed(raw)]
     answer = told.get("/api/events?type=packet_created,nonsense")
@@ -363,6 +398,14 @@ def test_a_request_id_comes_back_as_sent(api: Api, sent: str, is_echoed: bool) -
             instance = answer.json()["instance"]
             assert " " not in instance
             assert '"' not in instance
+    for path in ("/api/status", "/api/packets/p1/cancel", "/", "/console/overview"):
+        answer = api("OPTIONS", path, headers={"X-Request-ID": sent})
+        assert answer.status_code == 204
+        assert (answer.headers["x-request-id"] == sent) is is_echoed, path
+        assert "OPTIONS" in answer.headers["allow"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    page = api.get("/console/overview", headers={"X-Request-ID": sent})
+    assert (page.headers["x-request-id"] == sent) is is_echoed
 
 
 def _decoded(coding: str, raw: bytes) -> bytes:
@@ -440,4 +483,5 @@ def test_targets_of_every_form_are_understood(api: Api) -> None:
         found = asked(port, b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n" + ends)
         assert found.split()[1] == b"204"
         assert b"allow: GET, HEAD, OPTIONS, PATCH, POST" in found
+        assert b"x-request-id: " in found
         assert asked(port, b"GET * HTTP/1.1\r\nHost: localhost\r\n" + ends).split()[1] == b"404"

@@ -55,6 +55,17 @@ def test_each_question_is_answered_with_the_entries_that_prove_it(api: Api) -> N
     assert kinds["registered"] == {"packet_created", "member_registered"}
     assert kinds["advertised"] >= {"member_registered"}
     assert kinds["selected"] >= {"assignment_decision", "handoff_started", "handoff_completed"}
+    said = {
+        entry["type"]: line["says"]
+        for answer in audit["answers"]
+        for line in answer["lines"]
+        for entry in line["entries"]
+        if answer["key"] == "selected"
+    }
+    assert "scored it" in said["assignment_decision"]
+    assert "scored it" not in said["handoff_completed"], (
+        "no scheduler is asked where it is taken over"
+    )
     assert kinds["context"] >= {"packet_created", "checkpoint_committed", "handoff_started"}
     assert kinds["handoffs"] >= {
         "handoff_started",

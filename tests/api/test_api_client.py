@@ -23,7 +23,7 @@ from pfgov.client.core import MissingExtraError, http
 from pfgov.client.lease import Lease
 from pfgov.client.receipts import ReceiptChecker
 from pfgov.client.stream import EventParser, StreamEvent
-from pfgov_api.streams import event_stream
+from pfgov_api.streams import Wanted, event_stream
 
 MEMBER = {"id": "w1", "type": "agent", "capabilities": ["ocr"], "region": "us-east"}
 
@@ -38,7 +38,7 @@ class InProcess(AsyncClient):
     ) -> AsyncIterator[StreamEvent]:
         parser = EventParser(last=after)
         start = 0 if after is None else after + 1
-        async for piece in event_stream(self.api.service, start, member):
+        async for piece in event_stream(self.api.service, start, Wanted(member)):
             for heard in parser.feed(piece):
                 yield heard
 

@@ -15,7 +15,7 @@ from pfgov_api.grants import NOBODY, Grant
 from pfgov_api.limits import STREAMS_MAX
 from pfgov_api.operations import Answer, Call
 from pfgov_api.routes import OPERATIONS
-from pfgov_api.streams import HEARTBEAT, event_stream, events
+from pfgov_api.streams import HEARTBEAT, Wanted, event_stream, events
 
 
 async def _next_bytes(stream: object, count: int) -> bytes:
@@ -102,7 +102,7 @@ def test_a_member_hears_what_concerns_it(api: Api) -> None:
 
     async def listen() -> list[tuple[str, str]]:
         parser = EventParser()
-        raw = await _next_bytes(event_stream(api.service, 0, "m1"), 3)
+        raw = await _next_bytes(event_stream(api.service, 0, Wanted("m1")), 3)
         return [(one.type, one.data["subject"]) for one in parser.feed(raw)]
 
     assert api.run(listen()) == [

@@ -131,6 +131,21 @@ def test_filters_filter(api: Api) -> None:
     assert api.get("/api/capabilities?q=OCR").json()["items"][0]["members"] == ["m1"]
 
 
+def test_filters_that_nothing_can_fit_are_refused(api: Api) -> None:
+    """A slip in a filter reads as: there is none."""
+    for path, said in (
+        ("/api/members?label=team", "write name=value"),
+        ("/api/members?label=%3Dred", "write name=value"),
+        ("/api/members?region=EU%20West", "lower-case names"),
+        ("/api/members?capability=O%20C%20R", "did you mean o-c-r?"),
+        ("/api/ledger/entries?subject=p1", "write packet/ID, member/ID"),
+        ("/api/ledger/entries?subject=packets/p1&newest=true", "write packet/ID, member/ID"),
+    ):
+        found = problem(api.get(path), 400, "input.invalid")
+        assert said in found["hint"], (path, found)
+        assert found["errors"][0]["pointer"] == "/query/" + path.partition("?")[2].partition("=")[0]
+
+
 def test_proofs_prove(api: Api) -> None:
     """An entry, its proof, the checkpoint and the consistency with an older one all agree under the anchor."""
     api.member()

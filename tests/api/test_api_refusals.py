@@ -23,7 +23,7 @@ from pfgov.client import (
 )
 from pfgov.client.stream import EventParser, StreamEvent
 from pfgov.core import commands as c
-from pfgov_api.streams import event_stream
+from pfgov_api.streams import Wanted, event_stream
 
 RULES = """\
   - {id: trust, on: [place], require: member.trust_score >= 0.8, message: "trust is below 0.8"}
@@ -40,11 +40,11 @@ class _InProcess(AsyncClient):
     api: Api
 
     async def events(
-        self, *, after: int | None = None, member: str | None = None
+        self, *, after: int | None = None, member: str | None = None, **_: Any
     ) -> AsyncIterator[StreamEvent]:
         parser = EventParser(last=after)
         async for piece in event_stream(
-            self.api.service, 0 if after is None else after + 1, member
+            self.api.service, 0 if after is None else after + 1, Wanted(member)
         ):
             for heard in parser.feed(piece):
                 yield heard

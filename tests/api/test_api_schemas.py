@@ -17,6 +17,7 @@ NOT_MET = {
     "ErasedPayloads",
     "Impact",
     "KeyChanged",
+    "LedgerList",
     "Result",
     "Witnesses",
     "ShadowList",

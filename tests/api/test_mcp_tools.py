@@ -493,8 +493,15 @@ def test_mcp_hostile_arguments_are_refused_and_change_nothing(ledger: Ledger) ->
             assert set(found) == {"error"}, (tool, arguments, found)
             assert len(found["error"]["detail"]) < 3_000
         assert ledger.size == before
-        with pytest.raises(Exception, match="no such tool"):
+        with pytest.raises(Exception, match="no such tool; there are: discover, explain, hand_off"):
             await client.call_tool("activate", {})
+        for tool, arguments, said in (
+            ("hand_off", {"packet_id": "p1", "reason": "x" * 600}, "is too long"),
+            ("explain", {"packet_id": "p" * 600}, "does not match"),
+            ("submit", {"workload_type": "x", "allowed_regions": ["y" * 600]}, "is too long"),
+        ):
+            found = await answer(client, tool, **arguments)
+            assert said in found["error"]["detail"], found
 
     told(ledger.behind("operator"), story)
 

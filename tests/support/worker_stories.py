@@ -8,7 +8,7 @@ import httpx2
 
 from pfgov.client import AsyncClient, Job, UnreachableError, Worker
 from pfgov.client.stream import EventParser, StreamEvent
-from pfgov_api.streams import event_stream
+from pfgov_api.streams import Wanted, event_stream
 from support.api_server import Api
 
 MEMBER = {"id": "w", "type": "agent", "capabilities": ["ocr"], "region": "us-east"}
@@ -22,11 +22,11 @@ class InProcess(AsyncClient):
     is_deaf = False
 
     async def events(
-        self, *, after: int | None = None, member: str | None = None
+        self, *, after: int | None = None, member: str | None = None, **_: Any
     ) -> AsyncIterator[StreamEvent]:
         parser = EventParser(last=after)
         start = 0 if after is None else after + 1
-        async for piece in event_stream(self.api.service, start, member):
+        async for piece in event_stream(self.api.service, start, Wanted(member)):
             for heard in parser.feed(piece):
                 if not self.is_deaf:
                     yield heard

@@ -11,11 +11,11 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp, Method
+from litestar.types import ASGIApp
 
 from pfgov.app.hosting import PATIENCE_SECONDS, UnpublishedError
 from pfgov.app.local import LOCAL
@@ -47,7 +47,7 @@ from pfgov_api.console.rendering import render
 from pfgov_api.console.sessions import Sessions, cookie, secret_of
 from pfgov_api.console.site import PAGES
 from pfgov_api.console.visiting import Visitor
-from pfgov_api.dispatcher import PAUSE_SECONDS, read_headers
+from pfgov_api.dispatcher import PAUSE_SECONDS, options, read_headers
 from pfgov_api.grants import Grant
 from pfgov_api.leaving import cut, uncancel
 from pfgov_api.mounting import mount_of
@@ -77,14 +77,17 @@ class Console:
 
     def handlers(self) -> list[HTTPRouteHandler]:
         """Return the handlers of every path of the console."""
-        read: Final[tuple[Method, ...]] = ("GET", "HEAD")
+        read: Any = ("GET", "HEAD", "OPTIONS")
 
         async def handle(request: Asgi) -> ASGIApp:
             if mount_of(request):  # it shows the default ledger, and no other
                 raise NotFoundException
+            if request.scope["method"] == "OPTIONS":
+                is_form = request.scope["path"].startswith(HOME)
+                return options(self.service, request, "GET, HEAD, OPTIONS" + ", POST" * is_form)
             return await self.answer(request)
 
-        paths: tuple[tuple[str, tuple[Method, ...]], ...] = (
+        paths: tuple[tuple[str, Any], ...] = (
             ("/", read),
             ("/console", read),
             ("/console/{rest:path}", (*read, "POST")),
@@ -99,7 +102,7 @@ class Console:
     async def answer(self, request: Asgi) -> Reply:
         """Answer one request, whatever happens."""
         headers, twice = read_headers(request)
-        request_id = request_id_of(self.service, headers).id
+        request_id, sent_id = request_id_of(self.service, headers)
         raw = request.scope["raw_path"].decode("latin-1")
         visitor: Visitor | None = None
         try:
@@ -131,7 +134,7 @@ class Console:
             trace = error if isinstance(said, HttpError) else None
             log.exception("unexpected error", extra={"request_id": request_id}, exc_info=trace)
             reply = self._problem(said, visitor, headers, request_id)
-        reply.headers["x-request-id"] = request_id
+        reply.headers["x-request-id"] = sent_id
         reply.is_head = request.scope["method"] == "HEAD"
         return reply
 

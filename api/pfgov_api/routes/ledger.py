@@ -8,6 +8,7 @@ from typing import Any
 from pfgov import model
 from pfgov.app.ledger import EntryPageWanted, ExportWanted
 from pfgov.app.local import shown
+from pfgov.app.visibility import SUBMITTER
 from pfgov.app.witnesses import nobody_has
 from pfgov.core.events import EVENTS
 from pfgov.errors import InvalidError
@@ -23,6 +24,7 @@ from pfgov_api.operations import (
     Operation,
     Parameter,
 )
+from pfgov_api.preconditions import SETTINGS, configuration
 from pfgov_api.routes.parameters import (
     LIMIT,
     OUTCOME,
@@ -41,10 +43,26 @@ _TEXT = {"type": "string", "maxLength": 200, "pattern": "^[!-~]+$"}
 _PRINCIPAL = {"type": "string", "maxLength": 300, "pattern": "^[!-~]+$"}
 
 
+def _subject(call: Call) -> str | None:
+    """Return the subject that is asked for, if any.
+
+    Raises:
+        InvalidError: no entry can be about that.
+    """
+    subject = call.query.get("subject")
+    if subject is not None and not vocabulary.is_subject(subject):
+        raise InvalidError(
+            f"{subject!r} is not a subject",
+            hint="write packet/ID, member/ID, policy, keys or ledger",
+            pointer="/query/subject",
+        )
+    return subject
+
+
 async def _entries(call: Call) -> Answer:
     is_newest = call.flag("newest")
     wanted = EntryPageWanted(
-        subject=call.query.get("subject"),
+        subject=_subject(call),
         types=call.several("type"),
         after=call.number("after", -1),
         before=call.number("before", 0) if "before" in call.query else None,
@@ -65,7 +83,7 @@ async def _overview(call: Call) -> Answer:
 
 
 async def _configuration(call: Call) -> Answer:
-    return Answer({"configuration": await call.service.exclusively(call.ledger.settings)})
+    return Answer(configuration(await call.service.exclusively(call.ledger.settings)))
 
 
 async def _tick(call: Call) -> Answer:
@@ -119,13 +137,7 @@ async def _consistency(call: Call) -> Answer:
 
 
 async def _export(call: Call) -> Answer:
-    subject = call.query.get("subject")
-    if subject is not None and not vocabulary.is_subject(subject):
-        raise InvalidError(
-            f"{subject!r} is not a subject",
-            hint="write packet/ID, member/ID, policy, keys or ledger",
-            pointer="/query/subject",
-        )
+    subject = _subject(call)
     start = call.number("start", 0)
     stop = call.number("stop", 0) if "stop" in call.query else None
     is_span = subject is None and (start or stop is not None)
@@ -160,11 +172,11 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="ledger",
     ),
     Operation(
-        "show_configuration", "GET", "/api/configuration", READERS, "The settings that decisions read.", _configuration,
+        "show_configuration", "GET", SETTINGS, READERS, "The settings that decisions read.", _configuration,
         "Configuration", tag="ledger",
     ),
     Operation(
-        "configure", "PATCH", "/api/configuration", frozenset({"admin"}), "Change settings; absent ones stay.",
+        "configure", "PATCH", SETTINGS, frozenset({"admin"}), "Change settings; absent ones stay.",
         writes(), "Recorded", body=model.Settings, parameters=WRITE, tag="ledger", writes=True,
     ),
     Operation(
@@ -245,11 +257,12 @@ OPERATIONS: tuple[Operation, ...] = (
         _key, "Text", tag="ledger", media_type="text/plain",
     ),
     Operation(
-        "stream_events", "GET", "/api/events", AUDITORS | {MEMBER},
-        "Every entry as it is committed (server-sent events); `Last-Event-ID` resumes without loss.", events, "Stream",
+        "stream_events", "GET", "/api/events", AUDITORS | {MEMBER, SUBMITTER},
+        "Every entry as it is committed (server-sent events); `Last-Event-ID` resumes without loss. A submitter's key hears about the packets that were submitted with it.", events, "Stream",
         parameters=(
             Parameter("after", _NUMBER, "begin after this position"),
             Parameter("member", _TEXT, "only what concerns this member"),
+            Parameter("packet", _TEXT, "only what is about this packet"),
             Parameter("type", several(EVENTS), "only entries of these types, separated by commas"),
             Parameter("named", {"type": "string", "enum": ["true", "false"]}, "name each event by its entry's type; unnamed ones are what `onmessage` of an EventSource hears"),
         ),

@@ -10,6 +10,7 @@ from pfgov.app.ledger import MembersWanted
 from pfgov.app.views.verdicts import shown_to_a_member
 from pfgov.core import commands as c
 from pfgov.core.lifecycle import MemberStatus
+from pfgov.errors import InvalidError
 from pfgov.model.times import to_moment
 from pfgov.policy.facts import MEMBER_TYPES
 from pfgov_api.answers import followed, limit_of, page, writes
@@ -21,7 +22,13 @@ _ID = {"type": "string", "maxLength": 128, "pattern": "^[ -~]*$"}
 
 async def _list(call: Call) -> Answer:
     limit, label = limit_of(call), call.query.get("label")
-    name, _, value = (label or "").partition("=")
+    name, equals, value = (label or "").partition("=")
+    if label is not None and not (name and equals):
+        raise InvalidError(
+            f"label is {label[:64]!r}: not a name and a value",
+            hint="write name=value",
+            pointer="/query/label",
+        )
     wanted = MembersWanted(
         statuses=call.several("status"),
         capability=call.query.get("capability"),

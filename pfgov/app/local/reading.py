@@ -33,6 +33,7 @@ from pfgov.core import commands as c
 from pfgov.core.lifecycle import TERMINAL, MemberStatus, PacketStatus
 from pfgov.core.overview import LedgerView, ledger_view, settings_view
 from pfgov.core.records import Member
+from pfgov.core.spelling import check_name, check_region
 from pfgov.engine import LedgerReader, PacketFilter
 from pfgov.engine.reading import suggesting
 from pfgov.errors import NotFoundError
@@ -72,8 +73,16 @@ class LocalReading(LocalHistory):
             return member_view(found, self.reader.owned(member_id).get(member_id))
 
     def members(self, wanted: MembersWanted | None = None) -> list[MemberView]:
-        """Return members."""
+        """Return members.
+
+        Raises:
+            InvalidError: a region or a capability is asked for that can be none.
+        """
         asked = wanted or MembersWanted()
+        if asked.region is not None:
+            check_region(asked.region, "/query/region")
+        if asked.capability is not None:
+            check_name(asked.capability, "/query/capability")
         with self.reader.snapshot():
             fitting = [one for one in self.reader.members() if _fits(one, asked)][: asked.limit]
             owned = self.reader.owned() if asked.owns else {}
@@ -164,6 +173,13 @@ class LocalReading(LocalHistory):
     def result(self, packet_id: str) -> object:
         """Return what came of a packet that who asks submitted."""
         return self.payload(packet_id, self.readable_result(packet_id).digest, what="result")
+
+    def has_submitted(self, packet_id: str) -> bool:
+        """Whether who asks submitted a packet; not, if there is none of this id."""
+        try:
+            return self.reader.packet(packet_id).submitted_by == self.principal.id
+        except NotFoundError:
+            return False
 
     def payload(self, packet_id: str, commitment: str, *, what: str = "context") -> object:
         """Return what a commitment of a packet's context, or *what* else, is over: JSON, else its bytes in base64.

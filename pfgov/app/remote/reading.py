@@ -170,6 +170,8 @@ class RemoteReading:
             label=None if asked.label is None else "=".join(asked.label),
             after=asked.after or None,
             owns="true" if asked.owns else None,
+            type=asked.kind,
+            q=asked.words or None,
         )
         return self._views(MemberView, list(found))
 

@@ -15,6 +15,7 @@ from pfgov.app.views.numbers import moment
 from pfgov.app.views.sentences import sentence
 from pfgov.core import events as e
 from pfgov.core.commands import Commitment
+from pfgov.core.verdicts import Point
 from pfgov_ledger.escaping import shown
 
 QUESTIONS: Final[Mapping[str, str]] = {
@@ -267,8 +268,9 @@ def _selected(one: Read) -> AuditLine:
     if decision is None:
         raise AssertionError(one.event.type)
     says = sentence(one.event)
-    if decision.scheduler is not None and decision.score is not None:
-        says += f"; {decision.scheduler.name} scored it {decision.score}"
+    chose = decision.scheduler if decision.point != Point.ACCEPT else None  # the target was named
+    if chose is not None and decision.score is not None:
+        says += f"; {chose.name} scored it {decision.score}"
         if decision.runner_up:
             says += f", {decision.runner_up} {decision.runner_up_score}"
     return _line(

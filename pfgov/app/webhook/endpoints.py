@@ -1,5 +1,6 @@
 """Who is told of what: the file of webhooks that an operator writes (TOML), checked before anything is sent."""
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from pfgov.client.webhooks import WebhookError, key_of
 from pfgov.core.events import EVENTS
 from pfgov.errors import InvalidError, StoreUnavailableError
 from pfgov.files import read_regular
+
+_SENT_AS_IT_IS: Final = re.compile("[!-~]+")
 
 _NEEDED: Final = ("name", "url", "secret_file")
 
@@ -98,6 +101,11 @@ def _split(name: str, address: str, allowed: frozenset[str]) -> tuple[SplitResul
         raise _bad(f"the url of {name} is none: {error}") from error
     if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.fragment:
         raise _bad(f"the url of {name} is https://HOST/PATH, without a user and a fragment")
+    if not _SENT_AS_IT_IS.fullmatch(address) or port == 0:
+        raise _bad(
+            f"the url of {name} has a space, a letter that is not ASCII or port 0:"
+            " it is sent as it stands, so write those encoded"
+        )
     if url.scheme == "http" and url.hostname not in allowed:
         raise _bad(f"the url of {name} is not https, and allow does not name {url.hostname}")
     return url, port or (80 if url.scheme == "http" else 443)

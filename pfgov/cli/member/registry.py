@@ -135,7 +135,11 @@ def _register(output: Output, tree: dict[str, Any]) -> int:
 @verb(
     member,
     "list",
-    examples=("pfgov member list", "pfgov member list --status ACTIVE --capability planning"),
+    examples=(
+        "pfgov member list",
+        "pfgov member list --status ACTIVE --capability planning",
+        "pfgov member list --type agent --text billing",
+    ),
     then="pfgov member show ID",
 )
 @click.option(
@@ -147,12 +151,23 @@ def _register(output: Output, tree: dict[str, Any]) -> int:
 )
 @click.option("--capability", help="Only members that can do this.")
 @click.option("--region", help="Only members in this region.")
+@click.option("--type", "kind", type=click.Choice(TYPES), help="Only members of this type.")
+@click.option("--label", type=PAIR, help="Only members with this label.")
+@click.option(
+    "--text",
+    "words",
+    default="",
+    help="Only members with this text in the id, a capability, the region or a label.",
+)
 @click.option("--all", "all_", is_flag=True, help="Retired members, too.")
 def list_(
     output: Output,
     statuses: tuple[str, ...],
     capability: str | None,
     region: str | None,
+    kind: str | None,
+    label: tuple[str, str] | None,
+    words: str,
     all_: bool,
 ) -> int:
     """List the members."""
@@ -161,12 +176,14 @@ def list_(
     from pfgov.cli.opening import reading
 
     here = tuple(one for one in STATUSES if all_ or one != "RETIRED")
-    wanted = MembersWanted(statuses or here, capability, region)
+    wanted = MembersWanted(statuses or here, capability, region, label, kind=kind, words=words)
     with reading(output) as book:
         members = book.members(wanted)
     result = {"members": members, "count": len(members)}
     if members:
         output.show(result, render.members_table(members))
+    elif statuses or capability or region or kind or label or words:
+        output.show(result, "no member is like that; see all: pfgov member list --all")
     else:
         output.show(result, "no members here; add one with: pfgov member register --help")
     return 0

@@ -199,7 +199,11 @@ class LedgerReader:
         with self.snapshot() as queries:
             found = queries.policy_set(digest)
         if found is None:
-            raise NotFoundError(f"there is no policy set {digest}", code="policy.not_found")
+            raise NotFoundError(
+                f"there is no policy set {digest}",
+                code="policy.not_found",
+                hint="see which were activated: pfgov ledger log --type policy_activated",
+            )
         return check_policies(found, digest)
 
     def verdict_table(self, digest: str) -> bytes | None:

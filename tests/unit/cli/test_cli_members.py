@@ -45,7 +45,14 @@ def test_member_list_and_show(pfgov: CommandLine) -> None:
     assert names("--capability", "x") == ["b1"]
     assert names("--region", "us-east") == ["a1"]
     assert names("--status", "failed") == []
-    assert "no members here" in pfgov("member", "list", "--status", "FAILED").out
+    assert names("--type", "node") == ["b1"]
+    assert names("--text", "EU-") == ["b1"]
+    assert names("--label", "a=b") == ["b1"]
+    assert names("--label", "a=c") == names("--type", "human") == names("--text", "zzz") == []
+    for filtered in (("--status", "FAILED"), ("--text", "zzz"), ("--region", "mars")):
+        assert "no member is like that" in pfgov("member", "list", *filtered).out
+    for wrong in (("--region", "EU!!"), ("--capability", "X Y"), ("--label", "a")):
+        assert pfgov("member", "list", *wrong).status in {1, 2}, wrong
     pfgov.ok("member", "retire", "b1")
     assert names() == ["a1"]
     assert names("--all") == ["a1", "b1"]

@@ -1,5 +1,6 @@
 """Exact numbers, moments, identifiers and capabilities, at their edges."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -80,6 +81,38 @@ def test_not_moments(text: str) -> None:
     """A date alone, a local time, a leap second, a seventh digit and a time outside the profile are refused."""
     with pytest.raises(InvalidError):
         times.to_microseconds(text)
+
+
+def test_the_pattern_of_moments_fits_what_is_read() -> None:
+    """A client that checks its requests holds a day that there is, an offset or a far year for a mistake."""
+    pattern = re.compile(times.DATE_TIME)
+    for year in (1970, 1972, 1999, 2000, 2026, 2028, 2100, 2200, 2249, 2250, 2252, 2254):
+        for month in range(1, 13):
+            for day in range(1, 32):
+                text = f"{year}-{month:02d}-{day:02d}T12:00:00Z"
+                try:
+                    times.to_microseconds(text)
+                except InvalidError:
+                    assert not pattern.fullmatch(text), text
+                else:
+                    assert pattern.fullmatch(text), text
+    for end in (
+        "+14:00",
+        "-12:00",
+        "+13:45",
+        "-00:00",
+        "+23:59",
+        ".123456+14:00",
+        "z",
+        "+24:00",
+        ".1234567Z",
+        "",
+    ):
+        text = f"2026-06-13T20:00:00{end}"
+        is_read = end not in {"z", "+24:00", ".1234567Z", ""}
+        assert bool(pattern.fullmatch(text)) is is_read, text
+        if is_read:
+            times.to_microseconds(text)
 
 
 def test_ulids_sort_by_time() -> None:
