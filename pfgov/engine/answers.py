@@ -225,6 +225,18 @@ class Request:
         self.error: Exception | None = None
         self.joined: tuple[Request, ...] = ()
 
+    def require_rights(self) -> None:
+        """Refuse a command whose caller lost its rights since it was sent.
+
+        Raises:
+            GrantEndedError: they ended.
+        """
+        if not self.holds():
+            raise errors.GrantEndedError(
+                f"the rights of {self.principal.id} ended before the command was decided",
+                hint="ask for a new key or token",
+            )
+
     def reset(self) -> None:
         """Forget what was decided, so that it can be decided again."""
         self.first, self.events, self.refusal, self.error = -1, (), None, None
@@ -246,6 +258,38 @@ class Request:
         for request in (self, *self.joined):
             if not request.outcome.done():
                 request.outcome.set_exception(error)
+
+
+class UnderWay:
+    """Requests that are decided and not committed, by their idempotency keys: a second one joins the first."""
+
+    def __init__(self) -> None:
+        self._requests: dict[tuple[str, str], Request] = {}
+
+    def add(self, request: Request) -> None:
+        """Let others join *request*, if it has a key."""
+        if request.idempotency is not None:
+            self._requests[request.principal.id, request.idempotency.key] = request
+
+    def remove(self, request: Request) -> None:
+        """Let nobody join *request* any more; a later one may be under way with the same key."""
+        key = request.idempotency
+        if key is not None and self._requests.get((request.principal.id, key.key)) is request:
+            del self._requests[request.principal.id, key.key]
+
+    def clear(self) -> None:
+        """Let nobody join any."""
+        self._requests.clear()
+
+    def join(self, request: Request, key: Idempotency) -> bool | None:
+        """Join the request that is under way with *key*; None where there is none, False where it is another."""
+        found = self._requests.get((request.principal.id, key.key))
+        if found is None or found.idempotency is None:
+            return None
+        if found.idempotency.digest != key.digest:
+            return False
+        found.joined = (*found.joined, request)
+        return True
 
 
 def _again(receipt: Receipt) -> Receipt:

@@ -1,4 +1,8 @@
-"""A relay in front of a server that can be cut: nothing goes through any more, and nobody is told."""
+"""A relay in front of a server that can be cut, or held: nothing goes through any more, and nobody is told.
+
+Cut, connections end, as when the other machine is gone.  Held, they stay and nothing comes, as on a network that loses
+every packet; what was under way arrives when that is over.
+"""
 
 import contextlib
 import selectors
@@ -10,13 +14,14 @@ class Relay:
     """Forwards connections to a port of this machine, until it is cut; and again when it is mended."""
 
     def __init__(self, target: int) -> None:
-        self._target = target
+        self.target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._peers: dict[socket.socket, socket.socket] = {}
         self._is_cut = threading.Event()
+        self._is_held = threading.Event()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -25,9 +30,18 @@ class Relay:
         """Let nothing through."""
         self._is_cut.set()
 
+    def hold(self) -> None:
+        """Let nothing through, and end nothing."""
+        self._is_held.set()
+
     def mend(self) -> None:
-        """Let everything through again; connections of before are gone."""
+        """Let everything through again; connections from before a cut are gone."""
         self._is_cut.clear()
+        self._is_held.clear()
+
+    def lead_to(self, target: int) -> None:
+        """Forward what connects from now on to another port."""
+        self.target = target
 
     def close(self) -> None:
         """End."""
@@ -39,6 +53,9 @@ class Relay:
 
     def _run(self) -> None:
         while not self._is_over.is_set():
+            if self._is_held.is_set() and not self._is_cut.is_set():
+                self._is_over.wait(0.05)
+                continue
             ready = self._selector.select(0.05)
             if self._is_cut.is_set():
                 for one in list(self._peers):
@@ -52,7 +69,7 @@ class Relay:
         if found is self._listener:
             near, _ = found.accept()
             try:
-                far = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+                far = socket.create_connection(("127.0.0.1", self.target), timeout=5)
             except OSError:
                 near.close()
                 return

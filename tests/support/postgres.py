@@ -49,9 +49,18 @@ def programs() -> Path | None:
 class Server:
     """A running server."""
 
-    def __init__(self, binaries: Path, *, follows: "Server | None" = None) -> None:
-        """Make one and start it: a new one, or a standby that follows another without holding up its commits."""
+    def __init__(
+        self, binaries: Path, *, follows: "Server | None" = None, port: int | None = None
+    ) -> None:
+        """Make one and start it: a new one, or a standby that follows another without holding up its commits.
+
+        Args:
+            binaries: Where the programs are.
+            follows: The primary, for a standby.
+            port: Where it listens on this machine, beside its socket; on none by default.
+        """
         self._binaries = binaries
+        self.port = port
         self.folder = Path(tempfile.mkdtemp(prefix="pfgov-pg-", dir="/tmp"))
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -66,7 +75,7 @@ class Server:
             )  # fmt: skip
         else:
             self._run(
-                "pg_basebackup", "-D", str(self.data), "-h", str(follows.folder), "-U", "pfgov",
+                "pg_basebackup", "-D", str(self.data), *follows._there, "-U", "pfgov",
                 "--write-recovery-conf", "--checkpoint=fast", "--no-sync",
             )  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
@@ -80,7 +89,8 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = [f"-c{setting}" for setting in SETTINGS]
+        listens = ("listen_addresses=127.0.0.1", f"port={self.port}") if self.port else ()
+        options = [f"-c{setting}" for setting in (*SETTINGS, *listens)]
         self._process = subprocess.Popen(
             [self._binaries / "postgres", "-D", str(self.data), "-k", str(self.folder), *options],
             cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._user,
@@ -90,7 +100,7 @@ class Server:
     def _wait(self) -> None:
         for _ in range(600):
             done = subprocess.run(
-                [self._binaries / "pg_isready", "-h", str(self.folder), "-q"],
+                [self._binaries / "pg_isready", *self._there, "-q"],
                 check=False, cwd="/", **self._user,
             )  # fmt: skip
             if done.returncode == 0:
@@ -109,11 +119,15 @@ class Server:
         """Let a standby be a primary of its own."""
         self._run("pg_ctl", "promote", "-D", str(self.data), "--wait")
 
+    @property
+    def _there(self) -> tuple[str, ...]:
+        """How its programs reach it."""
+        return ("-h", str(self.folder), "-p", str(self.port or 5432))
+
     def url(self, name: str | None = None) -> str:
         """The URL of a ledger in it; of a new one by default."""
-        return (
-            f"postgresql://pfgov@/postgres?host={self.folder}#{name or 'l' + secrets.token_hex(6)}"
-        )
+        at = f"host={self.folder}&port={self.port or 5432}"
+        return f"postgresql://pfgov@/postgres?{at}#{name or 'l' + secrets.token_hex(6)}"
 
 
 @lru_cache(maxsize=1)
@@ -136,7 +150,7 @@ def connect_to(started: Server) -> Any:
     """A connection of a database administrator."""
     import psycopg
 
-    return psycopg.connect(f"postgresql://pfgov@/postgres?host={started.folder}", autocommit=True)
+    return psycopg.connect(started.url("any").partition("#")[0], autocommit=True)
 
 
 def connected(place: Store) -> Any:

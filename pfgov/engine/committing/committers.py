@@ -60,8 +60,11 @@ class Committer(Protocol):
         """
         ...
 
-    def index(self) -> tuple[int, str]:
-        """Return the number of subjects and the root of their map; only with nothing started."""
+    def index(self) -> tuple[int, int, str]:
+        """Return how many entries the subject map covers, how many subjects it has, and its root.
+
+        Only with nothing started.
+        """
         ...
 
     def trim(self, tables_before: int, answers_before: int) -> int:
@@ -113,8 +116,8 @@ class InlineCommitter:
         """Return what the batch became."""
         return self._done.popleft()
 
-    def index(self) -> tuple[int, str]:
-        """Return the number of subjects and the root of their map."""
+    def index(self) -> tuple[int, int, str]:
+        """Return how many entries the subject map covers, how many subjects it has, and its root."""
         return self.writer.index()
 
     def trim(self, tables_before: int, answers_before: int) -> int:

@@ -374,11 +374,11 @@ class ProcessCommitter:
         chained: Chained = self._receive()
         return with_bodies(self._started.popleft(), chained)
 
-    def index(self) -> tuple[int, str]:
-        """Return the number of subjects and the root of their map."""
+    def index(self) -> tuple[int, int, str]:
+        """Return how many entries the subject map covers, how many subjects it has, and its root."""
         self._send("index", None)
-        subjects, root = self._receive()
-        return int(subjects), str(root)
+        size, subjects, root = self._receive()
+        return int(size), int(subjects), str(root)
 
     def save_leases(self, rows: Sequence[LeaseRow], *, is_whole: bool = True) -> None:
         """Keep the leases for the next start."""

@@ -252,16 +252,16 @@ class Writer:
             for row in rows:
                 self._subjects.update(row.subject, row.subject_seq, row.leaf)
 
-    def index(self) -> tuple[int, str]:
-        """Return the number of subjects and the root of their map, over everything committed.
+    def index(self) -> tuple[int, int, str]:
+        """Return how many entries are committed, the number of their subjects, and the root of the map of these.
 
         The map is built when it is first asked for, and kept from then on.
         """
         if self._subjects is None:
             self._subjects = SubjectMap()
-            for row in self.queries.entries():
+            for row in self.queries.entries(EntryFilter(stop=self.size)):
                 self._subjects.update(row.subject, row.subject_seq, leaf_of(row))
-        return len(self._subjects), self._subjects.root().hex()
+        return self.size, len(self._subjects), self._subjects.root().hex()
 
     def close(self) -> None:
         """Release the files."""

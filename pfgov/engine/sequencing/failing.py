@@ -1,5 +1,8 @@
 """What a caller is told when its command cannot be answered: another request's key, or a commit that failed."""
 
+from collections.abc import Iterable
+
+from pfgov.engine.answers import Request
 from pfgov.errors import ConflictError, PfgovError, StoreError
 
 
@@ -36,3 +39,9 @@ def not_recorded(error: Exception) -> PfgovError:
     return NotRecordedError(
         f"the commit failed: {error}", hint="nothing was recorded; the command may be sent again"
     )
+
+
+def fail_all(requests: Iterable[Request], error: BaseException) -> None:
+    """Tell everybody *error*."""
+    for request in requests:
+        request.fail(error)

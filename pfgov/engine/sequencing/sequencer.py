@@ -17,15 +17,15 @@ from pfgov.core import commands as c
 from pfgov.core.apply.ledger import HALTS_ARE_STATE
 from pfgov.core.decide import before
 from pfgov.core.state import State
-from pfgov.engine.answers import Receipt, Request, decode_refusal
+from pfgov.engine.answers import Receipt, Request, UnderWay, decode_refusal
 from pfgov.engine.committing.committers import Committer, Reports
 from pfgov.engine.loading import receipts
 from pfgov.engine.loading.state import load_state
 from pfgov.engine.sequencing.deciding import Decider, Draft, StateSpoiledError
-from pfgov.engine.sequencing.failing import UnknownOutcomeError, mismatch, not_recorded
+from pfgov.engine.sequencing.failing import UnknownOutcomeError, fail_all, mismatch, not_recorded
 from pfgov.engine.sequencing.leases import Leases
 from pfgov.engine.sequencing.ports import Ports
-from pfgov.errors import GrantEndedError, PfgovError, StoreError
+from pfgov.errors import BusyError, PfgovError, StoreError
 from pfgov.storage.port import Queries
 
 LOOK_EVERY: Final = 16
@@ -50,7 +50,7 @@ class Sequencer:
         self._ports = ports
         self._commands = 0
         self._under_way: deque[Draft] = deque()
-        self._pending: dict[tuple[str, str], Request] = {}
+        self._keys = UnderWay()
         self._committer: Committer | None = None
         self._decider: Decider | None = None
         self._lost: Exception | None = None
@@ -72,7 +72,7 @@ class Sequencer:
             decider = Decider(
                 load_state(queries),
                 queries,
-                committer.index,
+                self._index,
                 self._ports.draw,
                 keep_tables=self._ports.keep_tables,
             )
@@ -188,16 +188,39 @@ class Sequencer:
         """
         part: list[Request] = []
         for request in requests:
-            if isinstance(
-                request.action, c.CommitIndex
-            ):  # it reads what is committed, so it stands alone
-                for alone in (part, [request]):
-                    self._run(alone)
-                    self.drain()
+            if isinstance(request.action, c.CommitIndex):
+                self._run(part)
                 part = []
+                self._run_alone(request)
             else:
                 part.append(request)
         self._run(part)
+
+    def _run_alone(self, request: Request) -> None:
+        """Decide *request* when everything is committed, for it reads that."""
+        self.drain()
+        try:
+            self.decider  # noqa: B018 - loads what was lost, which may begin a new term
+        except Exception as error:  # noqa: BLE001 - as in _run
+            request.fail(error)
+            return
+        self.announce()
+        self._run([request])
+        self.drain()
+
+    def _index(self) -> tuple[int, str]:
+        """Return the number of subjects and the root of their map, over everything before the next entry.
+
+        Raises:
+            BusyError: something is decided that is not committed yet, and so is not in the map.
+        """
+        covered, subjects, root = self.committer.index()
+        if covered != self.state.size:
+            raise BusyError(
+                f"the subject map covers {covered} entries of {self.state.size}",
+                hint="nothing was recorded; ask again in a moment",
+            )
+        return subjects, root
 
     def _run(self, requests: Sequence[Request]) -> None:
         if not requests:
@@ -206,7 +229,7 @@ class Sequencer:
             decider = self.decider
             draft = decider.begin(self.now())
         except Exception as error:  # noqa: BLE001 - no descriptor, no memory: they are told, and the thread lives
-            _fail_all(requests, error)
+            fail_all(requests, error)
             return
         if self._new_term is not None:
             requests = self._under_new_term(requests)
@@ -260,7 +283,7 @@ class Sequencer:
 
     def _take(self, decider: Decider, draft: Draft, request: Request) -> None:
         try:
-            _require_rights(request)
+            request.require_rights()
             if request.idempotency is not None and self.was_answered(request):
                 return
             if isinstance(request.action, c.SubmitPacket) and not request.action.hold:
@@ -276,8 +299,8 @@ class Sequencer:
         except Exception as error:  # noqa: BLE001 - one caller's refusal, or a plug-in's bug, is not the others'
             request.error = error
         draft.requests.append(request)
-        if request.events and request.idempotency is not None:
-            self._pending[request.principal.id, request.idempotency.key] = request
+        if request.events:
+            self._keys.add(request)
 
     def _queue_first(self, decider: Decider, draft: Draft, priority: int) -> None:
         """Offer room that was freed to whoever waits with at least that *priority*, before somebody new gets it."""
@@ -297,19 +320,15 @@ class Sequencer:
         key = request.idempotency
         if key is None:
             return False
-        under_way = self._pending.get((request.principal.id, key.key))
-        if under_way is not None and under_way.idempotency is not None:
-            if under_way.idempotency.digest == key.digest:
-                under_way.joined = (*under_way.joined, request)
-            else:
-                request.fail(mismatch(key.key))
+        joined = self._keys.join(request, key)
+        if joined:
             return True
-        answer = self.queries.answer(request.principal.id, key.key)
-        if answer is None:
-            return False
-        if answer.digest != key.digest:
+        answer = None if joined is False else self.queries.answer(request.principal.id, key.key)
+        if joined is False or (answer is not None and answer.digest != key.digest):
             request.fail(mismatch(key.key))
             return True
+        if answer is None:
+            return False
         if answer.refusal is not None:
             request.refusal = decode_refusal(answer.refusal)
         request.answer(receipts.replayed(self.queries, answer))
@@ -361,7 +380,7 @@ class Sequencer:
         start = draft.batch.start
         size = start + len(entries)
         for request in draft.requests:
-            self._unlist(request)
+            self._keys.remove(request)
             if request.error is not None:
                 request.fail(request.error)
             elif not request.events and request.refusal is not None:
@@ -391,15 +410,9 @@ class Sequencer:
     def _again(self, requests: Sequence[Request]) -> None:
         """Decide *requests*, which nobody handed over, once more on what is committed."""
         for request in requests:
-            self._unlist(request)
+            self._keys.remove(request)
             request.reset()
         self._run(requests)
-
-    def _unlist(self, request: Request) -> None:
-        """Let nobody join *request* any more; a later one may be under way with the same key."""
-        key = request.idempotency
-        if key is not None and self._pending.get((request.principal.id, key.key)) is request:
-            del self._pending[request.principal.id, key.key]
 
     def _recover(self, error: Exception) -> None:
         """Load the state again and answer everything under way from what is found in the store."""
@@ -414,7 +427,7 @@ class Sequencer:
                 f"the commit failed ({error}), and the store cannot be read ({second})",
                 hint="ask again with the same idempotency key once the store is back",
             )
-            _fail_all(requests, unknown)
+            fail_all(requests, unknown)
             return
         size = self.state.size
         for draft in drafts:
@@ -430,7 +443,7 @@ class Sequencer:
         committer, self._committer, self._decider, self._lost = self._committer, None, None, None
         self._reports = None
         self._under_way.clear()
-        self._pending.clear()
+        self._keys.clear()
         if committer is not None:
             with suppress(Exception):  # it is broken already; what counts is on disk
                 committer.close()
@@ -485,16 +498,3 @@ class Sequencer:
     def abandon(self) -> None:
         """Release the files and nothing else, as the kernel does for a killed process."""
         self._lose()
-
-
-def _require_rights(request: Request) -> None:
-    if not request.holds():
-        raise GrantEndedError(
-            f"the rights of {request.principal.id} ended before the command was decided",
-            hint="ask for a new key or token",
-        )
-
-
-def _fail_all(requests: Sequence[Request], error: BaseException) -> None:
-    for request in requests:
-        request.fail(error)

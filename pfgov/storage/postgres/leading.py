@@ -66,6 +66,7 @@ class Lead:
         self._connection = connection
         self._location = address.location
         self._token = token
+        self._is_seen = False
         with translating(self._location):
             connection.execute(
                 "INSERT INTO pfgov.head (name) VALUES (%s) ON CONFLICT (name) DO NOTHING",
@@ -81,11 +82,14 @@ class Lead:
     def take(self, listens_at: str | None) -> None:
         """Become the leader; a dead one's lease is waited for, a living one's is not.
 
+        Whoever renews its lease meanwhile lives, whatever its advisory lock says.
+
         Raises:
             StoreLockedError: another process leads.
             StoreUnavailableError: the database cannot be reached.
         """
         holder = who()
+        ends: datetime | None = None
         with translating(self._location):
             while True:
                 taken = self._connection.execute(
@@ -96,10 +100,10 @@ class Lead:
                 found = self._look()
                 if found is None:
                     continue
-                if not self._has_died():
+                ends = ends or found.until
+                if found.until > ends or not self._has_died():
                     raise locked(self._location, found)
                 time.sleep(_PAUSE_SECONDS)
-            self._connection.execute("SELECT pg_try_advisory_lock(%s, %s)", self._keys)
 
     @property
     def _keys(self) -> tuple[int, int]:
@@ -111,8 +115,7 @@ class Lead:
 
     def _has_died(self) -> bool:
         """Whether the leader's connection has ended, so that its lease is all that is left of it."""
-        row = self._connection.execute("SELECT pg_try_advisory_lock(%s, %s)", self._keys).fetchone()
-        if row is None or not row[0]:
+        if not self._locks():
             return False
         self._connection.execute("SELECT pg_advisory_unlock(%s, %s)", self._keys)
         return True
@@ -138,12 +141,23 @@ class Lead:
         return self.ledger, row[0], row[1]
 
     def renew(self) -> tuple[int, int] | None:
-        """Renew the lease and return term and size; None if another leads."""
+        """Renew the lease and return term and size; None if another leads.
+
+        A connection of its own holds the advisory lock from here on.  Somebody who looks whether the leader has died
+        has it for a moment, and then the next time is soon enough.
+        """
         with translating(self._location):
             row = self._connection.execute(
                 _RENEW, (LEASE_SECONDS, self.ledger, self._token)
             ).fetchone()
+            if row is not None and not self._is_seen:
+                self._is_seen = self._locks()
         return None if row is None else (row[0], row[1])
+
+    def _locks(self) -> bool:
+        """Take the advisory lock; return whether it was free."""
+        row = self._connection.execute("SELECT pg_try_advisory_lock(%s, %s)", self._keys).fetchone()
+        return bool(row and row[0])
 
     def is_draining(self, listens_at: str, served: int | None = None) -> bool:
         """Say that the server is there, which serves *served* entries, or all; return whether it was told to leave."""

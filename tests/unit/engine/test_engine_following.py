@@ -22,8 +22,9 @@ from pfgov.clock import ManualClock
 from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.engine import Engine, Options
+from pfgov.engine.committing.writer import Writer
 from pfgov.engine.following import Follower
-from pfgov.errors import NotFoundError, PfgovError, StandbyError, StoreCorruptError
+from pfgov.errors import BusyError, NotFoundError, PfgovError, StandbyError, StoreCorruptError
 from pfgov.storage import keep_in_database, open_store
 from pfgov_ledger.entry import parse
 
@@ -82,6 +83,49 @@ def test_follower_a_leader_says_on_record_that_it_leads(first: Path, tmp_path: P
             assert isinstance(event, e.LeaderChanged)
             assert (event.term, event.address) == (parse(row.raw).term, ONE)
     assert verified(first, tmp_path).exit_status == 0
+
+
+@pytest.mark.parametrize("committing", ["thread", "process"])
+@pytest.mark.parametrize("lose", [False, True])
+def test_follower_a_new_leaders_subject_map_is_of_all_entries(
+    first: Path, tmp_path: Path, committing: str, lose: bool
+) -> None:
+    """The first command under a term commits a map that lacks the entry saying so, and the log fails for good."""
+    with opened(first, address=ONE, committing=committing) as engine:
+        if lose:  # an unknown outcome, after which the same process begins another term
+            register(engine, "m")
+            engine.exclusively(lambda sequencer: sequencer._lose())
+        engine.commit_index()
+        submit(engine, packet("p"))
+        engine.exclusively(lambda sequencer: sequencer._lose())
+        waiting = [
+            engine.submit_nowait(action, principal=c.ENGINE)
+            for action in (
+                c.DrainMember(member_id="nobody"),
+                c.CommitIndex(),
+                c.CommitIndex(),
+            )
+        ]
+        for one in waiting[1:]:
+            assert one.result(30).events[0].type == "index_committed"
+    found = verified(first, tmp_path)
+    assert found.exit_status == 0, found
+
+
+def test_follower_a_subject_map_of_other_entries_is_not_recorded(
+    first: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A map that covers less, or more, than is decided is recorded as the map of everything."""
+    with opened(first) as engine:
+        register(engine, "m")
+        size = engine.status().size
+        for covered in (size - 1, size + 1):
+            monkeypatch.setattr(Writer, "index", lambda _, covered=covered: (covered, 1, "0" * 64))
+            with pytest.raises(BusyError):
+                engine.commit_index()
+        assert engine.status().size == size
+        monkeypatch.undo()
+        engine.commit_index()
 
 
 def test_follower_in_a_file_there_is_no_term(tmp_path: Path) -> None:

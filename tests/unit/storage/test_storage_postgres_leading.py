@@ -1,5 +1,8 @@
 """A ledger in PostgreSQL has one leader, whoever dies."""
 
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,6 +53,78 @@ def test_postgres_a_dead_leader_is_waited_for_and_replaced(
     dead._connection.close()  # type: ignore[attr-defined]
     with opened(directory) as engine:
         register(engine, "m")
+
+
+def _lead_in_vain(directory: Path) -> StoreLockedError:
+    """Try to lead what another leads; fail where that is waited for, for ever."""
+    found: list[BaseException] = []
+
+    def lead() -> None:
+        try:
+            open_store(directory).lock_writer("http://two.test").release()
+        except PfgovError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=lead, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive(), "the lease of a leader that lives is waited for"
+    assert isinstance(found[0], StoreLockedError)
+    return found[0]
+
+
+def _lose_connection(place: Store) -> None:
+    with postgres.connected(place) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'pfgov'"
+        )
+
+
+def _is_locked(place: Store) -> bool:
+    with postgres.connected(place) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+            " WHERE locktype = 'advisory' AND d.datname = current_database()"
+        ).fetchone()
+    return bool(row[0])
+
+
+def _until(what: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if what():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{what} does not come to hold")
+
+
+def test_postgres_a_leader_with_a_new_connection_is_not_taken_for_dead(place: Store) -> None:
+    """A leader that the database sent away, and that came back, counts as dead: a second server waits for ever."""
+    directory = postgres.created(place)
+    lock = place.lock_writer("http://one.test")
+    try:
+        assert _is_locked(place)
+        _lose_connection(place)
+        _until(lambda: not _is_locked(place))
+        assert "http://one.test" in str(_lead_in_vain(directory).hint)
+        _until(lambda: _is_locked(place))
+        assert _lead_in_vain(directory).address == "http://one.test"
+    finally:
+        lock.release()
+    with opened(directory) as engine:
+        register(engine, "m")
+
+
+def test_postgres_whoever_renews_lives(place: Store) -> None:
+    """A leader whose advisory lock is gone, and which renews its lease, is waited for without end."""
+    directory = postgres.created(place)
+    lock = place.lock_writer("http://one.test")
+    try:
+        lock._connection.execute("SELECT pg_advisory_unlock_all()")  # type: ignore[attr-defined]
+        assert not _is_locked(place)
+        assert _lead_in_vain(directory).address == "http://one.test"
+    finally:
+        lock.release()
 
 
 def _expire(place: Store) -> None:

@@ -1,0 +1,486 @@
+"""Two servers on one ledger in PostgreSQL, clients that write and read through both, and faults drawn from a seed.
+
+A fault is begun and later healed; at times a second one begins before the first is healed.  Once all are healed every
+client has to get on.  At the end the ledger is held to what was promised: whatever a client was acknowledged or shown
+stands in it, each term has one leader, it verifies and it replays.
+
+Nothing here knows how servers take over: only what they answered, and the ledger.
+"""
+
+import json
+import random
+import secrets
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+import httpx2
+
+from pfgov.client import ApiError, Client, Retry
+from pfgov.engine import Engine, LedgerReader, Options
+from pfgov.storage import keep_in_database, open_store
+from pfgov_ledger.entry import parse
+from support import postgres
+from support.api_process import Server, free_port
+from support.commandline import spawn
+from support.cutting import Relay
+
+WRITERS: Final = 4
+PAUSE_SECONDS: Final = 0.1
+"""Between two writes of a client: the ledger is to be verified and replayed afterwards."""
+
+PATIENCE_SECONDS: Final = 180.0
+"""After everything is healed each client has to get on within so long.  It says that something is dead, not how fast
+something alive is."""
+
+SECOND_AT_ONCE: Final = 0.3
+"""How often a second fault begins before the first is healed."""
+
+REQUEST_SECONDS: Final = 10.0
+
+
+class BrokenPromiseError(AssertionError):
+    """A promise was broken; its text says which."""
+
+
+class Machine:
+    """A server of the ledger with a folder of its own, and its way to the database."""
+
+    def __init__(self, name: str, folder: Path, relay: Relay) -> None:
+        self.name = name
+        self.relay = relay
+        self.server = Server(folder)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self.server.url
+
+    def send(self, number: int) -> None:
+        """Send a signal to the server, if it runs."""
+        process = self.server.process
+        if process is not None and process.poll() is None:
+            process.send_signal(number)
+
+    def restart(self) -> None:
+        """Start it, if it does not run."""
+        process = self.server.process
+        if process is None or process.poll() is not None:
+            self.server.start("live")
+
+    def writers(self) -> list[int]:
+        """The processes that it started."""
+        process = self.server.process
+        if process is None:
+            return []
+        found = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        try:
+            return [int(one) for one in found.read_text().split()]
+        except OSError:
+            return []
+
+
+class Databases:
+    """A primary that acknowledges nothing that its standby has not got, and that standby."""
+
+    def __init__(self) -> None:
+        binaries = postgres.server()._binaries
+        self.primary = postgres.Server(binaries, port=free_port())
+        self.standby = self._follow()
+        with postgres.connect_to(self.primary) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+
+    def _follow(self) -> postgres.Server:
+        return postgres.Server(self.primary._binaries, follows=self.primary, port=free_port())
+
+    def lose_primary(self) -> None:
+        """Lose the primary and its disk for good, and let the standby take over."""
+        self.primary.stop()
+        self.standby.promote()
+        shutil.rmtree(self.primary.folder, ignore_errors=True)
+        self.primary = self.standby
+        self.standby = self._follow()
+
+    def close(self) -> None:
+        """End both."""
+        for one in (self.standby, self.primary):
+            one.stop()
+            shutil.rmtree(one.folder, ignore_errors=True)
+
+
+class Promises:
+    """What clients were told, by all of them; from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.created: dict[str, int] = {}
+        self.ended: dict[str, int] = {}
+        self.shown: dict[int, str] = {}
+        self.progress = [0] * WRITERS
+        self.reads = 0
+        self.failures: list[BaseException] = []
+
+    def see(self, items: Sequence[Mapping[str, Any]], served: int) -> None:
+        """Remember the newest entries that a server showed, which said that it serves *served*.
+
+        Raises:
+            BrokenPromiseError: it serves less, or another entry was shown at one of their positions.
+        """
+        if items[0]["seq"] + 1 < served:
+            raise BrokenPromiseError(f"{items[0]['seq']} is the newest of {served}")
+        with self._lock:
+            self.reads += 1
+            for item in items:
+                if self.shown.setdefault(item["seq"], item["leaf"]) != item["leaf"]:
+                    raise BrokenPromiseError(f"two entries were shown at {item['seq']}")
+
+
+class Load:
+    """Clients that write and read through all machines."""
+
+    def __init__(self, machines: Sequence[Machine], seed: int) -> None:
+        self.promises = Promises()
+        self._machines = machines
+        self._seed = seed
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._write, args=(n,)) for n in range(WRITERS)]
+        self._threads.append(threading.Thread(target=self._read))
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _write(self, number: int) -> None:
+        url = self._machines[number % len(self._machines)].url
+        try:
+            with Client(
+                url, retry=Retry(patience=PATIENCE_SECONDS), timeout=REQUEST_SECONDS
+            ) as client:
+                while not self._stop.is_set():
+                    self._work(client, f"c{number}-{self.promises.progress[number]}")
+                    self.promises.progress[number] += 1
+                    self._stop.wait(PAUSE_SECONDS)
+        except BaseException as error:  # told by whoever waits
+            self.promises.failures.append(error)
+
+    def _work(self, client: Client, name: str) -> None:
+        """Submit a packet and end it; both are acknowledged."""
+        body = {"packet_id": name, "workload_type": "x", "required_capabilities": ["x"]}
+        done = client.submit(body, key=f"submit-{name}")
+        if done.position is None:
+            raise BrokenPromiseError(f"{name} was acknowledged without a position")
+        self.promises.created[name] = done.position
+        claim = {"member_id": "m", "incarnation": 1, "epoch": done.result["epoch"]}
+        ended = client.act(name, "complete", claim, key=f"complete-{name}")
+        if ended.position is None:
+            raise BrokenPromiseError(f"the end of {name} was acknowledged without a position")
+        self.promises.ended[name] = ended.position
+
+    def _read(self) -> None:
+        """Ask one machine after the other what the newest entry is; an answer that does not come says nothing."""
+        source = random.Random(self._seed)
+        query = "/api/ledger/entries?newest=true&limit=3"
+        try:
+            while not self._stop.wait(PAUSE_SECONDS):
+                try:
+                    answer = httpx2.get(source.choice(self._machines).url + query, timeout=3)
+                except httpx2.TransportError:
+                    continue
+                if answer.status_code == 200:
+                    served = int(answer.headers.get("pfgov-position", 0))
+                    self.promises.see(answer.json()["items"], served)
+        except BaseException as error:  # told by whoever waits
+            self.promises.failures.append(error)
+
+    def goes_on(self, by: int = 2) -> float:
+        """Wait until each client has got on; return how long that took.
+
+        Raises:
+            BrokenPromiseError: a client gave up, was told something wrong, or does not get on.
+        """
+        wanted = [count + by for count in self.promises.progress]
+        began = time.monotonic()
+        while any(now < goal for now, goal in zip(self.promises.progress, wanted, strict=True)):
+            if self.promises.failures:
+                error = self.promises.failures[0]
+                code = error.code if isinstance(error, ApiError) else ""
+                raise BrokenPromiseError(f"a client gave up: {code} {error!r}") from error
+            if time.monotonic() - began > PATIENCE_SECONDS:
+                raise BrokenPromiseError(f"nothing moves, at {self.promises.progress}")
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+
+class Began(NamedTuple):
+    """A fault under way: its name, and what ends it."""
+
+    name: str
+    heal: Callable[[], None]
+
+
+@dataclass(slots=True)
+class Report:
+    """What a round came to."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    acknowledged: int = 0
+    reads: int = 0
+    entries: int = 0
+    terms: int = 0
+    leaders: int = 0
+
+
+class Round:
+    """One ledger, two machines, and a number of faults."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.seed = seed
+        self._source = random.Random(seed)
+        self._databases = Databases()
+        self.machines: list[Machine] = []
+        self.log: list[str] = []
+        first = folder / "a" / "ledger"
+        relays = [Relay(self._port) for _ in "ab"]
+        keep_in_database(first, _url(relays[0]))
+        Engine.create(open_store(first), options=Options()).close()
+        shutil.copytree(first, folder / "b" / "ledger")
+        (folder / "b" / "ledger" / "store.url").write_text(_url(relays[1]) + "\n")
+        for name, relay in zip("ab", relays, strict=True):
+            self.machines.append(Machine(name, folder / name / "ledger", relay))
+        self._faults: dict[str, Callable[[], Began]] = {
+            "kill": self._kill,
+            "stop": self._stop_server,
+            "end": self._end,
+            "kill writer": self._kill_writer,
+            "stop writer": self._stop_writer,
+            "drain": self._drain,
+            "cut": self._cut,
+            "hold": self._hold,
+            "database crash": self._crash,
+            "database sessions": self._end_sessions,
+            "database promotion": self._promote,
+        }
+
+    @property
+    def _port(self) -> int:
+        assert self._databases.primary.port is not None
+        return self._databases.primary.port
+
+    def close(self) -> None:
+        """End everything."""
+        for machine in self.machines:
+            machine.send(signal.SIGCONT)
+            machine.server.stop()
+            machine.relay.close()
+        self._databases.close()
+
+    def run(self, faults: int, *, told: Callable[[str], None] = lambda _: None) -> Report:
+        """Let *faults* faults happen while clients work, and check what is left.
+
+        Raises:
+            BrokenPromiseError: a promise was broken.
+        """
+        report = Report()
+        for machine in self.machines:
+            machine.server.start("live")
+        with Client(self.machines[0].url, retry=Retry(patience=PATIENCE_SECONDS)) as client:
+            member = {"id": "m", "type": "agent", "capabilities": ["x"], "trust_score": 0.9}
+            client.register(member, key="register-m")
+        load = Load(self.machines, self.seed)
+        with load:
+            load.goes_on()
+            done = 0
+            while done < faults:
+                count = 2 if done + 1 < faults and self._source.random() < SECOND_AT_ONCE else 1
+                names = " + ".join(self._happen(count))
+                took = load.goes_on()
+                done += count
+                report.seconds.setdefault(names, []).append(took)
+                told(f"{done} of {faults}: {names}; all went on {took:.1f} s after it was healed")
+        self._check(load.promises, report)
+        return report
+
+    def _happen(self, count: int) -> list[str]:
+        """Begin *count* faults, one after the other, and then heal them; return their names."""
+        began: list[Began] = []
+        try:
+            for _ in range(count):
+                name = self._source.choice([*self._faults])
+                self.log.append(name)
+                began.append(self._faults[name]())
+                time.sleep(self._source.uniform(0.0, 5.0))
+        finally:
+            for one in sorted(began, key=lambda one: _ORDER.index(one.name.partition(" of")[0])):
+                one.heal()
+        return [one.name.partition(" of")[0] for one in began]
+
+    def _machine(self) -> Machine:
+        return self._source.choice(self.machines)
+
+    # --- faults of a server ----------------------------------------------------------------------
+
+    def _kill(self) -> Began:
+        found = self._machine()
+        found.send(signal.SIGKILL)
+        return Began("kill", found.restart)
+
+    def _stop_server(self) -> Began:
+        found = self._machine()
+        found.send(signal.SIGSTOP)
+        return Began("stop", lambda: found.send(signal.SIGCONT))
+
+    def _end(self) -> Began:
+        found = self._machine()
+        found.send(signal.SIGTERM)
+
+        def heal() -> None:
+            process = found.server.process
+            if process is not None:
+                process.wait(PATIENCE_SECONDS)
+            found.restart()
+
+        return Began("end", heal)
+
+    def _signal_writers(self, number: int) -> list[int]:
+        pids = self._machine().writers()
+        for pid in pids:
+            _signal(pid, number)
+        return pids
+
+    def _kill_writer(self) -> Began:
+        self._signal_writers(signal.SIGKILL)
+        return Began("kill writer", lambda: None)
+
+    def _stop_writer(self) -> Began:
+        pids = self._signal_writers(signal.SIGSTOP)
+        return Began("stop writer", lambda: [_signal(pid, signal.SIGCONT) for pid in pids] and None)
+
+    def _drain(self) -> Began:
+        found = self._machine()
+        spawn("node", "drain", found.url, "--dir", str(found.server.directory))
+
+        def heal() -> None:
+            found.send(signal.SIGTERM)
+            process = found.server.process
+            if process is not None:
+                process.wait(PATIENCE_SECONDS)
+            found.restart()
+
+        return Began("drain", heal)
+
+    # --- faults of the network -------------------------------------------------------------------
+
+    def _cut(self) -> Began:
+        relay = self._machine().relay
+        relay.cut()
+        return Began("cut", relay.mend)
+
+    def _hold(self) -> Began:
+        relay = self._machine().relay
+        relay.hold()
+        return Began("hold", relay.mend)
+
+    # --- faults of the database ------------------------------------------------------------------
+
+    def _crash(self) -> Began:
+        self._databases.primary.stop()
+        return Began("database crash", self._databases.primary.start)
+
+    def _end_sessions(self) -> Began:
+        try:
+            with postgres.connect_to(self._databases.primary) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name = 'pfgov' AND pid <> pg_backend_pid()"
+                )
+        except Exception as error:  # another fault has taken the database away
+            self.log.append(type(error).__name__)
+        return Began("database sessions", lambda: None)
+
+    def _promote(self) -> Began:
+        self._databases.lose_primary()
+        for machine in self.machines:
+            machine.relay.lead_to(self._port)
+        return Began("database promotion", lambda: None)
+
+    # --- what is left ----------------------------------------------------------------------------
+
+    def _check(self, promises: Promises, report: Report) -> None:
+        """Hold the ledger to what was promised, to one leader a term, and to its own rules.
+
+        Raises:
+            BrokenPromiseError: one of them does not hold.
+        """
+        if promises.failures:
+            raise BrokenPromiseError(f"a client gave up: {promises.failures[0]!r}")
+        for machine in self.machines:
+            machine.server.terminate()
+        directory = self.machines[0].server.directory
+        with LedgerReader(open_store(directory)) as reader, reader.snapshot() as queries:
+            rows = list(queries.entries())
+        for kind, told in (
+            ("packet_created", promises.created),
+            ("packet_completed", promises.ended),
+        ):
+            found = {row.subject: row.seq for row in rows if row.type == kind}
+            for name, position in told.items():
+                if found.get(f"packet/{name}") != position:
+                    raise BrokenPromiseError(f"{kind} of {name} was acknowledged at {position}")
+        for position, leaf in promises.shown.items():
+            if position >= len(rows) or rows[position].leaf.hex() != leaf:
+                raise BrokenPromiseError(f"what was shown at {position} is not in the ledger")
+        terms = [parse(row.raw).term for row in rows]
+        if terms != sorted(terms):
+            raise BrokenPromiseError("an entry has an older term than the one before it")
+        led = [
+            (parse(row.raw).term, json.loads(row.raw)["body"]["address"])
+            for row in rows
+            if row.type == "leader_changed"
+        ]
+        if len({term for term, _ in led}) != len(led):
+            raise BrokenPromiseError("two led under one term")
+        _verify(directory)
+        report.acknowledged = len(promises.created) + len(promises.ended)
+        report.reads = promises.reads
+        report.entries = len(rows)
+        report.terms = len(set(terms))
+        report.leaders = len(led)
+
+
+_ORDER: Final = (
+    "database crash", "database promotion", "database sessions", "cut", "hold",
+    "stop writer", "stop", "kill writer", "end", "drain", "kill",
+)  # fmt: skip
+"""What is healed first: a server that is started needs its database."""
+
+
+def _url(relay: Relay) -> str:
+    return f"postgresql://pfgov@127.0.0.1:{relay.port}/postgres#l"
+
+
+def _signal(pid: int, number: int) -> None:
+    subprocess.run(["kill", f"-{int(number)}", str(pid)], check=False, stderr=subprocess.DEVNULL)
+
+
+def _verify(directory: Path) -> None:
+    export = directory / f"{secrets.token_hex(4)}.lineage.jsonl"
+    for words in (
+        ("ledger", "export", "--dir", directory, "-o", export),
+        ("ledger", "verify", export, "--key", directory / "anchor.txt", "--full", "--replay"),
+    ):
+        done: Any = spawn(*map(str, words))
+        if done.status != 0:
+            raise BrokenPromiseError(f"{words[1]} says {done.status}: {done.out}{done.err}")
