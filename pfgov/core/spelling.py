@@ -10,6 +10,7 @@ import re
 import unicodedata
 from typing import Final
 
+from pfgov.core.lookalikes import FILLERS, UNSEEN, oddity, plainly
 from pfgov.errors import InvalidError
 
 CLASS_PATTERN: Final = r"[a-z0-9](?:[-_.]?[a-z0-9])*"
@@ -29,8 +30,6 @@ _NAME: Final = re.compile(NAME_PATTERN, re.ASCII)
 _REGION: Final = re.compile(REGION_PATTERN, re.ASCII)
 _DIMENSION: Final = re.compile(DIMENSION_PATTERN, re.ASCII)
 _PII_ALIKE: Final = re.compile(r"pii(?!\.|$)", re.ASCII)
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
 _SAME_STROKES: Final = str.maketrans("01I", "oll")
 
 
@@ -96,7 +95,9 @@ def check_region(text: str, pointer: str | None = None) -> str:
     """
     if not _REGION.fullmatch(text):
         hint = "lower-case names, the widest first, such as us-east/1a"
-        raise _refused(text, "a region", hint, None, pointer)
+        plain = plainly(text).strip().lower()
+        meant = plain if plain != text and _REGION.fullmatch(plain) else None
+        raise _refused(text, "a region", hint, meant, pointer)
     return text
 
 
@@ -106,9 +107,7 @@ def check_label(text: str, pointer: str | None = None) -> str:
     Raises:
         InvalidError: it begins or ends with a space, holds what nobody sees, or has another normal form (NFC).
     """
-    unseen = next(
-        (ch for ch in text if unicodedata.category(ch) in _UNSEEN or ch in _FILLERS), None
-    )
+    unseen = next((ch for ch in text if unicodedata.category(ch) in UNSEEN or ch in FILLERS), None)
     if unseen is not None:
         message = f"the value {text!r} holds U+{ord(unseen):04X}, which nobody sees"
     elif text != text.strip():
@@ -122,17 +121,19 @@ def check_label(text: str, pointer: str | None = None) -> str:
 
 def as_seen(text: str) -> str:
     """Return what is seen of *text*, so that it can be the value of a label; empty where nothing is."""
-    seen = (ch for ch in text if unicodedata.category(ch) not in _UNSEEN and ch not in _FILLERS)
+    seen = (ch for ch in text if unicodedata.category(ch) not in UNSEEN and ch not in FILLERS)
     return unicodedata.normalize("NFC", "".join(seen)).strip()
 
 
 def _refused(
     text: str, what: str, hint: str, suggestion: str | None, pointer: str | None
 ) -> InvalidError:
-    said = f"{hint}; did you mean {suggestion}?" if suggestion else hint
+    odd = oddity(text)
+    said = f"{odd}; {hint}" if odd else hint
+    said = f"{odd or hint}; did you mean {suggestion}?" if suggestion else said
     return InvalidError(f"{text!r} is not {what}", pointer=pointer, hint=said)
 
 
 def _suggestion(text: str, separator: str) -> str | None:
-    plain = re.sub(r"[^a-z0-9_-]+", separator, text.strip().lower()).strip("-_.")
+    plain = re.sub(r"[^a-z0-9_-]+", separator, plainly(text).strip().lower()).strip("-_.")
     return plain if plain and plain != text and _CLASS.fullmatch(plain) else None

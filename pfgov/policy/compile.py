@@ -145,6 +145,12 @@ class Scope:
         default_factory=dict[tuple[str, str], list[Problem]]
     )
 
+    def misread(self, names: Collection[str]) -> None:
+        """Take the full *names* whose problems are told where they are declared."""
+        for name in names:
+            root, _, member = name.partition(".")
+            self.broken[root, member] = []
+
 
 class Compiler:
     """Compiles policies against one collection of definitions; collects ``problems``."""
@@ -235,6 +241,7 @@ class Compiler:
             found = self._definitions.get(text.text)
             if found is not None:
                 self._define(found, roots, named, constants, scope)
+        scope.misread(policy.misread)
         for param in policy.params:
             constants[f"params.{param.name}"] = _constant(param.type, param.value)
         scope.names.update(constants)
@@ -253,6 +260,7 @@ class Compiler:
     ) -> None:
         own_named: dict[str, Checked] = {}
         own: dict[str, Constant] = {}
+        scope.misread({f"defs.{name.partition('.')[2]}" for name in found.misread})
         for param in found.params:
             own[f"defs.{param.name}"] = _constant(param.type, param.value)
         scope.names.update(own)
@@ -302,7 +310,9 @@ class Compiler:
         when = self._condition(rule.when, point, scope)
         condition = self._condition(rule.condition, point, scope)
         message = self._message(rule.message, point, scope)
-        if len(self.problems) > before:
+        is_read = (when is None) == (rule.when is None)
+        is_read = is_read and (condition is None) == (rule.condition is None)
+        if len(self.problems) > before or not is_read:
             return None
         return PlannedRule(
             policy=policy.name,
@@ -446,15 +456,18 @@ def _placed(text: Text, problem: object) -> Problem:
         after = line[word.end() :] if word is not None else ""
         if word is not None and word[0].isupper() and len(word[0]) > 1 and after[:1] != ".":
             hint = f'write "{word[0]}" in quotes'
+    if problem.code == "cel.unterminated" and getattr(text.source, "is_commented", False):
+        hint = "` #` begins a comment in YAML: quote the whole expression"
     return text.problem(problem.code, problem.message, problem.line, problem.column, hint)
 
 
 def _not_here(text: Text, mention: Mention, point: Point | None) -> Problem:
     where = f"at {point.value}" if point else "at every decision point of this policy"
+    there = [other.value for other in Point if mention.root in ROOTS_AT[other]]
     return text.problem(
         "policy.root_unavailable",
         f"`{mention.root}` does not exist {where}",
         mention.line,
         mention.column,
-        "give the rule its own `on` without that decision point",
+        f"it is there at {', '.join(there)}: give the rule its own `on`",
     )

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import Final, TypeGuard
 
 from pfgov.policy.cel import ir
-from pfgov.policy.cel.types import ListType, StringType
+from pfgov.policy.cel.hints import did_you_mean
+from pfgov.policy.cel.possible import walk
+from pfgov.policy.cel.types import ListType, Record, StringType
 from pfgov.policy.files.model import Text
 from pfgov.policy.problems import Problem, Severity
 from pfgov.policy.vocabulary import MEMBERS_OF, Path, spelling
 
 _EQUALITIES: Final = frozenset({"_==_", "_!=_"})
 _ORDERS: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
+_WHOLE: Final = frozenset({"size", *_EQUALITIES})
 _SETS: Final = frozenset({"sets.contains", "sets.intersects", "sets.equivalent"})
 _PARTS: Final = frozenset({"startsWith", "endsWith", "contains"})
 _VERBS: Final = {
@@ -52,9 +55,12 @@ class Naming:
         """Take who says what is wrong."""
         self._say = writer
         self._items: dict[int, Path] = {}
+        self._labels: dict[int, Record] = {}
 
     def enter(self, node: ir.Node) -> None:
-        """Remember of what list the variable of the loop *node* is an item."""
+        """Remember of what list the variable of the loop *node* is an item, or of what labels it is a name."""
+        if isinstance(node, ir.Fold) and (labels := _labels_of(node.target)) is not None:
+            self._labels[node.locals[0].slot] = labels
         if isinstance(node, ir.Fold) and isinstance(node.target.type, ListType):
             path = path_of(node.target)
             if path is not None:
@@ -68,6 +74,73 @@ class Naming:
         yield from self._whole(node)
         yield from self._ordered(node)
         yield from self._folded_case(node)
+        yield from self._label_names(node)
+        yield from self.read_whole(node)
+
+    # --- labels -----------------------------------------------------------------------------
+
+    def _label_names(self, node: ir.Call) -> Iterator[Problem]:
+        """A label asked for by a name that no file declares: ``"team" in packet.labels``."""
+        if len(node.arguments) != 2:
+            return
+        left, right = node.arguments
+        named: Iterator[tuple[Record | None, str]] = iter(())
+        match node.function.name:
+            case "@in":
+                inside, item = _labels_of(right), self._name_of(left)
+                named = ((labels, word) for labels, other in ((inside, left), (item, right))
+                         for word in (_constants(other) if labels is not None else ()))  # fmt: skip
+            case "_==_" | "_!=_":
+                named = ((self._name_of(one), word) for one, other in ((left, right), (right, left))
+                         for word in _constants(other))  # fmt: skip
+            case _:
+                pass
+        for labels, word in named:
+            if labels is not None and word not in labels.fields:
+                yield self._say.problem(
+                    "cel.unknown_field",
+                    f"labels has no field `{word}`",
+                    node,
+                    _declared(word, labels),
+                )
+
+    def _name_of(self, node: ir.Node) -> Record | None:
+        """Return the labels of which *node* is a name, as the variable of a loop."""
+        return self._labels.get(node.slot) if isinstance(node, ir.Local) else None
+
+    def read_whole(self, node: ir.Node) -> Iterator[Problem]:
+        """Every label is read, or one by a name that is not written out: also those that no file declares."""
+        match node:
+            case ir.Fold(target=target) if _labels_of(target) is not None:
+                if any(self._is_named(part, node.locals[0].slot) for part in walk(node)):
+                    return
+                read = target
+            case ir.Index(operand=operand) if (
+                _labels_of(operand) is not None and path_of(node) is None
+            ):
+                read = operand
+            case ir.Call(function=function, arguments=arguments) if function.name in _WHOLE:
+                read = next((one for one in arguments if _labels_of(one) is not None), node)
+            case _:
+                return
+        if read is not node:
+            yield self._say.problem(
+                "policy.undeclared_labels",
+                f"`{self._say.shown(node)}` reads labels that no file declares, too: anybody sets those",
+                node,
+                f'name the label, and declare it: {self._say.shown(read)}.NAME, or "NAME" in {self._say.shown(read)}',
+                "warning",
+            )
+
+    def _is_named(self, part: ir.Node, slot: int) -> bool:
+        """Whether *part* compares the variable *slot* with a text."""
+        if not isinstance(part, ir.Call) or part.function.name not in {*_EQUALITIES, "@in"}:
+            return False
+        one, other = part.arguments
+        pairs = ((one, other), (other, one))
+        return any(
+            isinstance(a, ir.Local) and a.slot == slot and any(_constants(b)) for a, b in pairs
+        )
 
     # --- words ------------------------------------------------------------------------------
 
@@ -79,16 +152,21 @@ class Naming:
             if spelt is None or spelt.has(word):
                 continue
             name = ".".join(path)
+            instead = spelt.instead(word)
+            if not word:
+                instead = (
+                    f"no name is empty: whether an optional fact is there is asked with has({name})"
+                )
             if spelt.is_closed:
                 yield self._say.problem(
-                    "cel.never_equal", f"{name} never holds {word!r}", node, spelt.instead(word)
+                    "cel.never_equal", f"{name} never holds {word!r}", node, instead
                 )
             else:
                 yield self._say.problem(
                     "policy.spelling",
                     f"{name} is never spelt {word!r}",
                     node,
-                    spelt.instead(word),
+                    instead,
                     "warning",
                 )
 
@@ -108,6 +186,9 @@ class Naming:
                         yield from _each(self._path(one), other)
             case "region_within":
                 yield from _each(path_of(left), right)
+            case "class_within":
+                yield from self._classes(left, right)
+                yield from self._classes(right, left)
             case "capability_match":
                 for word in _constants(left):
                     yield (("member", "capabilities"), re.split(r"[\s<>=!~]", word, maxsplit=1)[0])
@@ -116,6 +197,11 @@ class Naming:
                     yield from _each(path_of(one), other)
             case _:
                 pass
+
+    def _classes(self, one: ir.Node, other: ir.Node) -> Iterator[tuple[Path, str]]:
+        """Yield the words of *other*, in the lower case in which ``class_within`` compares them with *one*."""
+        path = self._path(one) or ("packet", "data_classes")
+        yield from ((path, word.casefold()) for word in _constants(other))
 
     def _path(self, node: ir.Node) -> Path | None:
         return self._items.get(node.slot) if isinstance(node, ir.Local) else path_of(node)
@@ -235,6 +321,23 @@ class Naming:
                 f"compare with {MEMBERS_OF.get(principal, principal)}: the members for which it may act",
                 "warning",
             )
+
+
+def _labels_of(node: ir.Node) -> Record | None:
+    """Return what is declared of the labels that *node* is, else None."""
+    while isinstance(node, ir.Named):
+        node = node.expression.root
+    is_labels = isinstance(node.type, Record) and node.type.name == "labels"
+    return node.type if is_labels and isinstance(node.type, Record) else None
+
+
+def _declared(word: str, labels: Record) -> str:
+    """Return what to write for the label *word*, which no file declares."""
+    hint = did_you_mean(word, labels.fields)
+    if hint is None and not labels.fields:
+        hint = "no file declares any: add one with `kind: Labels`"
+    declared = ", ".join(sorted(labels.fields)[:12])
+    return hint or f"declare it in a file of `kind: Labels`; declared are {declared}"
 
 
 def path_of(node: ir.Node) -> Path | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pfgov import errors
+from pfgov.core.lookalikes import oddity, plainly
 from pfgov.errors import PolicyError
 
 Severity = Literal["error", "warning"]
@@ -149,14 +150,17 @@ def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Return a hint naming the known word nearest to *word*, or None when nothing is near.
+    """Return a hint naming the known word nearest to *word*, and what is odd about *word*; None when neither is found.
 
     >>> did_you_mean("mesage", ["message", "when"])
     'did you mean `message`?'
     """
     names: Sequence[str] = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=_NEAR)
+    plain, odd = plainly(word), oddity(word)
+    near = difflib.get_close_matches(plain, names, n=1, cutoff=_NEAR)
     if not near:
         lowered = {name.lower(): name for name in names}
-        near = [lowered[word.lower()]] if word.lower() in lowered else []
-    return f"did you mean `{near[0]}`?" if near else None
+        near = [lowered[plain.lower()]] if plain.lower() in lowered else []
+    if not near:
+        return odd
+    return f"did you mean `{near[0]}`?" + (f" {odd}" if odd else "")

@@ -14,7 +14,7 @@ from pfgov.policy.cel.constant import FLIPPED, SIGNS, always
 from pfgov.policy.cel.errors import Failure
 from pfgov.policy.cel.implied import same
 from pfgov.policy.cel.possible import NEVER, Outlook, Reach, walk
-from pfgov.policy.cel.types import ListType, MapType, NumberType, StringType
+from pfgov.policy.cel.types import ListType, MapType, NumberType, Record, StringType
 from pfgov.policy.files.model import KERNEL, Policy, Text
 from pfgov.policy.judging.clauses import PlannedRule
 from pfgov.policy.judging.judge import PolicySet
@@ -51,6 +51,11 @@ def unsound(policies: PolicySet) -> list[Problem]:
     return found
 
 
+def expression_problems(text: Text, checked: Checked) -> list[Problem]:
+    """Return what cannot be meant in one expression by itself, of a rule or of a test's property."""
+    return list(dict.fromkeys(_Expression(text, checked).problems()))
+
+
 def expression_texts(policies: PolicySet) -> dict[tuple[str, str], Text]:
     """Every named expression by its policy (or definitions) and its full name."""
     found: dict[tuple[str, str], Text] = {}
@@ -85,7 +90,7 @@ def _policy(
                         if (policy.name, name) in texts
                     ]
         problems = list(
-            dict.fromkeys(problem for part in parts for problem in _Expression(*part).problems())
+            dict.fromkeys(problem for part in parts for problem in expression_problems(*part))
         )
         yield from problems
         if not any(problem.severity == "error" for problem in problems):
@@ -105,8 +110,8 @@ def _outcomes(planned: Mapping[Point, PlannedRule]) -> Iterator[Problem]:
         if not found.true and found.fails:
             yield _always_denies(one, point)
             return
-        parts = [part for part in (one.when, one.condition) if part is not None]
-        if one.rule.kind != "require" and any(_is_never(outlook.reach(p.root)) for p in parts):
+        told = (one.when, None if one.rule.kind == "require" else one.condition)
+        if any(part is not None and _is_never(outlook.reach(part.root)) for part in told):
             idle.append(point)
     if planned and len(idle) == len(planned):
         one = next(iter(planned.values()))
@@ -147,6 +152,7 @@ class _Expression:
         self._root = checked.root
         self._names = Naming(self._say)
         self._outlook = Outlook()
+        self._wholes = _wholes(checked.root)
 
     def problems(self) -> Iterator[Problem]:
         """Yield them, outer parts first."""
@@ -167,6 +173,8 @@ class _Expression:
                 if len(node.arguments) == 2:
                     yield from self._compared(node)
                 yield from self._names.problems(node)
+            else:
+                yield from self._names.read_whole(node)
 
     def _failing(self, node: ir.Node, failed: Failure) -> Iterator[Problem]:
         inside = any(self._outlook.failure(child) is not None for child in ir.children(node))
@@ -236,6 +244,13 @@ class _Expression:
                 message = f"`{self._say.shown(node)}` is in 1970 or soon after: whole numbers are seconds since then"
                 hint = 'write timestamp("2027-01-01T00:00:00Z")'
                 yield self._say.problem("policy.early_time", message, node, hint, "warning")
+            case ir.Has(operand=operand, name=name) if _is_always_there(operand, name):
+                shown = self._say.shown(node)
+                hint = f"{'.'.join(path_of(operand) or ())}.{name} is always there: compare it with something"
+                severity: Severity = "error" if node in self._wholes else "warning"
+                yield self._say.problem(
+                    "cel.constant", f"`{shown}` is always true", node, hint, severity
+                )
             case ir.Ternary(then=then, otherwise=otherwise) if same(then, otherwise):
                 message = f"`{self._say.shown(node)}` is the same either way"
                 yield self._say.problem("cel.constant", message, node, "write it without `?`")
@@ -280,6 +295,31 @@ class _Expression:
             message = f"`{self._say.shown(node)}` is {word} true"
             severity: Severity = "warning" if is_optional else "error"
             yield self._say.problem("cel.constant", message, node, hint, severity)
+
+
+def _wholes(root: ir.Node) -> tuple[ir.Node, ...]:
+    """Return *root*, and what it negates: what decides the whole condition."""
+    found = [root]
+    while isinstance(root, ir.Call) and root.function.name == "!_":
+        root = root.arguments[0]
+        found.append(root)
+    return tuple(found)
+
+
+_ALWAYS_THERE: Final = frozenset(
+    {"packet", "member", "principal", "review", "export", "activation"}
+)
+
+
+def _is_always_there(operand: ir.Node, name: str) -> bool:
+    """Whether the field *name* of a fact is there in every decision: neither it nor what is before it is optional."""
+    path = path_of(operand)
+    if path is None or path[0] not in _ALWAYS_THERE:
+        return False
+    if any(isinstance(part, ir.Select) and part.maybe_absent for part in walk(operand)):
+        return False
+    kind = operand.type
+    return isinstance(kind, Record) and name in kind.fields and not kind.fields[name].optional
 
 
 def _domain(node: ir.Node) -> tuple[tuple[str, ...] | None, Sequence[object]]:

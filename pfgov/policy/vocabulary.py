@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from pfgov.core.ids import RESERVED_IDS, RESERVED_PREFIXES
+from pfgov.core.lookalikes import oddity, plainly
 from pfgov.core.spelling import CLASS_PATTERN, NAME_PATTERN, REGION_PATTERN
 from pfgov.core.verdicts import Point
 from pfgov.policy.facts import RIGHTS
@@ -75,9 +76,9 @@ class Spelling:
 
     def instead(self, word: str) -> str:
         """Return what to write instead of *word*, which does not occur."""
-        lowered = word.lower()
-        if lowered != word and self.has(lowered):
-            return f"did you mean `{lowered}`?"
+        plain, odd = plainly(word).strip().lower(), oddity(word)
+        if plain != word and self.has(plain):
+            return f"did you mean `{plain}`?" + (f" {odd}" if odd else "")
         return did_you_mean(word, self.words) or self.hint
 
 

@@ -87,6 +87,7 @@ def read_many(argument: str, root: str) -> list[tuple[str, Facts]]:
             problem = inputs.problem_of(root, facts)
             if problem is not None:
                 hint = None if root == "export" else occurring.PRINCIPAL_HINT
+                hint = occurring.principal_hint(facts) if root == "principal" else hint
                 reader.error("input", problem, item, hint)
             named.append(name)
             found.append((str(own), facts))

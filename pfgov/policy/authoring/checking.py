@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pfgov.errors import PolicyError
 from pfgov.policy.authoring.lint import lint
-from pfgov.policy.authoring.testing.runner import idle_labels, read_tests
+from pfgov.policy.authoring.testing.runner import read_tests, wrong_properties
 from pfgov.policy.files.folder import Unread
 from pfgov.policy.judging.judge import PolicySet
 from pfgov.policy.load import Files, compiled_files, load_directory, read_directory
@@ -52,7 +52,7 @@ def check_files(path: str | os.PathLike[str], files: Files) -> Check:
     policies, problems = compiled_files(files, generated=False)
     try:
         tests = read_tests(Path(path), files)
-        problems += [] if policies is None else idle_labels(tests, policies)
+        problems += [] if policies is None else wrong_properties(tests, policies)
     except PolicyErrors as error:
         problems += error.problems
     except PolicyError as error:

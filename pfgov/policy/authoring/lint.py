@@ -4,9 +4,11 @@ Warnings of ``policy check``; they never keep a set from loading.  A condition t
 is not among them: the checker refuses it.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pfgov.core.verdicts import CARRIED_OUT
 from pfgov.policy.authoring.bypassing import bypassed
@@ -15,6 +17,7 @@ from pfgov.policy.authoring.trusting import trusting
 from pfgov.policy.cel import CelLoadError, parse
 from pfgov.policy.cel.implied import Prover
 from pfgov.policy.cel.syntax import Ast
+from pfgov.policy.facts import ROOTS
 from pfgov.policy.files.model import KERNEL, Definitions, Policy, Rule, Text
 from pfgov.policy.files.names import mentions
 from pfgov.policy.judging.clauses import PlannedRule
@@ -34,6 +37,7 @@ def lint(
     for policy in policies:
         found += _unused(policy, definitions)
         found += _undoable(policy)
+        found += _misplaced(policy)
     for item in definitions:
         if item.name not in imported:
             found.append(
@@ -138,6 +142,30 @@ def _undoable(policy: Policy) -> Iterator[Problem]:
                 "to ask somebody first, write a rule with `when` and `escalate`",
                 "warning",
             )
+
+
+def _misplaced(policy: Policy) -> Iterator[Problem]:
+    """A message in which a value stands as another language shows it: with two braces, a dollar, or by a sign."""
+    for rule in policy.rules:
+        for found in _FOREIGN.finditer(rule.message.text if rule.message else ""):
+            assert rule.message is not None
+            path = found["doubled"] or found["marked"] or found["called"]
+            message = f"in the message: `{found[0]}` is shown as it stands, and no value"
+            hint = f"write {{{path}}}" if path else "a value is shown by its path: {member.region}"
+            if found["marked"]:
+                message = f"in the message: the `{found[0][0]}` of `{found[0]}` is shown, too"
+                hint = f"write {{{path}}}; where a sign of money is meant, put a blank behind it"
+            yield rule.message.problem(
+                "policy.message", message, 1, found.start() + 1, hint, "warning"
+            )
+
+
+_PATHS: Final = rf"(?:{'|'.join((*ROOTS, 'params', 'variables', 'defs'))})\b[\w.]*"
+_FOREIGN: Final = re.compile(
+    rf"\{{\{{\s*\.?(?P<doubled>{_PATHS})\s*\}}\}}|[$#%]\{{(?P<marked>{_PATHS})\}}"
+    rf"|(?:\$\(|\\\(|<%=?\s*|\$)(?P<called>{_PATHS})\s*(?:\)|%>)?|%[sdvf](?![\w%])"
+)
+"""How other languages show a value in a text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pfgov.core.commands import ENGINE, LOCAL_OPERATOR
 
 Facts = dict[str, object]
 
+MEMBERS_HINT: Final = "write rights: [member:ID] for each of them, beside `members`"
 PRINCIPAL_HINT: Final = (
     "ids: key:..., oidc:..., local, anyone, pfgov:engine; a member's own with its right alone"
 )
@@ -68,6 +69,18 @@ def _impossible_rights(name: str, rights: list[str], facts: Mapping[str, object]
     if "name" in facts and (name in _NAMED or name.startswith("oidc:")):
         return f"{name!r} has no name: keys have one"
     return None
+
+
+def principal_hint(facts: Mapping[str, object]) -> str:
+    """Return what to write in the place of the principal that *facts* describe, which no door lets in."""
+    members = cast("list[object]", facts["members"])
+    rights = map(str, cast("list[object]", facts["rights"]))
+    acts_for = sorted(right for right in rights if right.startswith(ACTS_FOR))
+    return (
+        PRINCIPAL_HINT
+        if sorted(f"{ACTS_FOR}{one}" for one in members) == acts_for
+        else MEMBERS_HINT
+    )
 
 
 def packet_problem(facts: Mapping[str, object]) -> str | None:

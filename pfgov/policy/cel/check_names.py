@@ -10,7 +10,7 @@ from pfgov.policy.cel.environment import Constant
 from pfgov.policy.cel.errors import CelError
 from pfgov.policy.cel.hints import (
     called_elsewhere,
-    demanded_elsewhere,
+    called_of,
     did_you_mean,
     named_elsewhere,
 )
@@ -182,9 +182,9 @@ def field(c: Checking, type_: CelType, name: str, at: syntax.Span) -> Field:
 
 
 def _unknown_field(c: Checking, record: Record, name: str, at: syntax.Span) -> None:
-    hint = did_you_mean(name, record.fields)
+    hint = called_of(record.name, name) or did_you_mean(name, record.fields)
     if hint is None and record.name == "packet":
-        hint = demanded_elsewhere(name) or called_elsewhere(name)
+        hint = called_elsewhere(name)
     if hint is None and not record.fields:
         hint = (
             "no file declares any: add one with `kind: Labels`" if record.name == "labels" else None

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from pfgov.policy.cel import check_calls, check_macros, check_names, constant, cost, ir, syntax
 from pfgov.policy.cel.access import accesses
-from pfgov.policy.cel.checking import Checking
+from pfgov.policy.cel.checking import Checking, condition_hint
 from pfgov.policy.cel.environment import Environment
 from pfgov.policy.cel.errors import CelCheckErrors, Problem
 from pfgov.policy.cel.limits import COST_UNITS
-from pfgov.policy.cel.types import BOOL, CelType, fits, settled
+from pfgov.policy.cel.types import BOOL, DYN, CelType, fits, settled
 
 
 def check(
@@ -70,7 +70,7 @@ def _judge_result(c: Checking, root: ir.Node, expect: CelType | None) -> None:
     if expect is None:
         return
     if not fits(root.type, expect):
-        hint = "compare it with something" if expect == BOOL else None
+        hint = condition_hint(root.type) if expect == BOOL else None
         c.mismatch("cel.result", f"the value is {root.type}, not {expect}", root.span, hint)
     elif expect == BOOL and not c.environment.constant_conditions:
         found = constant.condition_problem(root)
@@ -89,7 +89,10 @@ def _too_costly(units: int, limit: int, at: syntax.Span) -> Problem:
 
 
 def _unary(c: Checking, node: syntax.Unary) -> ir.Node:
-    return check_calls.operator(c, f"{node.operator}_", node, [node.operand])
+    inner = c.node(node.operand)
+    result = check_calls.invoke(c, c.environment.functions[f"{node.operator}_"], node, [inner])
+    is_told = node.operator == "!" and not fits(inner.type, BOOL) and not c.lenient
+    return ir.Const(node.span, DYN, None) if is_told else result
 
 
 def _binary(c: Checking, node: syntax.Binary) -> ir.Node:

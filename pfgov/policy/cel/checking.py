@@ -16,7 +16,9 @@ from pfgov.policy.cel.types import (
     DYN,
     FREE,
     CelType,
+    ListType,
     OptionalType,
+    StringType,
     fits,
     join,
     settled,
@@ -68,7 +70,11 @@ class Checking:
         nodes = self.nodes(operands)
         for node, source in zip(nodes, operands, strict=True):
             if not fits(node.type, BOOL):
-                self.mismatch("cel.type", f"`{sign}` needs bool, not {node.type}", source.span)
+                message = f"`{sign}` needs bool, not {node.type}"
+                hint = condition_hint(node.type)
+                if isinstance(node.type, StringType):
+                    hint = "write each comparison out: x == a || x == b, or x in [a, b]"
+                self.mismatch("cel.type", message, source.span, hint)
         return tuple(nodes)
 
     # --- macro variables --------------------------------------------------------------------
@@ -88,6 +94,15 @@ class Checking:
         self.scope.extend(locals_)
         yield
         del self.scope[len(self.scope) - len(locals_) :]
+
+
+def condition_hint(type_: CelType) -> str:
+    """Return how what is of *type_* becomes a condition."""
+    if isinstance(type_, ListType):
+        if fits(type_.elem, BOOL):
+            return "write list.all(x, condition), or list.exists(x, condition), in the place of map"
+        return "ask of its items: list.exists(x, condition), or item in list"
+    return "compare it with something"
 
 
 def unwrapped(type_: CelType) -> CelType:

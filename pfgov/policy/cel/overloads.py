@@ -7,6 +7,7 @@ merely answers false: two things that can never be equal are a mistake at load.
 
 from collections.abc import Sequence
 
+from pfgov.policy.cel.hints import taken_as
 from pfgov.policy.cel.library import Function, Overload
 from pfgov.policy.cel.types import (
     DYN,
@@ -95,12 +96,17 @@ def complaint(function: Function, arguments: Sequence[CelType]) -> tuple[str, st
                 "it counts from 0: write x >= low && x < high" if sign == "lists.range()" else None
             )
             return f"{sign} takes {expected} {word}, not {len(arguments)}", hint
-        hint = _expected(function)
+        hint = taken_as(function.name) or _expected(function)
         if function.name == "contains" and isinstance(arguments[0], ListType):
             hint = "write item in list"
         return f"{sign} does not take ({', '.join(shown)})", hint
     if len(shown) == 1:
-        return f"`{sign}` does not apply to {shown[0]}", None
+        hint = (
+            "write !(a == b), or a != b: `!` is about what stands next to it"
+            if sign == "!"
+            else None
+        )
+        return f"`{sign}` does not apply to {shown[0]}", hint
     if function.name in _EQUALITY:
         hint = _quoting(arguments)
         record = next((one for one in arguments if isinstance(one, Record)), None)
@@ -163,6 +169,8 @@ def _ordering(function: Function, shown: Sequence[str]) -> str | None:
 
 def _numeric(function: Function, arguments: Sequence[CelType]) -> str | None:
     kinds = {str(argument) for argument in arguments}
+    if function.name == "_-_" and all(isinstance(one, ListType) for one in arguments):
+        return "write part.all(x, x in list), or sets.contains(list, part)"
     if function.name in ("_+_", "_-_", "_*_", "_/_") and kinds == {"int", "double"}:
         return "arithmetic does not mix int and double; write 1.0 or double(x)"
     return None

@@ -108,6 +108,13 @@ _SLIPS: Final = (
     (r"-$", r">", "write list.all(x, condition)"),
     (r"\?$|", r"\?", "write has(x) ? x : other, or x.orValue(other) after .?"),
     (r"\*$", r"\*", "there are no powers: write x * x"),
+    (r"\bin\s*[({][^)}]*$", r",", "write a list: x in [a, b]"),
+    (
+        r"",
+        r"::",
+        'who asks has principal.rights and principal.members: write "operator" in principal.rights',
+    ),
+    (r"", r":", "write condition ? one : other"),
 )
 
 

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from pfgov.core.lookalikes import alike, called, is_unseen
 from pfgov.policy.cel import literals
 from pfgov.policy.cel.errors import CelSyntaxError
 from pfgov.policy.cel.limits import NESTING, SOURCE_CHARACTERS, TOKENS
@@ -39,6 +40,16 @@ _CALLED: Final = {
     "matches": "text.matches(pattern)",
     "between": "x >= low && x <= high",
     "like": "text.matches(pattern)",
+    **dict.fromkeys(
+        ("includes", "holds", "contain", "include"), "item in list, or text.contains(part)"
+    ),
+    **dict.fromkeys(
+        ("subset", "subsetof", "within"), "part.all(x, x in list), or sets.contains(list, part)"
+    ),
+    **dict.fromkeys(("intersects", "overlaps"), "sets.intersects(list, other)"),
+    **dict.fromkeys(("eq", "equals", "EQ"), "a == b"),
+    **dict.fromkeys(("ne", "neq", "NE"), "a != b"),
+    **dict.fromkeys(("gt", "gte", "ge", "lt", "lte", "le"), "one of < <= > >="),
     "has": "has(member.region)",
     "xor": "a != b",
     "for": "list.all(x, condition), list.exists(x, condition) or list.filter(x, condition)",
@@ -63,7 +74,43 @@ _SLIPS: Final = {
     "#": ("`#` does not start a comment", "write // for a comment"),
     ";": ("`;` does not belong in an expression", "one expression, without a terminator"),
     "$": ("`$` does not belong in an expression", "write params.name, without a sigil"),
+    "?.": ("`?.` is not an operator", "write .? before the field, and .orValue(other) behind it"),
+    "@": ("`@` does not belong in an expression", "write the name alone; a text in quotes"),
+    "^": ("`^` is not an operator", "there are no powers: write x * x; of two conditions: a != b"),
+    "\\": ("`\\` stands outside of a text", 'write a plain "; what YAML escapes, it reads itself'),
 }
+
+_SIGNS: Final = {
+    "\N{GREATER-THAN OR EQUAL TO}": ">=",
+    "\N{LESS-THAN OR EQUAL TO}": "<=",
+    "\N{NOT EQUAL TO}": "!=",
+    "\N{ELEMENT OF}": "in",
+    "\N{LOGICAL AND}": "&&",
+    "\N{LOGICAL OR}": "||",
+    "\N{NOT SIGN}": "!",
+    "\N{MULTIPLICATION SIGN}": "*",
+    "\N{DIVISION SIGN}": "/",
+    "\N{MINUS SIGN}": "-",
+}
+"""Signs of mathematics -> what stands for them here."""
+
+
+def _stranger(character: str) -> tuple[str, str | None]:
+    """Return what is wrong with a character that no expression holds outside of a text, and what to write."""
+    if character in _SIGNS:
+        return f"`{character}` is not an operator", f"write {_SIGNS[character]}"
+    if character.isascii():
+        return f"unexpected character {character!r}", "write text in quotes"
+    message = f"unexpected character {character!r}, {called(character)}"
+    like = alike(character)
+    if is_unseen(character):
+        return f"{message}, which nobody sees", "remove it"
+    if like is not None:
+        return (
+            message,
+            "write a plain blank" if like == " " else f"it looks like {like}: write {like}",
+        )
+    return message, "write text in quotes"
 
 
 class Token(NamedTuple):
@@ -191,6 +238,12 @@ class _Scanner:
         if self.source.startswith("<>", position):
             message, hint = _SLIPS["<>"]
             raise self.result.error("cel.character", message, position, hint)
+        is_chained = text == "?" and re.match(
+            r"\?\.[A-Za-z_]", self.source[position : position + 3]
+        )
+        if is_chained and ":" not in self.source[position:]:
+            message, hint = _SLIPS["?."]
+            raise self.result.error("cel.character", message, position, hint)
         if text == "?" and self.previous in (".", "[", "{", ",") and not self.optional_next:
             self.output.append(" ")
             self.optional_next = True
@@ -225,10 +278,10 @@ class _Scanner:
 
     def word(self, text: str, position: int) -> None:
         if self.previous == "." and text in _KEYWORDS:
-            raise self.result.error(
-                "cel.keyword", f"`{text}` cannot be a field name here", position,
-                f"write [{text!r}] or .`{text}`",
-            )  # fmt: skip
+            is_call = self.source[position + len(text) :].lstrip().startswith("(")
+            hint = "write x in [a, b]" if is_call else f"write [{text!r}] or .`{text}`"
+            message = f"`{text}` cannot be {'called' if is_call else 'a field name'} here"
+            raise self.result.error("cel.keyword", message, position, hint)
         if text in _CONSTANTS:
             # cel-python's lexer drops the position of these; as literals they keep it.
             self.result.constants[position] = _CONSTANTS[text]
@@ -334,6 +387,5 @@ class _Scanner:
         if character == "=" and self.source[position - 2 : position] == "==":
             message, hint = "`===` is not an operator", "write =="
         if message is None:
-            message = f"unexpected character {character!r}"
-            hint = "write text in quotes" if character.isprintable() else None
+            message, hint = _stranger(character)
         return self.result.error("cel.character", message, position, hint)

@@ -65,6 +65,8 @@ def read_policy(reader: Reader, node: Node, *, kernel: bool = False) -> Policy |
     points = _points(reader, found.get("on"), "`on`")
     mode = reader.choice(found.get("mode"), "`mode`", ("enforce", "shadow")) or "enforce"
     rules = _rules(reader, found.get("rules"), points)
+    params = _params(reader, found.get("params"))
+    variables = _variables(reader, found.get("variables"))
     if name is None:
         return None
     return Policy(
@@ -76,8 +78,9 @@ def read_policy(reader: Reader, node: Node, *, kernel: bool = False) -> Policy |
         place=reader.place(node),
         mode=_mode(mode),
         imports=_imports(reader, found.get("imports")),
-        params=_params(reader, found.get("params")),
-        variables=_variables(reader, found.get("variables")),
+        params=params,
+        variables=variables,
+        misread=_misread(found, params, variables),
     )
 
 
@@ -106,8 +109,28 @@ def read_definitions(reader: Reader, node: Node) -> Definitions | None:
     if name is None:
         return None
     return Definitions(
-        name, version, description, reader.place(node), params=constants, variables=variables
+        name,
+        version,
+        description,
+        reader.place(node),
+        params=constants,
+        variables=variables,
+        misread=_misread(found, constants, variables),
     )
+
+
+def _misread(
+    found: dict[str, Node], params: tuple[Param, ...], variables: tuple[Variable, ...]
+) -> frozenset[str]:
+    """Return the full names of params and variables that are in the file and could not be read."""
+    read = {("params", one.name) for one in params} | {("variables", one.name) for one in variables}
+    names: set[str] = set()
+    for group in ("params", "variables"):
+        node = found.get(group)
+        for key, _ in node.pairs if isinstance(node, Entries) else ():
+            if (group, key.text) not in read:
+                names.add(f"{group}.{key.text}")
+    return frozenset(names)
 
 
 def _mode(text: str) -> Mode:

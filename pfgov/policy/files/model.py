@@ -148,6 +148,8 @@ class Policy:
     imports: tuple[Text, ...] = ()
     params: tuple[Param, ...] = ()
     variables: tuple[Variable, ...] = ()
+    misread: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    """Params and variables that are there and were a problem themselves: who names one makes no second one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ class Definitions:
     place: Place = field(compare=False, repr=False)
     params: tuple[Param, ...] = ()
     variables: tuple[Variable, ...] = ()
+    misread: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    """As of a policy."""
 
 
 LabelOwner = Literal["packet", "member"]

@@ -87,6 +87,7 @@ class Reader:
             return []
         if not isinstance(node, Items):
             hint = f"write [{node.text}]" if isinstance(node, Scalar) and node.text else None
+            hint = "begin each item with `- `" if isinstance(node, Entries) else hint
             self.wrong_type(node, what, "a list", hint)
             return []
         if len(node.items) > limit:
@@ -241,10 +242,62 @@ _OTHER_KEYS: Final[Mapping[str, str]] = MappingProxyType(
 """Keys of rules in other languages -> what to write here."""
 
 
+_OTHER_POLICY_KEYS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("default", "effect", "decision"),
+            "there is no default to choose: where somebody would get a packet, what no policy covers is denied",
+        ),
+        **dict.fromkeys(
+            ("priority", "order", "weight", "precedence"),
+            "their order means nothing: all are evaluated, and one that denies is enough",
+        ),
+        **dict.fromkeys(
+            (
+                "spec",
+                "statements",
+                "statement",
+                "validations",
+                "policies",
+                "resourcePolicy",
+                "principalPolicy",
+            ),
+            "write what it says under `rules`, which stands at the top",
+        ),
+        **dict.fromkeys(
+            ("target", "match", "matchConstraints", "resource", "actions", "scope", "points"),
+            "what a policy is asked at stands under `on`: a list of decision points",
+        ),
+        **dict.fromkeys(("name", "version", "description", "id"), "write it under `metadata`"),
+        **dict.fromkeys(
+            (
+                "enabled",
+                "disabled",
+                "validationFailureAction",
+                "failurePolicy",
+                "enforcementMode",
+                "enforce",
+            ),
+            "write `mode: shadow` for what is only to be watched",
+        ),
+        **dict.fromkeys(
+            ("import", "importDerivedRoles", "derivedRoles"),
+            "write `imports`: names of definitions",
+        ),
+        **dict.fromkeys(
+            ("constants", "parameters", "data"), "write `params`: NAME: {type: ..., value: ...}"
+        ),
+    }
+)
+"""Keys of policies in other languages -> what to write here."""
+
+
 def _other_key(text: str, known: Collection[str], near: str | None) -> str:
     """Return what was probably meant by a key that is not known."""
     if text in _OTHER_KEYS and "require" in known:
         return _OTHER_KEYS[text]
+    if text in _OTHER_POLICY_KEYS and "rules" in known:
+        return _OTHER_POLICY_KEYS[text]
     if near is not None:
         return near
     if not _WORD.fullmatch(text):

@@ -11,7 +11,7 @@ This module knows no policies: it turns one text into one tree, or into problems
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pfgov.policy.limits import FILE_BYTES_MAX, YAML_DEPTH_MAX, YAML_NODES_MAX
@@ -44,12 +44,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Scalar(Node):
-    """A single value; ``text`` is its content as written, ``raw`` the stretch of the file it spans."""
+    """A single value; ``text`` is its content as written, ``raw`` the stretch of the file it spans.
+
+    A comment follows on its line where it ``is_commented``.
+    """
 
     value: Plain
     text: str
     quoted: bool
     raw: str = field(repr=False, compare=False)
+    is_commented: bool = field(default=False, repr=False, compare=False)
 
     def position(self, line: int, column: int) -> tuple[int, int]:
         """Return where in the file the character at *line*, *column* of the content stands.
@@ -62,7 +66,7 @@ class Scalar(Node):
         if not 1 <= line <= len(lines):
             return self.line, self.column
         before = "".join(lines[: line - 1]) + lines[line - 1][: column - 1]
-        target = len(re.sub(r"\s", "", before))
+        target = len(re.sub(r"\s", "", before, flags=re.ASCII))
         raw, at = self.raw, 0
         if raw[:1] in {"|", ">"}:
             at = raw.find("\n") + 1
@@ -72,7 +76,7 @@ class Scalar(Node):
             at = 1
         seen = 0
         while at < len(raw):
-            if not raw[at].isspace():
+            if raw[at] not in " \t\r\n\f\v":
                 if seen == target:
                     break
                 seen += 1
@@ -156,6 +160,14 @@ class _Composer:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         what = str(getattr(error, "problem", None) or str(error).partition("\n")[0])
+        kept = _KEPT_START.fullmatch(self._line(line))
+        if kept is not None and "\t" not in kept[0]:
+            sign = _KEPT[kept["value"][0]]
+            what = f"a value that begins with `{kept['value'][0]}` is {sign} in YAML"
+            quote = f"quote the value: {_quoted(kept['value'])}"
+            is_block = kept["value"][0] in "|>"
+            meant = "write what follows on the next line, indented" if is_block else quote
+            return self._error("syntax", what, line, kept.start("value") + 1, meant)
         hint = _syntax_hint(what, self._line(line), column)
         return self._error("syntax", what, line, column, hint)
 
@@ -223,7 +235,10 @@ class _Composer:
                     f"the first one is on line {seen[key.text]}",
                 )
             seen[key.text] = key.line
-            pairs.append((key, self._node(next(events), events, depth + 1)))
+            value = self._node(next(events), events, depth + 1)
+            if isinstance(value, Scalar) and not value.raw:
+                value = replace(value, line=key.line, column=key.column)  # nothing stands there
+            pairs.append((key, value))
         return Entries(start.start_mark.line + 1, start.start_mark.column + 1, tuple(pairs))
 
     def _key(self, event: Any, events: Iterator[Any], depth: int) -> Scalar:
@@ -270,7 +285,9 @@ class _Composer:
         if isinstance(value, float) and not math.isfinite(value):
             raise self._at(event, "number", f"`{text}` is too large for a number")
         raw = self._text[start.index : end.index]
-        return Scalar(start.line + 1, start.column + 1, value, text, quoted, raw)
+        rest = self._text[end.index : end.index + 80].partition("\n")[0]
+        is_commented = rest.lstrip(" ").startswith("#")
+        return Scalar(start.line + 1, start.column + 1, value, text, quoted, raw, is_commented)
 
     def _at(self, event: Any, code: str, message: str, hint: str | None = None) -> SourceError:
         mark = event.start_mark
@@ -297,7 +314,22 @@ def _resolve(text: str) -> Plain:
 _QUOTED_START: Final = re.compile(
     r"""\s*(?:- *)?[^'":#]+: +(?P<value>(?P<quote>["']).*?(?P=quote) *[^\s#].*)"""
 )
+_BRACKET_START: Final = re.compile(
+    r"""\s*(?:- *)?[^'":#]+: +(?P<value>(?:\[[^\[\]]*\]|\{[^{}]*\}) *[^\s#,].*)"""
+)
 _TAG_START: Final = re.compile(r"\s*(?:- *)?[^'\":#]+: +(?P<value>!.*)")
+_KEPT_START: Final = re.compile(r"\s*(?:- *)?[^'\":#{\[]+: +(?P<value>[!&*|>%@`].*[^\s0-9+-].*)")
+_KEPT: Final = {
+    "!": "a tag",
+    "&": "an anchor",
+    "*": "an alias",
+    "|": "a text of several lines",
+    ">": "a text of several lines",
+    "%": "a directive",
+    "@": "reserved",
+    "`": "reserved",
+}
+"""Characters that YAML keeps for itself at the beginning of a value -> what they make of it."""
 
 
 def _syntax_hint(message: str, line: str, column: int) -> str | None:
@@ -308,6 +340,8 @@ def _syntax_hint(message: str, line: str, column: int) -> str | None:
         return (
             f"the value ends at its second quote; quote the whole of it: {_quoted(found['value'])}"
         )
+    if found := _BRACKET_START.fullmatch(line):
+        return f"the value ends at its closing bracket; quote the whole of it: {_quoted(found['value'])}"
     if found := _TAG_START.fullmatch(line):
         return f"`!` begins a tag in YAML; quote the value: {_quoted(found['value'])}"
     if "mapping values are not allowed" in message:

@@ -149,7 +149,7 @@ MISTAKES = {
     ),
     "an expression that YAML takes for a tag": (
         f"{HEAD}rules:\n  - id: low\n    require: !(member.trust_score > 0.5)\n",
-        ("policy.yaml.syntax", 7, 37, "'!(member.trust_score > 0.5)'"),
+        ("policy.yaml.syntax", 7, 14, "'!(member.trust_score > 0.5)'"),
     ),
     "a negation that YAML takes for a tag": (
         f"{HEAD}rules:\n  - id: low\n    require: !has(member.region)\n",

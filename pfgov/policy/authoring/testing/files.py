@@ -239,7 +239,7 @@ class _Builder:
             return inputs.complete("principal", {"rights": ["operator"]}, "operator")
         problem = occurring.principal_problem(found[1])
         if problem is not None:
-            self.reader.error("test.principal", problem, node, occurring.PRINCIPAL_HINT)
+            self.reader.error("test.principal", problem, node, occurring.principal_hint(found[1]))
         return found[1]
 
     # --- facts ------------------------------------------------------------------------------

@@ -148,6 +148,17 @@ class Generator:
             facts = self._changed(record, facts, path, (root,))
         return facts
 
+    def near(self, root: str, facts: Facts, reads: Iterable[str]) -> Facts:
+        """Return *facts* of *root* in which one or some of the facts that *reads* names have another value."""
+        record = ROOTS[root].type
+        assert isinstance(record, Record)
+        paths = [tuple(path.split(".")[1:]) for path in reads if path.startswith(f"{root}.")]
+        for path in (
+            self._random.sample(paths, self._random.randint(1, len(paths))) if paths else ()
+        ):
+            facts = self._changed(record, facts, path, (root,))
+        return facts
+
     def choice(self, items: Sequence[_T]) -> _T:
         """Return one of *items*."""
         return self._random.choice(items)

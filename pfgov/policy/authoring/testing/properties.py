@@ -6,7 +6,7 @@ and looks whether the outcome became worse.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
@@ -32,10 +32,13 @@ from pfgov.policy.files.model import KERNEL, Text
 from pfgov.policy.judging.functions import FUNCTIONS
 from pfgov.policy.judging.judge import PolicySet
 from pfgov.policy.problems import PolicyErrors, Problem, did_you_mean
+from pfgov.policy.soundness import expression_problems
 
 _RANK: Final = {"deny": 0, "escalate": 1, "allow": 2}
 _DECISION: Final = StringType(16, frozenset(_RANK))
 _STEPS: Final = (0.01, 0.1, 1.0, 10.0)
+_NEAR_MAX: Final = 16
+"""Inputs that were allowed and are tried with other values of what a property reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ def hold(run: PropertyRun) -> Counterexample | None:
     generator = Generator(
         seed, pool, run.known, [*reads, *checker.reads], hints_of([*rules, *checker.roots])
     )
+    allowed: list[_Input] = []
     for _ in range(run.property.runs):
         point = generator.choice(run.property.points)
         roots = {
@@ -87,6 +91,16 @@ def hold(run: PropertyRun) -> Counterexample | None:
         if checker.fails(found):
             smaller = shrink(roots, _still(checker, found))
             return checker.report(_Input(point, smaller, found.raised))
+        if checker.is_allowed and len(allowed) < _NEAR_MAX:
+            allowed.append(found)
+    # Near what was allowed only the facts that the property reads are changed: what a rule asks besides stays met.
+    for _ in range(run.property.runs if allowed and run.property.kind == "never" else 0):
+        near = generator.choice(allowed)
+        moved = {
+            root: generator.near(root, facts, checker.reads) for root, facts in near.roots.items()
+        }
+        if checker.fails(replace(near, roots=moved)):
+            return checker.report(replace(near, roots=shrink(moved, _still(checker, near))))
     idle = checker.idle
     if idle is None:
         return None
@@ -149,6 +163,8 @@ class _Never:
         self.reads = [str(access) for access in checked.paths]
         self.roots = [checked.root]
         self._premise = [exact(part) for part in _premise(checked)]
+        self.is_allowed = False
+        """Whether the input that was asked last was allowed."""
         self._was_allowed = self._was_decided = self._was_met = False
 
     def fails(self, found: _Input) -> bool:
@@ -156,7 +172,8 @@ class _Never:
         values = self._policies.values(_question(found), found.roots.get("member"))
         values["decision"] = verdict.outcome
         holds = self._holds(values)
-        self._was_allowed = self._was_allowed or verdict.outcome == "allow"
+        self.is_allowed = verdict.outcome == "allow"
+        self._was_allowed = self._was_allowed or self.is_allowed
         self._was_decided = self._was_decided or type(holds) is bool
         self._was_met = self._was_met or all(part(values) is True for part in self._premise)
         return holds is True
@@ -193,16 +210,20 @@ def compiled(text: Text, labels: LabelTypes | None) -> Checked:
     """Return the checked expression of a ``never``, which may name every fact but ``before``, and ``decision``.
 
     Raises:
-        PolicyErrors: It does not compile; every problem, with its place.
+        PolicyErrors: It does not compile, or cannot be meant; every problem, with its place.
     """
     types = root_types([root for root in ROOTS if root != "before"], labels)
     environment = Environment({**types, "decision": _DECISION}, FUNCTIONS)
     try:
-        return check(parse(text.text), environment, BOOL)
+        checked = check(parse(text.text), environment, BOOL)
     except CelLoadError as error:
         raise PolicyErrors(
             text.problem(p.code, p.message, p.line, p.column, p.hint) for p in error.problems
         ) from None
+    odd = [one for one in expression_problems(text, checked) if one.severity == "error"]
+    if odd:
+        raise PolicyErrors(odd)
+    return checked
 
 
 def unknown_labels(
@@ -213,13 +234,9 @@ def unknown_labels(
     With *policy* only its rules, and the kernel's, are those that are tried.
     """
     names = {
-        access.path[2]
-        for judge in policies.judges.values()
-        for rule in judge.rules
-        if policy in {None, rule.policy} or rule.policy == KERNEL
-        for part in (rule.clause, *(rule.message.values if rule.message else ()))
-        for access in part.paths
-        if access.path[1:2] == ("labels",) and len(access.path) > 2
+        path[2]
+        for path in _paths_read(policies, Point, policy)
+        if path[1:2] == ("labels",) and len(path) > 2
     }
     for facts in (one for every in known.values() for one in every):
         labels = facts.get("labels")
@@ -235,11 +252,46 @@ def unknown_labels(
     ]
 
 
+def _paths_read(
+    policies: PolicySet, points: Iterable[Point], policy: str | None = None
+) -> set[tuple[str, ...]]:
+    """Return the paths that rules read at *points*: of *policy* and the kernel where it is named, else of all."""
+    return {
+        access.path
+        for point in points
+        for rule in policies.judges[point].rules
+        if policy in {None, rule.policy} or rule.policy == KERNEL
+        for part in (rule.clause, *(rule.message.values if rule.message else ()))
+        for access in part.paths
+    }
+
+
+def moves_nothing(
+    found: Property, policies: PolicySet, policy: str | None = None
+) -> Problem | None:
+    """Return a problem of a ``monotone`` about a fact that no rule reads: however it moves, nothing changes."""
+    path = found.path
+    if any(
+        read[: len(path)] == path or path[: len(read)] == read
+        for read in _paths_read(policies, found.points, policy)
+    ):
+        return None
+    return found.place.problem(
+        "policy.test.property",
+        f"no rule that is tried reads `{'.'.join(path)}`: the property `{found.name}` cannot fail",
+        "name a fact that a rule compares, or remove the property",
+    )
+
+
 class _Monotone:
     roots: Sequence[ir.Node] = ()
+    is_allowed = False
 
     def __init__(self, run: PropertyRun) -> None:
         self._was_allowed = False
+        idle = moves_nothing(run.property, run.policies)
+        if idle is not None:
+            raise PolicyErrors([idle])
         self.reads = [".".join(run.property.path)]
         self._policies = run.policies
         self._path = run.property.path

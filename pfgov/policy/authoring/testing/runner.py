@@ -12,12 +12,20 @@ from pathlib import Path
 from pfgov.core.verdicts import RESERVED, Verdict
 from pfgov.policy.authoring.testing.coverage import Coverage
 from pfgov.policy.authoring.testing.files import read_fixtures, read_test_file, test_files
-from pfgov.policy.authoring.testing.model import Candidate, Case, Expectation, Fixtures, TestFile
+from pfgov.policy.authoring.testing.model import (
+    Candidate,
+    Case,
+    Expectation,
+    Fixtures,
+    Property,
+    TestFile,
+)
 from pfgov.policy.authoring.testing.properties import (
     Counterexample,
     PropertyRun,
     compiled,
     hold,
+    moves_nothing,
     unknown_labels,
 )
 from pfgov.policy.facts import ROOTS_AT
@@ -26,6 +34,7 @@ from pfgov.policy.files.model import KERNEL, Policy
 from pfgov.policy.judging.judge import PolicySet
 from pfgov.policy.load import Files, follows, kernel_policy, load_directory, read_directory
 from pfgov.policy.problems import NoTestsError, PolicyErrors, Problem
+from pfgov.policy.soundness import expression_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +158,26 @@ def read_tests(root: Path, files: Files) -> list[TestFile]:
     return [test for test in made if test is not None]
 
 
-def idle_labels(tests: Sequence[TestFile], policies: PolicySet) -> list[Problem]:
-    """Return a problem for each label of a property of *tests* that is absent in every input."""
-    labels = policies.labels.types()
+def wrong_properties(tests: Sequence[TestFile], policies: PolicySet) -> list[Problem]:
+    """Return what is wrong or doubtful in the properties of *tests*: what does not compile, and what cannot fail."""
     return [
         problem
         for test in tests
-        for text in (one.expression for one in test.properties)
-        if text is not None
-        for problem in unknown_labels(
-            text, compiled(text, labels), policies, known_facts(test), test.policy
-        )
+        for one in test.properties
+        for problem in _wrong_property(one, test, policies)
     ]
+
+
+def _wrong_property(one: Property, test: TestFile, policies: PolicySet) -> Sequence[Problem]:
+    if one.expression is None:
+        idle = moves_nothing(one, policies, test.policy)
+        return [] if idle is None else [idle]
+    try:
+        checked = compiled(one.expression, policies.labels.types())
+    except PolicyErrors as error:
+        return error.problems
+    unknown = unknown_labels(one.expression, checked, policies, known_facts(test), test.policy)
+    return [*expression_problems(one.expression, checked), *unknown]
 
 
 def _run_file(test: TestFile, policies: PolicySet, report: Report, only: str | None) -> None:
@@ -276,10 +293,10 @@ __all__ = [
     "Report",
     "Result",
     "difference",
-    "idle_labels",
     "known_facts",
     "read_tests",
     "run_directory",
     "tried",
     "verdicts_of",
+    "wrong_properties",
 ]
