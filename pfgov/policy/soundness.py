@@ -110,8 +110,8 @@ def _outcomes(planned: Mapping[Point, PlannedRule]) -> Iterator[Problem]:
         if not found.true and found.fails:
             yield _always_denies(one, point)
             return
-        told = (one.when, None if one.rule.kind == "require" else one.condition)
-        if any(part is not None and _is_never(outlook.reach(part.root)) for part in told):
+        parts = (one.when, None if one.rule.kind == "require" else one.condition)
+        if any(part is not None and _is_never(outlook.reach(part.root)) for part in parts):
             idle.append(point)
     if planned and len(idle) == len(planned):
         one = next(iter(planned.values()))

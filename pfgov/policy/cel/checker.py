@@ -91,8 +91,8 @@ def _too_costly(units: int, limit: int, at: syntax.Span) -> Problem:
 def _unary(c: Checking, node: syntax.Unary) -> ir.Node:
     inner = c.node(node.operand)
     result = check_calls.invoke(c, c.environment.functions[f"{node.operator}_"], node, [inner])
-    is_told = node.operator == "!" and not fits(inner.type, BOOL) and not c.lenient
-    return ir.Const(node.span, DYN, None) if is_told else result
+    is_wrong = node.operator == "!" and not fits(inner.type, BOOL) and not c.lenient
+    return ir.Const(node.span, DYN, None) if is_wrong else result
 
 
 def _binary(c: Checking, node: syntax.Binary) -> ir.Node:
