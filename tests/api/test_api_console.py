@@ -266,7 +266,9 @@ def test_a_member_is_registered_once(api: Api) -> None:
     again = send(api, "/console/do/register_member", form)
     assert first.status_code == again.status_code == 303, first.text
     assert first.headers["location"] == again.headers["location"]
-    place = re.fullmatch(r"/console/members/agent-01\?did=(\d+)", first.headers["location"])
+    place = re.fullmatch(
+        r"/console/members/agent-01\?did=(\d+)\.[0-9a-f]{32}", first.headers["location"]
+    )
     assert place is not None
     entry = api.get(f"/api/ledger/entries/{place[1]}").json()["shown"]
     assert entry["type"] == "member_registered"

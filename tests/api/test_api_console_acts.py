@@ -11,6 +11,7 @@ import pytest
 from support.api_server import Api
 from support.commandline import CommandLine
 
+from pfgov_api.console import receipts
 from pfgov_api.console.views.work import SYMBOLS
 
 FORM = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
@@ -49,7 +50,7 @@ def test_a_halt_is_ended_once_and_on_the_record(api: Api) -> None:
     assert re.search(r"Entry \d+: .*5 of 6", asked)
     done = send(api, "/console/do/end_halt", dead="m1")
     assert done.status_code == 303
-    position = re.fullmatch(r"/console/overview\?did=(\d+)", done.headers["location"])
+    position = re.fullmatch(r"/console/overview\?did=(\d+)\.[0-9a-f]{32}", done.headers["location"])
     assert position is not None
     entry = api.get(f"/api/ledger/entries/{position[1]}").json()["shown"]
     assert entry["type"] == "expiry_resumed"
@@ -84,7 +85,7 @@ def test_a_capability_is_withdrawn_with_its_consequences_said(api: Api) -> None:
     before = api.get("/api/status").json()["size"]
     done = send(api, path, withdrawn="kyc")
     assert done.status_code == 303
-    assert done.headers["location"] == f"/console/members/m1?did={before}"
+    assert done.headers["location"].startswith(f"/console/members/m1?did={before}.")
     offers = api.get("/api/members/m1").json()["capabilities"]
     assert [one["name"] for one in offers] == ["ocr"]
     assert "Nobody can do it now" in api.get("/console/capabilities/kyc").text
@@ -204,3 +205,22 @@ def test_a_handoff_shows_the_verdict_on_its_target_first(api: Api) -> None:
     assert "m3 may take it" in text(api.get(accept))
     assert send(api, accept).status_code == 303
     assert api.get("/api/packets/p1").json()["current_owner"] == "m3"
+
+
+def test_a_receipt_is_of_what_one_did(api: Api) -> None:
+    """An address that somebody wrote tells whoever follows it that they did something, or one key what another did."""
+    size = api.get("/api/status").json()["size"]
+    for did in (
+        "0",
+        f"{size - 1}",
+        f"{size - 1}.{'0' * 32}",
+        "1." + "f" * 31,
+        "\u0661." + "0" * 32,
+    ):
+        assert "toast" not in api.get(f"/console/overview?did={did}").text, did
+    mine = receipts.after("/console/overview", "local", size - 1)
+    assert f"entry {size - 1}</a>" in api.get(mine).text
+    other = receipts.after("/console/overview", "key:another", size - 1)
+    assert "toast" not in api.get(other).text
+    moved = mine.replace(f"did={size - 1}.", "did=0.")
+    assert "toast" not in api.get(moved).text

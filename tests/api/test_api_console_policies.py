@@ -37,7 +37,7 @@ def test_a_set_is_tried_weighed_and_made_binding(api: Api) -> None:
         assert 'role="alert"' in refused.text
     assert api.get("/api/policies").json()["digest"] == before
     done = send(api, path, sent)
-    assert re.fullmatch(r"/console/policies\?did=\d+", done.headers["location"])
+    assert re.fullmatch(r"/console/policies\?did=\d+\.[0-9a-f]{32}", done.headers["location"])
     assert api.get("/api/policies").json()["digest"] == digest
     # what is binding is read back as a text of which the same set is made
     again = fields_of(api.get(path).text)

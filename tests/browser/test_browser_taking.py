@@ -189,7 +189,10 @@ def test_a_handoff_begins_where_handoffs_are(look: Look) -> None:
 
 def test_a_receipt_is_closed(look: Look) -> None:
     """A receipt stays in the way, or comes back when its page is loaded again."""
-    page = look.go("overview?did=1")
+    page = look.go("members/m2")
+    page.get_by_role("link", name="Assess trust").click()
+    page.locator("#ask[open]").get_by_label("Score").fill("0.9")
+    page.locator("#ask[open] button.primary").click()
     page.get_by_role("button", name="Close").click()
     page.locator("#toast").wait_for(state="detached")
     page.reload()

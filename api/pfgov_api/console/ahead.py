@@ -107,6 +107,8 @@ def _needs_review(row: VerdictRow) -> bool:
 
 async def of_silence(visitor: Visitor) -> Ahead:
     """Return what the halt is about, as it was recorded, and which members are suspected of being gone."""
+    if (await visitor.ask("status"))["halted"] is None:
+        return Ahead(title="Nothing to end", nothing="There is no halt: leases end.")
     query = {"newest": "true", "limit": 1, "type": "expiry_halted"}
     halts = (await visitor.ask("list_entries", query))["items"]
     fleet: FleetView = await visitor.ask("show_fleet")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pfgov.app.views import MemberView, PacketView
 from pfgov.errors import ForbiddenError, InvalidError, NotFoundError, PfgovError, StateConflictError
-from pfgov_api.console import ahead
+from pfgov_api.console import ahead, receipts
 from pfgov_api.console.actions import ACTIONS, BY_NAME, Action, Field
 from pfgov_api.console.fragments import Drawn
 from pfgov_api.console.pages import in_utc
@@ -57,12 +57,11 @@ class Target:
         has_pages = bool(name) and self.here in {"members", "workloads"}
         return f"/console/{self.here}" + (f"/{segment(name)}" if has_pages else "")
 
-    def after(self, done: Mapping[str, Any]) -> str:
+    def after(self, done: Mapping[str, Any], principal: str) -> str:
         """Return the page to go to when it was done: of what it was about, or of what it made, with its receipt."""
         result: Mapping[str, Any] = done["result"]
         made = self.subject or str(result.get("packet_id") or result.get("member_id") or "")
-        place = done["receipt"].get("position")
-        return self._page(made) + ("" if place is None else f"?did={place}")
+        return receipts.after(self._page(made), principal, done["receipt"].get("position"))
 
     @property
     def url(self) -> str:
@@ -194,7 +193,7 @@ async def run(visitor: Visitor, target: Target, form: Mapping[str, str]) -> str 
         done = await visitor.act(action.operation, target.path, body, form.get("key", ""))
     except PfgovError as error:
         return await ask(visitor, target, form, error)
-    return target.after(done)
+    return target.after(done, visitor.grant.principal.id)
 
 
 def _target(packet: PacketView, given: Mapping[str, str]) -> str:
@@ -218,7 +217,8 @@ async def _resumed(visitor: Visitor, target: Target, body: Mapping[str, Any]) ->
     await visitor.begin(target.action.operation, body)
     query = {"newest": "true", "limit": 1, "type": "expiry_resumed"}
     entries = (await visitor.ask("list_entries", query))["items"]
-    return target.back + (f"?did={entries[0].seq}" if entries else "")
+    place = entries[0].seq if entries else None
+    return receipts.after(target.back, visitor.grant.principal.id, place)
 
 
 async def _subject(visitor: Visitor, target: Target) -> Subject | None:

@@ -23,7 +23,8 @@ HEIRS_SHOWN: Final = 4
 RING_MEMBERS_MAX: Final = 300
 """Members up to which the ring is drawn: each has a hundred tokens and more."""
 
-FULL: Final = 0.999
+LEAST: Final = 1e-6
+"""The smallest quantity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,13 @@ class Bar:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more fits."""
-        return bool(self.whole) and self.share >= FULL
+        """Whether nothing more fits.
+
+        >>> Bar(999.5, 1_000).is_full, Bar(4, 4).is_full, Bar(0.1 + 0.2, 0.3).is_full, Bar(0, None).is_full
+        (False, True, True, False)
+        """
+        whole = self.whole or 0.0
+        return whole > 0 and whole - self.used < LEAST / 2
 
 
 def used(member: MemberView, dimension: str) -> float:
@@ -82,10 +88,7 @@ def totals(members: Sequence[MemberView]) -> dict[str, Bar]:
 
 def is_full(member: MemberView) -> bool:
     """Whether a member has no room left in some dimension."""
-    return any(
-        (whole := member.capacity.get(name)) and used(member, name) / whole >= FULL
-        for name in DIMENSIONS
-    )
+    return any(Bar(used(member, name), member.capacity.get(name)).is_full for name in DIMENSIONS)
 
 
 def fill(member: MemberView) -> float:

@@ -20,7 +20,7 @@ from litestar.types import ASGIApp
 from pfgov.app.hosting import PATIENCE_SECONDS, UnpublishedError
 from pfgov.app.local import LOCAL
 from pfgov.errors import BusyError, NotFoundError, PfgovError
-from pfgov_api.console import assets, doing, downloads, live, playground, searching
+from pfgov_api.console import assets, doing, downloads, live, playground, receipts, searching
 from pfgov_api.console.actions import BY_NAME
 from pfgov_api.console.exchange import (
     EVENTS,
@@ -292,7 +292,6 @@ class Console:
                 return Reply(304, headers=more)
             return await packed_reply(drawn.html, headers, drawn.status, more, drawn.packed)
         nonce = secrets.token_urlsafe(16)
-        did = query.get("did", "")
         html = render(
             "base.html",
             nonce=nonce,
@@ -305,7 +304,9 @@ class Console:
             visitor=visitor,
             is_open=self.service.access.is_open,
             head=head,
-            did=did if re.fullmatch("[0-9]{1,15}", did) else None,
+            did=None
+            if visitor is None
+            else receipts.shown(query.get("did", ""), visitor.grant.principal.id),
             asset=assets.url,
         )
         return await packed_reply(html.encode(), headers, drawn.status, protection(nonce))

@@ -23,7 +23,7 @@ from pfgov.app.change.showing import (
 from pfgov.app.fleet import FleetView
 from pfgov.app.views import MemberView
 from pfgov.errors import InvalidError, PfgovError
-from pfgov_api.console import policy_texts
+from pfgov_api.console import policy_texts, receipts
 from pfgov_api.console.fragments import Drawn
 from pfgov_api.console.pages import Shown, Visit
 from pfgov_api.console.rendering import render
@@ -219,7 +219,7 @@ async def _propose(visitor: Visitor, tried: Tried, key: str) -> str:
     body: dict[str, Any] = {"files": _files(tried)}
     if tried.note.strip():
         body["note"] = tried.note.strip()
-    return _done(await visitor.act("propose_policies", {}, body, key))
+    return await _done(visitor, "propose_policies", body, key)
 
 
 async def _activate(visitor: Visitor, tried: Tried, form: Mapping[str, str]) -> str:
@@ -246,12 +246,13 @@ async def _activate(visitor: Visitor, tried: Tried, form: Mapping[str, str]) -> 
         )
     uncovered = [one for one in tried.weighed["uncovered"] if form.get(f"leave-{one}") == "true"]
     body = {"files": _files(tried), "leave_uncovered": uncovered}
-    return _done(await visitor.act("activate_policies", {}, body, form.get("key", "")))
+    return await _done(visitor, "activate_policies", body, form.get("key", ""))
 
 
-def _done(answer: Mapping[str, Any]) -> str:
+async def _done(visitor: Visitor, name: str, body: Mapping[str, Any], key: str) -> str:
+    answer = await visitor.act(name, {}, body, key)
     place = answer["receipt"].get("position")
-    return "/console/policies" + ("" if place is None else f"?did={place}")
+    return receipts.after("/console/policies", visitor.grant.principal.id, place)
 
 
 async def _values(visitor: Visitor, tried: Tried) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Every value that a template writes is escaped, and characters that nobody sees o
 named instead of written.  Templates know no ledger; they get views, and words.
 """
 
+import math
 import re
 from functools import cache
 from importlib.resources import files
@@ -17,8 +18,6 @@ _UNSEEN: Final = re.compile(
     "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202f\u205f-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
-LARGE: Final = 1e5
-SMALL: Final = 1e-4
 SHORTENED: Final = 100_000
 ROUNDS_UP: Final = 999.5
 """From here on three digits say a thousand, which is one of the next unit."""
@@ -51,20 +50,38 @@ def visible(text: str) -> str:
 def numeral(value: float) -> str:
     """Return a number as people read it, never broken at the end of a line.
 
+    Quantities have six decimals, and none of them is lost: what is not there yet is not said to be there.
+
     >>> numeral(3584).split(), numeral(7.5), numeral(0.1 + 0.2), numeral(1234567.125).split()
     (['3', '584'], '7.5', '0.3', ['1', '234', '567.125'])
-    >>> numeral(999_999_999.999999).split()
-    ['1', '000', '000', '000']
-    >>> numeral(0.000001), numeral(0.00005), numeral(0.0001)
-    ('0.000001', '0.00005', '0.0001')
+    >>> numeral(999_999_999.999999).split(), numeral(99_999.999999).split()
+    (['999', '999', '999.999999'], ['99', '999.999999'])
+    >>> numeral(0.000001), numeral(0.00005), numeral(0.0001), numeral(-0.5)
+    ('0.000001', '0.00005', '0.0001', '-0.5')
     """
     if value == int(value):
         return f"{int(value):,}".replace(",", "\u00a0")
-    if abs(value) >= LARGE:
-        return f"{value:,.3f}".rstrip("0").rstrip(".").replace(",", "\u00a0")
-    if abs(value) < SMALL:
-        return f"{value:.6f}".rstrip("0").rstrip(".")  # quantities have six decimals
-    return f"{value:.6g}"
+    return f"{value:,.6f}".rstrip("0").rstrip(".").replace(",", "\u00a0")
+
+
+def percent(share: float) -> str:
+    """Return a share in whole per cent: 100 is all of it and 0 nothing, and what is near is not said to be there.
+
+    >>> percent(0), percent(0.0004), percent(0.124), percent(0.9996), percent(1), percent(1.5)
+    ('0', '<1', '12', '99', '100', '150')
+    """
+    if 0 < share < 0.01:
+        return "<1"
+    return str(99 if 0.99 < share < 1 else round(share * 100))
+
+
+def hundredths(value: float) -> str:
+    """Return a score to two places, never more than it is: a rule would refuse what is said here.
+
+    >>> hundredths(0.987654), hundredths(0.29), hundredths(1), hundredths(0.07)
+    ('0.98', '0.29', '1.00', '0.07')
+    """
+    return f"{math.floor(round(value * 100, 6)) / 100:.2f}"
 
 
 def short(value: float) -> str:
@@ -152,7 +169,7 @@ def environment() -> "Environment":
         undefined=StrictUndefined,
         finalize=_finalize,
     )
-    for one in (numeral, short, clock, day, span, words, segment, visible):
+    for one in (numeral, short, percent, hundredths, clock, day, span, words, segment, visible):
         made.filters[one.__name__] = one
     words_of: dict[str, Any] = {"plural": plural}
     cast("dict[str, Any]", made.globals).update(words_of)

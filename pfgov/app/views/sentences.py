@@ -321,10 +321,11 @@ def _review_expired(event: e.ReviewExpired) -> str:
 
 
 def _handoff_started(event: e.HandoffStarted) -> str:
+    pinned = "; its context is pinned" if event.context or event.view else ""
     view = ", of which it may read a redacted view" if event.view else ""
     return (
         f"{event.packet_id} is to move from {event.source.member_id} to {event.target.member_id}"
-        f" ({event.reason}); its context is pinned{view}"
+        f" ({event.reason}){pinned}{view}"
     )
 
 

@@ -196,6 +196,10 @@ SAID: list[tuple[e.Event, str]] = [
         "p is to move from a to b (drain); its context is pinned, of which it may read a redacted view",
     ),
     (
+        packet(e.HandoffStarted, epoch=1, source=A, target=B, reason="drain", deadline=1, decision=DECISION),
+        "p is to move from a to b (drain)",
+    ),
+    (
         packet(e.HandoffCompleted, epoch=2, source=A, owner=B, decision=DECISION),
         "p moved from a to b under epoch 2",
     ),

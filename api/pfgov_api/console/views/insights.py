@@ -66,6 +66,7 @@ def _chart(name: str, notes: Sequence[NoteView], definition: Mapping[str, str]) 
         "name": name,
         "title": TITLES[name],
         "value": _value(last, definition),
+        "is_nothing": last is None,
         "unit": "" if is_share or last is None else definition["unit"],
         "line": line,
         "top": "100 %" if is_share else _value(top, definition),
