@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-try bench-lsp bench-api bench-ledgers bench-console console-size fleet faults-postgres load clean
+.PHONY: help demo test test-long coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-try bench-lsp bench-api bench-ledgers bench-scale bench-console console-size fleet faults-postgres load clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -151,6 +151,9 @@ bench-api: $(VENV)/.test  ## the API beside an echo, as ratios; overload
 
 bench-ledgers: $(VENV)/.test  ## 10,000 ledgers on one server, 200 of them busy: memory, start, opening (ARGS="--ledgers 1000 --busy 50")
 	@$(BIN)/python tests/bench/ledgers.py $(ARGS)
+
+bench-scale: $(VENV)/.test  ## a ledger in PostgreSQL beside one in a file, as ratios; how long a takeover keeps clients waiting
+	@$(BIN)/python tests/bench/scale.py $(ARGS)
 
 bench-console: $(VENV)/.test  ## submissions a second with fifty consoles open beside none, as a ratio
 	@$(BIN)/python tests/bench/console.py

@@ -7,12 +7,13 @@ stands in it, each term has one leader, it verifies and it replays.
 Nothing here knows how servers take over: only what they answered, and the ledger.
 """
 
+import contextlib
 import json
+import os
 import random
 import secrets
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,8 @@ SECOND_AT_ONCE: Final = 0.3
 """How often a second fault begins before the first is healed."""
 
 REQUEST_SECONDS: Final = 10.0
+ALIVE_SECONDS: Final = 30.0
+"""An answer to whether a server is alive comes within so long, or counts as none."""
 
 
 class BrokenPromiseError(AssertionError):
@@ -92,25 +95,32 @@ class Databases:
     def __init__(self) -> None:
         binaries = postgres.server()._binaries
         self.primary = postgres.Server(binaries, port=free_port())
-        self.standby = self._follow()
+        self.standby = self.primary
+        self.attach_standby()
+
+    def _wait_for(self, standbys: str) -> None:
         with postgres.connect_to(self.primary) as connection:
-            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{standbys}'")
             connection.execute("SELECT pg_reload_conf()")
 
-    def _follow(self) -> postgres.Server:
-        return postgres.Server(self.primary._binaries, follows=self.primary, port=free_port())
+    def attach_standby(self) -> None:
+        """Give the primary a standby, for which it waits from then on."""
+        self.standby = postgres.Server(
+            self.primary._binaries, follows=self.primary, port=free_port()
+        )
+        self._wait_for("*")
 
     def lose_primary(self) -> None:
-        """Lose the primary and its disk for good, and let the standby take over."""
+        """Lose the primary and its disk for good, and let the standby take over, which waits for nobody."""
         self.primary.stop()
         self.standby.promote()
         shutil.rmtree(self.primary.folder, ignore_errors=True)
         self.primary = self.standby
-        self.standby = self._follow()
+        self._wait_for("")
 
     def close(self) -> None:
         """End both."""
-        for one in (self.standby, self.primary):
+        for one in {self.standby, self.primary}:
             one.stop()
             shutil.rmtree(one.folder, ignore_errors=True)
 
@@ -225,10 +235,11 @@ class Load:
 
 
 class Began(NamedTuple):
-    """A fault under way: its name, and what ends it."""
+    """A fault under way: its name, what ends it, and whose process it took away, if any."""
 
     name: str
     heal: Callable[[], None]
+    takes: Machine | None = None
 
 
 @dataclass(slots=True)
@@ -322,10 +333,28 @@ class Round:
                 self.log.append(name)
                 began.append(self._faults[name]())
                 time.sleep(self._source.uniform(0.0, 5.0))
+                self._check_alive([one.takes for one in began])
         finally:
-            for one in sorted(began, key=lambda one: _ORDER.index(one.name.partition(" of")[0])):
+            for one in sorted(began, key=lambda one: _ORDER.index(one.name)):
                 one.heal()
-        return [one.name.partition(" of")[0] for one in began]
+        return [one.name for one in began]
+
+    def _check_alive(self, away: Sequence[Machine | None]) -> None:
+        """Check that a server whose process was left alone answers, whatever became of its database.
+
+        Raises:
+            BrokenPromiseError: it does not, so that a supervisor would kill it.
+        """
+        for machine in self.machines:
+            if machine not in away:
+                try:
+                    found = httpx2.get(f"{machine.url}/api/health/live", timeout=ALIVE_SECONDS)
+                except httpx2.TransportError as error:
+                    raise BrokenPromiseError(
+                        f"{machine.name} does not answer: {error!r}"
+                    ) from error
+                if found.status_code != 200:
+                    raise BrokenPromiseError(f"{machine.name} is not alive: {found.text}")
 
     def _machine(self) -> Machine:
         return self._source.choice(self.machines)
@@ -335,12 +364,12 @@ class Round:
     def _kill(self) -> Began:
         found = self._machine()
         found.send(signal.SIGKILL)
-        return Began("kill", found.restart)
+        return Began("kill", found.restart, found)
 
     def _stop_server(self) -> Began:
         found = self._machine()
         found.send(signal.SIGSTOP)
-        return Began("stop", lambda: found.send(signal.SIGCONT))
+        return Began("stop", lambda: found.send(signal.SIGCONT), found)
 
     def _end(self) -> Began:
         found = self._machine()
@@ -352,12 +381,11 @@ class Round:
                 process.wait(PATIENCE_SECONDS)
             found.restart()
 
-        return Began("end", heal)
+        return Began("end", heal, found)
 
     def _signal_writers(self, number: int) -> list[int]:
         pids = self._machine().writers()
-        for pid in pids:
-            _signal(pid, number)
+        _signal(number, *pids)
         return pids
 
     def _kill_writer(self) -> Began:
@@ -366,7 +394,7 @@ class Round:
 
     def _stop_writer(self) -> Began:
         pids = self._signal_writers(signal.SIGSTOP)
-        return Began("stop writer", lambda: [_signal(pid, signal.SIGCONT) for pid in pids] and None)
+        return Began("stop writer", lambda: _signal(signal.SIGCONT, *pids))
 
     def _drain(self) -> Began:
         found = self._machine()
@@ -410,10 +438,19 @@ class Round:
             self.log.append(type(error).__name__)
         return Began("database sessions", lambda: None)
 
-    def _promote(self) -> Began:
+    def lose_primary(self) -> None:
+        """Lose the primary; the standby takes over, and the servers reach it where they reached the other."""
         self._databases.lose_primary()
         for machine in self.machines:
             machine.relay.lead_to(self._port)
+
+    def attach_standby(self) -> None:
+        """Give the database that took over a standby of its own."""
+        self._databases.attach_standby()
+
+    def _promote(self) -> Began:
+        self.lose_primary()
+        self.attach_standby()
         return Began("database promotion", lambda: None)
 
     # --- what is left ----------------------------------------------------------------------------
@@ -471,8 +508,10 @@ def _url(relay: Relay) -> str:
     return f"postgresql://pfgov@127.0.0.1:{relay.port}/postgres#l"
 
 
-def _signal(pid: int, number: int) -> None:
-    subprocess.run(["kill", f"-{int(number)}", str(pid)], check=False, stderr=subprocess.DEVNULL)
+def _signal(number: int, *pids: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _verify(directory: Path) -> None:

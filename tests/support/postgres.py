@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,12 @@ class Server:
     """A running server."""
 
     def __init__(
-        self, binaries: Path, *, follows: "Server | None" = None, port: int | None = None
+        self,
+        binaries: Path,
+        *,
+        follows: "Server | None" = None,
+        port: int | None = None,
+        settings: Sequence[str] = (),
     ) -> None:
         """Make one and start it: a new one, or a standby that follows another without holding up its commits.
 
@@ -58,9 +64,11 @@ class Server:
             binaries: Where the programs are.
             follows: The primary, for a standby.
             port: Where it listens on this machine, beside its socket; on none by default.
+            settings: ``name=value``, where it differs from all others.
         """
         self._binaries = binaries
         self.port = port
+        self._settings = settings
         self.folder = Path(tempfile.mkdtemp(prefix="pfgov-pg-", dir="/tmp"))
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -90,7 +98,7 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers."""
         listens = ("listen_addresses=127.0.0.1", f"port={self.port}") if self.port else ()
-        options = [f"-c{setting}" for setting in (*SETTINGS, *listens)]
+        options = [f"-c{setting}" for setting in (*SETTINGS, *listens, *self._settings)]
         self._process = subprocess.Popen(
             [self._binaries / "postgres", "-D", str(self.data), "-k", str(self.folder), *options],
             cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._user,
