@@ -12,6 +12,8 @@ from typing import Any, Final
 import httpx2
 from support.console_hostile import files
 
+from pfgov_api.console.policy_texts import files_of, pack
+
 
 class Stage:
     """A server with keys, and what is made on it for one action, in the name of somebody who may everything."""
@@ -124,6 +126,40 @@ class Stage:
         found = self.post("/api/policies/proposals", body, **proposer)
         return str(found["result"]["digest"])
 
+    def activate(self, *more: str) -> None:
+        """Make a variant of the starter set binding, with *more* policies."""
+        text = pack("starter").replace('"1"', f'"1.{next(self._numbers)}"', 1)
+        self.post("/api/policies/activate", {"files": files_of("---\n".join((text, *more)))})
+
+    def earlier(self) -> str:
+        """A set that was binding, and is not any more."""
+        self.activate()
+        before = str(self.get("/api/policies")["digest"])
+        self.activate()
+        return before
+
+    def shadowed(self) -> str:
+        """A policy of the binding set that is in shadow mode."""
+        name = f"watching-{next(self._numbers)}"
+        self.activate(SHADOW.format(name=name))
+        return name
+
+    def publisher(self) -> str:
+        """A publisher's key that is trusted."""
+        key = f"{next(self._numbers):064x}"
+        self.post("/api/policies/publishers", {"name": "acme", "key": key})
+        return key
+
+
+SHADOW: Final = """apiVersion: pfgov/v1
+kind: Policy
+metadata: {{name: {name}, version: "1", description: d}}
+mode: shadow
+on: [assign]
+rules:
+  - id: high
+    require: member.trust_score >= 0.1
+"""
 
 Make = Callable[[Stage], str]
 
@@ -343,6 +379,38 @@ ROWS: Final[Mapping[str, Row]] = {
         ({"Note": "n" * 600}, "512"),
         (_rejects, "not proposed"),
         {"operator": Stage.proposal},
+    ),
+    "roll_back_policies": Row(
+        Stage.earlier,
+        "policies",
+        ("policy_activated",),
+        {},
+        "",
+        ({"typed": "another"}, "to confirm"),
+    ),
+    "promote_policy": Row(
+        Stage.shadowed,
+        "policies",
+        ("policy_activated",),
+        {},
+        "",
+        ({"typed": "another"}, "to confirm"),
+    ),
+    "trust_publisher": Row(
+        nothing,
+        "policies",
+        ("publisher_trusted",),
+        {"Publisher": "globex", "Key": "5f" * 32},
+        "globex",
+        ({"Publisher": "globex", "Key": "5f"}, "64"),
+    ),
+    "revoke_publisher": Row(
+        Stage.publisher,
+        "policies",
+        ("publisher_revoked",),
+        {},
+        "revoked",
+        ({"typed": "another"}, "to confirm"),
     ),
     "configure": Row(
         nothing,

@@ -6,7 +6,12 @@ Who may do it is the operation's business; a button that would be refused is not
 from dataclasses import dataclass
 from typing import Final, Literal
 
-_PARTS: Final = {"member": "members", "packet": "workloads", "proposal": "policies"}
+_PARTS: Final = {
+    "member": "members", "packet": "workloads", "proposal": "policies", "set": "policies", "policy": "policies",
+    "publisher": "policies",
+}  # fmt: skip
+DIGESTED: Final = frozenset({"proposal", "set", "publisher"})
+"""What is named by 64 hexadecimal digits, of which a person reads and types the first."""
 
 Kind = Literal[
     "text", "number", "list", "select", "flag", "moment", "amounts", "pairs", "offers", "verdict"
@@ -17,7 +22,8 @@ Kind = Literal[
 class Field:
     """One line of a form; ``name`` is where its value goes in the body, with dots between objects.
 
-    ``hint`` is said below it; ``example`` stands in it while it is empty.
+    ``hint`` is said below it; ``example`` stands in it while it is empty.  ``goes`` is where its value goes where the
+    form has that name already.
     """
 
     name: str
@@ -28,6 +34,7 @@ class Field:
     options: tuple[str, ...] = ()
     required: bool = False
     value: str = ""
+    goes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +45,15 @@ class Action:
         operation: The operation of the API that it runs.
         verb: What its buttons say.
         says: What it will do, before it is done; ``{id}`` is what it is about.
-        about: ``member``, ``packet`` or ``proposal``, or empty where it is about none of those.
+        about: ``member``, ``packet``, ``proposal``, an earlier ``set``, a ``policy`` in shadow mode, the key of a
+            ``publisher``, or empty where it is about none of those.
         statuses: Where its subject has to stand for the button to be drawn.
         fields: What can be said with it.
         must_type: Whether the id has to be typed.
         is_grave: Whether it is drawn as something that cannot be taken back.
         looks_ahead: What is shown of what would change: the next owners of ``packets``, who else offers a
-            ``capability`` and who asks for it, what a ``review`` is about, or whose ``silence`` a halt is about.
+            ``capability`` and who asks for it, what a ``review`` is about, whose ``silence`` a halt is about, or the
+            ``impact`` of another set.
         here: The part of the console that it belongs to.
         title: The heading of its form; the verb and what it is about, where none is given.
         can_look: What its second button says, which shows what would change and records nothing.
@@ -55,12 +64,12 @@ class Action:
     operation: str
     verb: str
     says: str
-    about: Literal["member", "packet", "proposal", ""]
+    about: Literal["member", "packet", "proposal", "set", "policy", "publisher", ""]
     statuses: frozenset[str] = frozenset()
     fields: tuple[Field, ...] = ()
     must_type: bool = False
     is_grave: bool = False
-    looks_ahead: Literal["", "packets", "capability", "review", "silence"] = ""
+    looks_ahead: Literal["", "packets", "capability", "review", "silence", "impact"] = ""
     here: str = ""
     title: str = ""
     can_look: str = ""
@@ -210,6 +219,21 @@ ACTIONS: Final[tuple[Action, ...]] = (
            "proposal", _in("OPEN"), (_NOTE,)),
     Action("reject_proposal", "Turn down", "The proposal ends.  It can be made again.", "proposal", _in("OPEN"), (_NOTE,),
            title="Turn {id} down"),
+    Action("roll_back_policies", "Go back", "The set {id} is made binding again, from the ledger itself, and what members own is"
+           " judged again.  What is demanded of an activation is demanded of it, too.", "set", _in("EARLIER"),
+           (Field("emergency", "It is an emergency: what is demanded is passed over, and that is recorded", "flag"),),
+           must_type=True, is_grave=True, looks_ahead="impact", title="Go back to {id}"),
+    Action("promote_policy", "Put in force", "{id} decides from then on: the set with it is made binding, and what members own is"
+           " judged again.", "policy", _in("SHADOW"), must_type=True, is_grave=True, looks_ahead="impact",
+           title="Put {id} in force"),
+    Action("trust_publisher", "Trust a publisher's key", "Bundles that this key signed are let in from then on, and so are its"
+           " reports of impact.  Said again of a key that is trusted, it moves the end of its time.", "",
+           fields=(Field("name", "Publisher", example="acme", required=True),
+                   Field("public_key", "Key", hint="The public key, as its publisher told it to you, and not as a bundle says",
+                         example="64 hexadecimal digits", required=True, goes="key"),
+                   Field("expires_at", "Until", "moment")), here="policies"),
+    Action("revoke_publisher", "Revoke", "What the key {id} signs is let in no more, for good.  A set that is binding stays so.",
+           "publisher", _in("trusted", "expired", "rotated"), must_type=True, is_grave=True, title="Revoke the key {id}"),
     Action("configure", "Change settings", "Decisions read the new values from the next entry on; what is not named stays.", "",
            fields=(Field("settings", "Settings", "pairs", example="activation_approvals=1, deletion_seconds=60", required=True),),
            here="settings"),

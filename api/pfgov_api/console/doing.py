@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from pfgov.app.views import MemberView, PacketView
 from pfgov.errors import ForbiddenError, InvalidError, NotFoundError, PfgovError, StateConflictError
-from pfgov_api.console import ahead, receipts
-from pfgov_api.console.actions import ACTIONS, BY_NAME, Action, Field
+from pfgov_api.console import ahead, changing, receipts
+from pfgov_api.console.actions import ACTIONS, BY_NAME, DIGESTED, Action, Field
 from pfgov_api.console.fragments import Drawn
 from pfgov_api.console.pages import in_utc
 from pfgov_api.console.rendering import render, segment
@@ -34,9 +34,13 @@ class Target:
     @property
     def path(self) -> dict[str, str]:
         """The parameters of the operation's path."""
-        if self.action.about == "proposal":
-            return {"digest": self.subject}
-        return {f"{self.action.about}_id": self.subject} if self.action.about else {}
+        match self.action.about:
+            case "proposal":
+                return {"digest": self.subject}
+            case "member" | "packet":
+                return {f"{self.action.about}_id": self.subject}
+            case _:
+                return {}
 
     @property
     def here(self) -> str:
@@ -51,7 +55,7 @@ class Target:
     @property
     def name(self) -> str:
         """What it is about, as a person reads it: a digest by its beginning."""
-        return self.subject[:12] if self.action.about == "proposal" else self.subject
+        return self.subject[:12] if self.action.about in DIGESTED else self.subject
 
     def _page(self, name: str) -> str:
         has_pages = bool(name) and self.here in {"members", "workloads"}
@@ -123,7 +127,14 @@ class Proposed:
     proposer: str
 
 
-Subject = MemberView | PacketView | Proposed
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a change of policy is about, as the body names it."""
+
+    body: Mapping[str, str]
+
+
+Subject = MemberView | PacketView | Proposed | Change
 
 
 async def ask(
@@ -181,9 +192,9 @@ async def run(visitor: Visitor, target: Target, form: Mapping[str, str]) -> str 
             is_new = action.operation == "submit_packet"
             looked = await _discovered(visitor, action, form) if is_new else None
             return await ask(visitor, target, form, found=looked)
-        if action.must_type and form.get("typed", "") != target.subject:
+        if action.must_type and form.get("typed", "").strip() != target.name:
             raise InvalidError(
-                f"type {target.subject} to confirm",
+                f"type {target.name} to confirm",
                 hint="it cannot be taken back",
                 pointer="/typed",
             )
@@ -224,8 +235,19 @@ async def _resumed(visitor: Visitor, target: Target, body: Mapping[str, Any]) ->
 async def _subject(visitor: Visitor, target: Target) -> Subject | None:
     if not target.action.about:
         return None
-    if target.action.about == "proposal":
-        return await _proposal(visitor, target.subject)
+    match target.action.about:
+        case "proposal":
+            return await _proposal(visitor, target.subject)
+        case "set":
+            if visitor.may("show_policies"):
+                await visitor.ask("show_policies", {"digest": target.subject})  # or there is none
+            return Change({"digest": target.subject})
+        case "policy":
+            return await _shadowed(visitor, target.subject)
+        case "publisher":
+            return await _publisher(visitor, target.subject)
+        case _:
+            pass
     found: MemberView | PacketView = await visitor.ask(
         f"show_{target.action.about}", None, **target.path
     )
@@ -249,6 +271,38 @@ def _require_judge(visitor: Visitor, target: Target, proposed: Proposed) -> None
     raise ForbiddenError(
         f"{target.name} is for an admin to turn down, or for whoever proposed it",
         hint="use a key with the scope admin",
+    )
+
+
+async def _shadowed(visitor: Visitor, name: str) -> Change:
+    """Return the policy *name* as the body names it.
+
+    Raises:
+        NotFoundError: it is not in shadow mode.
+    """
+    for one in (await visitor.ask("show_policies"))["policies"]:
+        if (one["name"], one["mode"]) == (name, "shadow"):
+            return Change({"name": name})
+    raise NotFoundError(
+        f"no policy {name[:64]!r} of the binding set is in shadow mode",
+        code="policy.not_shadowed",
+        hint="see /console/policies",
+    )
+
+
+async def _publisher(visitor: Visitor, key: str) -> Change:
+    """Return whose key this is.
+
+    Raises:
+        NotFoundError: nobody's.
+    """
+    for one in (await visitor.ask("list_publishers"))["items"]:
+        if any(known["key"] == key for known in one["keys"]):
+            return Change({"name": one["name"], "public_key": key})
+    raise NotFoundError(
+        f"no publisher has the key {key[:12]}",
+        code="publisher.unknown",
+        hint="see /console/policies",
     )
 
 
@@ -285,6 +339,10 @@ async def _look_ahead(
             return await ahead.of_review(visitor, subject, subject.review)
         case "silence":
             return await ahead.of_silence(visitor)
+        case "impact" if target.action.about == "set":
+            return await changing.of_set(visitor, target.subject)
+        case "impact":
+            return await changing.of_shadow(visitor, target.subject)
         case _:
             return None
 
@@ -299,6 +357,8 @@ def _fixed(action: Action, subject: Subject | None) -> dict[str, str]:
     """Return what the body has to name besides what a person says: exactly what this page shows."""
     if isinstance(subject, Proposed):
         return {"proposal": str(subject.position)}
+    if isinstance(subject, Change):
+        return dict(subject.body)
     if not isinstance(subject, PacketView):
         return {}
     if action.operation == "review_packet":
@@ -311,13 +371,20 @@ def _fixed(action: Action, subject: Subject | None) -> dict[str, str]:
     return {}
 
 
+_NAMED: Final = (
+    Field("proposal", "", "number"),
+    Field("digest", ""),
+    Field("name", ""),
+    Field("public_key", "", goes="key"),
+)
+"""What a body names of a change of policy."""
+
 _FIXED: Final = {
     "version": "number",
     "member_id": "text",
     "incarnation": "number",
     "handoff": "number",
     "view": "text",
-    "proposal": "number",
 }
 
 
@@ -325,13 +392,15 @@ def _body(action: Action, form: Mapping[str, str]) -> dict[str, Any]:
     """Return the JSON body that *form* says; what was left empty is left out."""
     body: dict[str, Any] = dict(action.always)
     fields = [*action.fields]
-    if action.about == "proposal" or action.operation in {"review_packet", "accept_handoff"}:
+    if action.here == "policies" and action.about:
+        fields += _NAMED
+    if action.operation in {"review_packet", "accept_handoff"}:
         fields += [Field(name, name, kind) for name, kind in _FIXED.items()]  # type: ignore[arg-type]
     for one in fields:
         text = form.get(one.name, "").strip()
         if not text:
             continue
-        *outer, name = one.name.split(".")
+        *outer, name = (one.goes or one.name).split(".")
         place = body
         for part in outer:
             place = place.setdefault(part, {})

@@ -2,7 +2,8 @@
 
 A form without script: each button sends the whole text, and the page comes back with what was asked for.  Nothing is
 compiled here; the API does that in a process of its own.  What is made binding is what was weighed: its digest is
-compared again, and the beginning of it is typed.
+compared again, and the beginning of it is typed.  A signed bundle may stand in the place of the text, and a signed
+report of impact goes with a proposal or an activation.
 """
 
 import asyncio
@@ -12,25 +13,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pfgov.app.change.showing import (
-    LIMITS,
-    consequence_lines,
-    flip_row,
-    from_answer,
-    kinds,
-    summary,
-)
+from pfgov.app.change import bundling
+from pfgov.app.change.showing import LIMITS, from_answer
 from pfgov.app.fleet import FleetView
 from pfgov.app.views import MemberView
 from pfgov.errors import InvalidError, PfgovError
-from pfgov_api.console import policy_texts, receipts
+from pfgov.policy.files.folder import FIXTURES, TEST_SUFFIX
+from pfgov_api.console import changing, policy_texts, receipts
 from pfgov_api.console.fragments import Drawn
 from pfgov_api.console.pages import Shown, Visit
 from pfgov_api.console.rendering import render
 from pfgov_api.console.visiting import Visitor
 from pfgov_api.problems import status_of
 
-FLIPS_SHOWN: Final = 20
 EXAMPLES: Final = 3
 TYPED: Final = 8
 """Characters of a digest that are typed before its set is made binding."""
@@ -53,6 +48,8 @@ class Tried:
     members: str = ""
     action: str = "assign"
     note: str = ""
+    bundle: str = ""
+    report: str = ""
     verdicts: Mapping[str, Any] | None = None
     weighed: Mapping[str, Any] | None = None
     error: PfgovError | None = None
@@ -121,7 +118,9 @@ async def run(visitor: Visitor, form: Mapping[str, str]) -> str | Drawn:
     """Do what the pressed button says; return where to go then, or the page with what came of it."""
     text, packet, members = (_lines(form.get(name, "")) for name in ("text", "packet", "members"))
     action, note = form.get("action", "assign"), form.get("note", "")
-    tried = Tried(text, packet, members, action, note, pressed=form.get("do", "ask"))
+    bundle, report = (_lines(form.get(name, "")) for name in ("bundle", "report"))
+    pressed = form.get("do", "ask")
+    tried = Tried(text, packet, members, action, note, bundle, report, pressed=pressed)
     try:
         match tried.pressed:
             case "weigh":
@@ -149,6 +148,19 @@ def _lines(text: str) -> str:
 
 
 def _files(tried: Tried) -> dict[str, str]:
+    """Return the policy files of the text, or of the bundle in its place: its tests and fixtures are not asked.
+
+    Raises:
+        InvalidError: there is none.
+        BundleError: the bundle is not as its publisher signed it.
+    """
+    if tried.bundle.strip():
+        found = bundling.opened(tried.bundle.strip().encode()).files
+        return {
+            f"{at:02}.yaml": found[name]
+            for at, name in enumerate(sorted(found), 1)
+            if not name.endswith(TEST_SUFFIX) and FIXTURES not in name.split("/")
+        }
     files = policy_texts.files_of(tried.text)
     if not files:
         raise InvalidError(
@@ -164,8 +176,8 @@ async def _ask(visitor: Visitor, tried: Tried) -> Mapping[str, Any]:
         "action": tried.action,
         "in_full": True,
     }
-    if tried.text.strip():
-        body["files"] = _files(tried)
+    if tried.text.strip() or tried.bundle.strip():
+        body["files"] = await asyncio.to_thread(_files, tried)
     found: Mapping[str, Any] = (await visitor.begin("evaluate_policies", body)).body
     return found
 
@@ -180,27 +192,44 @@ def _json(name: str, text: str) -> Any:
 
 
 async def _weigh(visitor: Visitor, tried: Tried) -> Mapping[str, Any]:
-    files = _files(tried)
+    files = await asyncio.to_thread(_files, tried)
     found = (await visitor.begin("policy_impact", {"files": files})).body
     report = from_answer(found["report"])
     fleet: FleetView = await visitor.ask("show_fleet")
-    lines = await _difference(visitor, tried.text)
+    lines = None if tried.bundle.strip() else await _difference(visitor, tried.text)
     return {
+        **changing.shown(found["report"]),
+        "bundle": await asyncio.to_thread(_carried, tried),
         "proposed": report.proposed,
         "is_same": report.binding == report.proposed,
         "is_fresh": found["fresh"],
-        "is_history_asked": report.ledger.first < report.ledger.size,
-        "summary": summary(report),
-        "kinds": kinds(report),
-        "flips": [flip_row(one) for one in report.flips[:FLIPS_SHOWN]],
-        "more_flips": max(report.counts.flips - FLIPS_SHOWN, 0),
-        "now": consequence_lines(report.now),
         "uncovered": report.now.uncovered,
         "owned": fleet.owned,
         "limits": LIMITS,
         "lines": lines,
         "typed": report.proposed[:TYPED],
     }
+
+
+def _carried(tried: Tried) -> list[tuple[str, Any]]:
+    """Return what a person is told of the bundle; nothing where there is none."""
+    if not tried.bundle.strip():
+        return []
+    opened = bundling.opened(tried.bundle.strip().encode())
+    rows = dict(bundling.summary(opened))
+    return [(name, rows[name]) for name in ("publisher", "version", "key", "tests") if name in rows]
+
+
+async def _sent(tried: Tried) -> dict[str, Any]:
+    """Return the body that proposes the set or makes it binding: as a bundle if it came in one, with its report."""
+    body: dict[str, Any] = (
+        {"bundle": tried.bundle.strip()}
+        if tried.bundle.strip()
+        else {"files": await asyncio.to_thread(_files, tried)}
+    )
+    if tried.report.strip():
+        body["report"] = tried.report.strip()
+    return body
 
 
 async def _difference(visitor: Visitor, text: str) -> Any:
@@ -216,7 +245,7 @@ async def _difference(visitor: Visitor, text: str) -> Any:
 
 
 async def _propose(visitor: Visitor, tried: Tried, key: str) -> str:
-    body: dict[str, Any] = {"files": _files(tried)}
+    body = await _sent(tried)
     if tried.note.strip():
         body["note"] = tried.note.strip()
     return await _done(visitor, "propose_policies", body, key)
@@ -245,7 +274,7 @@ async def _activate(visitor: Visitor, tried: Tried, form: Mapping[str, str]) -> 
             pointer="/typed",
         )
     uncovered = [one for one in tried.weighed["uncovered"] if form.get(f"leave-{one}") == "true"]
-    body = {"files": _files(tried), "leave_uncovered": uncovered}
+    body = {**await _sent(tried), "leave_uncovered": uncovered}
     return await _done(visitor, "activate_policies", body, form.get("key", ""))
 
 

@@ -1,14 +1,18 @@
-"""Policies: what is binding, rule by rule, what is proposed, what was binding before, and what two sets differ in."""
+"""Policies: what is binding, rule by rule, what is proposed, what was binding before, and what two sets differ in.
+
+Also what those in shadow mode would have done.
+"""
 
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from pfgov.errors import NotFoundError
-from pfgov_api.console import doing, playground, policy_texts
+from pfgov_api.console import changing, doing, playground, policy_texts
+from pfgov_api.console.actions import BY_NAME, Action
 from pfgov_api.console.pages import Page, Shown, Visit
 
 HISTORY_SHOWN: Final = 20
@@ -88,10 +92,30 @@ def _values(
             ]
             for one in found["proposals"]
         },
+        "back": _one(doing.offered(visit.visitor, "set", "EARLIER")),
+        "promotions": doing.offered(visit.visitor, "policy", "SHADOW"),
+        "revocations": doing.offered(visit.visitor, "publisher", "trusted"),
+        "trust": BY_NAME["trust_publisher"] if visit.visitor.may("trust_publisher") else None,
+        "in_shadow": sorted(one["name"] for one in binding["policies"] if one["mode"] == "shadow"),
+        "may_weigh": visit.visitor.may("policies_in_shadow"),
         "packs": policy_texts.PACKS,
         "may_try": visit.visitor.may("evaluate_policies"),
         "may_read": visit.visitor.may("policy_document"),
     }
+
+
+def _one(found: Sequence[Action]) -> Action | None:
+    return found[0] if found else None
+
+
+async def _in_shadow(visit: Visit) -> Shown:
+    found = await changing.in_shadow(visit.visitor)
+    promotions = doing.offered(visit.visitor, "policy", "SHADOW")
+    return Shown(
+        "In shadow mode",
+        "policies_in_shadow.html",
+        lambda: {"visit": visit, "found": found, "promotions": promotions},
+    )
 
 
 async def _compare(visit: Visit) -> Shown:
@@ -122,5 +146,6 @@ async def _kernel() -> bytes:
 PAGES: Final = (
     Page("policies", "policies", "show_policies", _show, ("digest",), is_personal=True),
     Page("policies/difference", "policies", "policy_document", _compare, ("old", "new"), is_live=False),
+    Page("policies/shadow", "policies", "policies_in_shadow", _in_shadow, is_live=False),
     Page("policies/try", "policies", "evaluate_policies", playground.begin, ("set",), is_live=False),
 )  # fmt: skip
