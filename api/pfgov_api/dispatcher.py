@@ -198,6 +198,9 @@ async def _replied(operation: Operation, call: Call, request: Asgi) -> Reply:
     """Answer *call*; what a standby cannot tell by itself, the leader is asked."""
     answering = answered(operation, call)
     forwarder = call.service.forwarder
+    size = (
+        call.service.last_followed
+    )  # before anything is read, so that at least that is in the answer
     try:
         answer = await (while_there(request, answering) if operation.is_long else answering)
     except StandbyError:
@@ -209,7 +212,6 @@ async def _replied(operation: Operation, call: Call, request: Asgi) -> Reply:
     reply = await reply_of(answer, request.scope["method"], call.headers)
     standing = call.service.standing() if forwarder is not None else None
     if standing is not None:
-        size = call.service.last_followed
         reply.headers[POSITION_HEADER] = str(size)
         reply.headers[LAG_HEADER] = str(max(standing.size - size, 0))
     return reply
