@@ -52,7 +52,7 @@ class AsyncClient:
 
         Raises:
             MissingExtraError: httpx2 is not installed.
-            ValueError: *url* is no address of a server.
+            ValueError: *url* is no address of a server, or *key* can be no API key.
         """
         self._httpx = http()
         self._asks = Asks(ReceiptChecker.of(anchor))

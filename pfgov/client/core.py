@@ -6,6 +6,7 @@ send, wait and sleep; this module knows no socket, no clock and no event loop.
 
 import importlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -32,6 +33,9 @@ class UnreachableError(PfgovError):
     code = "client.unreachable"
     exit_status = 4
 
+
+_API_KEY: Final = re.compile("[!-~]+")
+_IDEMPOTENCY_KEY: Final = re.compile("[!-~]{1,255}")
 
 TRANSIENT: Final = (UnreachableError, TimeoutError)
 """What says nothing about the member: the server did not answer."""
@@ -67,11 +71,20 @@ class Ask:
     key: str | None = None
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that belong to this request."""
+        """Return the headers that belong to this request.
+
+        Raises:
+            ValueError: the idempotency key is none.
+        """
         headers: dict[str, str] = {}
         if self.body is not None:
             headers["Content-Type"] = "application/json"
         if self.key is not None:
+            if not _IDEMPOTENCY_KEY.fullmatch(self.key):
+                raise ValueError(
+                    f"{self.key[:64]!r} is no idempotency key: it has 1 to 255 letters, digits and signs of ASCII,"
+                    " and no space"
+                )
             headers["Idempotency-Key"] = self.key
         return headers
 
@@ -143,8 +156,18 @@ def is_plain(url: str) -> bool:
 
 
 def bearer(key: str | None) -> dict[str, str]:
-    """Return the header that carries an API key."""
-    return {} if key is None else {"Authorization": f"Bearer {key}"}
+    """Return the header that carries an API key; what stands around it, as in a file that ends with a line, is no part.
+
+    Raises:
+        ValueError: it cannot be one: it would be sent by no connection, however often.
+    """
+    if key is None:
+        return {}
+    if not _API_KEY.fullmatch(key.strip()):
+        raise ValueError(
+            "that is no API key: it is one word that begins with pfgov_, as pfgov key create printed it"
+        )
+    return {"Authorization": f"Bearer {key.strip()}"}
 
 
 @dataclass(slots=True)

@@ -26,6 +26,14 @@ GRACE_SECONDS: Final = 30.0
 REST_SECONDS: Final = 1.0
 """How long a worker waits before it joins again."""
 
+STUBBORN_SECONDS: Final = 10.0
+"""After so long it is said again that a job goes on though it was cancelled."""
+
+STUBBORN: Final = (
+    "%s cannot go on: the job of %s still runs though it was cancelled;"
+    " it keeps CancelledError to itself, or waits for something at its end"
+)
+
 FINAL: Final = frozenset({401, 403})
 """Statuses after which joining again changes nothing."""
 
@@ -58,6 +66,10 @@ class Running(ABC):
 
     @abstractmethod
     async def _say_stopped(self) -> None: ...
+
+    @abstractmethod
+    async def _owned(self) -> list[str]:
+        """Return the packets that the server says are this member's."""
 
     @abstractmethod
     def require_entered(self) -> None:
@@ -126,7 +138,7 @@ class Running(ABC):
                 job = getting.result()
                 if job is None:
                     return
-                task = asyncio.create_task(self._work(handler, job, room))
+                task = asyncio.create_task(self._work(handler, job, room), name=job.packet_id)
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
         finally:
@@ -161,9 +173,12 @@ class Running(ABC):
             room.release()
 
     async def _stopped(self) -> None:
-        """Wait until nothing runs any more."""
+        """Wait until nothing runs any more: nobody can end what does not end when it is cancelled."""
         while self._running:
-            await asyncio.gather(*self._running, return_exceptions=True)
+            _, going_on = await asyncio.wait(self._running, timeout=STUBBORN_SECONDS)
+            for task in going_on:
+                name = task.get_name()
+                log.warning(STUBBORN, self.member_id, name, extra={"packet": name})
 
     async def _come_back(self) -> None:
         """Join again as the next life, once everything of this one has stopped."""
@@ -187,21 +202,31 @@ class Running(ABC):
                 return
 
     async def _finish(self, grace_seconds: float) -> None:
-        """Let what runs end, then cancel it: it is given back."""
-        if self.dead is None:
-            with contextlib.suppress(ApiError, UnreachableError, TimeoutError):
-                await self.pause()
+        """Let what runs end, then cancel it: it is given back.
+
+        Meanwhile the server is told that nothing more is wanted.  Where it does not answer the jobs have no more time
+        for that; it is told again when the worker leaves.
+        """
+        pausing = asyncio.create_task(self._paused())
         if self._running:
             await asyncio.wait(self._running, timeout=grace_seconds)
         for task in self._running:
             task.cancel()
         await self._stopped()
+        pausing.cancel()
+        await asyncio.gather(pausing, return_exceptions=True)
+
+    async def _paused(self) -> None:
+        if self.dead is None:
+            with contextlib.suppress(ApiError, UnreachableError, TimeoutError):
+                await self.pause()
 
     @contextlib.asynccontextmanager
     async def maintenance(self) -> AsyncGenerator[None]:
         """Own nothing for the length of the block: what is owned moves off or ends first; then take packets again."""
         await self.pause()
-        while self.jobs and self.dead is None:  # noqa: ASYNC110 - each of them tells nobody when it ends
+        # What was assigned just before may not have been heard of yet, and nobody says when that ends.
+        while self.dead is None and (self.jobs or await self._owned()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         try:
             yield

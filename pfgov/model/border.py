@@ -375,6 +375,9 @@ _TOO: Final = {
     "too_long": "too much: {max_length} are allowed",
     "string_too_short": "too short: {min_length} or more characters are needed",
     "string_too_long": "too long: {max_length} characters are allowed",
+    "greater_than_equal": "too small: {ge} is the least that is taken",
+    "less_than_equal": "too large: {le} is the most that is taken",
+    "string_pattern_mismatch": "not of the form {pattern}",
 }
 _WANTED: Final = {
     "string_type": "a text",

@@ -313,3 +313,27 @@ def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingExtraError) as caught:
         http()
     assert "pip install httpx2" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_key_that_cannot_be_sent_is_refused_at_once(kind: Any) -> None:
+    """It is tried for half a minute, and the server is said to be down; a line's end of a file is no part of it."""
+    for wrong in ("", " ", "pfgov_a b", "pfgov_a\nb", "pfgov_\u00e9", "\x00"):
+        with pytest.raises(ValueError, match="no API key"):
+            kind("http://localhost:1", key=wrong)
+    assert (
+        kind("http://localhost:1", key="pfgov_ab_cd\n")._http.headers["Authorization"]
+        == "Bearer pfgov_ab_cd"
+    )
+
+
+def test_an_idempotency_key_that_cannot_be_sent_is_refused_at_once() -> None:
+    """A key with a line's end is tried for half a minute, and the server is said to be down."""
+
+    def reached(request: httpx2.Request) -> httpx2.Response:
+        raise AssertionError("it was sent")
+
+    with Client("http://localhost", transport=httpx2.MockTransport(reached)) as client:
+        for wrong in ("a b", "a\n", "\u00e9", "x" * 256):
+            with pytest.raises(ValueError, match="no idempotency key"):
+                client.submit({"workload_type": "x"}, key=wrong)

@@ -6,6 +6,10 @@ from typing import Any
 import pytest
 from support.api_server import Api, problem
 
+from pfgov.errors import InputError
+from pfgov.model import Wire, check_tree, parse
+from pfgov_api.routes import OPERATIONS
+
 
 def test_a_charset_is_named_as_what_is_wrong(api: Api) -> None:
     """The media type was right, so it is not what is complained of."""
@@ -75,6 +79,33 @@ def test_what_is_too_little_or_too_much_is_called_that(api: Api) -> None:
         "1 or more characters are needed",
         "128 characters are allowed",
     ]
+
+
+WRONG: tuple[Any, ...] = (
+    None, True, 0, -1, 5, 1.5, 2**53 - 1, 1 - 2**53, "", "x" * 3000, "\x00", "a b", [], {}, ["x", "x"], {"a": 1},
+    {"a": {"b": None}}, [None], [{}],
+)  # fmt: skip
+
+
+def _models(root: type[Wire] = Wire) -> set[type[Wire]]:
+    below = root.__subclasses__()
+    return set(below).union(*(_models(one) for one in below))
+
+
+def test_no_field_of_any_body_is_refused_without_what_is_taken() -> None:
+    """A bound or a form that somebody gives a field is not said by the refusal."""
+    assert len(OPERATIONS) > 50  # whose modules define all bodies
+    refused = 0
+    for model in _models():
+        for name, field in model.model_fields.items():
+            for value in WRONG:
+                try:
+                    parse(model, check_tree({field.alias or name: value}))
+                except InputError as error:
+                    refused += 1
+                    for one in error.errors:
+                        assert "acceptable" not in one.detail, (model.__name__, one)
+    assert refused > 1000
 
 
 def test_a_mismatch_names_the_key_that_was_sent(api: Api) -> None:

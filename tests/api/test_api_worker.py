@@ -1,6 +1,7 @@
 """A worker's whole life against the real application: no job is run twice, none is lost, and it says why it is idle."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -264,6 +265,66 @@ def test_worker_runs_several_and_ends_in_order(api: Api) -> None:
     tell(api, story)
 
 
+def test_worker_gives_jobs_their_grace_and_no_more_while_the_server_is_silent(api: Api) -> None:
+    """On a signal a worker first waits for a server that does not answer, and works on for as long as it is patient."""
+
+    async def story(client: InProcess) -> None:
+        cancelled = asyncio.Event()
+        worker = client.work(MEMBER)
+        pause = worker.pause
+
+        async def silent() -> None:
+            await cancelled.wait()
+            await pause()
+
+        worker.pause = silent  # type: ignore[method-assign]
+
+        async def handler(job: Job) -> None:
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                cancelled.set()
+
+        async with worker:
+            ended = asyncio.create_task(worker.run(handler, signals=(), grace_seconds=0.05))
+            await client.submit(submitted("p"))
+            await until(lambda: holds(bool(worker._running)))
+            worker.stop()
+            await ended
+            assert cancelled.is_set()
+        assert (await client.packet("p"))["status"] == "PENDING"
+        assert (await client.member("w"))["status"] == "DRAINING"
+
+    tell(api, story)
+
+
+def test_worker_names_a_job_that_cannot_be_ended(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process that does not end on a signal says nothing about what keeps it."""
+    monkeypatch.setattr("pfgov.client.running.STUBBORN_SECONDS", 0.05)
+    caplog.set_level("WARNING", logger="pfgov.client")
+
+    def said() -> bool:
+        return any("the job of p still runs" in one.getMessage() for one in caplog.records)
+
+    async def story(client: InProcess) -> None:
+        async def handler(job: Job) -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+            await until(lambda: holds(said()))
+
+        async with client.work(MEMBER) as worker:
+            ended = asyncio.create_task(worker.run(handler, signals=(), grace_seconds=0.05))
+            await client.submit(submitted("p"))
+            await until(lambda: holds(bool(worker._running)))
+            worker.stop()
+            await ended
+
+    tell(api, story)
+    assert said()
+
+
 def test_worker_comes_back_after_a_cut(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that was away for longer than a lease ends the worker for good."""
     monkeypatch.setattr("pfgov.client.running.REST_SECONDS", 0.01)
@@ -295,6 +356,23 @@ def test_worker_owns_nothing_during_maintenance(api: Api) -> None:
                 await client.submit(submitted("q"))
                 assert (await client.packet("q"))["current_owner"] is None
             await until(lambda: _status(client, "q", "COMPLETED"))
+            worker.stop()
+            await ended
+
+    tell(api, story)
+
+
+def test_worker_that_has_not_heard_of_a_packet_owns_none_during_maintenance(api: Api) -> None:
+    """What was assigned a moment before is owned all the while, and nobody works on it."""
+
+    async def story(client: InProcess) -> None:
+        client.is_deaf = True
+        async with client.work(MEMBER) as worker:
+            ended = asyncio.create_task(worker.run(lambda _: asyncio.sleep(0.01), signals=()))
+            await client.submit(submitted("p"))
+            assert (await client.packet("p"))["current_owner"] == "w"
+            async with worker.maintenance():
+                assert (await client.packet("p"))["current_owner"] is None
             worker.stop()
             await ended
 
