@@ -64,7 +64,7 @@ from pfgov_api.problems import (
 )
 from pfgov_api.queries import read_query
 from pfgov_api.replies import Reply
-from pfgov_api.scarcity import exhausted
+from pfgov_api.scarcity import no_mistake
 from pfgov_api.service import Service
 
 IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
@@ -231,10 +231,10 @@ def failed(
     error: Exception, name: str, service: Service, request_id: RequestId, *, is_write: bool = False
 ) -> Reply:
     """Answer what nobody foresaw in the operation *name*: our mistake must not show its inside to the caller."""
-    lacking = exhausted(error)
-    if lacking is not None:
-        log.error("%s: %s", name, lacking.message, extra={"request_id": request_id.id})
-        return refusal(lacking, request_id)
+    known = no_mistake(error)
+    if known is not None:
+        log.error("%s: %s", name, known.message, extra={"request_id": request_id.id})
+        return refusal(known, request_id)
     extra = {"request_id": request_id.id, "operation": name}
     log.error("unexpected error", extra=extra, exc_info=error)
     if service.stopping.is_set():  # what it needed may be gone already

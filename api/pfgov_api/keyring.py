@@ -23,9 +23,10 @@ import msgspec
 from pfgov.core.commands import RIGHTS, Principal
 from pfgov.core.ids import is_reserved
 from pfgov.core.spelling import as_seen, check_label
+from pfgov.decoding import Reader
 from pfgov.errors import InvalidError, NotFoundError, StoreUnavailableError
 from pfgov.files import read_regular, replace_private
-from pfgov.limits import LABEL_LENGTH_MAX, PRINCIPAL_RIGHTS_MAX
+from pfgov.limits import INTEGER_MAX, LABEL_LENGTH_MAX, PRINCIPAL_RIGHTS_MAX
 from pfgov.model.times import to_moment
 from pfgov_api.grants import Grant, everybody
 from pfgov_api.problems import UnauthenticatedError
@@ -83,6 +84,21 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     keys: list[KeyRecord]
 
 
+_KEYS: Final = Reader[_File](_File)
+
+
+def _sound(records: list[KeyRecord]) -> tuple[KeyRecord, ...]:
+    """Return *records*, if each was made and revoked at a moment that there is.
+
+    Raises:
+        DecodeError: one was not.
+    """
+    for one in records:
+        if not (0 <= one.created_at <= INTEGER_MAX and 0 <= (one.revoked_at or 0) <= INTEGER_MAX):
+            raise msgspec.DecodeError("a moment that there is not")
+    return tuple(records)
+
+
 @dataclass(slots=True)
 class KeyRing:
     """The keys of one ledger's folder."""
@@ -116,7 +132,7 @@ class KeyRing:
         stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
         if stamp != self._stamp:
             try:
-                self._records = tuple(msgspec.json.decode(read_regular(self.path), type=_File).keys)
+                self._records = _sound(_KEYS.decode(read_regular(self.path)).keys)
             except (OSError, msgspec.DecodeError) as error:
                 raise _unreadable(self.path, error) from error
             self._stamp = stamp

@@ -4,12 +4,15 @@ What is compared is the ETag of ``GET /api/packets/{id}`` or ``GET /api/members/
 packet or member, and of ``GET /api/configuration`` for a change of that.  It is compared when the command is decided,
 in its turn, so that nothing comes in between.  One that was answered before under its idempotency key gets that answer.
 Where a write is about none of these, the header is refused: a condition that is passed over is worse than none.
+For whoever may not read what is changed there is nothing that could be named: the answer would say that it exists, and
+by guesses what it is.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pfgov.app.views import member_view, packet_view
+from pfgov.app.visibility import may_read_member, may_read_packet
 from pfgov.core.overview import settings_view
 from pfgov.core.state import State
 from pfgov_api.limits import IF_MATCH_CHARACTERS_MAX
@@ -84,9 +87,11 @@ def _digest(call: Call, state: State) -> str | None:
     packet_id, member_id = call.path.get("packet_id"), call.path.get("member_id", "")
     if packet_id is not None:
         packet = state.packets.get(packet_id)
-        return None if packet is None else digest_of(encode(packet_view(packet)))
+        if packet is None or not may_read_packet(call.principal, packet):
+            return None
+        return digest_of(encode(packet_view(packet)))
     member = state.members.get(member_id)
-    if member is None:
+    if member is None or not may_read_member(call.principal, member_id):
         return None
     shown = member_view(member, list(state.owned.get(member_id) or ()))
     return digest_of(encode(shown))

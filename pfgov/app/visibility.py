@@ -76,6 +76,12 @@ def hears_own_alone(principal: Principal, member_id: str | None) -> bool:
     )
 
 
+def may_read_member(principal: Principal, member_id: str) -> bool:
+    """Whether the principal reads about everybody, or *member_id* is its member."""
+    own = members_of(principal)
+    return own is None or member_id in own
+
+
 def require_packet(principal: Principal, packet_id: str, packet: Packet | None) -> None:
     """Refuse a packet that the principal's member neither owns nor is offered; one that there is not, in equal words.
 

@@ -86,15 +86,26 @@ PAIR: Final = PairType()
 
 
 def moment_of(text: str | None, now: int) -> str | None:
-    """Return the moment that *text* means at *now* (microseconds), in RFC 3339; None stays None."""
+    """Return the moment that *text* means at *now* (microseconds), in RFC 3339; None stays None.
+
+    Raises:
+        InvalidError: it is a span that ends where no moment is counted any more.
+    """
     if text is None:
         return None
     found = _SPAN.fullmatch(text)
     if found is None:
         return text
+    from pfgov.errors import InvalidError
+    from pfgov.limits import INTEGER_MAX
     from pfgov.model.times import to_moment
 
-    return to_moment(now + int(found[1]) * _UNITS[found[2]])
+    moment = now + int(found[1]) * _UNITS[found[2]]
+    if moment > INTEGER_MAX:
+        raise InvalidError(
+            f"{text} from now is after the year 2255", hint="give a shorter span, or a moment"
+        )
+    return to_moment(moment)
 
 
 def amounts(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:

@@ -27,6 +27,7 @@ from pfgov.core.records import (
     Terms,
 )
 from pfgov.core.spelling import looks
+from pfgov.decoding import Reader
 from pfgov.errors import StoreCorruptError
 from pfgov.limits import PREVIOUS_OWNERS_MAX
 
@@ -155,7 +156,7 @@ class State:
         """
         try:
             self._load_row(table, key, raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except msgspec.MsgspecError as error:
             raise StoreCorruptError(
                 f"the row of {table} {key[:64]} was changed in the database: {error}",
                 code="store.altered",
@@ -168,12 +169,12 @@ class State:
         elif table == "packet":
             self._put_packet(_PACKET.decode(raw))
         elif key == "keys":
-            self.keys = Rows((k.public, k) for k in msgspec.json.decode(raw, type=list[Key]))
+            self.keys = Rows((k.public, k) for k in _KEYS.decode(raw))
         elif key == "publishers":
-            stored_publishers = msgspec.json.decode(raw, type=list[Publisher])
+            stored_publishers = _PUBLISHERS.decode(raw)
             self.publishers = Rows((one.name, one) for one in stored_publishers)
         elif key == "policy":
-            stored = msgspec.json.decode(raw, type=_PolicyRow)
+            stored = _POLICY.decode(raw)
             self.policy, self.policies, self.policy_since = (
                 stored.active,
                 stored.policies,
@@ -183,7 +184,7 @@ class State:
             self.proposals = Rows((one.digest, one) for one in stored.proposals)
             self.policies_before = stored.before
         else:
-            head = msgspec.json.decode(raw, type=_LedgerRow)
+            head = _LEDGER.decode(raw)
             self.configuration, self.engine, self.origin = (
                 head.configuration,
                 head.engine,
@@ -330,5 +331,9 @@ class _LedgerRow(msgspec.Struct, forbid_unknown_fields=True):
     exempt: Exempt | None = None
 
 
-_MEMBER: Final = msgspec.json.Decoder(Member)
-_PACKET: Final = msgspec.json.Decoder(Packet)
+_MEMBER: Final = Reader[Member](Member)
+_PACKET: Final = Reader[Packet](Packet)
+_KEYS: Final = Reader[list[Key]](list[Key])
+_PUBLISHERS: Final = Reader[list[Publisher]](list[Publisher])
+_POLICY: Final = Reader[_PolicyRow](_PolicyRow)
+_LEDGER: Final = Reader[_LedgerRow](_LedgerRow)

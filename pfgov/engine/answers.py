@@ -17,6 +17,7 @@ from pfgov.core import events as e
 from pfgov.core.canonical import canonical, canonical_principal
 from pfgov.core.commands import LOCAL_OPERATOR, Action, Commitment, Principal
 from pfgov.core.state import State
+from pfgov.decoding import Reader
 from pfgov.errors import PfgovError, TooLargeError
 from pfgov.limits import CONTEXT_BYTES_MAX
 from pfgov.storage.port import EntryRow
@@ -305,6 +306,9 @@ class _StoredRefusal(msgspec.Struct, omit_defaults=True):
     pointer: str | None = None
 
 
+_REFUSAL: Final = Reader[_StoredRefusal](_StoredRefusal)
+
+
 def encode_refusal(error: PfgovError) -> bytes:
     """Return what is stored of a recorded refusal, so that the same key gets the same answer."""
     return msgspec.json.encode(
@@ -313,9 +317,14 @@ def encode_refusal(error: PfgovError) -> bytes:
 
 
 def decode_refusal(raw: bytes) -> PfgovError:
-    """Return the refusal that :func:`encode_refusal` stored."""
-    stored = msgspec.json.decode(raw, type=_StoredRefusal)
-    found: Any = getattr(errors, stored.kind, PfgovError)
+    """Return the refusal that :func:`encode_refusal` stored.
+
+    Raises:
+        msgspec.DecodeError: it never stored this.
+    """
+    stored = _REFUSAL.decode(raw)
+    named: object = getattr(errors, stored.kind, None)
+    found: Any = named if isinstance(named, type) and issubclass(named, PfgovError) else PfgovError
     error: PfgovError = found.__new__(found)
     PfgovError.__init__(
         error, stored.message, code=stored.code, hint=stored.hint, pointer=stored.pointer

@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from pfgov.errors import InvalidError
+from pfgov.errors import InvalidError, StoreCorruptError
 from pfgov.limits import INTEGER_MAX
 
 _MOMENT: Final = re.compile(
@@ -68,8 +68,19 @@ def to_moment(microseconds: int) -> str:
 
     >>> to_moment(1_781_380_800_000_000)
     '2026-06-13T20:00:00Z'
+
+    Raises:
+        StoreCorruptError: ``store.altered``, no calendar has it: what is stored went through
+            :func:`to_microseconds`.
     """
-    moment = _EPOCH + timedelta(microseconds=microseconds)
+    try:
+        moment = _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError as error:
+        raise StoreCorruptError(
+            f"{microseconds} is no moment",
+            code="store.altered",
+            hint="see what was changed in the ledger's database: pfgov ledger doctor",
+        ) from error
     fraction = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
     return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 

@@ -55,7 +55,7 @@ from pfgov_api.origins import require_here
 from pfgov_api.outgoing import request_id_of
 from pfgov_api.problems import FramingError, HttpError, UnauthenticatedError, status_of
 from pfgov_api.replies import Reply
-from pfgov_api.scarcity import exhausted
+from pfgov_api.scarcity import no_mistake
 from pfgov_api.service import Service
 from pfgov_api.streams import require_room
 
@@ -130,7 +130,7 @@ class Console:
             ended = cut(is_write=request.scope["method"] == "POST" and visitor is not None)
             reply = self._problem(ended, visitor, headers, request_id)
         except Exception as error:  # the last resort: our mistake must not show its inside
-            said = exhausted(error) or HttpError("something went wrong here", code="http.internal")
+            said = no_mistake(error) or HttpError("something went wrong here", code="http.internal")
             trace = error if isinstance(said, HttpError) else None
             log.exception("unexpected error", extra={"request_id": request_id}, exc_info=trace)
             reply = self._problem(said, visitor, headers, request_id)

@@ -162,7 +162,7 @@ class Tokens:
             raise _refused("the token is another issuer's") from None
         except library.MissingRequiredClaimError as error:
             raise _refused(f"the token lacks the claim {error.claim}") from None
-        except library.PyJWTError:
+        except (library.PyJWTError, RecursionError):  # of claims in claims; not every version knows
             raise _refused("the token's signature does not fit") from None
         return claims
 

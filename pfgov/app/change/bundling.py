@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from pfgov.core.commands import BundleRef
+from pfgov.decoding import Reader
 from pfgov.errors import PolicyError
 from pfgov.files import read_regular
 from pfgov.policy import PolicyErrors, PolicySet, load_directory
@@ -88,6 +89,10 @@ class _File(_Strict, frozen=True, kw_only=True):
     document: str
     envelope: msgspec.Raw
     files: dict[str, str]
+
+
+_FILE: Final = Reader[_File](_File)
+_MANIFEST: Final = Reader[Manifest](Manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +252,9 @@ def opened(raw: bytes) -> Bundle:
         raise _altered(f"more than {BUNDLE_BYTES_MAX} bytes")
     try:
         envelope.read(raw)  # one spelling
-        found = msgspec.json.decode(raw, type=_File)
+        found = _FILE.decode(raw)
         payload, public = envelope.unseal_bytes(bytes(found.envelope), dsse.BUNDLE_TYPE)
-        manifest = msgspec.json.decode(payload, type=Manifest)
+        manifest = _MANIFEST.decode(payload)
         is_canonical = _encoded(manifest) == payload
     except (LedgerError, msgspec.MsgspecError, ValueError) as error:
         raise _altered(str(error)) from None

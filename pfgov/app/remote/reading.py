@@ -42,6 +42,7 @@ from pfgov.app.views import (
 from pfgov.client.core import Ask
 from pfgov.core import events as e
 from pfgov.core.overview import LedgerView
+from pfgov.decoding import Reader
 from pfgov.errors import ForbiddenError, InvalidError, NotFoundError
 from pfgov.model import (
     FlightPacket,
@@ -69,6 +70,8 @@ PAYLOADS_MAX: Final = 2**53
 
 ANCHOR: Final = "anchor.txt"
 """Where the anchor is, once it was fetched and compared."""
+
+_RAW: Final = Reader[Raw](Raw)
 
 
 class RemoteReading:
@@ -293,7 +296,7 @@ class RemoteReading:
         shown = self._get(f"/api/ledger/entries/{position}")
         try:
             raw = base64.b64decode(self._view(str, self._take(shown, "entry")), validate=True)
-            found = msgspec.json.decode(raw, type=Raw)
+            found = _RAW.decode(raw)
             event = e.decode_body(found.type, bytes(found.body))
         except (ValueError, KeyError) as error:  # of msgspec, too
             raise self._other(f"entry {position} cannot be read: {error}") from error

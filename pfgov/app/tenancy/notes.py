@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from pfgov.decoding import Reader
 from pfgov.files import read_regular, replace_private
 from pfgov.limits import INTEGER_MAX
 
@@ -28,14 +29,14 @@ class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     due: int | None
 
 
-_DECODE: Final = msgspec.json.Decoder(Note).decode
+_NOTE: Final = Reader[Note](Note)
 
 
 def read_note(directory: Path) -> Note | None:
     """Return the note in *directory*; None where there is none that can be read."""
     with contextlib.suppress(OSError, msgspec.DecodeError):
-        note = _DECODE(read_regular(directory / FILE, NOTE_BYTES_MAX))
-        if 0 <= note.size <= INTEGER_MAX:
+        note = _NOTE.decode(read_regular(directory / FILE, NOTE_BYTES_MAX))
+        if 0 <= note.size <= INTEGER_MAX and 0 <= (note.due or 0) <= INTEGER_MAX:
             return note
     return None
 

@@ -14,6 +14,7 @@ import msgspec
 
 from pfgov.core.nearness import OTHER, of_texts
 from pfgov.core.verdicts import RESERVED, Reason, Verdict
+from pfgov.decoding import Reader
 from pfgov.errors import StoreCorruptError
 
 
@@ -47,7 +48,7 @@ class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
 _Stored = tuple[
     str, str, int, int | None, list[tuple[str, str, str, str, str | None, str | None, str | None]]
 ]
-_DECODER: Final = msgspec.json.Decoder(list[_Stored])
+_TABLE: Final = Reader[list[_Stored]](list[_Stored])
 
 
 def read_table(raw: bytes, *, digest: str | None = None) -> list[VerdictRow]:
@@ -66,8 +67,8 @@ def read_table(raw: bytes, *, digest: str | None = None) -> list[VerdictRow]:
             hint="regenerate it from the ledger: pfgov ledger replay",
         )
     try:
-        rows = _DECODER.decode(raw)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        rows = _TABLE.decode(raw)
+    except msgspec.DecodeError as error:
         raise StoreCorruptError(f"the stored verdict table cannot be read: {error}") from error
     return [
         VerdictRow(

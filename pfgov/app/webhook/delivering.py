@@ -25,6 +25,7 @@ from pfgov.app.webhook.endpoints import Endpoint, Webhooks
 from pfgov.app.webhook.limits import DEAD_MAX, STOP_SECONDS, TIMEOUT_SECONDS
 from pfgov.client.webhooks import sign
 from pfgov.deadlines import timed
+from pfgov.decoding import Reader
 from pfgov.errors import PfgovError
 from pfgov.files import read_regular, replace_private
 from pfgov.limits import INTEGER_MAX
@@ -72,6 +73,9 @@ class Kept(msgspec.Struct, forbid_unknown_fields=True):
     next: Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX)]
     dropped: int = 0
     dead: list[Letter] = []
+
+
+_KEPT: Final = Reader[dict[str, Kept]](dict[str, Kept])
 
 
 @dataclass(slots=True)
@@ -261,7 +265,7 @@ class Delivery:
 
     def _kept(self) -> dict[str, Standing]:
         try:
-            found = msgspec.json.decode(read_regular(self._file), type=dict[str, Kept])
+            found = _KEPT.decode(read_regular(self._file))
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.MsgspecError) as error:

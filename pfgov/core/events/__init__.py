@@ -9,8 +9,6 @@ the state is in :mod:`pfgov.core.apply`, when it may happen is in :mod:`pfgov.co
 
 from typing import Final, get_args
 
-import msgspec
-
 from pfgov.core.events.base import (
     Decision,
     Event,
@@ -95,6 +93,7 @@ from pfgov.core.events.packets import (
     ReviewRequested,
     WriteRefused,
 )
+from pfgov.decoding import Reader
 
 __all__ = [
     "EVENTS",
@@ -220,7 +219,7 @@ AnyEvent = (
 EVENTS: Final[dict[str, type[Event]]] = {cls.type: cls for cls in get_args(AnyEvent)}
 """Every event, by its name in the ledger."""
 
-_DECODERS: Final = {name: msgspec.json.Decoder(cls, strict=True) for name, cls in EVENTS.items()}
+_DECODERS: Final = {name: Reader[Event](cls) for name, cls in EVENTS.items()}
 
 
 def decode_body(name: str, raw: bytes) -> Event:

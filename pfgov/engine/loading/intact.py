@@ -12,6 +12,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from pfgov.decoding import Reader
 from pfgov.errors import StoreCorruptError
 from pfgov.storage.port import AttachmentRow, EntryRow
 from pfgov_ledger import commitment, dsse, ed25519, entry
@@ -138,7 +139,7 @@ class RowDecoder(Generic[T]):
     """Makes values of stored JSON; what is none was changed."""
 
     def __init__(self, kind: type[T], what: str) -> None:
-        self._decoder = msgspec.json.Decoder(kind)
+        self._reader = Reader[T](kind)
         self._what = what
 
     def decode(self, raw: bytes) -> T:
@@ -148,8 +149,8 @@ class RowDecoder(Generic[T]):
             StoreCorruptError: ``store.altered``, it says nothing that pfgov writes.
         """
         try:
-            return self._decoder.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return self._reader.decode(raw)
+        except msgspec.MsgspecError as error:
             raise unreadable(self._what, error) from error
 
 

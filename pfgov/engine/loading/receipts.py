@@ -7,8 +7,9 @@ only reads.
 import msgspec
 
 from pfgov.core import events as e
-from pfgov.engine.answers import Receipt, Request
+from pfgov.engine.answers import Receipt, Request, decode_refusal
 from pfgov.engine.loading.intact import RowDecoder, unreadable
+from pfgov.errors import PfgovError
 from pfgov.storage.port import AnswerRow, EntryFilter, EntryRow, Queries
 
 
@@ -45,7 +46,7 @@ def event_of(row: EntryRow) -> e.Event:
     found = _ENTRY.decode(row.raw)
     try:
         return e.decode_body(found.type, bytes(found.body))
-    except (KeyError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (KeyError, msgspec.MsgspecError) as error:
         raise unreadable(f"entry {row.seq}", error) from error
 
 
@@ -89,6 +90,18 @@ def receipt_of(queries: Queries, first: int, length: int, *, replayed: bool) -> 
 def replayed(queries: Queries, answer: AnswerRow) -> Receipt:
     """Return the receipt that an idempotency key was given before."""
     return receipt_of(queries, answer.first, answer.length, replayed=True)
+
+
+def refused(stored: bytes) -> PfgovError:
+    """Return the refusal that an idempotency key was given before.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, nobody was given this.
+    """
+    try:
+        return decode_refusal(stored)
+    except msgspec.MsgspecError as error:
+        raise unreadable("a stored answer", error) from error
 
 
 def find(queries: Queries, request: Request) -> Receipt | None:

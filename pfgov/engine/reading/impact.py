@@ -16,6 +16,7 @@ import msgspec
 
 from pfgov.core.records import Packet
 from pfgov.core.state import State
+from pfgov.decoding import Reader
 from pfgov.engine.loading.state import load_state
 from pfgov.engine.loading.tree import StoredNodes, frontier_at
 from pfgov.engine.reading.asking_again import Asker, Compared
@@ -157,6 +158,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return self.counts.same != self.counts.decisions
 
 
+_REPORT: Final = Reader[Report](Report)
+
+
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
@@ -172,7 +176,7 @@ def decode(raw: bytes) -> Report:
         InvalidError: ``impact.report``, it is none, or not in its canonical form.
     """
     try:
-        found = msgspec.json.decode(raw, type=Report)
+        found = _REPORT.decode(raw)
     except msgspec.MsgspecError as error:
         raise InvalidError(f"this is no report of impact: {error}", code="impact.report") from error
     if found.format != FORMAT or encode(found) != raw:

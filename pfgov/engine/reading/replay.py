@@ -29,6 +29,7 @@ from pfgov.core.lifecycle import TERMINAL
 from pfgov.core.records import Stamp
 from pfgov.core.scheduler import Scheduler
 from pfgov.core.state import State
+from pfgov.decoding import Reader
 from pfgov.engine.reading.older_orders import OlderOrders
 from pfgov.errors import PfgovError
 from pfgov.policy import PolicySet, from_document, kernel_only
@@ -95,7 +96,7 @@ class _Fed:
     leaf: bytes
 
 
-_DECODE: Final = msgspec.json.Decoder(_Entry).decode
+_ENTRY: Final = Reader[_Entry](_Entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +238,7 @@ class Replay:
 
     def take(self, raw: bytes, leaf: bytes) -> bool:
         """Take the next entry's bytes and leaf hash, and return whether it is run; raises as :meth:`feed`."""
-        entry = _DECODE(raw)
+        entry = _ENTRY.decode(raw)
         if not self.admits(entry.seq, entry.time, leaf, is_first=entry.command.index == 0):
             return False
         if entry.command.index == 0:

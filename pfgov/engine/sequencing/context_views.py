@@ -9,11 +9,13 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from pfgov.decoding import Reader
 from pfgov.errors import InvalidError
 
 EACH: Final = "*"
 """The step of a path that means every element of a list; any other step that is no index means its field in each."""
 
+_ANYTHING: Final = Reader[Any](Any)
 _INDEX: Final = re.compile("0|[1-9][0-9]{0,8}")
 
 Spot = tuple[str | int, ...]
@@ -58,8 +60,8 @@ def overlaid(written: bytes, whole: bytes, paths: Sequence[str]) -> bytes:
 
 def _decoded(payload: bytes) -> object:
     try:
-        return msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _ANYTHING.decode(payload)
+    except msgspec.DecodeError as error:
         raise InvalidError(
             "the context is not JSON, so policy cannot redact it",
             code="context.not_json",

@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-import msgspec
-
 from pfgov.core import commands as c
 from pfgov.core.lifecycle import OWNED, MemberStatus
 from pfgov.core.records import Member, Packet
 from pfgov.core.state import State
+from pfgov.engine.loading.intact import RowDecoder
 from pfgov.engine.sequencing.idling import Idle, kept_from
 from pfgov.engine.sequencing.sequencer import Sequencer
 from pfgov.errors import ConflictError, NotFoundError
 from pfgov.limits import MICRO
+
+_PACKET: Final = RowDecoder(Packet, "the row of a packet")
 
 UNNAMED_MAX: Final = 100
 """Packets that one answer names besides those that the member named; the next heartbeat names the rest."""
@@ -266,4 +267,4 @@ def _committed(sequencer: Sequencer, state: State, packet_id: str) -> Packet | N
     if sequencer.is_settled:
         return state.packets.get(packet_id)
     row = sequencer.queries.packet(packet_id)
-    return None if row is None else msgspec.json.decode(row.body, type=Packet)
+    return None if row is None else _PACKET.decode(row.body)

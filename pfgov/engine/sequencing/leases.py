@@ -14,12 +14,16 @@ from pfgov.core.decide import LeaseView, Progress
 from pfgov.core.lifecycle import MemberStatus
 from pfgov.core.records import Member
 from pfgov.core.state import State
+from pfgov.engine.loading.intact import unreadable
 from pfgov.engine.sequencing.former_owners import FormerOwners
-from pfgov.limits import MICRO
+from pfgov.limits import INTEGER_MAX, MICRO
 from pfgov.storage.leases import LeaseRow
 
 KEPT_EVERY: Final = 5_000_000
 """Microseconds between two times at which leases are kept for the next start."""
+
+STRETCH_MAX: Final = 4 * INTEGER_MAX
+"""More than any lease is stretched by: it is a difference of moments and lengths."""
 
 
 class Save(Protocol):
@@ -168,8 +172,13 @@ class Leases:
         self.former.after_restart(state, ttls, sessions, now)
 
     def load(self, rows: Iterable[LeaseRow]) -> None:
-        """Take over leases that were kept."""
+        """Take over leases that were kept.
+
+        Raises:
+            StoreCorruptError: ``store.altered``, no lease was kept like one of them.
+        """
         for row in rows:
+            _check(row)
             self._leases[row.member_id] = LeaseView(
                 row.incarnation,
                 row.last_seen,
@@ -205,6 +214,14 @@ class Leases:
             int(lease.is_graced),
             now,
             session.name if session is not None else "",
+        )
+
+
+def _check(row: LeaseRow) -> None:
+    numbers = (row.incarnation, row.last_seen, row.ttl, row.kept_at)
+    if not all(0 <= one <= INTEGER_MAX for one in numbers) or abs(row.stretch) > STRETCH_MAX:
+        raise unreadable(
+            f"the lease of {row.member_id[:64]}", ValueError("a number in it is out of range")
         )
 
 

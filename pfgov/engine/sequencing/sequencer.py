@@ -17,7 +17,7 @@ from pfgov.core import commands as c
 from pfgov.core.apply.ledger import HALTS_ARE_STATE
 from pfgov.core.decide import before
 from pfgov.core.state import State
-from pfgov.engine.answers import Receipt, Request, UnderWay, decode_refusal
+from pfgov.engine.answers import Receipt, Request, UnderWay
 from pfgov.engine.committing.committers import Committer, Reports
 from pfgov.engine.loading import receipts
 from pfgov.engine.loading.state import load_state
@@ -330,7 +330,7 @@ class Sequencer:
         if answer is None:
             return False
         if answer.refusal is not None:
-            request.refusal = decode_refusal(answer.refusal)
+            request.refusal = receipts.refused(answer.refusal)
         request.answer(receipts.replayed(self.queries, answer))
         return True
 

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from pfgov.decoding import Reader
 from pfgov.errors import file_errors
 from pfgov.files import read_regular, replace_public
 from pfgov_ledger import checkpoint, note
@@ -78,6 +79,7 @@ def kept(folder: Path) -> Witnessed | None:
     return Witnessed(stated.size, raw, max(times)) if times else None
 
 
+_SIZES: Final = Reader[dict[str, int]](dict[str, int])
 _WITH_TIME: Final = (8 + 64, 8 + 2_420)
 """How long cosignatures are: a time, then Ed25519 or ML-DSA-44."""
 
@@ -94,7 +96,7 @@ def save_note(folder: Path, found: Witnessed) -> None:
 def load_known(folder: Path) -> dict[str, int]:
     """Return verifier key -> the size that this witness has seen; what cannot be read is asked again."""
     try:
-        return msgspec.json.decode(read_regular(folder / KNOWN), type=dict[str, int])
+        return _SIZES.decode(read_regular(folder / KNOWN))
     except (OSError, msgspec.MsgspecError):
         return {}
 

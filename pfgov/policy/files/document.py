@@ -15,6 +15,7 @@ import msgspec
 
 from pfgov.core.commands import Obligation
 from pfgov.core.verdicts import Point
+from pfgov.decoding import Reader
 from pfgov.errors import PolicyError
 from pfgov.policy.facts import OLDER_SCHEMAS, PLACE, SEMANTICS, schema_rows
 from pfgov.policy.files import params
@@ -109,6 +110,9 @@ class _Set(_Doc, frozen=True, kw_only=True):
     policies: tuple[_Policy, ...]
     definitions: tuple[_Definitions, ...]
     labels: tuple[_Labels, ...] = ()
+
+
+_SET: Final = Reader[_Set](_Set)
 
 
 def digest_of(document: bytes) -> str:
@@ -227,7 +231,7 @@ def decode(document: bytes) -> Bundle:
     """
     try:
         canonical.decode(document)
-        found = msgspec.json.decode(document, type=_Set)
+        found = _SET.decode(document)
         _distinct([policy.name for policy in found.policies])
         _distinct([definitions.name for definitions in found.definitions])
         _distinct([labels.name for labels in found.labels])

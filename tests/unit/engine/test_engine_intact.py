@@ -1,6 +1,7 @@
 """What somebody changed in the database is neither signed upon nor handed out, and the doctor names it."""
 
 import io
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +12,8 @@ import pytest
 from support.ledgers import fresh, opened, packet, place, register, submit
 
 from pfgov.core import commands as c
-from pfgov.engine import EntryFilter, LedgerReader
+from pfgov.engine import EntryFilter, Idempotency, LedgerReader
+from pfgov.engine.answers import decode_refusal
 from pfgov.engine.loading.tree import TILE
 from pfgov.engine.maintenance.doctor import examine
 from pfgov.engine.maintenance.erasing import Target, erase, payload_objects
@@ -70,6 +72,12 @@ CHANGES = {
 }  # fmt: skip
 
 
+def _with_more(column: str) -> str:
+    """SQL of a column's object with a field more, which nobody asks for and which is nested too deep to follow."""
+    nested = "[" * 3_000 + "]" * 3_000
+    return f"CAST('{{\"more\":{nested},' || substr(CAST({column} AS TEXT), 2) AS BLOB)"
+
+
 UNREADABLE = {
     "member": "UPDATE member SET body = CAST('[]' AS BLOB)",
     "packet": "UPDATE packet SET body = x'00ff' WHERE packet_id = 'p'",
@@ -77,6 +85,10 @@ UNREADABLE = {
     "no settings": "DELETE FROM ledger_state WHERE key NOT IN ('keys', 'publishers', 'policy')",
     "entry": "UPDATE entry SET raw = CAST('null' AS BLOB) WHERE seq = 3",
     "type of an entry": "UPDATE entry SET type = 'attachment_erased' WHERE subject = 'packet/p' AND subject_seq = 0",
+    "nested member": f"UPDATE member SET body = {_with_more('body')}",
+    "nested packet": f"UPDATE packet SET body = {_with_more('body')} WHERE packet_id = 'p'",
+    "nested settings": f"UPDATE ledger_state SET body = {_with_more('body')} WHERE key = 'ledger'",
+    "nested entry": f"UPDATE entry SET raw = {_with_more('raw')} WHERE seq = 3",
     "body of an entry": "UPDATE entry SET raw = CAST(replace(CAST(raw AS TEXT), 'packet_created', 'no_such') AS BLOB)"
     " WHERE subject = 'packet/p' AND subject_seq = 0",
 }  # fmt: skip
@@ -108,6 +120,54 @@ def test_a_row_that_is_none_any_more_is_named_and_not_taken_for_our_mistake(
     assert told <= {"store.altered"}
     assert told or name == "type of an entry", "only its column was changed: opening tells"
     assert "failed" in _found(directory).values()
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        "1, -9223372036854775808, 1, 0",
+        "1, 1, 9223372036854775807, 0",
+        "1, 1, 1, 9223372036854775807",
+    ],
+)
+def test_a_lease_that_nobody_kept_is_named(directory: Path, numbers: str) -> None:
+    """A number that no clock shows, in the row of a lease, keeps a ledger from being opened as a mistake of ours."""
+    _change(directory, f"INSERT INTO lease VALUES ('other', {numbers}, 0, 0, '')")
+    with pytest.raises(StoreCorruptError) as caught, opened(directory):
+        pass
+    assert caught.value.code == "store.altered"
+
+
+@pytest.mark.parametrize(
+    "stored", [b"", b"null", b'{"kind":"\xff"}', b'{"more":' + b"[" * 3_000 + b"]" * 3_000 + b"}"]
+)
+def test_a_changed_answer_is_named_to_whoever_asks_again(directory: Path, stored: bytes) -> None:
+    """A refusal that is repeated under its idempotency key is no JSON any more, and taken for a mistake of ours."""
+    once = Idempotency("again", b"0" * 32)
+    late = c.CompletePacket(
+        packet_id="p", owner=c.OwnerClaim(member_id="m", incarnation=1, epoch=1)
+    )
+    with opened(directory) as engine:
+        submit(engine, c.RequeuePacket(packet_id="p", reason="moved"))
+        with pytest.raises(PfgovError) as first:
+            submit(engine, late, idempotency=once)
+    assert first.value.receipt is not None
+    with sqlite3.connect(directory / "ledger.db") as database:
+        changed = database.execute("UPDATE idempotency SET refusal = ?", (stored,)).rowcount
+    database.close()
+    assert changed == 1
+    with opened(directory) as engine:
+        with pytest.raises(StoreCorruptError) as again:
+            submit(engine, late, idempotency=once)
+        assert again.value.code == "store.altered"
+        place(engine, "another")
+
+
+@pytest.mark.parametrize("kind", ["Path", "file_errors", "__name__", "nothing", "KeyError"])
+def test_a_stored_refusal_is_of_no_other_kind(kind: str) -> None:
+    """A changed answer names something of ours that is no error, and is made one."""
+    raw = json.dumps({"kind": kind, "code": "a.b", "message": "m"}).encode()
+    assert type(decode_refusal(raw)) is PfgovError
 
 
 @pytest.mark.parametrize("name", CHANGES)
