@@ -13,12 +13,11 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, Final, cast
+from typing import Final, cast
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from pfgov.decoding import Reader
 from pfgov.limits import CONTEXT_BYTES_MAX
 
 TEXT_BYTES_MAX: Final = 4 * CONTEXT_BYTES_MAX
@@ -41,8 +40,6 @@ class UnreadableError(Exception):
     """It cannot be looked through: not JSON, too large when unpacked, too deep, or data of no known form."""
 
 
-_ANYTHING: Final = Reader[Any](Any)
-
 Tick = Callable[[], None]
 """Called between steps; raises when there is no time left."""
 
@@ -54,8 +51,8 @@ def plain_text(payload: bytes, tick: Tick) -> bytes:
         UnreadableError: it cannot be looked through.
     """
     try:
-        document = _ANYTHING.decode(payload)
-    except msgspec.DecodeError as error:
+        document = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableError("not JSON") from error
     return _Reader(tick).read(_lines(document))
 
