@@ -1,8 +1,9 @@
 """The command line: ``pfgov``.
 
 Exit status: 0 yes or done, 1 checked and failed, denied or refused, 2 the command line or the input is wrong, 3 a
-policy does not compile, 4 it could not be checked or stored, 5 an export is cut short, 130 interrupted.  Each
-sub-command is imported when it is called.  This module knows how a run ends, and no command.
+policy does not compile, 4 it could not be checked or stored, 5 an export is cut short, 130 interrupted, 141 nobody
+read its words to the end.  Each sub-command is imported when it is called.  This module knows how a run ends, and no
+command.
 """
 
 import os
@@ -13,6 +14,9 @@ DEBUG_VARIABLE = "PFGOV_DEBUG"
 """With this environment variable set, an error shows its traceback."""
 
 INTERRUPTED = 130
+
+UNHEARD = 141
+"""As of every tool that a closed pipe ends (128 and SIGPIPE): what it found is not known, and is no yes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,13 +34,16 @@ def run(arguments: Sequence[str]) -> int:
     if completed():
         return 0
     output = Output(json="--json" in arguments)
+    status: object = UNHEARD
     try:
         with root.make_context("pfgov", list(arguments), obj=output) as context:
             status = root.invoke(context)
         sys.stdout.flush()
     except BrokenPipeError:
         quiet_stdout()
-        return 0
+        return (
+            status if isinstance(status, int) else 0
+        )  # if it was done, its last words alone were lost
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # the last resort: a sentence instead of a traceback

@@ -114,7 +114,29 @@ def test_a_reader_that_leaves_early(tmp_path: Path) -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(60) == 0
+        assert process.wait(60) == 141
+
+
+def test_a_reader_that_leaves_early_makes_no_verdict_a_yes(tmp_path: Path) -> None:
+    """``set -o pipefail; pfgov policy diff ... --fail-on widen | head`` lets a change pass that is to be stopped."""
+    for name in ("old", "new"):
+        assert spawn("policy", "init", tmp_path / name, "--json").status == 0
+    path = tmp_path / "new" / "trust.policy.yaml"
+    path.write_text(path.read_text().replace("value: 0.5", "value: 0.4"))
+    command = ["policy", "diff", str(tmp_path / "old"), str(tmp_path / "new"), "--fail-on", "widen"]
+    reading, writing = os.pipe()
+    os.close(reading)  # nobody ever reads
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pfgov.cli", *command],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_control_c_is_quiet(tmp_path: Path) -> None:
