@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from support.api_process import PATIENCE_SECONDS, ROOT, Server
+from support.balanced import Balanced
 from support.cutting import Relay
 from support.ledgers import fresh
 
@@ -93,9 +94,12 @@ class Fleet:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str]]]:
-    """A server that wants keys, and the keys."""
-    directory = fresh(tmp_path)
+def served(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[tuple[Server | Balanced, dict[str, str]]]:
+    """A server that wants keys, or two of them on one database behind a balancer, and the keys."""
+    is_balanced = request.param == "two servers"
+    directory = Balanced.place(tmp_path) if is_balanced else fresh(tmp_path)
     keyring = KeyRing(directory / FILE)
     scopes = {name: (f"member:{name}",) for name in MEMBERS}
     scopes |= {"operator": ("operator", "assessor"), "one": ("submitter",), "two": ("submitter",)}
@@ -103,21 +107,29 @@ def served(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str]]]:
     keys = {
         name: keyring.create(scope, now=now, draw=os.urandom)[1] for name, scope in scopes.items()
     }
-    server = Server(directory)
-    server.start()
+    server = Balanced(directory) if is_balanced else Server(directory)
     try:
+        server.start()
         yield server, keys
     finally:
         server.stop()
 
 
-def _speak(server: Server, key: str) -> Client:
+def _speak(server: Server | Balanced, key: str) -> Client:
     return Client(server.url, key=key, retry=Retry(patience=60))
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(500, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("served", "count"),
+    [
+        ("a server", 60),
+        pytest.param("a server", 500, marks=pytest.mark.long),
+        pytest.param("two servers", 60, marks=pytest.mark.long),
+    ],
+    indirect=["served"],
+)
 def test_a_fleet_loses_nothing_and_does_nothing_twice(
-    served: tuple[Server, dict[str, str]], tmp_path: Path, count: int
+    served: tuple[Server | Balanced, dict[str, str]], tmp_path: Path, count: int
 ) -> None:
     """Two processes work on one packet at once beyond the skew, a packet is lost, or a result is another's to read."""
     server, keys = served
@@ -161,7 +173,7 @@ def test_a_fleet_loses_nothing_and_does_nothing_twice(
         relay.close()
 
 
-def _submit(server: Server, keys: dict[str, str], start: int, stop: int) -> None:
+def _submit(server: Server | Balanced, keys: dict[str, str], start: int, stop: int) -> None:
     for who, offset in (("one", 0), ("two", 1)):
         with _speak(server, keys[who]) as client:
             for number in range(start + offset, stop, 2):
@@ -254,7 +266,7 @@ def _check_intervals(fleet: Fleet, count: int) -> tuple[float, int]:
     return overlap, sum(map(len, found.values()))
 
 
-def _check_results(server: Server, keys: dict[str, str], count: int) -> None:
+def _check_results(server: Server | Balanced, keys: dict[str, str], count: int) -> None:
     readers = {who: _speak(server, keys[who]) for who in ("one", "two", "operator", "steady")}
     for number in range(count):
         owner = "one" if number % 2 == 0 else "two"

@@ -11,10 +11,13 @@ import threading
 
 
 class Relay:
-    """Forwards connections to a port of this machine, until it is cut; and again when it is mended."""
+    """Forwards connections to a port of this machine, until it is cut; and again when it is mended.
 
-    def __init__(self, target: int) -> None:
-        self.target = target
+    To several ports it forwards in turn, and passes over one where nobody listens, as a balancer does.
+    """
+
+    def __init__(self, *targets: int) -> None:
+        self._targets = list(targets)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._selector = selectors.DefaultSelector()
@@ -41,7 +44,7 @@ class Relay:
 
     def lead_to(self, target: int) -> None:
         """Forward what connects from now on to another port."""
-        self.target = target
+        self._targets = [target]
 
     def close(self) -> None:
         """End."""
@@ -68,9 +71,8 @@ class Relay:
     def _serve(self, found: socket.socket) -> None:
         if found is self._listener:
             near, _ = found.accept()
-            try:
-                far = socket.create_connection(("127.0.0.1", self.target), timeout=5)
-            except OSError:
+            far = self._reached()
+            if far is None:
                 near.close()
                 return
             for one, other in ((near, far), (far, near)):
@@ -85,6 +87,15 @@ class Relay:
             except OSError:
                 pass
             self._drop(found)
+
+    def _reached(self) -> socket.socket | None:
+        """Return a connection to whose turn it is, or to the next one that listens."""
+        for _ in self._targets:
+            target = self._targets.pop(0)
+            self._targets.append(target)
+            with contextlib.suppress(OSError):
+                return socket.create_connection(("127.0.0.1", target), timeout=5)
+        return None
 
     def _drop(self, found: socket.socket) -> None:
         other = self._peers.pop(found, None)
