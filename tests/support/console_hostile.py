@@ -42,7 +42,7 @@ metadata: {{name: {name}, version: "{version}", description: "{says}"}}
 on: [assign, handoff, accept, retain]
 rules:
   - id: {rule}
-    when: packet.priority > 7 && packet.workload_type != "{long}" && packet.required_capabilities.exists(one, one == "{long}")
+    when: packet.priority > 7 && packet.workload_type != "{long}" && "{long}" in packet.required_capabilities
     require: member.trust_score >= 0.5
     message: "{says}"
   - id: asks
