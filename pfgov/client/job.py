@@ -134,6 +134,7 @@ class Job:
     packet: dict[str, Any]
     epoch: int
     lost: str | None = None
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False
     handoff: int | None = None
     is_kept: bool = False
@@ -338,6 +339,7 @@ class Job:
         """Stop what is being done about this packet."""
         if self.lost is None and not self.ended:
             self.lost = why
+            self.gone.set()
             self.worker.forget(self)
             # Whoever learns it in the block itself gets the error there; a cancellation would hit what comes after.
             if self._task is not None and self._task is not asyncio.current_task():

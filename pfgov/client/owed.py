@@ -1,5 +1,6 @@
 """The ends of jobs that a worker owes its server: each is said once, now or as soon as the server answers again."""
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Mapping
@@ -55,7 +56,7 @@ class Owed:
                 self._owed.pop(packet_id, None)
                 continue
             try:
-                done = await self._worker.act(job, verb, body, key)
+                done = await self._unless_lost(job, verb, body, key)
             except TRANSIENT:
                 return
             except EscalatedError as error:
@@ -67,11 +68,27 @@ class Owed:
                 self._cannot_put_down(job, verb, error)
                 continue
             self._owed.pop(packet_id, None)
+            if done is None:
+                continue
             if verb == "handoff" and "handoff" in done.result:
                 job.handoff, job.is_kept = done.result["handoff"], True
             else:
                 job.ended = True
                 self._worker.forget(job)
+
+    async def _unless_lost(
+        self, job: Job, verb: str, body: Mapping[str, Any], key: str
+    ) -> Recorded | None:
+        """Return what a write came to; None if its answer is not waited for any more: the packet is another's then."""
+        writing = asyncio.create_task(self._worker.act(job, verb, body, key))
+        lost = asyncio.create_task(job.gone.wait())
+        try:
+            await asyncio.wait({writing, lost}, return_when=asyncio.FIRST_COMPLETED)
+            return writing.result() if writing.done() else None
+        finally:
+            for task in (writing, lost):
+                task.cancel()
+            await asyncio.gather(writing, lost, return_exceptions=True)
 
     def _cannot_put_down(self, job: Job, verb: str, error: ApiError) -> None:
         if error.code.startswith("ownership.") or verb == "requeue":

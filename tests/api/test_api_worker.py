@@ -298,6 +298,35 @@ def test_worker_gives_jobs_their_grace_and_no_more_while_the_server_is_silent(ap
     tell(api, story)
 
 
+def test_worker_waits_for_no_answer_that_comes_after_its_lease(api: Api) -> None:
+    """A worker that is stopped while the server is silent asks to put its packet back for longer than it has it."""
+
+    async def story(client: InProcess) -> None:
+        worker = client.work(MEMBER, lease_seconds=3)
+        asked = asyncio.Event()
+
+        async def silent(*_: object) -> Any:
+            asked.set()
+            await asyncio.Event().wait()
+
+        async def handler(job: Job) -> None:
+            await asyncio.sleep(3600)
+
+        async with worker:
+            ended = asyncio.create_task(worker.run(handler, signals=(), grace_seconds=0.05))
+            await client.submit(submitted("p"))
+            await until(lambda: holds(bool(worker._running)))
+            worker.act = silent  # type: ignore[method-assign]
+            worker.stop()
+            await asked.wait()
+            client.is_cut = True
+            await ended
+            assert worker.dead is not None
+            assert len(worker._owed) == 0
+
+    tell(api, story)
+
+
 def test_worker_names_a_job_that_cannot_be_ended(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
