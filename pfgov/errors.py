@@ -140,6 +140,8 @@ _DOING: Final = {
     "handoff_completed": "be accepted",
     "handoff_aborted": "have a handoff called off",
     "ownership_revoked": "be taken from its owner",
+    "checkpoint_committed": "have progress saved",
+    "packet_updated": "be changed",
     "packet_requeued": "be put back into the queue",
     "packet_completed": "be completed",
     "packet_failed": "be given up",
@@ -154,7 +156,9 @@ _DOING: Final = {
     "member_released": "be released",
     "member_retired": "retire",
 }
-"""Event of the lifecycle table -> what somebody wanted who is told that it cannot be."""
+"""Event of the lifecycle table, or one that changes what has not ended -> what somebody wanted who is told that it
+cannot be.
+"""
 
 
 class IllegalTransitionError(ConflictError):

@@ -159,7 +159,7 @@ SETTINGS = (
         "`attempts_max`",
         "16",
         "the packet FAILs (`attempts`)",
-        "owners that died of it, or gave it back, without progress",
+        "owners that died of it, gave it back, or had it put back by an operator, without progress",
     ),
     (
         "`max_handoffs`",

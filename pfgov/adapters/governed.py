@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from pfgov.client import AsyncClient, DeniedError, EscalatedError, LostOwnershipError, Recorded
+from pfgov.client import (
+    AsyncClient,
+    ConflictError,
+    DeniedError,
+    EscalatedError,
+    LostOwnershipError,
+    Recorded,
+)
 from pfgov.client.core import MissingExtraError, packet_path
 from pfgov.client.job import is_reviewed_still
 from pfgov.errors import NotFoundError
@@ -103,8 +110,14 @@ class GovernedPacket:
         return None
 
     async def may_have(self, agent: str) -> bool:
-        """Return whether *agent* might be given the packet now; nothing is recorded."""
-        answer = await self.client.may_own(self.packet_id, self.member_of(agent), dry_run=True)
+        """Return whether *agent* might be given the packet now: nobody, once it has ended.  Nothing is recorded."""
+        member = self.member_of(agent)
+        try:
+            answer = await self.client.may_own(self.packet_id, member, dry_run=True)
+        except ConflictError as error:
+            if error.code != "lifecycle.illegal":
+                raise
+            return False
         return answer["outcome"] in {"allowed", "escalated"}
 
     def claim(self, agent: str) -> dict[str, Any]:
@@ -114,7 +127,10 @@ class GovernedPacket:
             LostOwnershipError: it was never seen to own the packet.
         """
         if agent not in self._held:
-            raise LostOwnershipError(f"{agent} does not have {self.packet_id}")
+            raise LostOwnershipError(
+                f"{agent} does not have {self.packet_id}",
+                hint="only who has it acts; see who does: await gov.owner()",
+            )
         incarnation, epoch = self._held[agent]
         return {"member_id": self.member_of(agent), "incarnation": incarnation, "epoch": epoch}
 
@@ -253,7 +269,10 @@ def _require_present(who: str, claim: Mapping[str, Any], shown: Mapping[str, Any
         where = f"it is with {owner or 'nobody'}"
         if owner == claim["member_id"]:
             where = f"epoch {claim['epoch']} is over, it has it again under epoch {shown['epoch']}"
-        raise LostOwnershipError(f"{who} may do nothing more about {shown['packet_id']}: {where}")
+        raise LostOwnershipError(
+            f"{who} may do nothing more about {shown['packet_id']}: {where}",
+            hint="stop the work; what it comes to is not taken",
+        )
 
 
 def framework(name: str, extra: str) -> Any:

@@ -71,6 +71,8 @@ class Caller:
             return await do(given)
         except PfgovError as error:
             return refused(error)
+        except ValueError as error:  # of the client: a pattern lets a line's end follow, and numbers have no last digit
+            return refused(ArgumentsError(f"that cannot be sent: {str(error)[:200]}"))
 
     async def _discover(self, given: dict[str, Any]) -> Answer:
         if "workload_type" in given:

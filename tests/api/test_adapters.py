@@ -46,6 +46,18 @@ def _told(served: Served, packet_id: str, amount: str, story: Story) -> None:
 # --- what the adapters share -------------------------------------------------------------------
 
 
+def test_adapters_nobody_may_have_a_packet_that_has_ended(served: Served) -> None:
+    """A framework asks which agents to offer after a tool completed the packet, and the run ends with an error."""
+
+    async def story(client: AsyncClient) -> None:
+        gov = GovernedPacket(client, "shared-ended", MEMBERS, thread="t")
+        assert await gov.owner() == "triage"
+        await gov.complete("triage", {"paid": 1})
+        assert not await gov.may_have("refund")
+
+    _told(served, "shared-ended", "small", story)
+
+
 def test_adapters_a_packet_moves_between_agents(served: Served) -> None:
     """A handoff, a denial and a late act of the agent that lost the packet cannot be told apart."""
 

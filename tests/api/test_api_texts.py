@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from support.api_server import Api, problem
 
-from pfgov.errors import InputError
+from pfgov.core.lifecycle import MEMBER_TRANSITIONS, PACKET_TRANSITIONS
+from pfgov.errors import IllegalTransitionError, InputError
 from pfgov.model import Wire, check_tree, parse
 from pfgov_api.routes import OPERATIONS
 
@@ -106,6 +107,30 @@ def test_no_field_of_any_body_is_refused_without_what_is_taken() -> None:
                     for one in error.errors:
                         assert "acceptable" not in one.detail, (model.__name__, one)
     assert refused > 1000
+
+
+def test_what_cannot_happen_to_a_packet_that_has_ended_is_what_was_asked_for(api: Api) -> None:
+    """An owner that hands off, or saves progress, too late is told that the packet cannot be cancelled."""
+    api.member("m1")
+    api.packet("p1")
+    claim = api.claim()
+    api.post("/api/packets/p1/complete", claim)
+    shown = api.get("/api/packets/p1").json()
+    claim["epoch"] = shown["epoch"]
+    for verb, more, said in (
+        ("handoff", {}, "be handed off"), ("abort", {}, "have a handoff called off"),
+        ("requeue", {}, "be put back into the queue"), ("complete", {}, "be completed"),
+        ("fail", {"reason": "x"}, "be given up"),
+        ("checkpoint", {"context_checkpoint": {"a": 1}}, "have progress saved"),
+    ):  # fmt: skip
+        answer = api.post(f"/api/packets/p1/{verb}", {**claim, **more})
+        found = problem(answer, 409, "lifecycle.illegal")
+        assert found["detail"] == f"packet p1 is COMPLETED, and so it cannot {said}"
+    changed = problem(api("PATCH", "/api/packets/p1", {"priority": 1}), 409, "lifecycle.illegal")
+    assert changed["detail"].endswith("and so it cannot be changed")
+    for event in {*PACKET_TRANSITIONS, *MEMBER_TRANSITIONS}:
+        error = IllegalTransitionError(kind="packet", subject="p", status="PENDING", event=event)
+        assert event not in error.message
 
 
 def test_a_mismatch_names_the_key_that_was_sent(api: Api) -> None:

@@ -9,11 +9,11 @@ from typing import Final
 from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.core.decide.context import Context, Decided
-from pfgov.core.lifecycle import MAY_OWN, TERMINAL, packet_after
+from pfgov.core.lifecycle import MAY_OWN, TERMINAL
 from pfgov.core.records import Packet
 from pfgov.errors import (
-    ConflictError,
     ForbiddenError,
+    IllegalTransitionError,
     NotOwnerError,
     PfgovError,
     StaleEpochError,
@@ -74,16 +74,13 @@ def refuse_target(packet: Packet, claim: c.OwnerClaim, handoff: int | None) -> N
 
 def ended_already(packet: Packet, event: str) -> PfgovError:
     """Return why *event* cannot happen to a packet that has ended."""
-    try:
-        packet_after(
-            packet.packet_id, packet.status, event if event in _TABLED else "packet_cancelled"
-        )
-    except ConflictError as error:
-        return error
-    raise AssertionError(packet.status)
-
-
-_TABLED = frozenset({"packet_completed", "packet_failed", "packet_cancelled"})
+    return IllegalTransitionError(
+        kind="packet",
+        subject=packet.packet_id,
+        status=packet.status,
+        event=event,
+        hint=f"see its history: pfgov packet show {packet.packet_id}",
+    )
 
 
 def refuse_unknown(ctx: Context, packet_id: str, claim: c.OwnerClaim) -> Decided | None:
