@@ -97,7 +97,7 @@ class Keeper:
         self._room = asyncio.Semaphore(limits.OPENINGS_AT_ONCE)
         self._threads = ThreadPoolExecutor(CLOSING_THREADS, thread_name_prefix="ledgers")
         self._running: list[asyncio.Task[None]] = []
-        self._late: set[asyncio.Task[Any]] = set()
+        self._late: dict[tuple[str, str], asyncio.Future[Any]] = {}
 
     # --- running ---------------------------------------------------------------------------
 
@@ -271,12 +271,21 @@ class Keeper:
         return host
 
     async def _in_time(self, place: Place) -> Engine:
-        """Open an engine; one that takes too long holds up nobody else, and is closed when it comes after all."""
+        """Open an engine; one that takes too long holds up nobody else, and is closed when it comes after all.
+
+        Until then it is not begun again: each time would take a thread more from all the others.
+        """
+        if ("open", place.name) in self._late:
+            raise StoreUnavailableError(
+                f"{place.directory} is still being opened",
+                hint="see whether the disk or the database is slow or full",
+            )
         opening = asyncio.ensure_future(
             self._run(open_engine, place, self._clock, self._options, self._address)
         )
         done, _ = await asyncio.wait([opening], timeout=limits.OPENING_SECONDS)
         if not done:
+            self._is_late(("open", place.name), opening)
             opening.add_done_callback(self._came_late)
             raise StoreUnavailableError(
                 f"{place.directory} was not opened within {limits.OPENING_SECONDS:g} s",
@@ -309,8 +318,11 @@ class Keeper:
     async def rest(self, place: Place, least_seconds: float) -> bool:
         """Close the ledger of *place* if nobody uses it and nothing is due within *least_seconds*; say whether it was.
 
-        What is due now happens first.
+        What is due now happens first.  One whose disk hangs is left alone until it answers.
         """
+        return await self._for_a_while("rest", place.name, self._rest(place, least_seconds)) is True
+
+    async def _rest(self, place: Place, least_seconds: float) -> bool:
         host, used_at = place.host, place.used_at
         if host is None or not self._is_idle(place) or host.is_keeping or host.fault is not None:
             return False
@@ -377,10 +389,10 @@ class Keeper:
             is_idle = not place.users and now - place.used_at >= limits.REST_SECONDS * MICRO
             if is_idle and place.look_at <= now:
                 place.look_at = now + round(limits.REST_SECONDS * MICRO)
-                await self._for_a_while(self.rest(place, limits.REST_SECONDS))
+                await self.rest(place, limits.REST_SECONDS)
         if now - self._stamped_at >= limits.STAMP_SECONDS * MICRO:
             self._stamped_at = now
-            await self._look_at_stamps()
+            await self._for_a_while("stamps", "", self._look_at_stamps())
 
     async def _look_at_stamps(self) -> None:
         known = {
@@ -420,17 +432,32 @@ class Keeper:
             await asyncio.sleep(limits.SCAN_SECONDS)
             return
         began = self._clock.monotonic()
-        await self._for_a_while(self.visit(place))
+        await self._for_a_while("visit", place.name, self.visit(place))
         took = (self._clock.monotonic() - began) / MICRO
         await asyncio.sleep(min(limits.VISIT_SHARE * took, limits.SCAN_SECONDS))
 
-    async def _for_a_while(self, work: Coroutine[Any, Any, object]) -> None:
-        """Wait for *work* on one ledger, but not so long that the others suffer from a disk that hangs."""
+    async def _for_a_while(self, what: str, name: str, work: Coroutine[Any, Any, T]) -> T | None:
+        """Wait for *work* on one ledger, but not so long that the others suffer from a disk that hangs.
+
+        While that is so the same is not begun again, for each takes a thread; None is returned where nothing came.
+        """
+        if (what, name) in self._late:
+            work.close()
+            return None
         task = asyncio.create_task(work)
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
+        self._is_late((what, name), task)
         task.add_done_callback(_heard)
         await asyncio.wait([task], timeout=limits.OPENING_SECONDS)
+        if not task.done() or task.cancelled():
+            return None
+        if (error := task.exception()) is not None:
+            log.error("the ledger %s: %s failed", name, what, exc_info=error)
+            return None
+        return task.result()
+
+    def _is_late(self, key: tuple[str, str], work: "asyncio.Future[Any]") -> None:
+        self._late[key] = work
+        work.add_done_callback(lambda _: self._late.pop(key, None))
 
     @property
     def overdue(self) -> int:
@@ -451,7 +478,7 @@ def _next_due(engine: Engine) -> int | None:
     return engine.queue.do(rest)
 
 
-def _heard(task: "asyncio.Task[Any]") -> None:
+def _heard(task: "asyncio.Future[Any]") -> None:
     """Take note of how *task* ended, so that asyncio does not complain where nobody waited."""
     if not task.cancelled():
         task.exception()

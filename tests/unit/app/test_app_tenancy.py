@@ -182,12 +182,74 @@ def test_tenancy_a_ledger_that_hangs_holds_up_no_other(
         assert await used(keeper, "beta") > 0
         goes_on.set()
         shelf.clock.advance(round(limits.RETRY_SECONDS[0] * SECOND))
-        for _ in range(100):  # until what came late was closed
+        for _ in range(2_000):  # until what came late was closed
             with suppress(StoreUnavailableError):
                 assert await used(keeper, "alpha") > 0
                 break
+            await asyncio.sleep(0.01)
             shelf.clock.advance(round(limits.RETRY_SECONDS[1] * SECOND))
         assert keeper.find("alpha").stage is Stage.OPEN
+        await keeper.stop()
+
+    run(story())
+
+
+def test_tenancy_a_ledger_that_hangs_takes_one_thread(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time a ledger on a disk that hangs is asked for takes a thread more, until no other can be opened."""
+    monkeypatch.setattr(limits, "OPENING_SECONDS", 0.01)
+    goes_on, opens, begun = threading.Event(), keeping.open_engine, 0
+
+    def hanging(place: Place, *arguments: Any) -> Engine:
+        nonlocal begun
+        if place.name == "alpha":
+            begun += 1
+            goes_on.wait(60)
+        return opens(place, *arguments)
+
+    monkeypatch.setattr(keeping, "open_engine", hanging)
+
+    async def story() -> None:
+        keeper = shelf.keeper()
+        await keeper.scan()
+        for _ in range(keeping.CLOSING_THREADS + 1):
+            with pytest.raises(StoreUnavailableError):
+                await used(keeper, "alpha")
+            shelf.clock.advance(round(limits.RETRY_SECONDS[1] * SECOND))
+        assert begun == 1
+        monkeypatch.setattr(limits, "OPENING_SECONDS", 60)
+        assert await used(keeper, "beta") > 0
+        goes_on.set()
+        await keeper.stop()
+
+    run(story())
+
+
+def test_tenancy_a_ledger_that_hangs_at_rest_makes_others_wait_once(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is asked whether it may rest, and whose disk hangs, keeps all others from being opened for good."""
+    monkeypatch.setattr(limits, "OPENINGS_AT_ONCE", 1)
+    goes_on, asks, asked = threading.Event(), keeping._next_due, 0
+
+    def hanging(engine: Engine) -> int | None:
+        nonlocal asked
+        asked += 1
+        goes_on.wait(60)
+        return asks(engine)
+
+    async def story() -> None:
+        keeper = shelf.keeper(most=1)
+        await keeper.scan()
+        await used(keeper, "alpha")
+        monkeypatch.setattr(keeping, "_next_due", hanging)
+        monkeypatch.setattr(limits, "OPENING_SECONDS", 0.01)
+        for _ in range(keeping.CLOSING_THREADS + 1):
+            with pytest.raises(TooManyLedgersError):
+                await asyncio.wait_for(used(keeper, "beta"), 30)
+        assert asked == 1
+        goes_on.set()
         await keeper.stop()
 
     run(story())
