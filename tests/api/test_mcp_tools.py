@@ -473,6 +473,8 @@ HOSTILE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("submit", {"workload_type": "refund", "context": [1]}),
     ("submit", {"workload_type": "refund", "context": {"x": "y" * 2_000_000}}),
     ("submit", {"workload_type": "refund", "idempotency_key": "a b"}),
+    ("submit", {"workload_type": "refund", "idempotency_key": "a\n"}),
+    ("hand_off", {"packet_id": "p1", "idempotency_key": "a\n"}),
     ("submit", {"workload_type": "RE\u0000FUND"}),
     ("hand_off", {"packet_id": "p1", "epoch": True}),
     ("hand_off", {"packet_id": "p1", "epoch": 1.5}),
