@@ -78,6 +78,8 @@ class PfgovError(Exception):
         self.errors = tuple(errors)
         # The receipt of what the ledger recorded about the refusal, if it did.
         self.receipt: object | None = None
+        # What whoever asked calls the place of a problem, by its pointer, where that is another name.
+        self.named: dict[str, str] = {}
 
 
 class InputError(PfgovError):

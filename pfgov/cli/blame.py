@@ -67,9 +67,13 @@ OPTIONS: Final = (
 
 
 def name_option(error: PfgovError, context: click.Context) -> None:
-    """Let *error* begin with the option that it is about, where one was typed."""
+    """Let *error* name the options that its problems are about, where they were typed, and begin with the first."""
     if not error.errors:
         return
+    for problem in error.errors:
+        named = _typed(problem.pointer, context)
+        if named is not None:
+            error.named[problem.pointer] = named
     pointer = error.errors[0].pointer
     option = _typed(pointer, context)
     if option is None or option in error.message:

@@ -6,6 +6,7 @@ with the error's class.  This module catches nothing.
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any, Final
 
 import click
@@ -39,7 +40,7 @@ def report(error: BaseException, output: Output) -> int:
         if lines:
             _print_positioned(lines)
         else:
-            _print(code, message, hint, problems)
+            _print(code, message, hint, problems, getattr(error, "named", {}))
     return status
 
 
@@ -105,7 +106,13 @@ def _print_positioned(lines: list[str]) -> None:
         output.print(text, soft_wrap=True)
 
 
-def _print(code: str, message: str, hint: str | None, problems: tuple[Problem, ...]) -> None:
+def _print(
+    code: str,
+    message: str,
+    hint: str | None,
+    problems: tuple[Problem, ...],
+    named: Mapping[str, str],
+) -> None:
     from rich.text import Text
 
     output = console(sys.stderr)
@@ -114,7 +121,7 @@ def _print(code: str, message: str, hint: str | None, problems: tuple[Problem, .
     line.append(f" [{code}]", style="dim not bold")
     output.print(line, soft_wrap=True)
     lines = [
-        f"{problem.pointer or '/'}: {problem.detail}"
+        f"{named.get(problem.pointer, problem.pointer) or '/'}: {problem.detail}"
         + (f" ({problem.hint})" if problem.hint else "")
         for problem in problems
     ]

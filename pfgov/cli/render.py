@@ -102,7 +102,7 @@ def packets_table(packets: Iterable["PacketView"], *, width: int) -> "Renderable
                     status(packet.status),
                     packet.current_owner,
                     packet.epoch,
-                    _lines(waits_for(packet) or "-"),
+                    _lines(_of_waiting(packet) or "-"),
                 )
                 for packet in packets
             ),
@@ -117,7 +117,7 @@ def packets_table(packets: Iterable["PacketView"], *, width: int) -> "Renderable
                 packet.epoch,
                 packet.handoff.count,
                 packet.context_checkpoint.step,
-                waits_for(packet),
+                _of_waiting(packet),
             )
             for packet in packets
         ),
@@ -133,11 +133,29 @@ def waits_for(packet: "PacketView") -> str | None:
         return f"{pending['target']} to accept"
     if packet.status == "PENDING" and packet.hold:
         return "release: it is held"
-    if packet.waiting is not None:
-        ranked = sorted(packet.waiting.reasons.items(), key=lambda one: (-one[1], one[0]))
-        reasons = ", ".join(f"{name} ({count})" for name, count in ranked)
+    if packet.waiting is not None and packet.current_owner is None:
+        reasons = _ranked(packet.waiting.reasons)
         return f"{packet.waiting.waits_for}: {reasons}" if reasons else packet.waiting.waits_for
     return None
+
+
+def stays_because(packet: "PacketView") -> str | None:
+    """Return why an owned packet was not moved when that was asked last; None where it was not, or waits for it."""
+    if packet.current_owner is None or packet.waiting is None or waits_for(packet) is not None:
+        return None
+    return _ranked(packet.waiting.reasons) or packet.waiting.waits_for
+
+
+def _ranked(reasons: Mapping[str, int]) -> str:
+    """Return *reasons*, each with how many members it kept out, the commonest first."""
+    ranked = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
+    return ", ".join(f"{name} ({count})" for name, count in ranked)
+
+
+def _of_waiting(packet: "PacketView") -> str | None:
+    """Return what a row of a list says of what a packet waits for, or of why its owner keeps it."""
+    stays = stays_because(packet)
+    return waits_for(packet) if stays is None else f"stays: {stays}"
 
 
 def packet_facts(packet: "PacketView") -> "RenderableType":
@@ -160,6 +178,7 @@ def packet_facts(packet: "PacketView") -> "RenderableType":
             ("owners before", packet.previous_owners),
             ("epoch", packet.epoch if owner is None else None),
             ("waits for", waits_for(packet)),
+            ("stays because", stays_because(packet)),
             ("needs", packet.required_capabilities),
             ("constraints", packet.policy_constraints),
             ("data classes", packet.data_classes),

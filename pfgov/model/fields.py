@@ -25,6 +25,7 @@ from pfgov.core.capability import canonical_version, parse_requirement
 from pfgov.core.capability import check_name as check_capability
 from pfgov.core.commands import Pairs
 from pfgov.core.ids import RESERVED_IDS, RESERVED_PREFIXES, is_reserved
+from pfgov.core.lookalikes import oddity
 from pfgov.core.quantity import to_micro, to_text
 from pfgov.core.spelling import (
     CLASS_PATTERN,
@@ -103,7 +104,8 @@ def _pattern(pattern: str, what: str, hint: str, length_max: int) -> Callable[[s
                 code="input.too_large",
             )
         if not compiled.fullmatch(value):
-            raise refuse(f"{shown(value)} is not {what}", hint=hint)
+            odd = oddity(value)
+            raise refuse(f"{shown(value)} is not {what}", hint=f"{odd}; {hint}" if odd else hint)
         return value
 
     return check

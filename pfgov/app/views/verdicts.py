@@ -139,7 +139,7 @@ def _shown(reason: Reason) -> ReasonView:
     )
 
 
-NEAREST_SHOWN: Final = 3
+NEAREST_SHOWN: Final = 8
 """Kinds of near misses that are shown."""
 
 

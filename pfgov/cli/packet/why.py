@@ -179,6 +179,14 @@ _NOBODY: Final[Mapping[str, str]] = {
 }
 
 
+def _nobody(outcome: str, point: str) -> str:
+    """Return what *outcome* says of everybody; at a handoff there is an owner, who keeps it."""
+    said = _NOBODY[outcome]
+    return (
+        said.replace("may own it", "may take it over") if point in {"handoff", "accept"} else said
+    )
+
+
 def because(event: Any, decision: "e.Decision", chosen: str | None) -> Sequence[str]:
     """Return why it came out as it did, in sentences."""
     from pfgov.app.views.sentences import asked_alone
@@ -192,7 +200,7 @@ def because(event: Any, decision: "e.Decision", chosen: str | None) -> Sequence[
         whoever = (
             f"{only} may not have it"
             if only and event.outcome == "denied"
-            else _NOBODY[event.outcome]
+            else _nobody(event.outcome, decision.point)
         )
         return [f"{whoever}: {judged}", policy, *shadow]
     by = ""

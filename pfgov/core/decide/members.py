@@ -89,9 +89,14 @@ def _only_operators_vouch(ctx: Context, do: c.RegisterMember | c.UpdateMember) -
         return
     for name, value in (("clearances", do.clearances), ("region", do.region)):
         if value:
+            without = (
+                f"register without {name}"
+                if isinstance(do, c.RegisterMember)
+                else f"leave {name} out"
+            )
             raise ForbiddenError(
                 f"a member cannot vouch for its own {name}",
-                hint=f"register without {name}; an operator sets it, or an assessor who does not act for the member",
+                hint=f"{without}; an operator sets it, or an assessor who does not act for the member",
                 pointer=f"/{name}",
             )
 

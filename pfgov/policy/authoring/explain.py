@@ -100,7 +100,7 @@ class Explanation:
         ]
 
 
-_NEAREST_KINDS: Final = 3
+_NEAREST_KINDS: Final = 8
 
 
 def nearest_of_each_kind(every: Mapping[str, Explanation]) -> list[str]:

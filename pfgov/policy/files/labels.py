@@ -234,7 +234,8 @@ def _refusal(
     if label.change == "narrow" and new is not None and is_narrower(label, old, new):
         return None
     kept = "never changes" if label.change == "never" else "only becomes narrower"
-    return LabelRefusal(label.name, f"{kept}: it is {old!r}", False)
+    gone = "" if new is not None else f"; without {label.name}={old} among the labels it would go"
+    return LabelRefusal(label.name, f"{kept}: it is {old!r}{gone}", False)
 
 
 FREE: Final = Declarations(is_free=True)

@@ -118,3 +118,38 @@ def test_discover(pfgov: CommandLine, tmp_path: Path) -> None:
     assert pfgov.refused("discover")["code"] == "usage"
     assert pfgov.refused("discover", "--packet", "no/such.json")["code"] == "usage"
     assert pfgov.refused("discover", "--packet", "nobody")["code"] == "packet.not_found"
+
+
+def test_an_owner_that_keeps_its_packet_is_waited_for_by_nobody(pfgov: CommandLine) -> None:
+    """A move that was refused leaves a packet healthy: it waits for nothing, and what kept it is said as that."""
+    pfgov.ok("init")
+    pfgov.ok("member", "register", "--id", "a1", *GOOD)
+    pfgov.ok("member", "register", "--id", "low", "--type", "agent", "--trust", "0.2")
+    pfgov.ok("packet", "submit", "--id", "p", "--workload", "w")
+    assert pfgov("packet", "handoff", "p").status == 1
+    shown = pfgov("packet", "show", "p").out
+    assert "waits for" not in shown
+    assert "stays because  pfgov:lifecycle (1), trust/trust-floor (1)" in shown
+    assert "stays: pfgov:lifecycle (1)" in pfgov("packet", "list").out
+    assert "nothing is stuck" in pfgov("packet", "list", "--stuck").out
+    assert "Nobody may take it over" in pfgov("packet", "explain", "p").out
+
+
+def test_every_kind_of_near_miss_is_shown(pfgov: CommandLine) -> None:
+    """Five members that are kept out for five sets of reasons are five kinds, on record and in `policy who`."""
+    pfgov.ok("init")
+    facts = {
+        "low": ("--region", "eu", "--trust", "0.78", "--capability", "ocr"),
+        "far": ("--region", "us", "--trust", "0.9", "--capability", "ocr"),
+        "lame": ("--region", "eu", "--trust", "0.9"),
+        "both": ("--region", "us", "--trust", "0.7", "--capability", "ocr"),
+        "none": ("--region", "us", "--trust", "0.7"),
+    }
+    for name, given in facts.items():
+        pfgov.ok("member", "register", "--id", name, "--type", "agent", *given)
+    pfgov.ok("packet", "submit", "--id", "p", "--workload", "w", "--needs", "ocr",
+             "--min-trust", "0.8", "--region", "eu")  # fmt: skip
+    told = pfgov.ok("packet", "explain", "p")
+    assert [one.partition(" ")[0] for one in told["nearest_misses"]] == [
+        "low", "far", "lame", "both", "none",
+    ]  # fmt: skip

@@ -4,6 +4,7 @@ import json
 
 import click
 import pytest
+from support.commandline import CommandLine
 
 from pfgov import cli, errors
 from pfgov.cli import frame, tree
@@ -137,3 +138,36 @@ def test_main_leaves_with_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert left.value.code == 2
+
+
+def test_every_problem_names_its_option(pfgov: CommandLine) -> None:
+    """The second thing that is wrong is told by its option, as the first is; programs get the places."""
+    wrong = (
+        "member",
+        "register",
+        "--id",
+        "m",
+        "--type",
+        "agent",
+        "--region",
+        "US",
+        "--clearance",
+        "PII",
+    )
+    pfgov.ok("init")
+    said = pfgov(*wrong)
+    assert said.err.startswith("error: --region: ")
+    assert "\n  --clearance: 'PII' is not a data class" in said.err
+    assert [one["pointer"] for one in pfgov(*wrong, "--json").error["errors"]] == [
+        "/region",
+        "/clearances/0",
+    ]
+
+
+def test_an_id_that_only_looks_right_is_told_by_its_character(pfgov: CommandLine) -> None:
+    """Ids and names of labels name the letter of another script, too."""
+    pfgov.ok("init")
+    said = pfgov("member", "register", "--id", "\u0430gent", "--type", "agent")
+    assert "it holds U+0430 (CYRILLIC SMALL LETTER A), which looks like a" in said.err
+    said = pfgov("packet", "submit", "--workload", "w", "--label", "te\u0430m=x")
+    assert "which looks like a" in said.err

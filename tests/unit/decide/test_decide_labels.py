@@ -59,6 +59,14 @@ def test_labels_change_as_declared(world: World, change: Change, code: str | Non
     assert caught.value.code == code
 
 
+def test_a_label_that_is_left_out_is_said_to_go(world: World) -> None:
+    """Whoever changes one label alone hears that the other one would go, and what to write beside it."""
+    submit(world, risk="medium", amount="1")
+    with pytest.raises(ForbiddenError) as caught:
+        _packet(SUBMITTER, amount="1")(world)
+    assert "without risk=medium among the labels it would go" in caught.value.message
+
+
 def test_labels_are_set_by_whom_the_declaration_names(world: World) -> None:
     """At registration a member says nothing of itself that only an operator sets; what is undeclared it may say."""
     own = c.Principal(id="n", rights=("member:n",))

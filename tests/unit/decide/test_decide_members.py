@@ -19,8 +19,13 @@ def test_decide_self_declared_trust_is_only_a_claim() -> None:
     world.do(c.RegisterMember(member_id="m", type="agent", trust_score="0.99"), SCOPED)
     member = world.state.members["m"]
     assert (member.attested, member.claimed_trust) == (None, "0.99")
-    with pytest.raises(ForbiddenError):
+    with pytest.raises(ForbiddenError) as changing:
         world.do(c.UpdateMember(member_id="m", clearances=("pii",)), SCOPED)
+    assert (changing.value.hint or "").startswith("leave clearances out")
+    elsewhere, joiner = World(), c.RegisterMember(member_id="m", type="agent", clearances=("pii",))
+    with pytest.raises(ForbiddenError) as joining:
+        elsewhere.do(joiner, SCOPED)
+    assert (joining.value.hint or "").startswith("register without clearances")
     with pytest.raises(ForbiddenError):
         world.do(c.UpdateMember(member_id="m", region="eu"), SCOPED)
     with pytest.raises(ForbiddenError):

@@ -106,6 +106,7 @@ def test_the_nearest_of_each_kind() -> None:
         "b would be eligible with trust 0.9; has 0.87",
         "d would be eligible with the capabilities ocr; has pdf",
         "e would be eligible with a region within us-east, us-west; has eu-west",
+        "f would be eligible with a region within us-east, us-west (has eu-west) and trust 0.9 (has 0.87)",
     ]
 
 
