@@ -150,9 +150,20 @@ def coverage_rows(view: Mapping[str, Any]) -> tuple[tuple[str, list[str]], ...]:
 )
 @folder
 @click.option("--only", metavar="TEXT", help="Only files, cases and policies that contain this.")
-@click.option("--coverage", is_flag=True, help="Say which outcomes of which rules were never seen.")
+@click.option(
+    "--coverage",
+    is_flag=True,
+    help="Say which outcomes of which rules were never seen, and where.",
+)
 @click.option(
     "--min", "least", type=click.IntRange(0, 100), metavar="N", help="Fail below this coverage."
+)
+@click.option(
+    "--min-points",
+    "least_points",
+    type=click.IntRange(0, 100),
+    metavar="N",
+    help="Fail if less than this share of the rules' points was asked.",
 )
 @click.option(
     "--junit",
@@ -171,6 +182,7 @@ def test(
     only: str | None,
     coverage: bool,
     least: int | None,
+    least_points: int | None,
     junit: Path | None,
     against: str | None,
 ) -> int:
@@ -186,9 +198,10 @@ def test(
     if junit is not None:
         put(junit, as_junit(report).encode(), is_public=True)
     enough = least is None or report.coverage.is_at_least(least)
+    enough = enough and (least_points is None or report.coverage.asks_at_least(least_points))
     named = {"policy": report.digest, "against": chosen.name if chosen else str(folder)}
     asked_of = f"asked: {named['against']}, policy set {report.digest[:12]}"
-    lines = [*test_lines(report, least, shown=coverage), asked_of]
+    lines = [*test_lines(report, least, least_points, shown=coverage), asked_of]
     _tell(output, {**test_result(report, enough), **named}, lines)
     return int(bool(report.failed) or not enough)
 
@@ -213,11 +226,18 @@ def test_result(report: "Report", enough: bool) -> dict[str, Any]:
             "seen": report.coverage.reached,
             "wanted": len(report.coverage.wanted),
             "missed": [str(target) for target in report.coverage.missed],
+            "points": {
+                "seen": report.coverage.reached_points,
+                "wanted": len(report.coverage.wanted_points),
+                "missed": [str(asked) for asked in report.coverage.missed_points],
+            },
         },
     }
 
 
-def test_lines(report: "Report", least: int | None, *, shown: bool) -> list[str]:
+def test_lines(
+    report: "Report", least: int | None, least_points: int | None, *, shown: bool
+) -> list[str]:
     """Return what people are told of the tests."""
     lines: list[str] = []
     for item in report.failed:
@@ -226,10 +246,17 @@ def test_lines(report: "Report", least: int | None, *, shown: bool) -> list[str]
         lines.append(f"    {item.problem}")
         lines += [f"    {detail}" for detail in item.details]
     lines.append(f"{counted(len(report.results), 'check')}, {len(report.failed)} failed")
-    if shown or least is not None:
+    if shown or least is not None or least_points is not None:
         found = report.coverage
         lines += [str(target) for target in found.missed]
-        lines.append(f"coverage: {found.reached} of {len(found.wanted)} outcomes seen")
+        if shown or least_points is not None:
+            lines += [str(asked) for asked in found.missed_points]
+        lines.append(
+            f"coverage: {found.reached} of {len(found.wanted)} outcomes seen, "
+            f"{found.reached_points} of {len(found.wanted_points)} points asked"
+        )
+        if least_points is not None and not found.asks_at_least(least_points):
+            lines.append(f"that is less than {least_points} % of the points")
         if least is not None and not found.is_at_least(least):
             lines.append(f"that is less than {least} %")
     return lines

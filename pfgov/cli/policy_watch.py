@@ -59,7 +59,7 @@ def _tell(output: Output, found: "Round") -> None:
     lines = [f"changed: {', '.join(found.changed)}"] if found.changed else []
     lines += [problem.as_text() for problem in found.problems]
     if report is not None:
-        lines += test_lines(report, None, shown=False)
+        lines += test_lines(report, None, None, shown=False)
     errors = sum(problem.severity == "error" for problem in found.problems)
     if errors:
         lines.append(f"{counted(errors, 'error')}: the tests were not run")

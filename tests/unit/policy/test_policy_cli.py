@@ -105,6 +105,11 @@ def test_tests_that_pass_are_zero_and_that_fail_one(cli, tmp_path: Path) -> None
     status, out = cli("test", str(tmp_path), "--min", "100")
     assert status == 1
     assert "was never seen false" in out
+    status, out = cli("test", str(tmp_path), "--min-points", "100")
+    assert status == 1
+    assert "placement/t: no case where it applies at handoff" in out
+    assert "1 of 3 points asked" in out
+    assert cli("test", str(tmp_path), "--min-points", "33")[0] == 0
 
 
 def test_a_decision_is_zero_or_one(cli) -> None:  # noqa: ANN001

@@ -205,10 +205,11 @@ def test_junit_names_every_check(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pack", shipped_names())
 def test_every_shipped_pack_passes_with_full_coverage(pack: str) -> None:
-    """Every pack that an author may copy is tested to the last outcome."""
+    """Every pack that an author may copy is tested to the last outcome, and at the last point."""
     report = run_directory(shipped_directory(pack))
     assert not report.failed
     assert report.coverage.is_at_least(100), [str(item) for item in report.coverage.missed]
+    assert report.coverage.asks_at_least(100), list(map(str, report.coverage.missed_points))
     assert len(report.results) >= 10
 
 

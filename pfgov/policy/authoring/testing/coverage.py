@@ -1,8 +1,9 @@
-"""What the tests have seen: every rule true, false and undecided, every ``when`` both ways.
+"""What the tests have seen: every rule true, false and undecided, every ``when`` both ways, each at each of its points.
 
 Coverage is counted in outcomes, not lines: a ``require`` that was never seen to deny is not tested,
 and neither is one whose fact was never absent.  An outcome that cannot happen by the schema (a
-required fact is never missing) is not asked for.  Percentages are compared as exact fractions.
+required fact is never missing) is not asked for.  A point counts as asked where a case made the rule apply there.
+Percentages are compared as exact fractions.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pfgov.core.judging import Question
+from pfgov.core.verdicts import Point
 from pfgov.policy.cel import Checked, Failure, exact, ir
 from pfgov.policy.files.model import KERNEL
 from pfgov.policy.judging.clauses import PlannedRule
@@ -35,28 +37,46 @@ class Target:
         return f"{self.policy}/{self.rule}: {part} was never seen {what}"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Asked:
+    """One rule at one of its decision points."""
+
+    policy: str
+    rule: str
+    point: Point
+
+    def __str__(self) -> str:
+        """Render as ``policy/rule: never asked at retain``."""
+        return f"{self.policy}/{self.rule}: no case where it applies at {self.point}"
+
+
 @dataclass(slots=True)
 class Coverage:
     """Counts the outcomes of every rule but the kernel's."""
 
     wanted: set[Target] = field(default_factory=set[Target])
     seen: set[Target] = field(default_factory=set[Target])
+    wanted_points: set[Asked] = field(default_factory=set[Asked])
+    seen_points: set[Asked] = field(default_factory=set[Asked])
     _programs: dict[int, tuple[Checked, Callable[[Mapping[str, object]], object]]] = field(
         default_factory=dict[int, tuple[Checked, Callable[[Mapping[str, object]], object]]]
     )
 
     def expect(self, policies: PolicySet) -> None:
-        """Want every outcome of every rule of *policies*."""
-        for judge in policies.judges.values():
+        """Want every outcome of every rule of *policies*, and every rule at each of its points."""
+        for point, judge in policies.judges.items():
             for planned in judge.rules:
                 if planned.policy != KERNEL:
                     self.wanted.update(_targets(planned))
+                    self.wanted_points.add(Asked(planned.policy, planned.rule.id, point))
 
     def see(self, policies: PolicySet, question: Question, member: Mapping[str, object]) -> None:
         """Count what every rule says about one candidate."""
         values = policies.values(question, member)
         for planned in policies.judges[question.point].rules:
             when = self._outcome(planned.when, values)
+            if when in {None, "true"}:
+                self.seen_points.add(Asked(planned.policy, planned.rule.id, question.point))
             if when is not None:
                 self.seen.add(Target(planned.policy, planned.rule.id, "when", when))
             condition = self._outcome(planned.condition, values)
@@ -83,9 +103,23 @@ class Coverage:
         """How many wanted outcomes were seen."""
         return len(self.wanted & self.seen)
 
+    @property
+    def missed_points(self) -> list[Asked]:
+        """Rules at points where no case made them apply, in order."""
+        return sorted(self.wanted_points - self.seen_points)
+
+    @property
+    def reached_points(self) -> int:
+        """How many rules at how many of their points were asked."""
+        return len(self.wanted_points & self.seen_points)
+
     def is_at_least(self, percent: int) -> bool:
         """Whether coverage reaches *percent*, without rounding."""
         return self.reached * 100 >= percent * len(self.wanted)
+
+    def asks_at_least(self, percent: int) -> bool:
+        """Whether the share of points reaches *percent*, without rounding."""
+        return self.reached_points * 100 >= percent * len(self.wanted_points)
 
 
 def _targets(planned: PlannedRule) -> set[Target]:
