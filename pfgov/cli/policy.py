@@ -13,6 +13,7 @@ import click
 from pfgov.cli.frame import FILES, Nouns, Output, verb
 from pfgov.cli.output import facts, status, table
 from pfgov.cli.policy_sets import against_option, asked
+from pfgov.cli.policy_tests import outcome_lines, outcome_result
 from pfgov.cli.writing import put
 from pfgov.core.wording import counted
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pfgov.core.judging import Question
     from pfgov.policy import PolicySet
     from pfgov.policy.authoring.explain import Explanation
-    from pfgov.policy.authoring.testing.runner import Report
 
 policy: Final = Nouns(
     "policy",
@@ -201,65 +201,9 @@ def test(
     enough = enough and (least_points is None or report.coverage.asks_at_least(least_points))
     named = {"policy": report.digest, "against": chosen.name if chosen else str(folder)}
     asked_of = f"asked: {named['against']}, policy set {report.digest[:12]}"
-    lines = [*test_lines(report, least, least_points, shown=coverage), asked_of]
-    _tell(output, {**test_result(report, enough), **named}, lines)
+    lines = [*outcome_lines(report, least, least_points, shown=coverage), asked_of]
+    _tell(output, {**outcome_result(report, enough), **named}, lines)
     return int(bool(report.failed) or not enough)
-
-
-def test_result(report: "Report", enough: bool) -> dict[str, Any]:
-    """Return what the tests came to as JSON objects show it."""
-    return {
-        "ok": not report.failed and enough,
-        "passed": len(report.results) - len(report.failed),
-        "failed": [
-            {
-                "file": item.file,
-                "line": item.line,
-                "case": item.case,
-                "member": item.member,
-                "problem": item.problem,
-                "details": list(item.details),
-            }
-            for item in report.failed
-        ],
-        "coverage": {
-            "seen": report.coverage.reached,
-            "wanted": len(report.coverage.wanted),
-            "missed": [str(target) for target in report.coverage.missed],
-            "points": {
-                "seen": report.coverage.reached_points,
-                "wanted": len(report.coverage.wanted_points),
-                "missed": [str(asked) for asked in report.coverage.missed_points],
-            },
-        },
-    }
-
-
-def test_lines(
-    report: "Report", least: int | None, least_points: int | None, *, shown: bool
-) -> list[str]:
-    """Return what people are told of the tests."""
-    lines: list[str] = []
-    for item in report.failed:
-        who = f": {item.member}" if item.member else ""
-        lines.append(f"{item.file}:{item.line}: {item.case}{who}")
-        lines.append(f"    {item.problem}")
-        lines += [f"    {detail}" for detail in item.details]
-    lines.append(f"{counted(len(report.results), 'check')}, {len(report.failed)} failed")
-    if shown or least is not None or least_points is not None:
-        found = report.coverage
-        lines += [str(target) for target in found.missed]
-        if shown or least_points is not None:
-            lines += [str(asked) for asked in found.missed_points]
-        lines.append(
-            f"coverage: {found.reached} of {len(found.wanted)} outcomes seen, "
-            f"{found.reached_points} of {len(found.wanted_points)} points asked"
-        )
-        if least_points is not None and not found.asks_at_least(least_points):
-            lines.append(f"that is less than {least_points} % of the points")
-        if least is not None and not found.is_at_least(least):
-            lines.append(f"that is less than {least} %")
-    return lines
 
 
 # --- single decisions -----------------------------------------------------------------------

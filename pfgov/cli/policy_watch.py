@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from pfgov.cli.frame import FILES, Output, verb
-from pfgov.cli.policy import folder, policy, test_lines, test_result
+from pfgov.cli.policy import folder, policy
+from pfgov.cli.policy_tests import outcome_lines, outcome_result
 from pfgov.core.wording import counted
 
 if TYPE_CHECKING:
@@ -52,14 +53,14 @@ def _tell(output: Output, found: "Round") -> None:
             "changed": list(found.changed),
             "ok": found.passes,
             "problems": [problem.as_dict() for problem in found.problems],
-            "tests": None if report is None else test_result(report, enough=True),
+            "tests": None if report is None else outcome_result(report, enough=True),
         }
         output.emit(result)
         return
     lines = [f"changed: {', '.join(found.changed)}"] if found.changed else []
     lines += [problem.as_text() for problem in found.problems]
     if report is not None:
-        lines += test_lines(report, None, None, shown=False)
+        lines += outcome_lines(report, None, None, shown=False)
     errors = sum(problem.severity == "error" for problem in found.problems)
     if errors:
         lines.append(f"{counted(errors, 'error')}: the tests were not run")
