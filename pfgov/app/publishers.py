@@ -4,17 +4,23 @@ Both keys sign it, for one ledger and one name: the old one lets go, and the new
 is in the ledger, and is decided there.
 """
 
+import re
 from pathlib import Path
 from typing import Final
 
 from pfgov.engine.layout import key_errors
-from pfgov.errors import ForbiddenError
+from pfgov.errors import ForbiddenError, InvalidError
 from pfgov.model import PublisherRotation, check_tree, parse
+from pfgov.model.fields import ID_PATTERN
 from pfgov_ledger import canonical, dsse, ed25519
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.keys import Signer, file_signer, generate, open_signer, write_file
 
 FORMAT: Final = "pfgov.publisher-rotation/v1"
+
+NAME_HINT: Final = (
+    "name it as ledgers know it: a letter or digit; then letters, digits and . _ : @ ~ -"
+)
 
 
 def signer(text: str) -> Signer:
@@ -32,8 +38,11 @@ def make_key(path: Path, name: str) -> str:
     """Make a publisher's key in a new file that only its owner can read; return its public half, in hex.
 
     Raises:
-        SigningKeyError: the name cannot be one, or the file cannot be written or is there already.
+        InvalidError: the name cannot be one.
+        SigningKeyError: the file cannot be written or is there already.
     """
+    if not re.fullmatch(ID_PATTERN, name, re.ASCII):
+        raise InvalidError(f"{name[:64]!r} cannot be a publisher's name", hint=NAME_HINT)
     with key_errors(hint="name another file, and the publisher as ledgers know it"):
         made = generate(role="publisher", name=name)
         write_file(path, made)

@@ -223,12 +223,18 @@ def span_of(since: str | None, until: str | None, sample: int) -> "Span":
     """Return the part of a history that options name.
 
     Raises:
-        BadParameter: what is written is neither an entry's number nor a time.
+        BadParameter: what is written is neither an entry's number nor a time, or nothing lies between the two.
     """
     from pfgov.app.change import Span
 
     first, after = _place(since, "--since")
     size, before = _place(until, "--until")
+    for begin, end in ((first, size), (after, before)):
+        if begin is not None and end is not None and begin >= end:
+            raise click.BadParameter(
+                f"{until} does not come after {since}, so that nothing would be asked",
+                param_hint="--until",
+            )
     return Span(since=first or 0, size=size, after=after, before=before, sample=sample)
 
 

@@ -27,7 +27,8 @@ class Length(click.ParamType[int]):
         """Return the seconds."""
         text = str(value)
         number, unit = text[:-1], _UNITS.get(text[-1:])
-        if unit is None or not (number.isascii() and number.isdigit()) or len(number) > 6:
+        is_number = number.isascii() and number.isdigit() and len(number) <= 6
+        if unit is None or not is_number or int(number) == 0:
             self.fail(f"{text!r} is no length of time; write 90s, 15m, 1h or 2d", param, ctx)
         return int(number) * unit
 

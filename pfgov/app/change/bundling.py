@@ -18,10 +18,12 @@ from typing import Any, Final
 
 import msgspec
 
+from pfgov.app.publishers import NAME_HINT
 from pfgov.core.commands import BundleRef
 from pfgov.decoding import Reader
 from pfgov.errors import PolicyError
 from pfgov.files import read_regular
+from pfgov.model.fields import ID_PATTERN
 from pfgov.policy import PolicyErrors, PolicySet, load_directory
 from pfgov_ledger import dsse, envelope
 from pfgov_ledger.errors import LedgerError
@@ -144,6 +146,11 @@ def build(
 
     policies = load_directory(directory)
     files = _read(directory)
+    if not re.fullmatch(ID_PATTERN, publisher, re.ASCII):
+        raise _uncarried(
+            f"{publisher[:64]!r} cannot be a publisher's name",
+            NAME_HINT,
+        )
     if not VERSION.fullmatch(version):
         raise _uncarried(f"{version[:64]!r} cannot be a version", "1.2.0, for example")
     manifest = Manifest(
@@ -301,7 +308,9 @@ def unpack(bundle: Bundle, folder: Path) -> None:
         folder.mkdir()
     except OSError as error:
         raise PolicyError(
-            f"cannot make {folder}: {error.strerror}", code="bundle.unreadable"
+            f"cannot make {folder}: {error.strerror}",
+            code="bundle.unreadable",
+            hint="name a folder that is not there yet",
         ) from None
     _write(bundle, folder)
 

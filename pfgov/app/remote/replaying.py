@@ -7,6 +7,7 @@ again only from bytes that hang together.
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar, Final
 
 from pfgov.engine.reading import ImpactReplay, Replay, Replayed, Span
 from pfgov.engine.reading import Report as ImpactReport
@@ -17,12 +18,22 @@ from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.export import Progress
 from pfgov_ledger.keys import Anchor
 from pfgov_ledger.replaying import ReplayUnavailableError
-from pfgov_ledger.verdicts import AUTHENTICITY, INTEGRITY, REPLAY, Status
+from pfgov_ledger.verdicts import AUTHENTICITY, INTEGRITY, REPLAY, WHY, Status
 from pfgov_ledger.verify import verify
+
+_LOOK: Final = "see what is wrong with it: pfgov ledger verify FILE --key ANCHOR"
 
 
 class ExportDiffersError(LedgerError, code="ledger.export_differs"):
     """An export does not hang together, so that nothing in it was run again."""
+
+    hint: ClassVar[str] = _LOOK
+
+
+class ExportUnaskedError(ReplayUnavailableError, code="ledger.replay_unavailable"):
+    """An export is cut short, cannot be read or is of another version."""
+
+    hint: ClassVar[str] = _LOOK
 
 
 class _Counting(Replay):
@@ -120,10 +131,14 @@ def _verified(
     for name in (INTEGRITY, AUTHENTICITY, REPLAY):
         found = report.verdicts[name]
         if found.status is Status.NOT_CHECKED:
-            raise ReplayUnavailableError(found.why or name)
+            said = WHY.get(found.why or "", found.why or name)
+            why = found.why or name
+            raise ExportUnaskedError(why, f"the export {path} cannot be run again: {said}")
         if found.status is not Status.PASS:
+            if found.detail:  # which says where, what was expected and what was found
+                raise ExportDiffersError(f"{found.code}: {found.detail}")
             raise ExportDiffersError(
-                f"{found.code}: {found.detail or name}",
+                f"{found.code}: {name}",
                 position=found.position,
                 expected=found.expected,
                 found=found.found,

@@ -24,7 +24,11 @@ def propose(ctx: Context, do: c.ProposePolicy) -> Decided:
     """Open a proposal; the same one again, by whom it is, changes nothing, and with another report begins anew."""
     ctx.authorise(do)
     if do.digest == ctx.state.policy:
-        raise ConflictError("that policy set is binding already", code="policy.binding")
+        raise ConflictError(
+            "that policy set is binding already",
+            code="policy.binding",
+            hint="there is nothing to propose: pfgov policy show",
+        )
     known = ctx.state.proposals.get(do.digest)
     principal = ctx.command.principal
     if known is not None and known.proposer == principal.id:
@@ -116,7 +120,9 @@ def _not_counted(known: Proposal, principal: c.Principal) -> PfgovError | None:
             )
     if len(known.approvals) >= APPROVALS_MAX:
         return TooLargeError(
-            f"{APPROVALS_MAX} have approved it already", code="policy.approvals_too_many"
+            f"{APPROVALS_MAX} have approved it already",
+            code="policy.approvals_too_many",
+            hint="more are never needed: pfgov policy activate DIR",
         )
     return None
 

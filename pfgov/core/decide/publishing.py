@@ -26,6 +26,7 @@ from pfgov.limits import PUBLISHER_KEYS_MAX, PUBLISHER_VERSIONS_MAX, PUBLISHERS_
 
 _PUBLIC: Final = re.compile("[0-9a-f]{64}", re.ASCII)
 _NAME: Final = re.compile(NAME_PATTERN, re.ASCII)
+_MAKE: Final = "pfgov policy publisher key FILE --name NAME makes one, and prints it"
 _TRUST: Final = "trust its key: pfgov policy publisher trust NAME KEY"
 
 
@@ -40,7 +41,9 @@ def trust(ctx: Context, do: c.TrustPublisher) -> Decided:
         _check_new(ctx, known, do.key)
         if known is None and len(ctx.state.publishers) >= PUBLISHERS_MAX:
             raise TooLargeError(
-                f"{PUBLISHERS_MAX} publishers are known already", code="publisher.too_many"
+                f"{PUBLISHERS_MAX} publishers are known already",
+                code="publisher.too_many",
+                hint="a further key can be one of theirs: pfgov policy publisher list",
             )
     elif key.until is not None:
         raise _gone(key)
@@ -62,6 +65,7 @@ def rotate(ctx: Context, do: c.RotatePublisher) -> Decided:
         raise InvalidError(
             f"both keys signed for the ledger {do.origin[:64]}, not for this one",
             code="publisher.other_ledger",
+            hint="sign for this one: pfgov policy publisher rotate NAME --key OLD --new NEW",
             pointer="/origin",
         )
     _check_end(ctx, do.expires_at)
@@ -121,15 +125,18 @@ def _check_new(ctx: Context, known: Publisher | None, public: str) -> None:
         raise InvalidError(
             "a publisher's key is the hex of its 32 public bytes, in lower case",
             code="publisher.key",
-            hint="pfgov policy publisher key FILE --name NAME makes one, and prints it",
+            hint=_MAKE,
         )
     if public in ctx.state.keys:
-        raise DuplicateError("that is a key of the ledger itself", code="publisher.key_known")
+        raise DuplicateError(
+            "that is a key of the ledger itself", code="publisher.key_known", hint=_MAKE
+        )
     for other in ctx.state.publishers.values():
         if _key(other, public) is not None:
             raise DuplicateError(
                 f"the publisher {other.name} has or had that key: a key has one name, once",
                 code="publisher.key_known",
+                hint=_MAKE,
             )
     if known is not None and len(known.keys) >= PUBLISHER_KEYS_MAX:
         raise TooLargeError(
@@ -161,8 +168,16 @@ def _unknown(name: str, public: str) -> NotFoundError:
 
 def _gone(key: PublisherKey) -> ConflictError:
     if key.revoked:
-        return ConflictError(f"the key {key.public[:12]} is revoked", code="publisher.revoked")
-    return ConflictError(f"another key took over from {key.public[:12]}", code="publisher.rotated")
+        return ConflictError(
+            f"the key {key.public[:12]} is revoked",
+            code="publisher.revoked",
+            hint="have its publisher sign with another key, and trust that one: pfgov policy publisher list",
+        )
+    return ConflictError(
+        f"another key took over from {key.public[:12]}",
+        code="publisher.rotated",
+        hint="have it signed with the key that took over: pfgov policy publisher list",
+    )
 
 
 def _not_trusted(ctx: Context, name: str, key: PublisherKey) -> PfgovError | None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from support.commandline import CommandLine
 
 from pfgov.policy.authoring.scaffold import make
@@ -53,3 +54,20 @@ def test_a_bundle_from_its_key_to_its_end(pfgov: CommandLine, tmp_path: Path) ->
     assert pfgov.ok("ledger", "log", "--limit", "1")["entries"]
     pfgov.ok("policy", "activate", second, "--yes")
     pfgov.ok("ledger", "replay")
+
+
+@pytest.mark.parametrize("name", ["x y", "../acme", "", "-acme", "a" * 129, "über"])
+def test_a_name_that_no_ledger_can_know_is_refused(
+    pfgov: CommandLine, tmp_path: Path, name: str
+) -> None:
+    """A bundle is built that nobody can let in, or is written elsewhere because its publisher is named like a path."""
+    folder, key = tmp_path / "set", tmp_path / "one.key"
+    make(folder, "eu-residency")
+    assert pfgov("policy", "publisher", "key", key, "--name", name).status == 2
+    assert not key.exists()
+    pfgov.ok("policy", "publisher", "key", key, "--name", "acme")
+    before = sorted(tmp_path.rglob("*.json"))
+    options = (f"--publisher={name}", "--version", "1")
+    said = pfgov("policy", "bundle", "build", folder, "--key", key, *options)
+    assert (said.status, "bundle.contents" in said.err) == (3, True), said
+    assert sorted(tmp_path.rglob("*.json")) == before

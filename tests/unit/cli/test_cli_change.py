@@ -92,9 +92,32 @@ def test_impact_is_the_same_from_an_export(pfgov: CommandLine, story: Path, tmp_
     assert here == there.out
 
 
+def test_an_export_that_cannot_be_asked_says_why(
+    pfgov: CommandLine, story: Path, tmp_path: Path
+) -> None:
+    """Whoever has a cut, a missing or another ledger's export reads one word, or words twice, and no next step."""
+    path, cut = tmp_path / "all.jsonl", tmp_path / "cut.jsonl"
+    pfgov.ok("ledger", "export", "--fresh", "--out", path)
+    cut.write_bytes(path.read_bytes()[:2_000])
+    other = tmp_path / "other"
+    pfgov.ok("--dir", other, "init")
+    mine, another = pfgov.directory / "anchor.txt", other / "anchor.txt"
+    for export, anchor, words in (
+        (cut, mine, "ends before its trailer"),
+        (tmp_path / "missing.jsonl", mine, "could not be read"),
+        (path, another, "belongs to another log"),
+    ):
+        said = pfgov("policy", "impact", story, "--export", export, "--key", anchor)
+        assert (said.status, said.err.count(words)) == (4, 1), said
+        assert "next:" in said.err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("--since", "5", "--until", "3"),
+        ("--since", "5", "--until", "5"),
+        ("--since", "2026-06-13T20:00:00Z", "--until", "2026-06-13T19:00:00Z"),
         ("--fail-on", "wide"),
         ("--fail-on", "widen:-1"),
         ("--fail-on", "widen:x"),
@@ -106,9 +129,15 @@ def test_impact_is_the_same_from_an_export(pfgov: CommandLine, story: Path, tmp_
         ("--format", "html"),
     ],
 )
-def test_a_wrong_option_is_two(pfgov: CommandLine, story: Path, arguments: tuple[str, str]) -> None:
-    """A threshold that was misread lets everything through."""
+def test_a_wrong_option_is_two(pfgov: CommandLine, story: Path, arguments: tuple[str, ...]) -> None:
+    """A threshold that was misread, or a part of the history with nothing in it, lets everything through."""
     assert pfgov("policy", "impact", story, *arguments).status == 2
+
+
+@pytest.mark.parametrize("length", ["0s", "00h", "1", "-1s", "1w", ""])
+def test_a_trial_of_no_length_is_refused(pfgov: CommandLine, story: Path, length: str) -> None:
+    """A trial in which nothing can be decided passes."""
+    assert pfgov("policy", "try", story, "--for", length).status == 2
 
 
 def test_impact_of_what_does_not_compile_is_three(pfgov: CommandLine, story: Path) -> None:
