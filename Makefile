@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-try bench-lsp bench-api bench-ledgers bench-scale bench-console console-size fleet faults-postgres load clean
+.PHONY: help demo test test-long coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-try bench-lsp bench-api bench-ledgers bench-scale bench-console console-size fleet test-two-servers faults-postgres load clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -163,6 +163,10 @@ console-size: $(VENV)/.test  ## bytes and time of each page of the console with 
 
 fleet: $(VENV)/.test  ## 500 packets, six workers that crash, hang, are cut off and started twice, a server that is killed twice
 	@$(BIN)/python -m pytest -q -s -m long tests/process/test_worker_fleet.py $(ARGS)
+
+test-two-servers: $(VENV)/.test  ## the API's document, workers and a stream at two servers on one database, behind a balancer (minutes)
+	@PFGOV_TWO_SERVERS=1 $(BIN)/python -m pytest -q -m long tests/api/test_api_openapi.py tests/process/test_worker_fleet.py \
+	  tests/process/test_balanced_events.py -k '(schemathesis and 2) or servers or takeovers' $(ARGS)
 
 faults-postgres: $(VENV)/.test  ## 1,000 random faults on two servers, their network and their database; then everything is checked (hours; ARGS="--faults 25 --seed 7")
 	@$(BIN)/python tests/faults/postgres_faults.py $(ARGS)

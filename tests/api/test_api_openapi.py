@@ -1,6 +1,7 @@
 """The OpenAPI document: it is true, complete, committed, and its every claim survives a fuzzer."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import jsonschema
 import pytest
 from support.api_process import Server
 from support.api_server import Api, path_values
+from support.balanced import Balanced
 
 from pfgov_api.app import METHODS
 from pfgov_api.problems import STATUSES, TITLES
@@ -89,11 +91,25 @@ def test_the_specifications_inputs_fit_their_schemas() -> None:
 
 @pytest.mark.process
 @pytest.mark.long
-def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
-    """All checks, stateful, over every operation: no failure."""
-    server = Server(tmp_path / "ledger")
-    server.start()
+@pytest.mark.parametrize(
+    "count",
+    [
+        1,
+        pytest.param(
+            2,
+            marks=pytest.mark.skipif(
+                "PFGOV_TWO_SERVERS" not in os.environ,
+                reason="minutes more: make test-two-servers runs it",
+            ),
+        ),
+    ],
+)
+def test_schemathesis_finds_nothing(tmp_path: Path, count: int) -> None:
+    """All checks, stateful, over every operation: no failure, at one server or at two behind a balancer."""
+    two = count == 2
+    server = Balanced(Balanced.place(tmp_path)) if two else Server(tmp_path / "ledger")
     try:
+        server.start()
         done = subprocess.run(
             [
                 str(Path(sys.executable).with_name("schemathesis")),

@@ -98,7 +98,7 @@ def served(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[tuple[Server | Balanced, dict[str, str]]]:
     """A server that wants keys, or two of them on one database behind a balancer, and the keys."""
-    is_balanced = request.param == "two servers"
+    is_balanced = request.param == "two-servers"
     directory = Balanced.place(tmp_path) if is_balanced else fresh(tmp_path)
     keyring = KeyRing(directory / FILE)
     scopes = {name: (f"member:{name}",) for name in MEMBERS}
@@ -124,7 +124,7 @@ def _speak(server: Server | Balanced, key: str) -> Client:
     [
         ("a server", 60),
         pytest.param("a server", 500, marks=pytest.mark.long),
-        pytest.param("two servers", 60, marks=pytest.mark.long),
+        pytest.param("two-servers", 60, marks=pytest.mark.long),
     ],
     indirect=["served"],
 )
