@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from pfgov.decoding import OTHERS
 from pfgov.errors import InvalidError, PfgovError
 from pfgov.files import read_regular
 from pfgov_api.keyring import check_scopes
@@ -92,7 +91,10 @@ def read_settings(path: Path) -> Settings:
         found = msgspec.toml.decode(read_regular(path), type=Settings)
     except OSError as error:
         raise SettingsError(f"{path} cannot be read ({type(error).__name__})") from error
-    except (msgspec.MsgspecError, *OTHERS) as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # no UTF-8; a number of thousands of digits; lists in lists
         raise SettingsError(
             f"{path}: {error}", hint="see docs/how-to/sign-in-with-oidc.md"
         ) from error

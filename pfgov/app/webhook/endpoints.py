@@ -58,7 +58,7 @@ def read_webhooks(path: Path) -> Webhooks:
     """
     try:
         tree: dict[str, Any] = tomllib.loads(_read(path))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; lists in lists
         raise _bad(f"{path} is not TOML: {error}") from error
     allowed = frozenset(_texts(tree.pop("allow", []), "allow"))
     given: Any = tree.pop("endpoint", [])

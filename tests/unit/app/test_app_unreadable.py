@@ -19,6 +19,7 @@ from pfgov.app.tenancy.notes import FILE, Note, read_note
 from pfgov.app.views.verdicts import read_table
 from pfgov.app.webhook import Delivery, Webhooks
 from pfgov.app.webhook import delivering as webhook
+from pfgov.app.webhook import endpoints as webhook_file
 from pfgov.cli.inputs import moment_of
 from pfgov.decoding import Reader
 from pfgov.engine.reading import impact
@@ -125,13 +126,15 @@ def test_what_is_kept_beside_a_ledger_is_asked_again_where_it_is_none(tmp_path: 
         assert told.standings == {}
 
 
-@pytest.mark.parametrize("raw", [b'issuer = "\xff"', b"a = " + DEEP])
-def test_settings_of_an_issuer_that_are_none_are_named(tmp_path: Path, raw: bytes) -> None:
-    """A file of settings that is no text, or nested, is a mistake of ours."""
+@pytest.mark.parametrize("raw", [b'issuer = "\xff"', b"a = " + DEEP, b"a = " + b"1" * 5_000])
+def test_settings_that_are_none_are_named(tmp_path: Path, raw: bytes) -> None:
+    """A file of an issuer's settings, or of receivers, that is no text, or nested, is a mistake of ours."""
     path = tmp_path / "oidc.toml"
     path.write_bytes(raw)
     with pytest.raises(SettingsError, match=r"oidc\.toml"):
         read_settings(path)
+    with pytest.raises(PfgovError, match=r"oidc\.toml"):
+        webhook_file.read_webhooks(path)
 
 
 def _bundle(payload: bytes) -> bytes:
