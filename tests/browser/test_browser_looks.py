@@ -119,6 +119,59 @@ def test_hostile_data_is_sound(browser: Any, hard: Server, scheme: str, width: i
 
 
 @pytest.mark.long
+def test_a_page_at_twice_its_size_is_sound(browser: Any, hard: Server) -> None:
+    """With everything twice as large, as a browser zooms, a page has an axe violation or does not fit."""
+    size = {"width": 640, "height": 400}
+    found = Look(browser, hard, viewport=size, device_scale_factor=2, bypass_csp=True)
+    names = {"member_id": hostile.LONG, "packet_id": hostile.PACKET, "capability": hostile.SKILL}
+    for path in every_path(hard, **names):
+        if path != "policies/difference":
+            assert unsound(found.go(path), 640) == [], path
+    found.close()
+    assert found.wrong == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), looked_at())
+def test_what_opens_over_a_page_is_sound(
+    browser: Any, hard: Server, scheme: str, width: int
+) -> None:
+    """A form, a mistake in it, a receipt, the list of keys, a pause or a verdict has a violation or does not fit."""
+    found = looked(browser, hard, scheme, width)
+    page = found.go("members/m")
+
+    def is_sound(what: str) -> None:
+        assert unsound(page, width) == [], what
+
+    page.get_by_role("link", name="Assess trust").click()
+    dialog = page.locator("#ask[open]")
+    dialog.get_by_label("Score").fill("2")
+    is_sound("form")
+    dialog.locator("button.primary").click()
+    dialog.locator("[role=alert]").wait_for()
+    is_sound("mistake")
+    dialog.get_by_label("Score").fill("0.98")
+    dialog.locator("button.primary").click()
+    page.locator("#toast").wait_for()
+    is_sound("receipt")
+    page.keyboard.press("?")
+    page.locator("#keys[open]").wait_for()
+    is_sound("keys")
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    page.locator("#live[data-state=paused]").wait_for()
+    is_sound("pause")
+    found.go("policies/try?set=pack:starter")
+    page.get_by_role("button", name="Ask").click()
+    page.locator("#verdicts tbody tr").first.wait_for()
+    is_sound("verdicts")
+    page.get_by_role("button", name="Weigh against").click()
+    page.locator("#weighed").wait_for()
+    is_sound("impact")
+    found.close()
+    assert [one for one in found.wrong if "status of 400" not in one] == []
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("scheme", "width"), looked_at())
 @pytest.mark.parametrize("pattern", [one[0] for one in PATTERNS])
 def test_runs_are_sound(browser: Any, empty: Server, pattern: str, scheme: str, width: int) -> None:
