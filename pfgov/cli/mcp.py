@@ -78,8 +78,12 @@ def serve(
     pinned = None if anchor is None else anchor_from(output, anchor)
     if over_http:
         behind = Behind(to.url, anchor=pinned, is_shared=True)
-        click.echo(f"tools at http://{host}:{port}/mcp, for {to.url}", err=True)
-        serve_http(behind, host=host, port=port, names=names)
+        at = f"[{host}]" if ":" in host else host
+
+        def listens(found: int) -> None:
+            click.echo(f"tools at http://{at}:{found}/mcp, for {to.url}", err=True)
+
+        serve_http(behind, host=host, port=port, names=names, listens=listens)
     else:
         asyncio.run(serve_stdio(Behind(to.url, to.key, pinned)))
     return 0

@@ -6,6 +6,7 @@ and answered is not known here.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 from pfgov.accepting import ACCEPTED_AT_ONCE, Scarcity
@@ -23,8 +24,13 @@ STALLED_BYTES: Final = 16_384
 """A caller has to take so many bytes in so many seconds, while there are some for it."""
 
 
-def http_server(application: Any, host: str, port: int) -> Any:
-    """Return uvicorn's server for *application*, which callers can neither fill with connections nor with log."""
+def http_server(
+    application: Any, host: str, port: int, *, listens: Callable[[int], None] | None = None
+) -> Any:
+    """Return uvicorn's server for *application*, which callers can neither fill with connections nor with log.
+
+    Once it listens *listens* is told at which port: *port* may be 0, for any.
+    """
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -32,6 +38,8 @@ def http_server(application: Any, host: str, port: int) -> Any:
             handler = Scarcity(logging.getLogger("uvicorn.error"), lambda: self.should_exit)
             asyncio.get_running_loop().set_exception_handler(handler)
             await super().startup(sockets=sockets)
+            if self.started and listens is not None:
+                listens(self.servers[0].sockets[0].getsockname()[1])
 
     return Server(
         uvicorn.Config(

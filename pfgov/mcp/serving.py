@@ -10,7 +10,7 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,6 +39,10 @@ CONNECTIONS_MAX: Final = 64
 INSTRUCTIONS: Final = (
     "pfgov decides who owns a packet of work. Look at `outcome`: `denied` and `escalated` mean that the packet stays"
     " where it is; `reasons` names the rules. An `error` means that nothing was done."
+)
+
+_ASKED_BY: Final = re.compile(
+    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:([0-9]{1,5}|\*))?", re.ASCII
 )
 
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([!-~]{1,4096})", re.ASCII)
@@ -138,8 +142,14 @@ def http_application(behind: Behind, *, host: str, names: Sequence[str] = ()) ->
         names: Further names, with or without a port, by which it is asked: those of a proxy before it.
 
     Raises:
-        InvalidError: it would listen to other machines without a name by which it may be asked.
+        InvalidError: it would listen to other machines without a name by which it may be asked, or one can be none.
     """
+    for name in names:
+        if not _ASKED_BY.fullmatch(name):
+            raise InvalidError(
+                f"{name[:64]!r} is no name by which a server is asked",
+                hint="write HOST or HOST:PORT, as it stands in a request: tools.example",
+            )
     hosts = ["127.0.0.1:*", "localhost:*", "[::1]:*", *names]
     if not is_loopback(host) and not names:
         raise InvalidError(
@@ -180,14 +190,22 @@ async def _refuse(send: Any, status: int, header: tuple[bytes, bytes]) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def serve_http(behind: Behind, *, host: str, port: int, names: Sequence[str] = ()) -> None:
-    """Serve over streamable HTTP until a signal comes.
+def serve_http(
+    behind: Behind,
+    *,
+    host: str,
+    port: int,
+    names: Sequence[str] = (),
+    listens: Callable[[int], None] | None = None,
+) -> None:
+    """Serve over streamable HTTP until a signal comes; *listens* is told at which port, once it does.
 
     Raises:
         InvalidError: as :func:`http_application` does.
     """
     log_lines("uvicorn", "mcp")
-    server = http_server(http_application(behind, host=host, names=names), host, port)
+    application = http_application(behind, host=host, names=names)
+    server = http_server(application, host, port, listens=listens)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
