@@ -9,15 +9,18 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from pfgov.core.lookalikes import plainly
 from pfgov.policy import limits
 from pfgov.policy.problems import Problem, one_line
 
 TEST_SUFFIX: Final = ".test.yaml"
 FIXTURES: Final = "fixtures"
 _SUFFIXES: Final = (".yaml", ".yml")
+_MEANT: Final = (".policy", ".policy.json", ".policy.yaml.txt", ".policy.yml.txt", ".policy.toml")
 FIXTURE_SUFFIXES: Final = (*_SUFFIXES, ".json")
 """How files end that may hold facts of a test; those of policies and tests are among them."""
 
@@ -70,6 +73,8 @@ def _walk(root: Path, found: Folder) -> Iterator[tuple[Path, bool]]:
             path = Path(folder) / name
             if path.is_symlink():
                 _refuse(found, path, "is a link to a folder, which is not followed")
+            elif name.startswith(".") and _holds_policy(path):
+                _refuse(found, path, "is hidden, and holds policies")
             elif name.startswith("."):
                 found.unread.append(Unread(path, "hidden"))
             else:
@@ -83,7 +88,9 @@ def _walk(root: Path, found: Folder) -> Iterator[tuple[Path, bool]]:
 def _sort(path: Path, found: Folder, *, is_fixture: bool) -> None:
     suffixes = FIXTURE_SUFFIXES if is_fixture else _SUFFIXES
     name = path.name
-    if not name.lower().endswith(suffixes):
+    if not name.lower().endswith(suffixes) and _is_meant(name):
+        _refuse(found, path, f"{name!r} looks like a policy, and does not end with .yaml or .yml")
+    elif not name.lower().endswith(suffixes):
         found.unread.append(Unread(path, f"its name does not end with {' or '.join(suffixes)}"))
     elif name.startswith("."):
         _refuse(found, path, "is hidden: its name begins with a dot")
@@ -101,6 +108,22 @@ def _sort(path: Path, found: Folder, *, is_fixture: bool) -> None:
         found.fixtures.append(path)
     else:
         (found.tests if _is_test(name) else found.policies).append(path)
+
+
+def _is_meant(name: str) -> bool:
+    """Whether a person takes *name* for that of a policy: it ends with a blank, a look-alike, or another suffix."""
+    seen = plainly(name).strip().lower()
+    return seen.endswith((*_SUFFIXES, *_MEANT))
+
+
+def _holds_policy(folder: Path) -> bool:
+    """Whether a policy stands in the hidden *folder*; what is deeper in it is not looked at, nor more than a bound."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name.lower() for entry in islice(entries, limits.FILES_MAX)]
+    except OSError:
+        return False
+    return any(name.endswith((".policy.yaml", ".policy.yml")) for name in names)
 
 
 def _is_test(name: str) -> bool:

@@ -13,6 +13,7 @@ from pfgov.core.spelling import check_class, check_name, check_region
 from pfgov.errors import InvalidError
 from pfgov.policy.authoring.checking import check_directory
 from pfgov.policy.authoring.testing import runner
+from pfgov.policy.load import load_directory
 from pfgov.policy.problems import PolicyErrors
 
 WRITTEN = [
@@ -299,6 +300,36 @@ def test_what_is_allowed_is_tried_with_other_values_of_what_a_property_reads(
     kit.write(tmp_path, beside(f'  - name: x\n    never: "{said}"\n'))
     (failed,) = runner.run_directory(tmp_path).failed
     assert "is true, with decision allow" in (failed.problem or "")
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "b.policy.json", "b.policy", "b.policy.yaml ", "b.policy.yaml\u200b", "b.policy.yam\u04cf",
+        "b.policy\uff0eyaml\u3000", "b.policy.yaml.txt", ".d/b.policy.yaml", ".d/B.POLICY.YML",
+    ],
+)  # fmt: skip
+def test_what_a_person_takes_for_a_policy_is_never_passed_over(tmp_path: Path, name: str) -> None:
+    """A strict policy under a name that is not read refuses the folder, at check and wherever it is loaded."""
+    text = kit.policy("  - {id: r, require: member.trust_score >= 0.9}\n")
+    files = {"a.policy.yaml": text, name: text.replace("placement", "strict")}
+    assert [one[0] for one in found_in(tmp_path, files)] == ["policy.unread"]
+    with pytest.raises(PolicyErrors):
+        load_directory(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["b.policy.yaml.bak", "b.policy.yaml~", "README.md", ".git/config"]
+)
+def test_what_is_left_behind_is_listed(tmp_path: Path, name: str) -> None:
+    """An editor's copy, a text and a repository are no policies."""
+    text = kit.policy("  - {id: r, require: member.trust_score >= 0.9}\n")
+    kit.write(tmp_path, {"a.policy.yaml": text, name: text})
+    found = check_directory(tmp_path)
+    assert (found.problems, len(found.unread)) == ((), 1)
 
 
 # --- names at the border --------------------------------------------------------------------
