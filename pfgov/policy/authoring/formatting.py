@@ -6,11 +6,13 @@ digest; what it says is the same, and that is compared, too.
 """
 
 import io
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
 from pfgov.errors import PolicyError
+from pfgov.files import replace_private
 from pfgov.policy.cel.layout import laid_out
 from pfgov.policy.files.folder import list_folder
 from pfgov.policy.files.source import SourceError, plain, read
@@ -78,12 +80,19 @@ def format_directory(root: Path, *, write: bool) -> list[Path]:
         if after != before:
             changed.append(path)
             if write:
-                path.write_text(after, encoding="utf-8")
+                _rewrite(path.resolve(), after)
     return changed
 
 
+def _rewrite(path: Path, text: str) -> None:
+    """Let *text* be in the file *path* as a whole, or what was there: for the same people as before."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    replace_private(path, text.encode())
+    path.chmod(mode)
+
+
 def format_text(text: str, file: str = "policy") -> str:
-    """Return the canonical form of one file.
+    """Return the canonical form of one file; what is no mapping has none but its own.
 
     Raises:
         PolicyError: The formatted text would not mean the same (``policy.format``): nothing to do
@@ -98,9 +107,11 @@ def format_text(text: str, file: str = "policy") -> str:
     yaml.representer.add_representer(type(None), _null)
     yaml.indent(mapping=2, sequence=4, offset=2)
     tree = yaml.load(text)
+    if not isinstance(tree, dict):
+        return text
     _arrange(tree, "")
     for key in ("rules", "cases", "properties"):
-        for item in tree.get(key) or ():
+        for item in _items(tree, key):
             _arrange(item, key)
     if "metadata" in tree:
         _arrange(tree["metadata"], "metadata")
@@ -125,9 +136,15 @@ _CONDITIONS: Final = ("when", "require", "deny", "never")
 def _expressions(tree: Any) -> Iterator[tuple[Any, str]]:
     """Yield where an expression stands in a file: a mapping and a key of it."""
     for key in ("rules", "properties"):
-        for item in tree.get(key) or ():
+        for item in _items(tree, key):
             yield from _texts(item, _CONDITIONS)
     yield from _texts(tree.get("variables"), None)
+
+
+def _items(tree: Any, key: str) -> Sequence[Any]:
+    """Return the elements of a list in *tree*; what is none is for ``policy check`` to name."""
+    found = tree.get(key)
+    return found if isinstance(found, list) else ()  # pyright: ignore[reportUnknownVariableType]
 
 
 def _texts(mapping: Any, names: Sequence[str] | None) -> Iterator[tuple[Any, str]]:

@@ -1,6 +1,8 @@
 """The JSON Schemas and the readers agree about the shape of files; shipped files are formatted."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import jsonschema
@@ -9,7 +11,7 @@ from support import policy_kit as kit
 
 from pfgov.app.schemas import schemas
 from pfgov.policy import shipped_directory
-from pfgov.policy.authoring.formatting import format_text
+from pfgov.policy.authoring.formatting import format_directory, format_text
 from pfgov.policy.files.source import plain, read
 
 SHIPPED = sorted(shipped_directory("kernel").parent.rglob("*.yaml"))
@@ -40,6 +42,31 @@ def test_every_shipped_file_is_valid(path: Path) -> None:
 def test_every_shipped_file_is_formatted(path: Path) -> None:
     """`pfgov policy fmt` would change nothing that ships."""
     assert format_text(path.read_text(), path.name) == path.read_text()
+
+
+@pytest.mark.parametrize(
+    "text", ["null", "[]", '"x"', "5", "- a", "rules: 7", "rules: {a: 1}\nproperties: 5", "cases: [1, null]"]
+)  # fmt: skip
+def test_what_has_another_shape_is_formatted_as_far_as_it_goes(text: str, tmp_path: Path) -> None:
+    """A file that is no mapping, or whose lists are none, is a mistake of ours for `pfgov policy fmt`."""
+    assert format_text(f"{text}\n").replace(" ", "").startswith(text.partition(" ")[0][:5])
+    (tmp_path / "x.policy.yaml").write_text(f"{text}\n")
+    format_directory(tmp_path, write=True)
+
+
+def test_what_was_formatted_is_for_the_same_people_where_a_link_leads(tmp_path: Path) -> None:
+    """A file that is formatted is read by more people, its link is a file now, or it is lost when the disk is full."""
+    (tmp_path / "set").mkdir()
+    path, link = tmp_path / "one.yaml", tmp_path / "set" / "x.policy.yaml"
+    path.write_text("kind:   Policy\n")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    os.link(path, tmp_path / "other")
+    assert format_directory(tmp_path / "set", write=True) == [link]
+    assert link.is_symlink()
+    assert path.read_text() == "kind: Policy\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert (tmp_path / "other").read_text() == "kind:   Policy\n"
 
 
 GOOD = kit.policy("  - {id: t, require: member.trust_score > 0.5}\n")
