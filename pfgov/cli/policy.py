@@ -4,7 +4,7 @@ Thin: every verb calls one function of :mod:`pfgov.policy` and shows what it ret
 binding is in :mod:`pfgov.cli.policy_active`, which adds its verbs to this group.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -273,7 +273,8 @@ def evaluate(  # noqa: PLR0917 - click passes each option by its name
     chosen = asked(output, against)
     found = in_full(chosen.policies, question, facts)
     result = {**found.as_dict(), **chosen.result()}
-    _tell(output, result, [*_decision(found, explain=explain), chosen.line()])
+    bare = _left_to_rights(action, chosen.policies.points)
+    _tell(output, result, [*_decision(found, explain=explain), *bare, chosen.line()])
     return int(found.verdict.outcome != "allow")
 
 
@@ -298,6 +299,15 @@ def _question(
         now=asking.moment(now) if now else SystemClock().now(),
         more=asking.read_more(action, named),
     )
+
+
+def _left_to_rights(action: str, points: Iterable[str]) -> list[str]:
+    """Return what an allowance means where no policy is asked."""
+    from pfgov.core.coverage import coverage_of
+
+    if action not in coverage_of(tuple(points)).left_to_rights:
+        return []
+    return [f"no policy in force covers {action}: whoever has the right may, and nobody else"]
 
 
 def _needed(action: str, named: "Mapping[str, str | None]") -> None:

@@ -128,6 +128,14 @@ def test_a_decision_is_zero_or_one(cli) -> None:  # noqa: ANN001
     )
 
 
+def test_an_allowance_that_is_left_to_rights_is_said_to_be(cli) -> None:  # noqa: ANN001
+    """Where no policy is asked, `allow` does not mean that anybody may."""
+    status, out = cli("eval", "--action", "submit", "--packet", f"{PACKETS}#plain")
+    assert status == 0
+    assert "no policy in force covers submit: whoever has the right may, and nobody else" in out
+    assert "no policy in force" not in cli("eval", "--action", "export")[1]
+
+
 def test_who_answers_for_a_fleet(cli) -> None:  # noqa: ANN001
     """Every member is named, with each failing rule or as eligible."""
     status, found = as_json(cli, "who", "--packet", f"{PACKETS}#plain", "--members", MEMBERS)
