@@ -105,7 +105,7 @@ STORY: tuple[tuple[object, ...], ...] = (
     ("policy", "activate", "EMPTY"),
     ("policy", "show"),
     ("policy", "shadow"),
-    ("policy", "try", ROOT / "policies" / "eu-residency", "--for", "0s"),
+    ("policy", "try", ROOT / "policies" / "eu-residency", "--for", "1s"),
     ("sim", "run", "--from-ledger", "--scenario", "default", "--seed", "2"),
     ("policy", "promote", "residency", "--yes"),
     ("policy", "publisher", "list"),
