@@ -131,7 +131,7 @@ def waits_for(packet: "PacketView") -> str | None:
     pending = packet.handoff.pending
     if pending is not None:
         return f"{pending['target']} to accept"
-    if packet.status == "PENDING" and packet.hold:
+    if packet.is_held:
         return "release: it is held"
     if packet.waiting is not None and packet.current_owner is None:
         reasons = _ranked(packet.waiting.reasons)

@@ -12,7 +12,7 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from pfgov import interpreter
 from pfgov.policy.authoring.editing.checked import Seen, check
@@ -110,7 +110,7 @@ def main() -> None:
     with os.fdopen(os.dup(0), "rb") as asked, os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # what anything here prints must not stand among the answers
         while isinstance(question := _receive(asked), tuple):
-            root, unsaved = question
+            root, unsaved = cast("tuple[Path, dict[Path, str]]", question)
             _send(answers, check(root, unsaved))
 
 

@@ -138,6 +138,12 @@ class PacketView(msgspec.Struct, frozen=True, kw_only=True):
     result: ResultView | None
     audit: AuditView
 
+    @property
+    def is_held(self) -> bool:
+        """Whether its hold alone keeps it from an owner: a review that it waited for is over, too."""
+        waits = self.status in {"PENDING", "AWAITING_REVIEW"} and self.review is None
+        return self.hold and waits
+
 
 def packet_view(packet: Packet) -> PacketView:
     """Return *packet* as it is shown."""

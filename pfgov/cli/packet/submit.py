@@ -156,8 +156,10 @@ def headline(view: "PacketView") -> str:
         return f"{said}, and waits for {pending['target']} to accept it" if pending else said
     if view.status == "AWAITING_REVIEW" and view.review is not None:
         return f"{view.packet_id} waits for {with_article(view.review.to)}"
+    if view.is_held:
+        return f"{view.packet_id} is held"
     if view.status == "PENDING":
-        return f"{view.packet_id} is held" if view.hold else f"{view.packet_id} waits for an owner"
+        return f"{view.packet_id} waits for an owner"
     return f"{view.packet_id} is {view.status}"
 
 
@@ -169,9 +171,10 @@ def advice(view: "PacketView") -> list[str]:
         ]
     if view.handoff.pending is not None:
         return [f"next:  pfgov packet accept {view.packet_id}, or abort it"]
+    if view.is_held:
+        return [f"next:  pfgov packet update {view.packet_id} --no-hold"]
     if view.status == "PENDING":
-        verb_ = "update {} --no-hold" if view.hold else "explain {}"
-        return [f"next:  pfgov packet {verb_.format(view.packet_id)}"]
+        return [f"next:  pfgov packet explain {view.packet_id}"]
     return []
 
 

@@ -93,8 +93,10 @@ def stand(view: "PacketView") -> str:
         review = view.review
         rules = ", ".join(review.rules)
         return f"{view.packet_id} waits for {with_article(review.to)} until {review.expires_at}, asked by {rules}."
+    if view.is_held:
+        return f"{view.packet_id} has no owner because it is held."
     if view.status == "PENDING":
-        return f"{view.packet_id} has no owner{' because it is held' if view.hold else ''}."
+        return f"{view.packet_id} has no owner."
     cause = f" ({view.cause})" if view.cause else ""
     return f"{view.packet_id} is {view.status}{cause} under epoch {view.epoch}."
 

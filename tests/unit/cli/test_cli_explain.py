@@ -153,3 +153,25 @@ def test_every_kind_of_near_miss_is_shown(pfgov: CommandLine) -> None:
     assert [one.partition(" ")[0] for one in told["nearest_misses"]] == [
         "low", "far", "lame", "both", "none",
     ]  # fmt: skip
+
+
+def test_a_held_packet_says_what_it_waits_for_after_its_review(pfgov: CommandLine) -> None:
+    """A packet on hold whose review is done waits for nothing that anybody could read anywhere."""
+    pfgov.ok("init")
+    pfgov.ok("member", "register", "--id", "a1", "--clearance", "pii", *GOOD)
+    pfgov.ok(
+        "packet", "submit", "--id", "p", "--workload", "w", "--hold", "--data-class", "pii",
+        "--pii-review",
+    )  # fmt: skip
+    assert pfgov("packet", "assign", "p").status == 1
+    before = pfgov.ok("packet", "show", "p")["packet"]
+    assert before["status"] == "AWAITING_REVIEW", before
+    pfgov.ok("packet", "review", "p", "--grant", "--version", str(before["version"]), "--for", "a1")
+    pfgov.ok("packet", "update", "p", "--label", "k=v")
+    shown = pfgov("packet", "show", "p").out
+    assert "release: it is held" in shown
+    assert "release: it is held" in pfgov("packet", "list").out
+    assert "because it is held" in pfgov("packet", "explain", "p").out
+    moved = pfgov("packet", "update", "p", "--label", "k=w").out
+    assert "p is held" in moved
+    assert "next:  pfgov packet update p --no-hold" in moved
