@@ -8,7 +8,7 @@ from pfgov.cli.frame import Output, Verb
 from pfgov.cli.inputs import in_database
 from pfgov.cli.output import facts
 from pfgov.cli.policy import coverage_rows
-from pfgov.cli.policy_sets import uncovered_option
+from pfgov.cli.policy_sets import NotRead, uncovered_option
 
 
 @click.command(
@@ -67,7 +67,7 @@ def init(
     ) as ledger:
         status, layout = ledger.engine.status(), ledger.engine.layout
         place = ledger.engine.store.location
-    covered = coverage_of(first.points).view()
+    covered, not_read = coverage_of(first.points).view(), NotRead.of(policy)
     result = {
         "origin": status.origin,
         "directory": str(layout.directory),
@@ -77,10 +77,12 @@ def init(
         "recovery_key": str(layout.key("recovery")),
         "policy": status.policy,
         "coverage": covered,
+        "unread": not_read.result(),
         "size": status.size,
     }
     output.show(
         result,
+        *not_read.lines(),
         f"created the ledger {status.origin}",
         facts(
             (

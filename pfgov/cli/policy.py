@@ -12,7 +12,7 @@ import click
 
 from pfgov.cli.frame import FILES, Nouns, Output, verb
 from pfgov.cli.output import facts, status, table
-from pfgov.cli.policy_sets import against_option, asked
+from pfgov.cli.policy_sets import NotRead, against_option, asked
 from pfgov.cli.policy_tests import outcome_lines, outcome_result
 from pfgov.cli.writing import put
 from pfgov.core.wording import counted
@@ -92,21 +92,20 @@ def check(output: Output, folder: Path) -> int:
     from pfgov.policy.authoring.checking import check_directory
 
     found = check_directory(folder)
-    compiled = found.policies
+    compiled, not_read = found.policies, NotRead(found.unread)
     result: dict[str, Any] = {
         "ok": not found.problems,
         "digest": compiled.digest if compiled else None,
         "policies": [list(item) for item in compiled.policies] if compiled else [],
         "coverage": coverage_of(compiled.points).view() if compiled else None,
         "problems": [problem.as_dict() for problem in found.problems],
-        "unread": [{"path": str(item.path), "why": item.why} for item in found.unread],
+        "unread": not_read.result(),
     }
     lines = [problem.as_text() for problem in found.problems]
     errors, warnings = len(found.errors), len(found.problems) - len(found.errors)
     said = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
     summary = said if found.problems else "nothing to say"
-    unread = [f"not read: {item.shown}: {item.why}" for item in found.unread]
-    _tell(output, result, [*lines, *unread, summary, *_summary(compiled)])
+    _tell(output, result, [*lines, *not_read.lines(), summary, *_summary(compiled)])
     return found.exit_status
 
 

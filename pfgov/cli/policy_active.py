@@ -16,7 +16,7 @@ from pfgov.cli import render
 from pfgov.cli.frame import Output, verb
 from pfgov.cli.output import facts
 from pfgov.cli.policy import coverage_rows, policy
-from pfgov.cli.policy_sets import uncovered_option
+from pfgov.cli.policy_sets import NotRead, uncovered_option
 from pfgov.core.wording import counted
 
 if TYPE_CHECKING:
@@ -99,10 +99,11 @@ def make_binding(
     """
     from pfgov.cli.opening import acting, reading
 
+    not_read = NotRead.of(folder)
     if is_dry_run:
         with reading(output) as book:
             found = _weighed(book, folder, leave_uncovered)
-            return _show_dry_run(output, found, _standing(book, rests))
+            return _show_dry_run(output, found, _standing(book, rests), not_read)
     with acting(output) as ledger_port:
         before = ledger_port.policies()
         weighed = None if is_confirmed else _loaded(ledger_port, folder, leave_uncovered)
@@ -114,7 +115,13 @@ def make_binding(
     asked = set(before["points"]) - set(view["points"]) if is_new else ()
     lost = [point for point in before["coverage"]["covered"] if point in asked]
     output.show(
-        {"policy": view, "no_longer_covered": lost, "entries": happened},
+        {
+            "policy": view,
+            "no_longer_covered": lost,
+            "unread": not_read.result(),
+            "entries": happened,
+        },
+        *not_read.lines(),
         f"policy set {view['digest'][:12]} {said}",
         facts((*coverage_rows(view["coverage"]), ("no longer covered", lost))),
         render.entries_list(happened),
@@ -198,11 +205,13 @@ def _standing(book: "Reading", rests: "Rests") -> str:
     return next((key.status for key in keys if key.key == ref.key), "unknown")
 
 
-def _show_dry_run(output: Output, weighed: "Weighed", standing: str) -> int:
+def _show_dry_run(output: Output, weighed: "Weighed", standing: str, not_read: NotRead) -> int:
     """Say what an activation would do, and whether the key of the bundle that it rests on would let it."""
     if output.json:
-        output.emit({**weighed.as_dict(), **({"publisher_key": standing} if standing else {})})
+        key = {"publisher_key": standing} if standing else {}
+        output.emit({**weighed.as_dict(), **key, "unread": not_read.result()})
     else:
+        output.tell(*not_read.lines())
         _tell(output, weighed)
         if standing:
             output.tell(f"the key of the bundle's publisher is {standing} here")

@@ -14,6 +14,7 @@ from pfgov.cli import render
 from pfgov.cli.frame import Output, verb
 from pfgov.cli.output import table
 from pfgov.cli.policy import policy
+from pfgov.cli.policy_sets import NotRead
 
 if TYPE_CHECKING:
     from pfgov.app.ledger import Reading
@@ -56,8 +57,10 @@ def propose(output: Output, directory: Path, note: str | None, report: Path | No
         digest, done = ledger_port.propose(directory, note, raw)
     happened = in_order(done)
     said = "is proposed" if happened else "was proposed already"
+    not_read = NotRead.of(directory)
     output.show(
-        {"digest": digest, "entries": happened},
+        {"digest": digest, "unread": not_read.result(), "entries": happened},
+        *not_read.lines(),
         f"policy set {digest[:12]} {said}",
         render.entries_list(happened),
     )

@@ -15,7 +15,10 @@ import click
 from pfgov.cli.output import Output, usage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pfgov.policy import PolicySet
+    from pfgov.policy.files.folder import Unread
 
 BINDING: Final = "binding"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -38,6 +41,28 @@ uncovered_option: Final[Callable[[Callable[..., Any]], Callable[..., Any]]] = cl
     help="A point at which the set has no rule, and nothing shall be allowed; again for another.",
 )
 """The option that names what a set may leave uncovered."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotRead:
+    """What of a folder is no part of its policy set, and why: said wherever the set is put to use."""
+
+    files: "Sequence[Unread]"
+
+    @classmethod
+    def of(cls, folder: Path | None) -> "NotRead":
+        """Return what is passed over in *folder*; nothing where it is none, or None."""
+        from pfgov.policy.files.folder import list_folder
+
+        return cls(list_folder(folder).unread if folder is not None and folder.is_dir() else ())
+
+    def result(self) -> list[dict[str, str]]:
+        """Return what the JSON object says of it."""
+        return [{"path": str(item.path), "why": item.why} for item in self.files]
+
+    def lines(self) -> list[str]:
+        """Return what people are told of it."""
+        return [f"not read: {item.shown}: {item.why}" for item in self.files]
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,3 +338,23 @@ def test_what_is_in_shadow_is_weighed_and_promoted(pfgov: CommandLine, story: Pa
     pfgov.ok("policy", "rollback")
     assert len(pfgov.ok("policy", "shadow")["shadow"]) == 1
     pfgov.ok("ledger", "replay")
+
+
+def test_what_is_not_read_is_named_wherever_a_set_is_put_to_use(
+    pfgov: CommandLine, story: Path, tmp_path: Path
+) -> None:
+    """A file beside the policies is passed over in silence, though its author took it for one of them."""
+    (story / "old.policy.yaml.bak").write_text("kind: Policy\n")
+    change(story, "value: 0.5}", "value: 0.51}")
+    doors: list[tuple[str | Path, ...]] = [
+        ("policy", "check", story),
+        ("policy", "activate", story, "--dry-run"),
+        ("policy", "propose", story),
+        ("policy", "activate", story, "--yes"),
+        ("init", "--policy", story, "--dir", tmp_path / "other"),
+    ]
+    for door in doors:
+        said = pfgov(*door).out
+        assert "old.policy.yaml.bak: its name does not end with .yaml" in said, door
+    (found,) = pfgov.ok("policy", "activate", story, "--yes")["unread"]
+    assert found["path"].endswith("old.policy.yaml.bak")
