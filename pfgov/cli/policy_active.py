@@ -5,9 +5,10 @@ stays, and the refusal is recorded.
 """
 
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
     from pfgov.app.ledger import LedgerPort, Reading
 
 
+report_option: Final[Callable[[Callable[..., Any]], Callable[..., Any]]] = click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A signed report of its impact: pfgov policy impact --sign.",
+)
+"""The option that names a report."""
+
+
 @verb(
     policy,
     "activate",
@@ -39,12 +49,7 @@ if TYPE_CHECKING:
 )
 @click.argument("directory", metavar="DIR|BUNDLE", type=click.Path(path_type=Path))
 @uncovered_option
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="A signed report of its impact: pfgov policy impact --sign.",
-)
+@report_option
 @click.option("--yes", is_flag=True, help="Do it whatever it changes.")
 @click.option(
     "--dry-run",

@@ -1,12 +1,13 @@
 """``pfgov policy shadow`` and ``promote``: what policies in shadow mode would have done, and making one bind."""
 
+from pathlib import Path
+
 import click
 
-from pfgov.app.changing import NOTHING
 from pfgov.cli.frame import Output, verb
 from pfgov.cli.output import table
 from pfgov.cli.policy import policy
-from pfgov.cli.policy_active import make_binding
+from pfgov.cli.policy_active import make_binding, report_option
 from pfgov.cli.policy_impact import span_of, span_options
 from pfgov.cli.policy_sets import uncovered_option
 
@@ -62,12 +63,18 @@ def shadow(output: Output, since: str | None, until: str | None, sample: int) ->
 )
 @click.argument("name", metavar="NAME")
 @uncovered_option
+@report_option
 @click.option("--yes", is_flag=True, help="Do it whatever it changes.")
 @click.option(
     "--dry-run", is_flag=True, help="Only say what it would do; exit 1 if that needs a yes."
 )
 def promote(
-    output: Output, name: str, leave_uncovered: tuple[str, ...], yes: bool, dry_run: bool
+    output: Output,
+    name: str,
+    leave_uncovered: tuple[str, ...],
+    report: Path | None,
+    yes: bool,
+    dry_run: bool,
 ) -> int:
     """Put a policy of the binding set that is in shadow mode in force, through the same door as any other change.
 
@@ -77,11 +84,14 @@ def promote(
     Exits 0 if it is binding, 1 if it was not confirmed or is refused.
     """
     from pfgov.app.change.promoting import promoted
+    from pfgov.app.changing import Rests
+    from pfgov.cli.inputs import read_raw
     from pfgov.cli.opening import reading
 
+    rests = Rests(report=None if report is None else read_raw(report))
     with reading(output) as book:
         binding = book.policy_set()
     with promoted(binding, name) as folder:
         return make_binding(
-            output, folder, leave_uncovered, NOTHING, is_confirmed=yes, is_dry_run=dry_run
+            output, folder, leave_uncovered, rests, is_confirmed=yes, is_dry_run=dry_run
         )

@@ -12,7 +12,11 @@ from support.api_server import Api
 from support.console_api import fields_of, send
 
 from pfgov.app.change.bundling import build
+from pfgov.app.change.resting import sign
+from pfgov.app.local.folder import reading_folder
 from pfgov.app.publishers import make_key, signer
+from pfgov.engine.reading import Span
+from pfgov.policy import load_directory
 from pfgov_api.console.policy_texts import files_of, pack
 from pfgov_ledger.keys import Signer
 
@@ -179,3 +183,34 @@ def test_a_bundle_is_weighed_proposed_and_made_binding(
     assert binding(api) == digest
     newest = api.get("/api/ledger/entries?newest=true&limit=1&type=policy_activated").json()
     assert newest["items"][0]["body"]["bundle"]["publisher"] == "acme"
+
+
+def test_a_policy_is_put_in_force_with_the_report_that_is_demanded(
+    api: Api, acme: Signer, tmp_path: Path
+) -> None:
+    """Where a report is demanded a policy cannot leave shadow mode in the console, or leaves it with any report."""
+    api.member("m1")
+    activated(api, *OTHER, SHADOW)
+    trusted = {"name": "acme", "key": acme.public.hex()}
+    assert api.post("/api/policies/publishers", trusted).status_code == 200
+    api("PATCH", "/api/configuration", {"settings": {"activation_report": "5"}})
+    path = "/console/do/promote_policy/stricter"
+    asked = {**fields_of(api.get(path).text), "typed": "stricter"}
+    refused = send(api, path, asked)
+    assert (refused.status_code, "impact.missing" in refused.text) == (403, True)
+
+    def signed(*texts: str) -> str:
+        folder = tmp_path / f"set-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        for at, text in enumerate(texts):
+            (folder / f"{at:02}.policy.yaml").write_text(text)
+        with reading_folder(api.directory) as book:
+            found = book.impact(load_directory(folder), Span(), lambda *_: None)
+        return sign(found, acme).decode().replace("\n", "\r\n")  # as a browser sends it
+
+    other = send(api, path, {**asked, "key": "k2", "report": signed(*OTHER)})
+    assert (other.status_code, "impact.other_set" in other.text) == (409, True)
+    right = signed(*OTHER, SHADOW.replace("mode: shadow\n", ""))
+    done(send(api, path, {**asked, "key": "k3", "report": right}))
+    newest = api.get("/api/ledger/entries?newest=true&limit=1&type=policy_activated").json()
+    assert newest["items"][0]["body"]["report"]["key"] == acme.public.hex()

@@ -14,7 +14,17 @@ DIGESTED: Final = frozenset({"proposal", "set", "publisher"})
 """What is named by 64 hexadecimal digits, of which a person reads and types the first."""
 
 Kind = Literal[
-    "text", "number", "list", "select", "flag", "moment", "amounts", "pairs", "offers", "verdict"
+    "text",
+    "number",
+    "list",
+    "select",
+    "flag",
+    "moment",
+    "amounts",
+    "pairs",
+    "offers",
+    "verdict",
+    "lines",
 ]
 
 
@@ -99,6 +109,12 @@ _REASON: Final = Field(
 )
 _NOTE: Final = Field(
     "note", "Note", hint="It stands in the entry for good; leave personal data out."
+)
+_REPORT: Final = Field(
+    "report",
+    "A signed report of impact",
+    "lines",
+    hint="Where the settings demand one: what pfgov policy impact --sign wrote about the set with it in force.",
 )
 _LIVE: Final = _in("PENDING", "AWAITING_REVIEW", "ASSIGNED", "HANDOFF_PENDING")
 
@@ -224,7 +240,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
            (Field("emergency", "It is an emergency: what is demanded is passed over, and that is recorded", "flag"),),
            must_type=True, is_grave=True, looks_ahead="impact", title="Go back to {id}"),
     Action("promote_policy", "Put in force", "{id} decides from then on: the set with it is made binding, and what members own is"
-           " judged again.", "policy", _in("SHADOW"), must_type=True, is_grave=True, looks_ahead="impact",
+           " judged again.", "policy", _in("SHADOW"), (_REPORT,), must_type=True, is_grave=True, looks_ahead="impact",
            title="Put {id} in force"),
     Action("trust_publisher", "Trust a publisher's key", "Bundles that this key signed are let in from then on, and so are its"
            " reports of impact.  Said again of a key that is trusted, it moves the end of its time.", "",

@@ -424,6 +424,10 @@ def _value(one: Field, text: str) -> Any:
             return {name: _number(amount) for name, amount in _pairs(one, text, " ")}
         case "pairs":
             return dict(_pairs(one, text, "="))
+        case "lines":
+            return text.replace(
+                "\r\n", "\n"
+            )  # a browser ends lines so, and a signature is over what was written
         case "offers":
             return [_offer(part.split()) for part in text.split(",") if part.strip()]
         case _:

@@ -358,3 +358,29 @@ def test_what_is_not_read_is_named_wherever_a_set_is_put_to_use(
         assert "old.policy.yaml.bak: its name does not end with .yaml" in said, door
     (found,) = pfgov.ok("policy", "activate", story, "--yes")["unread"]
     assert found["path"].endswith("old.policy.yaml.bak")
+
+
+def test_a_policy_leaves_shadow_mode_with_the_report_that_is_demanded(
+    pfgov: CommandLine, story: Path, tmp_path: Path
+) -> None:
+    """Where a report is demanded no policy can be put in force, or any report will do."""
+    key, out = tmp_path / "acme.key", tmp_path / "impact.json"
+    shadow = story / "stricter.policy.yaml"
+    shadow.write_text(
+        "apiVersion: pfgov/v1\nkind: Policy\nmetadata: {name: stricter, version: '1'}\nmode: shadow\n"
+        "on: [assign]\nrules:\n  - id: high\n    require: member.trust_score >= 0.6\n"
+    )
+    pfgov.ok("policy", "activate", story, "--yes")
+    public = pfgov.ok("policy", "publisher", "key", key, "--name", "acme")["key"]
+    pfgov.ok("policy", "publisher", "trust", "acme", public)
+    pfgov.ok("config", "set", "activation_report=5")
+    assert pfgov.refused("policy", "promote", "stricter", "--yes")["code"] == "impact.missing"
+    wrong = tmp_path / "wrong.json"
+    assert pfgov("policy", "impact", story, "--sign", key, "--out", wrong).status == 0
+    with_wrong = pfgov.refused("policy", "promote", "stricter", "--yes", "--report", wrong)
+    assert with_wrong["code"] == "impact.other_set"
+    shadow.write_text(shadow.read_text().replace("mode: shadow\n", ""))
+    assert pfgov("policy", "impact", story, "--sign", key, "--out", out).status == 0
+    pfgov.ok("policy", "promote", "stricter", "--yes", "--report", out)
+    shown = pfgov.ok("policy", "show")["policy"]["policies"]
+    assert {one["name"]: one["mode"] for one in shown}["stricter"] == "enforce"
