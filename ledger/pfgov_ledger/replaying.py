@@ -23,10 +23,11 @@ class ReplayUnavailableError(errors.LedgerError):
 
     code = "ledger.replay_unavailable"
 
-    def __init__(self, why: str, message: str = "") -> None:
-        """Say *why* as a short code, e.g. ``semantics:2`` or ``scheduler:mine:1.0``."""
+    def __init__(self, why: str, message: str = "", *, hint: str | None = None) -> None:
+        """Say *why* as a short code, e.g. ``semantics:2`` or ``scheduler:mine:1.0``, and what to do about it."""
         super().__init__(message or why)
         self.why = why
+        self.hint = hint
 
 
 class Replayer(Protocol):

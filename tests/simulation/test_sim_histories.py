@@ -82,7 +82,7 @@ def test_sim_catches_applying_before_the_commit(
 
     def keep_memory(self: Sequencer) -> None:
         self._under_way.clear()
-        self._pending.clear()
+        self._keys.clear()
 
     monkeypatch.setattr(Sequencer, "_lose", keep_memory)
     assert _first_violation(template, workspace).promise in {4, 5}

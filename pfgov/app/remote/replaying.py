@@ -1,4 +1,4 @@
-"""Running an export's commands again on this machine, told as a folder's replay is.
+"""Running an export's commands again on this machine, message as a folder's replay is.
 
 The verifier reads the file; whatever it finds wrong besides the replay itself is said, too, because commands are run
 again only from bytes that hang together.
@@ -26,12 +26,6 @@ _LOOK: Final = "see what is wrong with it: pfgov ledger verify FILE --key ANCHOR
 
 class ExportDiffersError(LedgerError, code="ledger.export_differs"):
     """An export does not hang together, so that nothing in it was run again."""
-
-    hint: ClassVar[str] = _LOOK
-
-
-class ExportUnaskedError(ReplayUnavailableError, code="ledger.replay_unavailable"):
-    """An export is cut short, cannot be read or is of another version."""
 
     hint: ClassVar[str] = _LOOK
 
@@ -89,7 +83,7 @@ def replay_export(
 
     Raises:
         LedgerError: something differs.
-        ReplayUnavailableError: it cannot be told.
+        ReplayUnavailableError: it cannot be message.
     """
     replay = _Counting(allow_plug_ins=allow_plug_ins)
     _verified(path, anchor, replay, progress)
@@ -109,7 +103,7 @@ def impact_of_export(
 
     Raises:
         LedgerError: the export does not hang together, or is not what its commands give.
-        ReplayUnavailableError: it cannot be told.
+        ReplayUnavailableError: it cannot be message.
     """
     replay = _Asking(policies, span, allow_plug_ins=allow_plug_ins)
     try:
@@ -133,7 +127,8 @@ def _verified(
         if found.status is Status.NOT_CHECKED:
             said = WHY.get(found.why or "", found.why or name)
             why = found.why or name
-            raise ExportUnaskedError(why, f"the export {path} cannot be run again: {said}")
+            message = f"the export {path} cannot be run again: {said}"
+            raise ReplayUnavailableError(why, message, hint=_LOOK)
         if found.status is not Status.PASS:
             if found.detail:  # which says where, what was expected and what was found
                 raise ExportDiffersError(f"{found.code}: {found.detail}")
