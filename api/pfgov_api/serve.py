@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from pfgov.app.tenancy.limits import OPEN_LEDGERS_MAX
 from pfgov.app.turns import Follower, Turns
 from pfgov.app.webhook import Delivery, Webhooks, delivery_of
 from pfgov.app.witnesses import Witnesses
-from pfgov.errors import ForbiddenError
+from pfgov.errors import ForbiddenError, StoreUnavailableError
 from pfgov_api.addresses import BACKLOG, is_loopback, listen, local_url
 from pfgov_api.app import application
 from pfgov_api.connections import bounded
@@ -66,6 +67,9 @@ KEY_VARIABLE: Final = "PFGOV_API_KEY"
 """Where the command line looks for its key, too."""
 
 FILES_WANTED: Final = 8_192
+
+FOLLOW_AGAIN_SECONDS: Final = 1.0
+"""Between two tries to stand by while the database cannot be reached."""
 
 log = logging.getLogger("pfgov.api")
 
@@ -245,10 +249,23 @@ def _next(service: Service, turns: Turns) -> Engine | None:
     """Return what a *service* that handed over is followed by; None where the server was told to end."""
     won = service.won() if isinstance(service, Standby) else None
     if service.hands_over:
-        return won or turns.follow()
+        return won or _following(turns)
     if won is not None:
         won.close()  # it was told to end while it took over
     return None
+
+
+def _following(turns: Turns) -> Engine:
+    """Stand by; a database that cannot be reached just now is waited for: an end would leave the ledger one server."""
+    is_said = False
+    while True:
+        try:
+            return turns.follow()
+        except StoreUnavailableError as error:
+            if not is_said:
+                log.warning("this server stands by as soon as that can be read: %s", error.message)
+            is_said = True
+            time.sleep(FOLLOW_AGAIN_SECONDS)
 
 
 def _answer(

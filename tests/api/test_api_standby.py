@@ -13,9 +13,9 @@ from support.ledgers import ORIGIN, START, Drawn, open_policy, opened, register
 from pfgov.clock import ManualClock
 from pfgov.engine import Engine, Options
 from pfgov.engine.following import Follower
-from pfgov.errors import StoreLockedError
+from pfgov.errors import StoreCorruptError, StoreLockedError, StoreUnavailableError
 from pfgov.storage import keep_in_database, open_store
-from pfgov_api import dispatcher
+from pfgov_api import dispatcher, serve
 from pfgov_api.app import create_app
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.standby import Standby
@@ -70,3 +70,28 @@ def test_a_standbys_answer_holds_at_least_what_it_says(
         held = answer.json()["items"][0]["seq"] + 1
         assert 0 < int(answer.headers["pfgov-position"]) <= held
         assert int(answer.headers["pfgov-lag"]) >= 0
+
+
+class _Turns:
+    """A ledger whose database cannot be reached at first."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = [*errors]
+
+    def follow(self) -> str:
+        """Stand by, if nothing is wrong any more."""
+        if self.errors:
+            raise self.errors.pop(0)
+        return "follower"
+
+
+def test_a_leader_that_is_to_stand_by_waits_for_its_database(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that lost the lead while its database was replaced ends, and nobody takes over from the next leader."""
+    monkeypatch.setattr(serve, "FOLLOW_AGAIN_SECONDS", 0.0)
+    away = [StoreUnavailableError("the database cannot be reached") for _ in range(3)]
+    assert serve._following(_Turns(*away)) == "follower"  # type: ignore[arg-type, comparison-overlap]
+    assert [one.levelname for one in caplog.records] == ["WARNING"]
+    with pytest.raises(StoreCorruptError):
+        serve._following(_Turns(away[0], StoreCorruptError("it is another ledger")))  # type: ignore[arg-type]
