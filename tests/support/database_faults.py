@@ -340,21 +340,22 @@ class Round:
         return [one.name for one in began]
 
     def _check_alive(self, away: Sequence[Machine | None]) -> None:
-        """Check that a server whose process was left alone answers, whatever became of its database.
+        """Check that servers answer, whatever became of their database, while all processes are left alone.
+
+        Whoever takes over while its database is silent answers only when that is over.
 
         Raises:
-            BrokenPromiseError: it does not, so that a supervisor would kill it.
+            BrokenPromiseError: one does not, so that a supervisor would kill it.
         """
+        if any(away):
+            return
         for machine in self.machines:
-            if machine not in away:
-                try:
-                    found = httpx2.get(f"{machine.url}/api/health/live", timeout=ALIVE_SECONDS)
-                except httpx2.TransportError as error:
-                    raise BrokenPromiseError(
-                        f"{machine.name} does not answer: {error!r}"
-                    ) from error
-                if found.status_code != 200:
-                    raise BrokenPromiseError(f"{machine.name} is not alive: {found.text}")
+            try:
+                found = httpx2.get(f"{machine.url}/api/health/live", timeout=ALIVE_SECONDS)
+            except httpx2.TransportError as error:
+                raise BrokenPromiseError(f"{machine.name} does not answer: {error!r}") from error
+            if found.status_code != 200:
+                raise BrokenPromiseError(f"{machine.name} is not alive: {found.text}")
 
     def _machine(self) -> Machine:
         return self._source.choice(self.machines)
@@ -374,9 +375,11 @@ class Round:
     def _end(self) -> Began:
         found = self._machine()
         found.send(signal.SIGTERM)
+        process = (
+            found.server.process
+        )  # another one runs there by then, if it was told to end twice
 
         def heal() -> None:
-            process = found.server.process
             if process is not None:
                 process.wait(PATIENCE_SECONDS)
             found.restart()
