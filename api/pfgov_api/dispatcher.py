@@ -198,9 +198,8 @@ async def _replied(operation: Operation, call: Call, request: Asgi) -> Reply:
     """Answer *call*; what a standby cannot tell by itself, the leader is asked."""
     answering = answered(operation, call)
     forwarder = call.service.forwarder
-    size = (
-        call.service.last_followed
-    )  # before anything is read, so that at least that is in the answer
+    # Before anything is read, so that at least that is in the answer.
+    size = call.service.last_followed
     try:
         answer = await (while_there(request, answering) if operation.is_long else answering)
     except StandbyError:

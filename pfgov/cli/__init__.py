@@ -41,9 +41,8 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         quiet_stdout()
-        return (
-            status if isinstance(status, int) else 0
-        )  # if it was done, its last words alone were lost
+        # If it was done, its last words alone were lost.
+        return status if isinstance(status, int) else 0
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # the last resort: a sentence instead of a traceback

@@ -227,7 +227,9 @@ class Running(ABC):
         await self.pause()
         # What was assigned just before may not have been heard of yet, and nobody says when that ends.
         while self.dead is None and (self.jobs or await self._owned()):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(
+                0.05 if self.jobs else REST_SECONDS / 2
+            )  # the server is asked, then
         try:
             yield
         finally:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -18,11 +19,22 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.database_faults import Report, Round
 
 
+def _count(text: str) -> int:
+    """Return a number of faults: one at least, or the rounds would have no end."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
+def _say(seed: int, text: str) -> None:
+    print(f"seed {seed}: {text}", flush=True)
+
+
 def main() -> int:
     """Run rounds until there were enough faults; print how long it took to go on after each kind."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--faults", type=int, default=1_000, help="how many in all")
-    parser.add_argument("--each", type=int, default=25, help="how many in a round")
+    parser.add_argument("--faults", type=_count, default=1_000, help="how many in all")
+    parser.add_argument("--each", type=_count, default=25, help="how many in a round")
     parser.add_argument("--seed", type=int, default=0, help="the first round's")
     given = parser.parse_args()
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -33,9 +45,7 @@ def main() -> int:
         folder = Path(tempfile.mkdtemp(prefix="pfgov-faults-"))
         found = Round(folder, seed)
         try:
-            report = found.run(
-                count, told=lambda text, seed=seed: print(f"seed {seed}: {text}", flush=True)
-            )  # type: ignore[misc]
+            report = found.run(count, told=partial(_say, seed))
         except BaseException:
             print(f"seed {seed} after {', '.join(found.log)}; see {folder}", file=sys.stderr)
             raise

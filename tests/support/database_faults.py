@@ -2,54 +2,36 @@
 
 A fault is begun and later healed; at times a second one begins before the first is healed.  Once all are healed every
 client has to get on.  At the end the ledger is held to what was promised: whatever a client was acknowledged or shown
-stands in it, each term has one leader, it verifies and it replays.
-
-Nothing here knows how servers take over: only what they answered, and the ledger.
+stands in it, each term has one leader, it verifies and it replays (:mod:`support.promised`).
 """
 
 import contextlib
-import json
 import os
 import random
-import secrets
 import shutil
 import signal
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 import httpx2
 
-from pfgov.client import ApiError, Client, Retry
-from pfgov.engine import Engine, LedgerReader, Options
+from pfgov.client import Client, Retry
+from pfgov.engine import Engine, Options
 from pfgov.storage import keep_in_database, open_store
-from pfgov_ledger.entry import parse
 from support import postgres
 from support.api_process import Server, free_port
 from support.commandline import spawn
 from support.cutting import Relay
-
-WRITERS: Final = 4
-PAUSE_SECONDS: Final = 0.1
-"""Between two writes of a client: the ledger is to be verified and replayed afterwards."""
-
-PATIENCE_SECONDS: Final = 180.0
-"""After everything is healed each client has to get on within so long.  It says that something is dead, not how fast
-something alive is."""
+from support.promised import PATIENCE_SECONDS, BrokenPromiseError, Load, Promises, held_to
 
 SECOND_AT_ONCE: Final = 0.3
 """How often a second fault begins before the first is healed."""
 
-REQUEST_SECONDS: Final = 10.0
 ALIVE_SECONDS: Final = 30.0
 """An answer to whether a server is alive comes within so long, or counts as none."""
-
-
-class BrokenPromiseError(AssertionError):
-    """A promise was broken; its text says which."""
 
 
 class Machine:
@@ -125,115 +107,6 @@ class Databases:
             shutil.rmtree(one.folder, ignore_errors=True)
 
 
-class Promises:
-    """What clients were told, by all of them; from many threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.created: dict[str, int] = {}
-        self.ended: dict[str, int] = {}
-        self.shown: dict[int, str] = {}
-        self.progress = [0] * WRITERS
-        self.reads = 0
-        self.failures: list[BaseException] = []
-
-    def see(self, items: Sequence[Mapping[str, Any]], served: int) -> None:
-        """Remember the newest entries that a server showed, which said that it serves *served*.
-
-        Raises:
-            BrokenPromiseError: it serves less, or another entry was shown at one of their positions.
-        """
-        if items[0]["seq"] + 1 < served:
-            raise BrokenPromiseError(f"{items[0]['seq']} is the newest of {served}")
-        with self._lock:
-            self.reads += 1
-            for item in items:
-                if self.shown.setdefault(item["seq"], item["leaf"]) != item["leaf"]:
-                    raise BrokenPromiseError(f"two entries were shown at {item['seq']}")
-
-
-class Load:
-    """Clients that write and read through all machines."""
-
-    def __init__(self, machines: Sequence[Machine], seed: int) -> None:
-        self.promises = Promises()
-        self._machines = machines
-        self._seed = seed
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._write, args=(n,)) for n in range(WRITERS)]
-        self._threads.append(threading.Thread(target=self._read))
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _write(self, number: int) -> None:
-        url = self._machines[number % len(self._machines)].url
-        try:
-            with Client(
-                url, retry=Retry(patience=PATIENCE_SECONDS), timeout=REQUEST_SECONDS
-            ) as client:
-                while not self._stop.is_set():
-                    self._work(client, f"c{number}-{self.promises.progress[number]}")
-                    self.promises.progress[number] += 1
-                    self._stop.wait(PAUSE_SECONDS)
-        except BaseException as error:  # told by whoever waits
-            self.promises.failures.append(error)
-
-    def _work(self, client: Client, name: str) -> None:
-        """Submit a packet and end it; both are acknowledged."""
-        body = {"packet_id": name, "workload_type": "x", "required_capabilities": ["x"]}
-        done = client.submit(body, key=f"submit-{name}")
-        if done.position is None:
-            raise BrokenPromiseError(f"{name} was acknowledged without a position")
-        self.promises.created[name] = done.position
-        claim = {"member_id": "m", "incarnation": 1, "epoch": done.result["epoch"]}
-        ended = client.act(name, "complete", claim, key=f"complete-{name}")
-        if ended.position is None:
-            raise BrokenPromiseError(f"the end of {name} was acknowledged without a position")
-        self.promises.ended[name] = ended.position
-
-    def _read(self) -> None:
-        """Ask one machine after the other what the newest entry is; an answer that does not come says nothing."""
-        source = random.Random(self._seed)
-        query = "/api/ledger/entries?newest=true&limit=3"
-        try:
-            while not self._stop.wait(PAUSE_SECONDS):
-                try:
-                    answer = httpx2.get(source.choice(self._machines).url + query, timeout=3)
-                except httpx2.TransportError:
-                    continue
-                if answer.status_code == 200:
-                    served = int(answer.headers.get("pfgov-position", 0))
-                    self.promises.see(answer.json()["items"], served)
-        except BaseException as error:  # told by whoever waits
-            self.promises.failures.append(error)
-
-    def goes_on(self, by: int = 2) -> float:
-        """Wait until each client has got on; return how long that took.
-
-        Raises:
-            BrokenPromiseError: a client gave up, was told something wrong, or does not get on.
-        """
-        wanted = [count + by for count in self.promises.progress]
-        began = time.monotonic()
-        while any(now < goal for now, goal in zip(self.promises.progress, wanted, strict=True)):
-            if self.promises.failures:
-                error = self.promises.failures[0]
-                code = error.code if isinstance(error, ApiError) else ""
-                raise BrokenPromiseError(f"a client gave up: {code} {error!r}") from error
-            if time.monotonic() - began > PATIENCE_SECONDS:
-                raise BrokenPromiseError(f"nothing moves, at {self.promises.progress}")
-            time.sleep(0.05)
-        return time.monotonic() - began
-
-
 class Began(NamedTuple):
     """A fault under way: its name, what ends it, and whose process it took away, if any."""
 
@@ -251,7 +124,6 @@ class Report:
     reads: int = 0
     entries: int = 0
     terms: int = 0
-    leaders: int = 0
 
 
 class Round:
@@ -310,7 +182,7 @@ class Round:
         with Client(self.machines[0].url, retry=Retry(patience=PATIENCE_SECONDS)) as client:
             member = {"id": "m", "type": "agent", "capabilities": ["x"], "trust_score": 0.9}
             client.register(member, key="register-m")
-        load = Load(self.machines, self.seed)
+        load = Load([one.url for one in self.machines], self.seed)
         with load:
             load.goes_on()
             done = 0
@@ -459,45 +331,16 @@ class Round:
     # --- what is left ----------------------------------------------------------------------------
 
     def _check(self, promises: Promises, report: Report) -> None:
-        """Hold the ledger to what was promised, to one leader a term, and to its own rules.
+        """End the servers, and hold the ledger to what was promised.
 
         Raises:
-            BrokenPromiseError: one of them does not hold.
+            BrokenPromiseError: something does not hold.
         """
-        if promises.failures:
-            raise BrokenPromiseError(f"a client gave up: {promises.failures[0]!r}")
         for machine in self.machines:
             machine.server.terminate()
-        directory = self.machines[0].server.directory
-        with LedgerReader(open_store(directory)) as reader, reader.snapshot() as queries:
-            rows = list(queries.entries())
-        for kind, told in (
-            ("packet_created", promises.created),
-            ("packet_completed", promises.ended),
-        ):
-            found = {row.subject: row.seq for row in rows if row.type == kind}
-            for name, position in told.items():
-                if found.get(f"packet/{name}") != position:
-                    raise BrokenPromiseError(f"{kind} of {name} was acknowledged at {position}")
-        for position, leaf in promises.shown.items():
-            if position >= len(rows) or rows[position].leaf.hex() != leaf:
-                raise BrokenPromiseError(f"what was shown at {position} is not in the ledger")
-        terms = [parse(row.raw).term for row in rows]
-        if terms != sorted(terms):
-            raise BrokenPromiseError("an entry has an older term than the one before it")
-        led = [
-            (parse(row.raw).term, json.loads(row.raw)["body"]["address"])
-            for row in rows
-            if row.type == "leader_changed"
-        ]
-        if len({term for term, _ in led}) != len(led):
-            raise BrokenPromiseError("two led under one term")
-        _verify(directory)
+        report.entries, report.terms = held_to(promises, self.machines[0].server.directory)
         report.acknowledged = len(promises.created) + len(promises.ended)
         report.reads = promises.reads
-        report.entries = len(rows)
-        report.terms = len(set(terms))
-        report.leaders = len(led)
 
 
 _ORDER: Final = (
@@ -515,14 +358,3 @@ def _signal(number: int, *pids: int) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-
-
-def _verify(directory: Path) -> None:
-    export = directory / f"{secrets.token_hex(4)}.lineage.jsonl"
-    for words in (
-        ("ledger", "export", "--dir", directory, "-o", export),
-        ("ledger", "verify", export, "--key", directory / "anchor.txt", "--full", "--replay"),
-    ):
-        done: Any = spawn(*map(str, words))
-        if done.status != 0:
-            raise BrokenPromiseError(f"{words[1]} says {done.status}: {done.out}{done.err}")

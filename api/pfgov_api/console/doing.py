@@ -16,7 +16,7 @@ from pfgov.errors import ForbiddenError, InvalidError, NotFoundError, PfgovError
 from pfgov_api.console import ahead, changing, receipts
 from pfgov_api.console.actions import ACTIONS, BY_NAME, DIGESTED, Action, Field
 from pfgov_api.console.fragments import Drawn
-from pfgov_api.console.pages import in_utc
+from pfgov_api.console.pages import as_written, in_utc
 from pfgov_api.console.rendering import render, segment
 from pfgov_api.console.visiting import Visitor, operations
 from pfgov_api.problems import status_of
@@ -425,9 +425,7 @@ def _value(one: Field, text: str) -> Any:
         case "pairs":
             return dict(_pairs(one, text, "="))
         case "lines":
-            return text.replace(
-                "\r\n", "\n"
-            )  # a browser ends lines so, and a signature is over what was written
+            return as_written(text)
         case "offers":
             return [_offer(part.split()) for part in text.split(",") if part.strip()]
         case _:

@@ -27,6 +27,11 @@ def in_utc(text: str) -> str:
     return f"{text}Z" if is_local[1] else f"{text}:00Z"
 
 
+def as_written(text: str) -> str:
+    """Return what a browser sends of a text as it was written: it ends lines in CR LF."""
+    return text.replace("\r\n", "\n")
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One look at a page: who, at what, and how it is filtered."""

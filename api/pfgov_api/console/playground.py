@@ -21,7 +21,7 @@ from pfgov.errors import InvalidError, PfgovError
 from pfgov.policy.files.folder import FIXTURES, TEST_SUFFIX
 from pfgov_api.console import changing, policy_texts, receipts
 from pfgov_api.console.fragments import Drawn
-from pfgov_api.console.pages import Shown, Visit
+from pfgov_api.console.pages import Shown, Visit, as_written
 from pfgov_api.console.rendering import render
 from pfgov_api.console.visiting import Visitor
 from pfgov_api.problems import status_of
@@ -116,9 +116,11 @@ def _registration(member: MemberView) -> dict[str, Any]:
 
 async def run(visitor: Visitor, form: Mapping[str, str]) -> str | Drawn:
     """Do what the pressed button says; return where to go then, or the page with what came of it."""
-    text, packet, members = (_lines(form.get(name, "")) for name in ("text", "packet", "members"))
+    text, packet, members = (
+        as_written(form.get(name, "")) for name in ("text", "packet", "members")
+    )
     action, note = form.get("action", "assign"), form.get("note", "")
-    bundle, report = (_lines(form.get(name, "")) for name in ("bundle", "report"))
+    bundle, report = (as_written(form.get(name, "")) for name in ("bundle", "report"))
     pressed = form.get("do", "ask")
     tried = Tried(text, packet, members, action, note, bundle, report, pressed=pressed)
     try:
@@ -140,11 +142,6 @@ async def run(visitor: Visitor, form: Mapping[str, str]) -> str | Drawn:
         return Drawn("Playground", "policies", render("playground.html", **values).encode(), status)
 
     return await asyncio.to_thread(draw)
-
-
-def _lines(text: str) -> str:
-    """Return what a browser sends of a text as it was written: it ends lines in CR LF."""
-    return text.replace("\r\n", "\n")
 
 
 def _files(tried: Tried) -> dict[str, str]:

@@ -91,10 +91,8 @@ def read_settings(path: Path) -> Settings:
         found = msgspec.toml.decode(read_regular(path), type=Settings)
     except OSError as error:
         raise SettingsError(f"{path} cannot be read ({type(error).__name__})") from error
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # no UTF-8; a number of thousands of digits; lists in lists
+    # No UTF-8, and a number of thousands of digits; lists in lists.
+    except (ValueError, RecursionError) as error:
         raise SettingsError(
             f"{path}: {error}", hint="see docs/how-to/sign-in-with-oidc.md"
         ) from error

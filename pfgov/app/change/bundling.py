@@ -25,6 +25,7 @@ from pfgov.errors import PolicyError
 from pfgov.files import read_regular
 from pfgov.model.fields import ID_PATTERN
 from pfgov.policy import PolicyErrors, PolicySet, load_directory
+from pfgov.policy.files.folder import POLICY_SUFFIXES
 from pfgov_ledger import dsse, envelope
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.keys import Signer
@@ -349,14 +350,17 @@ def read_file(path: Path) -> bytes:
 
     Raises:
         BundleError: it is too large to be one.
-        PolicyError: it cannot be read.
+        PolicyError: it cannot be read; ``policy.no_folder``, it is a policy's file.
     """
     try:
-        return read_regular(path, BUNDLE_BYTES_MAX + 1)
+        raw = read_regular(path, BUNDLE_BYTES_MAX + 1)
     except OSError as error:
         raise PolicyError(
             f"cannot read {path}: {error.strerror or error}", code="bundle.unreadable"
         ) from None
+    if path.suffix.lower() in POLICY_SUFFIXES and not raw.startswith(b"{"):
+        load_directory(path)  # which says how policies are named, for this is no folder
+    return raw
 
 
 def summary(bundle: Bundle) -> Iterator[tuple[str, Any]]:

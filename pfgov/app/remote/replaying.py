@@ -1,4 +1,4 @@
-"""Running an export's commands again on this machine, message as a folder's replay is.
+"""Running an export's commands again on this machine, worded as a folder's replay is.
 
 The verifier reads the file; whatever it finds wrong besides the replay itself is said, too, because commands are run
 again only from bytes that hang together.
@@ -83,7 +83,7 @@ def replay_export(
 
     Raises:
         LedgerError: something differs.
-        ReplayUnavailableError: it cannot be message.
+        ReplayUnavailableError: it cannot be run again.
     """
     replay = _Counting(allow_plug_ins=allow_plug_ins)
     _verified(path, anchor, replay, progress)
@@ -103,7 +103,7 @@ def impact_of_export(
 
     Raises:
         LedgerError: the export does not hang together, or is not what its commands give.
-        ReplayUnavailableError: it cannot be message.
+        ReplayUnavailableError: it cannot be run again.
     """
     replay = _Asking(policies, span, allow_plug_ins=allow_plug_ins)
     try:

@@ -218,7 +218,7 @@ class Sequencer:
         if covered != self.state.size:
             raise BusyError(
                 f"the subject map covers {covered} entries of {self.state.size}",
-                hint="nothing was recorded; ask again in a moment",
+                hint="the map was not recorded; ask again in a moment",
             )
         return subjects, root
 

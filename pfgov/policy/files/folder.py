@@ -19,9 +19,10 @@ from pfgov.policy.problems import Problem, one_line
 
 TEST_SUFFIX: Final = ".test.yaml"
 FIXTURES: Final = "fixtures"
-_SUFFIXES: Final = (".yaml", ".yml")
+POLICY_SUFFIXES: Final = (".yaml", ".yml")
+"""How files of policies end."""
 _MEANT: Final = (".policy", ".policy.json", ".policy.yaml.txt", ".policy.yml.txt", ".policy.toml")
-FIXTURE_SUFFIXES: Final = (*_SUFFIXES, ".json")
+FIXTURE_SUFFIXES: Final = (*POLICY_SUFFIXES, ".json")
 """How files end that may hold facts of a test; those of policies and tests are among them."""
 
 
@@ -86,7 +87,7 @@ def _walk(root: Path, found: Folder) -> Iterator[tuple[Path, bool]]:
 
 
 def _sort(path: Path, found: Folder, *, is_fixture: bool) -> None:
-    suffixes = FIXTURE_SUFFIXES if is_fixture else _SUFFIXES
+    suffixes = FIXTURE_SUFFIXES if is_fixture else POLICY_SUFFIXES
     name = path.name
     if not name.lower().endswith(suffixes) and _is_meant(name):
         _refuse(found, path, f"{name!r} looks like a policy, and does not end with .yaml or .yml")
@@ -113,7 +114,7 @@ def _sort(path: Path, found: Folder, *, is_fixture: bool) -> None:
 def _is_meant(name: str) -> bool:
     """Whether a person takes *name* for that of a policy: it ends with a blank, a look-alike, or another suffix."""
     seen = plainly(name).strip().lower()
-    return seen.endswith((*_SUFFIXES, *_MEANT))
+    return seen.endswith((*POLICY_SUFFIXES, *_MEANT))
 
 
 def _holds_policy(folder: Path) -> bool:

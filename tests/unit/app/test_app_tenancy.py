@@ -157,20 +157,27 @@ def test_tenancy_a_ledger_that_another_process_writes_fails_until_that_ends(shel
     run(story())
 
 
+def hanging(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[str]]:
+    """Let opening alpha hang until the event is set; return that, and the list of what was begun."""
+    goes_on, begun, opens = threading.Event(), list[str](), keeping.open_engine
+
+    def opening(place: Place, *arguments: Any) -> Engine:
+        if place.name == "alpha":
+            begun.append(place.name)
+            goes_on.wait(60)
+        return opens(place, *arguments)
+
+    monkeypatch.setattr(keeping, "open_engine", opening)
+    return goes_on, begun
+
+
 def test_tenancy_a_ledger_that_hangs_holds_up_no_other(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two ledgers on a disk that hangs keep all others from being opened; or what comes late stays locked."""
     monkeypatch.setattr(limits, "OPENING_SECONDS", 0.01)
     monkeypatch.setattr(limits, "OPENINGS_AT_ONCE", 1)
-    goes_on, opens = threading.Event(), keeping.open_engine
-
-    def hanging(place: Place, *arguments: Any) -> Engine:
-        if place.name == "alpha":
-            goes_on.wait(60)
-        return opens(place, *arguments)
-
-    monkeypatch.setattr(keeping, "open_engine", hanging)
+    goes_on, _ = hanging(monkeypatch)
 
     async def story() -> None:
         keeper = shelf.keeper()
@@ -199,16 +206,7 @@ def test_tenancy_a_ledger_that_hangs_takes_one_thread(
 ) -> None:
     """Each time a ledger on a disk that hangs is asked for takes a thread more, until no other can be opened."""
     monkeypatch.setattr(limits, "OPENING_SECONDS", 0.01)
-    goes_on, opens, begun = threading.Event(), keeping.open_engine, 0
-
-    def hanging(place: Place, *arguments: Any) -> Engine:
-        nonlocal begun
-        if place.name == "alpha":
-            begun += 1
-            goes_on.wait(60)
-        return opens(place, *arguments)
-
-    monkeypatch.setattr(keeping, "open_engine", hanging)
+    goes_on, begun = hanging(monkeypatch)
 
     async def story() -> None:
         keeper = shelf.keeper()
@@ -217,7 +215,7 @@ def test_tenancy_a_ledger_that_hangs_takes_one_thread(
             with pytest.raises(StoreUnavailableError):
                 await used(keeper, "alpha")
             shelf.clock.advance(round(limits.RETRY_SECONDS[1] * SECOND))
-        assert begun == 1
+        assert begun == ["alpha"]
         monkeypatch.setattr(limits, "OPENING_SECONDS", 60)
         assert await used(keeper, "beta") > 0
         goes_on.set()

@@ -384,3 +384,16 @@ def test_a_policy_leaves_shadow_mode_with_the_report_that_is_demanded(
     pfgov.ok("policy", "promote", "stricter", "--yes", "--report", out)
     shown = pfgov.ok("policy", "show")["policy"]["policies"]
     assert {one["name"]: one["mode"] for one in shown}["stricter"] == "enforce"
+
+
+def test_a_policys_file_is_no_bundle_that_somebody_altered(pfgov: CommandLine, story: Path) -> None:
+    """Who names one file of a set is sent to a publisher, instead of to its folder."""
+    file = story / "trust.policy.yaml"
+    for words in (
+        ("policy", "activate", file, "--yes"),
+        ("policy", "impact", file),
+        ("policy", "propose", file),
+        ("policy", "bundle", "show", file),
+    ):
+        refused = pfgov.refused(*words)
+        assert (refused["code"], str(story) in refused["hint"]) == ("policy.no_folder", True), words
