@@ -126,7 +126,7 @@ class World:
         for event in decided.events:
             self.append(e.decode_body(event.type, e.encode_body(event)))
         self.tables.update(decided.tables)
-        self.memory.note(self.state, action, decided.events, self.now)
+        self.memory.note(self.state, action, decided.events, self.now, principal=principal)
         self.check()
         if decided.refusal is not None:
             raise decided.refusal

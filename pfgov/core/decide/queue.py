@@ -118,8 +118,16 @@ class Memory:
         if len(self.classes) > 2 * len(state.unowned) + PRUNE_FROM:
             self.classes.clear()
 
-    def note(self, state: State, action: c.Action, events: Sequence[e.Event], now: int) -> None:
-        """Remember what *action* came to: *events*, or nothing."""
+    def note(
+        self,
+        state: State,
+        action: c.Action,
+        events: Sequence[e.Event],
+        now: int,
+        *,
+        principal: c.Principal,
+    ) -> None:
+        """Remember what *action* came to, that *principal* asked for: *events*, or nothing."""
         packet_id: str | None = getattr(action, "packet_id", None)
         if packet_id is None:
             return
@@ -128,6 +136,8 @@ class Memory:
             wait = state.settings.review_timeout
             self.attempts[packet_id] = Attempt(state.fleet, state.freed, now + wait, RETRY_MAX)
         elif isinstance(action, _LOOKS) and not _succeeded(events):
+            if not _says_of_everybody(action, events, principal):
+                return
             self._in_vain(state, packet_id, now)
             if not isinstance(action, c.HandOff) and getattr(action, "target", None) is None:
                 self._nobody_for(state, packet_id)
@@ -226,6 +236,16 @@ def _succeeded(events: Sequence[e.Event]) -> bool:
     if isinstance(last, e.PacketCreated):
         return True  # it is held back, and nobody looked
     return isinstance(last, e.HandoffCompleted | e.HandoffStarted | e.PacketFailed)
+
+
+def _says_of_everybody(action: c.Action, events: Sequence[e.Event], principal: c.Principal) -> bool:
+    """Whether a look that led to nothing says that nobody can be found now.
+
+    The engine's own looks do, and the first of a packet that was submitted.  Anybody else's may have been refused
+    before a look (by right, by status, because the id is taken), may ask about one member, or is judged as that
+    caller's: if it counted, whoever asks often enough could keep a packet of others from being asked about.
+    """
+    return "engine" in principal.rights or (isinstance(action, c.SubmitPacket) and bool(events))
 
 
 def _passed(event: e.Event) -> bool:

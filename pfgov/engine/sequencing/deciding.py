@@ -226,24 +226,17 @@ class Decider:
             request.expects(self.state)
         try:
             decided, command, views = self._decide(draft, request, given)
+            events, bodies = _encoded(decided, command)
         except PfgovError:
-            self.memory.note(self.state, request.action, (), draft.now)
+            self._note(draft, request, ())
             raise
         request.refusal = decided.refusal
-        if not decided.events:
-            self.memory.note(self.state, request.action, (), draft.now)
+        if not events:
+            self._note(draft, request, ())
             return
-        events = (msgspec.structs.replace(decided.events[0], command=command), *decided.events[1:])
-        bodies = [e.encode_body(event) for event in events]
-        if max(map(len, bodies)) > ENTRY_BYTES_REACHABLE_MAX:
-            raise TooLargeError(
-                f"the entry would be larger than {ENTRY_BYTES_REACHABLE_MAX} bytes",
-                code="entry.too_large",
-                hint="use fewer or shorter labels, capabilities and regions",
-            )
         try:
             self._append(draft, events, bodies)
-            self.memory.note(self.state, request.action, events, draft.now)
+            self._note(draft, request, events)
             request.events = events
             self._collect(draft, request, decided)
             if decided.refusal is not None:
@@ -253,6 +246,9 @@ class Decider:
         except Exception as error:
             kind = type(request.action).__name__
             raise StateSpoiledError(f"{kind} could not be applied") from error
+
+    def _note(self, draft: Draft, request: Request, events: Sequence[e.Event]) -> None:
+        self.memory.note(self.state, request.action, events, draft.now, principal=request.principal)
 
     def dry_run(
         self,
@@ -439,6 +435,25 @@ class Decider:
         state.touched.clear()
         batch.ended = [f"packet/{packet_id}" for packet_id in draft.ended]
         return batch
+
+
+def _encoded(decided: Decided, command: c.Command) -> tuple[Sequence[e.Event], Sequence[bytes]]:
+    """Return the events of *decided*, the first with its *command*, and their bodies.
+
+    Raises:
+        TooLargeError: ``entry.too_large``.
+    """
+    if not decided.events:
+        return (), ()
+    events = (msgspec.structs.replace(decided.events[0], command=command), *decided.events[1:])
+    bodies = [e.encode_body(event) for event in events]
+    if max(map(len, bodies)) > ENTRY_BYTES_REACHABLE_MAX:
+        raise TooLargeError(
+            f"the entry would be larger than {ENTRY_BYTES_REACHABLE_MAX} bytes",
+            code="entry.too_large",
+            hint="use fewer or shorter labels, capabilities and regions",
+        )
+    return events, bodies
 
 
 def _row(item: Attachment, first: int) -> AttachmentRow:
