@@ -437,7 +437,7 @@ class Decider:
         return batch
 
 
-def _encoded(decided: Decided, command: c.Command) -> tuple[Sequence[e.Event], Sequence[bytes]]:
+def _encoded(decided: Decided, command: c.Command) -> tuple[tuple[e.Event, ...], Sequence[bytes]]:
     """Return the events of *decided*, the first with its *command*, and their bodies.
 
     Raises:
