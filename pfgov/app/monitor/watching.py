@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+from pfgov.app.evidence import Evidence
 from pfgov.app.monitor.fetching import Fetch
 from pfgov.errors import PfgovError, file_errors
-from pfgov.files import replace_private
 from pfgov.limits import REQUEST_BYTES_MAX
 from pfgov_ledger import checkpoint, entry, errors, keys, merkle, note, remember, tiles
 from pfgov_ledger.checkpoint import Checkpoint, Opened
@@ -29,14 +29,6 @@ Progress = Callable[[int, int], None]
 
 STATE: Final = "followed.db"
 NOTE: Final = "checkpoint.note"
-EVIDENCE: Final = "evidence"
-
-EVIDENCE_MAX: Final = 1_000
-"""Files of evidence that one monitor keeps of what a log's key signed; what comes after is reported, and not kept."""
-
-UNSIGNED: Final = "unsigned-"
-UNSIGNED_MAX: Final = 64
-"""Files that it keeps of what nobody signed, which a server can make up without end."""
 
 POLICIES_PER_LOOK_MAX: Final = 256
 """Policy documents that one look compares with their digests; the next look goes on."""
@@ -142,6 +134,7 @@ class Monitor:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder, self._anchor, self._fetch = folder, anchor, fetch
         self._follower = Follower(folder / STATE, anchor)
+        self._evidence = Evidence(folder)
 
     @property
     def size(self) -> int:
@@ -309,34 +302,21 @@ class Monitor:
     def _alarm(self, error: LedgerError, raw: bytes) -> Alarm:
         says = Exception.__str__(error)
         return Alarm(
-            error.code, error.position, says, error.expected, error.found, self._evidence(raw)
+            error.code, error.position, says, error.expected, error.found, self._keep_evidence(raw)
         )
 
-    def _evidence(self, raw: bytes) -> str | None:
+    def _keep_evidence(self, raw: bytes) -> str | None:
         """Keep what the server said; return the file's name."""
         if not raw:
             return None
-        folder = self._folder / EVIDENCE
-        prefix, most = ("", EVIDENCE_MAX) if self._is_signed(raw) else (UNSIGNED, UNSIGNED_MAX)
-        name = f"{prefix}{hashlib.sha256(raw).hexdigest()}.txt"
-        with file_errors(folder):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if not (folder / name).exists():
-                kept = sum(
-                    one.name.startswith(UNSIGNED) == bool(prefix) for one in folder.iterdir()
-                )
-                if kept >= most:
-                    return None
-                replace_private(folder / name, raw)
-        return f"{EVIDENCE}/{name}"
-
-    def _is_signed(self, raw: bytes) -> bool:
-        """Whether a key of the log signed *raw*: only that proves anything to others."""
         try:
-            checkpoint.open_checkpoint(raw, self._follower.log_keys())
+            stated = checkpoint.open_checkpoint(raw, self._follower.log_keys()).checkpoint
         except LedgerError:
-            return False
-        return True
+            return self._evidence.keep_unsigned(raw)
+        text, known = note.split(raw)[0], self._follower.remembered
+        if known is not None and known.size == stated.size and known.root != stated.root:
+            return self._evidence.keep_proof(text, raw)
+        return self._evidence.keep_signed(text, raw)
 
     def close(self) -> None:
         """Give the folder back."""

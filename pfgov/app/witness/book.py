@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import Final, Self
 
+from pfgov.app.evidence import Evidence
 from pfgov.clock import Clock
 from pfgov.errors import DuplicateError, InvalidError, NotFoundError, StoreLockedError, file_errors
 from pfgov.files import read_regular, replace_private
@@ -19,16 +20,12 @@ from pfgov_ledger import checkpoint, keys, note, tlog_policy, witness
 from pfgov_ledger.checkpoint import Checkpoint
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.note import Vkey
-from pfgov_ledger.witness import RefusedError
+from pfgov_ledger.witness import RefusedError, Submission
 
 KEY: Final = "witness.key"
 LOGS: Final = "logs.policy"
 SEEN: Final = "seen"
-EVIDENCE: Final = "evidence"
 LOCK: Final = "witness.lock"
-
-EVIDENCE_MAX: Final = 1_000
-"""Submissions kept that do not fit what was seen."""
 
 _NOTHING: Final = """# Logs that this witness follows: their log keys, as `pfgov ledger keys` prints them.
 # log VKEY
@@ -78,6 +75,7 @@ class Book:
             )
         self._folder = folder
         self._clock = clock
+        self._evidence = Evidence(folder)
         self._one = threading.Lock()
         self.signer = keys.file_signer(folder / KEY)
         with file_errors(folder):
@@ -122,8 +120,8 @@ class Book:
             try:
                 new = witness.examine(submission, logs, known)
             except RefusedError as refused:
-                if known is not None and (refused.status == 422 or refused.known == submission.old):
-                    self._keep_evidence(raw)
+                if known is not None:
+                    self._keep_evidence(refused, known, submission, raw)
                 raise
             seconds = self._clock.now() // 1_000_000
             line = witness.cosignature(submission.signed, self.signer, time=seconds)
@@ -133,7 +131,7 @@ class Book:
     # --- files -----------------------------------------------------------------------------
 
     def _path(self, origin: str) -> Path:
-        return self._folder / SEEN / f"{hashlib.sha256(origin.encode()).hexdigest()}.note"
+        return self._folder / SEEN / f"{_named(origin)}.note"
 
     def _seen(self, origin: str) -> Checkpoint | None:
         """Return what was last cosigned of *origin*; what cannot be read is not taken for nothing."""
@@ -154,13 +152,19 @@ class Book:
         with file_errors(path):
             replace_private(path, signed, durably=True)
 
-    def _keep_evidence(self, raw: bytes) -> None:
-        """Keep a submission that the log's key signed and that is not the history that was seen."""
-        folder = self._folder / EVIDENCE
-        with file_errors(folder):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if len(list(folder.iterdir())) < EVIDENCE_MAX:
-                replace_private(folder / f"{hashlib.sha256(raw).hexdigest()}.txt", raw)
+    def _keep_evidence(
+        self, refused: RefusedError, known: Checkpoint, submission: Submission, raw: bytes
+    ) -> None:
+        """Keep a submission that the log's key signed and that is not the history that was seen.
+
+        Anybody may send what the log signed with hashes that prove nothing: then it does not fit by itself alone.
+        """
+        text = note.split(submission.signed)[0]
+        of = f"{_named(known.origin)[:16]}-"
+        if refused.known == submission.old:  # another root of the same size
+            self._evidence.keep_proof(text, raw, of)
+        elif refused.status == 422:
+            self._evidence.keep_signed(text, raw, of)
 
     def close(self) -> None:
         """Give the folder back."""
@@ -171,3 +175,7 @@ class Book:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _named(origin: str) -> str:
+    return hashlib.sha256(origin.encode()).hexdigest()

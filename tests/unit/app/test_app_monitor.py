@@ -10,10 +10,11 @@ import pytest
 from support.doctored import Shown, of_export
 from support.ledgers import fresh, opened, place, register
 
-from pfgov.app.monitor import watching
+from pfgov.app import evidence
+from pfgov.app.evidence import FOLDER as EVIDENCE
 from pfgov.app.monitor.fetching import Fetcher
 from pfgov.app.monitor.telling import Teller
-from pfgov.app.monitor.watching import EVIDENCE, NOTE, STATE, Look, Monitor
+from pfgov.app.monitor.watching import NOTE, STATE, Look, Monitor
 from pfgov.app.remote.errors import NoAnswerError, NotPfgovError, ServerError
 from pfgov.app.remote.session import Address
 from pfgov.engine import LedgerReader
@@ -144,8 +145,8 @@ def test_monitor_what_nobody_signed_takes_no_room_from_evidence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server sends so much rubbish that the fork it then shows is not kept."""
-    monkeypatch.setattr(watching, "UNSIGNED_MAX", 2)
-    monkeypatch.setattr(watching, "EVIDENCE_MAX", 3)
+    monkeypatch.setattr(evidence, "UNSIGNED_MAX", 2)
+    monkeypatch.setattr(evidence, "PROOFS_MAX", 1)
     rubbish: list[Shown] = []
     for number in range(5):
         bad = _golden()
@@ -163,6 +164,27 @@ def test_monitor_what_nobody_signed_takes_no_room_from_evidence(
     (look,) = _looks(tmp_path, of_export(fork))
     assert look.alarms[0].evidence is not None
     assert len(list((tmp_path / EVIDENCE).iterdir())) == 3
+
+
+def test_monitor_a_host_without_the_key_takes_no_room_from_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds files of the log shows its signed checkpoints over and over, with lines of others and tiles that do
+    not fit, until there is no room for the fork that the log's key signs then."""
+    monkeypatch.setattr(evidence, "PROOFS_MAX", 1)
+    monkeypatch.setattr(evidence, "SIGNED_MAX", 2)
+    replayed: list[Shown] = []
+    for number in range(4):
+        old = _golden(20)
+        old.note += note.signature_line(f"x{number}.test", bytes(4), bytes(64)).encode()
+        replayed.append(old)
+    _, *looks = _looks(tmp_path, _golden(), *replayed)
+    assert [one.status for one in looks] == ["alarm"] * 4
+    assert len(list((tmp_path / EVIDENCE).iterdir())) == 1, "all of them are one signed text"
+    fork = VECTORS / "tampered" / "fork_same_size" / "fork_same_size.lineage.jsonl"
+    (look,) = _looks(tmp_path, of_export(fork))
+    assert look.alarms[0].evidence is not None
+    assert (tmp_path / look.alarms[0].evidence).read_bytes() == of_export(fork).note
 
 
 def test_monitor_a_lying_subject_map_is_an_alarm_each_time(tmp_path: Path) -> None:
