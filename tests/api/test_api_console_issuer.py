@@ -172,6 +172,56 @@ def test_the_issuer_is_asked_once_for_all_who_wait(desk: Desk) -> None:
     asyncio.run(story())
 
 
+def test_strangers_who_begin_to_sign_in_send_nobody_back(desk: Desk) -> None:
+    """Whoever reaches the port begins so often that what was known of the others who are at the issuer is gone."""
+    asked, cookie = desk.leave()
+    found = desk.console.issuer.signing_in
+    assert found is not None
+
+    async def strangers() -> None:
+        for _ in range(3_000):
+            await found.begin("/console/members")
+
+    asyncio.run(strangers())
+    desk.tokens(asked)
+    assert desk.back(asked, cookie).status_code == 303
+
+
+def test_a_browser_cannot_write_itself_where_it_was_sent(desk: Desk) -> None:
+    """What is in the cookie is believed though somebody changed it, or where the page's address is of any length."""
+    asked, cookie = desk.leave()
+    name, _, secret = cookie.partition("=")
+    said, _, code = secret.partition("~")
+    drawn, since, target = said.split(".")
+    desk.tokens(asked)
+    for wrong in (
+        f"{drawn}.{int(since) + 1}.{target}~{code}",
+        f"{drawn}.{since}.{target[:-1]}~{code}",
+        f"{said}~{asked['state']}",
+        f"{said}~",
+        said,
+        "~",
+    ):
+        assert desk.back(asked, f"{name}={wrong}").status_code == 401, wrong
+    assert desk.back(asked, cookie).headers["location"] == "/console/members"
+    asked, cookie = desk.leave("/console/" + "m" * 5_000)
+    assert len(cookie) < 1_000
+    desk.tokens(asked)
+    assert desk.back(asked, cookie).headers["location"] == "/console/overview"
+
+
+def test_whoever_comes_back_while_many_do_may_come_again(desk: Desk) -> None:
+    """One who is told to try again has to begin anew, because the sign-in is spent."""
+    asked, cookie = desk.leave()
+    desk.tokens(asked)
+    found = desk.console.issuer.signing_in
+    assert found is not None
+    room, found._room = found._room, asyncio.Semaphore(0)
+    assert desk.back(asked, cookie).status_code == 503
+    found._room = room
+    assert desk.back(asked, cookie).status_code == 303
+
+
 def test_each_sign_in_is_of_one_browser_and_once(desk: Desk) -> None:
     """A code gets in that another browser brings, or twice, or late, or without its state: a forged sign-in."""
     asked, cookie = desk.leave()

@@ -3,6 +3,9 @@
 The browser brings back a code, the server exchanges it, and the access token that it gets is believed exactly as the
 API believes it: the session is that token's grant, and ends with it.  The identity token is held to the nonce and to
 the same subject, and nothing of it is used.  Tokens are kept neither here nor in the browser.
+
+Anybody may be sent to the issuer, without end, so that nothing is kept here of who was: it is in the browser's cookie,
+under a code of this process, and what is secret of it is drawn from that again.
 """
 
 import asyncio
@@ -17,6 +20,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from pfgov.errors import BusyError, PfgovError
+from pfgov.limits import MICRO
 from pfgov.model import read_json
 from pfgov_api.grants import Grant
 from pfgov_api.limits import FETCH_EVERY_SECONDS, KEY_SET_BYTES_MAX
@@ -26,10 +30,15 @@ from pfgov_api.oidc.sources import DISCOVERY
 from pfgov_api.oidc.tokens import Tokens
 from pfgov_api.problems import UnauthenticatedError
 
-PENDING_MAX: Final = 1_000
-"""Browsers that are at the issuer at once; with one more the one that left first is forgotten."""
-
 PENDING_SECONDS: Final = 600.0
+"""How long a browser may be at the issuer."""
+
+USED_MAX: Final = 10_000
+"""Browsers that came back lately, of which it is remembered that they cannot a second time; a code cannot either."""
+
+TARGET_CHARACTERS_MAX: Final = 1_024
+"""Of a page that is shown after signing in; instead of one with a longer address it is the first."""
+
 EXCHANGES_MAX: Final = 8
 """Codes that are exchanged at once."""
 
@@ -51,7 +60,6 @@ class _Pending:
     nonce: str
     verifier: str
     target: str
-    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,8 @@ class SigningIn:
     get: Get = fetch
     send: Send = send
     now: Callable[[], float] = time.monotonic
-    _pending: dict[str, _Pending] = field(default_factory=dict[str, _Pending])
+    _code: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    _used: dict[str, float] = field(default_factory=dict[str, float])
     _endpoints: _Endpoints | None = None
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXCHANGES_MAX))
     _asks: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -87,20 +96,19 @@ class SigningIn:
             BusyError: too many wait for what it says.
         """
         found = await self._discovered()
-        self._forget()
-        if len(self._pending) >= PENDING_MAX:
-            del self._pending[next(iter(self._pending))]
-        secret, state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(4))
-        self._pending[_digest(secret)] = _Pending(state, nonce, verifier, target, self.now())
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
+        shown = target if len(target) <= TARGET_CHARACTERS_MAX else ""
+        said = f"{secrets.token_urlsafe(32)}.{int(self.now() * MICRO)}.{_text(shown.encode())}"
+        secret = f"{said}~{self._drawn('said', said)}"
+        pending = self._drawn_again(said, shown)
+        challenge = _text(hashlib.sha256(pending.verifier.encode()).digest())
         query = {
             "response_type": "code",
             "client_id": self.client.id,
             "redirect_uri": self.client.redirect,
             "scope": " ".join(self.client.request or ("openid", *self.tokens.settings.scopes)),
-            "state": state,
-            "nonce": nonce,
-            "code_challenge": challenge.decode().rstrip("="),
+            "state": pending.state,
+            "nonce": pending.nonce,
+            "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
         between = "&" if "?" in found.authorization else "?"
@@ -115,8 +123,9 @@ class SigningIn:
             StoreUnavailableError: its keys are not at hand.
             BusyError: too many come back at once.
         """
-        self._forget()
-        pending = self._pending.pop(_digest(secret or ""), None)
+        if self._room.locked():  # before the secret is spent: the page can be loaded again
+            raise BusyError("too many sign in at once", hint="try again in a moment")
+        pending = self._taken(secret or "")
         if pending is None or not _is(query.get("state"), pending.state):
             raise _refused("this browser did not begin to sign in here")
         found = await self._discovered()
@@ -125,8 +134,6 @@ class SigningIn:
             raise _refused("the answer is another issuer's")
         if "error" in query or not query.get("code"):
             raise _refused("the issuer did not sign you in")
-        if self._room.locked():
-            raise BusyError("too many sign in at once", hint="try again in a moment")
         async with self._room:
             answer = await self._exchanged(found.token, query["code"], pending.verifier)
         identity, access = answer.get("id_token"), answer.get("access_token")
@@ -215,17 +222,39 @@ class SigningIn:
         self._endpoints = _Endpoints(authorization, token, names, self.now())
         return self._endpoints
 
-    def _forget(self) -> None:
-        oldest = self.now() - PENDING_SECONDS
-        self._pending = {key: one for key, one in self._pending.items() if one.since > oldest}
+    # --- who was sent away -------------------------------------------------------------------
+
+    def _drawn(self, name: str, said: str) -> str:
+        """Return the secret called *name* of the browser of which *said* tells; nobody else can draw it."""
+        return _text(hmac.digest(self._code, f"{name}~{said}".encode(), "sha256"))
+
+    def _drawn_again(self, said: str, target: str) -> _Pending:
+        state, nonce, verifier = (self._drawn(name, said) for name in ("state", "nonce", "verifier"))
+        return _Pending(state, nonce, verifier, target)
+
+    def _taken(self, secret: str) -> _Pending | None:
+        """Return of which browser *secret* is, once; None if it is not of this process, came back, or is too old."""
+        said, _, code = secret.partition("~")
+        if not _is(code, self._drawn("said", said)):
+            return None
+        moment, (_, since, target) = self.now(), said.split(".", 2)
+        begun, oldest = int(since) / MICRO, moment - PENDING_SECONDS
+        if begun <= oldest or said in self._used:
+            return None
+        if len(self._used) >= USED_MAX:
+            self._used = {one: at for one, at in self._used.items() if at > oldest}
+        if len(self._used) >= USED_MAX:
+            del self._used[next(iter(self._used))]
+        self._used[said] = begun
+        return self._drawn_again(said, base64.urlsafe_b64decode(target + "==").decode())
 
 
 def _is(given: str | None, wanted: str) -> bool:
     return hmac.compare_digest((given or "").encode(errors="replace"), wanted.encode())
 
 
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _refused(message: str) -> UnauthenticatedError:
