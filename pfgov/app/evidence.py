@@ -1,4 +1,4 @@
-"""What does not fit, kept so that it can be shown to others: which of it proves something, and how much of each is kept.
+"""What does not fit, kept to be shown to others: which of it proves something, and how much of each is kept.
 
 Two checkpoints of one size with two roots, both signed by a log's key, prove that it has two histories, and nobody but
 whoever holds that key can make them.  A signed checkpoint that does not fit what came with it proves nothing by itself,

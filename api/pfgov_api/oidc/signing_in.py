@@ -229,7 +229,9 @@ class SigningIn:
         return _text(hmac.digest(self._code, f"{name}~{said}".encode(), "sha256"))
 
     def _drawn_again(self, said: str, target: str) -> _Pending:
-        state, nonce, verifier = (self._drawn(name, said) for name in ("state", "nonce", "verifier"))
+        state, nonce, verifier = (
+            self._drawn(name, said) for name in ("state", "nonce", "verifier")
+        )
         return _Pending(state, nonce, verifier, target)
 
     def _taken(self, secret: str) -> _Pending | None:

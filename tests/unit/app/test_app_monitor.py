@@ -170,7 +170,8 @@ def test_monitor_a_host_without_the_key_takes_no_room_from_proof(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever holds files of the log shows its signed checkpoints over and over, with lines of others and tiles that do
-    not fit, until there is no room for the fork that the log's key signs then."""
+    not fit, until there is no room for the fork that the log's key signs then.
+    """
     monkeypatch.setattr(evidence, "PROOFS_MAX", 1)
     monkeypatch.setattr(evidence, "SIGNED_MAX", 2)
     replayed: list[Shown] = []

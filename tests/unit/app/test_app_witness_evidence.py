@@ -85,9 +85,7 @@ def test_witness_one_log_takes_no_room_from_another(
         for number, name in enumerate(("loud", "quiet"))
     ]
     follow(folder, *(str(keys.vkey_of(one)) for one in signers))
-    loud, quiet = (
-        [_signed(one, bytes([number] * 32)) for number in range(5)] for one in signers
-    )
+    loud, quiet = ([_signed(one, bytes([number] * 32)) for number in range(5)] for one in signers)
     with Book(folder, ManualClock(NOW)) as book:
         for history in (loud, quiet):
             book.add(Submission(0, (), history[0]).to_bytes())
