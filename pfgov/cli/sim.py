@@ -308,7 +308,10 @@ def check(
     record: Path | None,
     commit: str | None,
 ) -> int:
-    """Run seeded histories with faults and check every promise after every step; exit 1 at the first that breaks."""
+    """Run seeded histories with faults and check every promise after every step; exit 1 if one breaks.
+
+    It stops at the first; with --record it goes on and notes each.
+    """
     from pfgov.sim.check import check as run_check
     from pfgov.sim.check import shortest
     from pfgov.sim.record import load
@@ -332,12 +335,14 @@ def check(
     plan, message = shortest(broken.seed)
     steps = [str(step) for step in plan.steps]
     again = f"pfgov sim check --from {broken.seed} --seeds 1"
+    others = ", ".join(str(other.seed) for other in report.broken[1:])
     output.show(
         {**result, "seed": broken.seed, "broke": message, "steps": steps, "again": again},
         f"seed {broken.seed} breaks {message}",
         f"shortest history, {len(steps)} steps over {plan.members} members and {plan.packets} packets:",
         *(f"  {step}" for step in steps),
         f"again: {again}",
+        *([f"others that break a promise: seeds {others}"] if others else []),
     )
     return 1
 

@@ -25,6 +25,10 @@ CHUNK: Final = 20
 time."""
 
 
+BROKEN_MAX: Final = 16
+"""Histories that break a promise after which a check with a record stops; one without a record stops at the first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Broken:
     """A seed whose history broke a promise."""
@@ -53,7 +57,7 @@ def check(
     progress: Progress | None = None,
     record: tuple[Record, Path] | None = None,
 ) -> Report:
-    """Run the histories of *seeds* seeds from *start* on; stop handing out work at the first that breaks.
+    """Run the histories of *seeds* seeds from *start* on; stop handing out work when enough have broken a promise.
 
     Args:
         start: The first seed.
@@ -81,7 +85,7 @@ def check(
             report.broken += broken
             if progress is not None:
                 progress(report.seeds, seeds)
-            if report.broken:
+            if len(report.broken) >= (1 if record is None else BROKEN_MAX):
                 break
     return report
 

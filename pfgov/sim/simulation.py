@@ -158,11 +158,14 @@ class Simulation(World):
         """Let quiet time pass, in which whoever lives is heard; every state that protects has to find its end."""
         self.set_clock_right()
         alive = [m for m in self.members if m.is_running and not m.is_dead]
-        silent = {member.member_id for member in self.members}
+        silent = set[str]()
         for _ in range(QUIET_ROUNDS):
             self.clock.advance(QUIET)
+            silent = {member.member_id for member in self.members}
             for member in alive:
-                with suppress(PfgovError):  # that life of it is over
+                with suppress(
+                    PfgovError
+                ):  # that life of it is over, from the start or by now: a drain ends in it
                     self.engine.heartbeat(member.member_id, member.incarnation)
                     silent.discard(member.member_id)
             self.engine.tick()

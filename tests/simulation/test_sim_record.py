@@ -9,7 +9,7 @@ import pytest
 
 from pfgov.errors import StateConflictError
 from pfgov.sim import record as records
-from pfgov.sim.check import Broken, check
+from pfgov.sim.check import BROKEN_MAX, CHUNK, Broken, check
 from pfgov.sim.record import Part, Record, load, save, sources_digest
 
 
@@ -53,6 +53,28 @@ def test_record_a_violation_is_kept_and_checked_again(
     kept = msgspec.json.decode(path.read_bytes(), type=Record)
     assert (kept.done, kept.violations) == ([], [(3, "promise 5: ...")])
     assert _record(path)[0].done == []
+
+
+def test_record_a_check_goes_on_after_a_violation_and_ends_after_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One history that breaks a promise keeps all after it from being checked, or none ever ends the check."""
+
+    def run(work: tuple[Path, Path, int, int]) -> tuple[int, int, int, tuple[Broken, ...]]:
+        first, count = work[2:]
+        if first // CHUNK % 2:
+            return first, 1, 0, (Broken(first, "promise 6"),)
+        return first, count, 7, ()
+
+    monkeypatch.setattr("pfgov.sim.check._run_chunk", run)
+    path = tmp_path / "checked.json"
+    seeds = 4 * CHUNK
+    report = check(0, seeds, processes=1, record=_record(path))
+    assert [one.seed for one in report.broken] == [CHUNK, 3 * CHUNK]
+    assert _record(path)[0].done == [(0, CHUNK), (2 * CHUNK, CHUNK)]
+    many = check(0, 4 * BROKEN_MAX * CHUNK, processes=1, record=_record(tmp_path / "many.json"))
+    assert len(many.broken) == BROKEN_MAX
+    assert len(check(0, seeds, processes=1).broken) == 1
 
 
 def test_record_other_rules_or_other_seeds_begin_anew(tmp_path: Path) -> None:
