@@ -42,11 +42,12 @@ somewhere else than the export: keys in the export itself are never believed.
 examples:
   pfgov-verify fp-001.lineage.jsonl --key anchor.txt --subject packet/fp-001
   pfgov-verify all.lineage.jsonl.gz --key anchor.txt --full --remember seen.note --init
+  pfgov-verify entry-4.tlog-proof --key anchor.txt --via root.vkey --witness witnesses.txt
   pfgov-verify impact.json --about all.lineage.jsonl --key anchor.txt --replay
 """
 _OF_EXPORTS: Final = (
     "subject", "full", "range", "remember", "init", "new_anchor", "witness", "quorum", "max_age",
-    "quick", "require",
+    "via", "quick", "require",
 )  # fmt: skip
 _OF_REPORTS: Final = ("publisher_key", "replay", "set")
 _PUBLIC: Final = re.compile(r"[0-9a-f]{64}")
@@ -91,6 +92,11 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--witness", metavar="VKEYS", help="file of witness keys, one a line")
     top.add_argument("--quorum", type=int, metavar="N", help="witnesses needed (default: all)")
     top.add_argument("--max-age", metavar="AGE", help="of the newest cosignature: 90s, 5m, 2h, 7d")
+    top.add_argument(
+        "--via",
+        metavar="ROOT",
+        help="FILE leads to the witnesses through a root over many ledgers: its verifier key, or a file with it",
+    )
     top.add_argument("--quick", action="store_true", help="leave entry signatures out")
     top.add_argument("--require", metavar="V,V", help="verdicts that must pass, comma-separated")
     top.add_argument(
@@ -163,6 +169,7 @@ def _run(arguments: argparse.Namespace) -> int:
         remembered=remembered,
         is_remembering=keep is not None and not arguments.init,
         witnessing=_witnessing(arguments),
+        via=None if arguments.via is None else root_key(arguments.via),
         quick=arguments.quick,
         require=_required(arguments.require),
         processes=_processes(arguments.processes),
@@ -318,6 +325,26 @@ def _witnessing(arguments: argparse.Namespace) -> "Witnessing":
             raise CommandError(f"{arguments.max_age!r} is not an age; write 90s, 5m, 2h or 7d")
         max_age = int(match.group(1)) * _SECONDS[match.group(2)]
     return Witnessing(vkeys, quorum, max_age, _now())
+
+
+def root_key(text: str) -> "Vkey":
+    """The key of a root, as it stands or as the one key in a file; raises CommandError."""
+    from pfgov_ledger import errors, note
+
+    try:
+        found = note.parse_vkey(text)
+    except errors.LedgerError as error:
+        if not Path(text).is_file():
+            raise CommandError(f"--via is a verifier key or a file with one: {error}") from None
+        inside = _vkeys(text)
+        if len(inside) != 1:
+            raise CommandError(
+                f"{text} holds {len(inside)} keys, and a path leads through one root"
+            ) from None
+        found = inside[0]
+    if found.algorithm != note.ED25519:
+        raise CommandError(f"{found.name}'s key is not a log's (type 0x01)")
+    return found
 
 
 def _vkeys(path: str) -> "tuple[Vkey, ...]":

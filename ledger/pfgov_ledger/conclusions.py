@@ -60,7 +60,8 @@ NO_WITNESSES: Final = Witnessing()
 class Asked:
     """What the reader pins, asks, remembers and trusts; nothing of it comes from the file.
 
-    ``is_remembering`` says that the reader wants a checkpoint kept, so that having none must be said.
+    ``is_remembering`` says that the reader wants a checkpoint kept, so that having none must be said; ``via`` is the
+    key of the root through which the file has to lead: then what is remembered and who witnesses is about the root.
     """
 
     anchor: keys.Anchor | None = None
@@ -68,6 +69,7 @@ class Asked:
     remembered: Checkpoint | None = None
     is_remembering: bool = False
     witnessing: Witnessing = NO_WITNESSES
+    via: Vkey | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,14 @@ class AfterTrailerError(MalformedError, code="ledger.after_trailer"):
     """Lines follow the trailer."""
 
 
+class ViaMissingError(MalformedError, code="ledger.via_missing"):
+    """The file shows no path through a root: it is no tlog-proof whose extra line carries another one."""
+
+
+class ViaMalformedError(MalformedError, code="ledger.via_malformed"):
+    """The root's part of a path is not a proof under a checkpoint."""
+
+
 # --- chain -------------------------------------------------------------------------------------
 
 
@@ -312,6 +320,18 @@ class CheckpointSignatureError(AuthenticityError, code="ledger.checkpoint_signat
     """A known key's signature on a checkpoint is wrong."""
 
 
+class ViaUnsignedError(AuthenticityError, code="ledger.via_unsigned"):
+    """The root's key did not sign the root's checkpoint."""
+
+
+class ViaSignatureError(AuthenticityError, code="ledger.via_signature"):
+    """The signature of the root, or of a known witness, on the root's checkpoint is wrong."""
+
+
+class ViaOriginError(AuthenticityError, code="ledger.via_origin"):
+    """The root is another one than was named, or the ledger itself."""
+
+
 # --- tree --------------------------------------------------------------------------------------
 
 
@@ -377,6 +397,10 @@ class BeyondCheckpointError(TreeError, code="ledger.beyond_checkpoint"):
 
 class PolicyMissingError(TreeError, code="ledger.policy_missing"):
     """A policy set that was activated does not travel with the export."""
+
+
+class ViaInclusionError(TreeError, code="ledger.via_inclusion"):
+    """The ledger's checkpoint is not under the root's."""
 
 
 # --- attachments -------------------------------------------------------------------------------

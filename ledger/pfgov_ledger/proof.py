@@ -13,6 +13,8 @@ from typing import Final
 from pfgov_ledger import checkpoint, errors, merkle, note, strict64
 from pfgov_ledger.note import Vkey
 
+START: Final = b"c2sp.org/tlog-proof@"
+"""What a proof begins with, of whatever version."""
 _HEADER: Final = "c2sp.org/tlog-proof@v1"
 _INDEX: Final = re.compile(r"index (0|[1-9][0-9]{0,15})")
 PROOF_BYTES_MAX: Final = note.NOTE_BYTES_MAX + 128 * 1024

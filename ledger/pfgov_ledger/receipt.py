@@ -4,12 +4,14 @@ A receipt is a JSON object ``{entry, signature, position?, issuer?, proof?}`` (`
 "Receipts"): the entry's bytes and issuer signature in base64, the entry's place, the issuer's public
 key and a tlog-proof.  Without a proof nothing anchors the issuer's key, so authenticity stays open;
 with one, the log's key vouches for the entry and thereby for the issuer that it names, whose
-signature must then hold.  What the reader asks and remembers is held against it as against an export
+signature must then hold.  A reader who trusts witnesses of a root is shown the way there, too
+(:mod:`pfgov_ledger.via`).  What the reader asks and remembers is held against it as against an export
 (:mod:`pfgov_ledger.conclusions`).
 """
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
 
@@ -25,13 +27,15 @@ from pfgov_ledger import (
     note,
     proof,
     strict64,
+    via,
 )
 from pfgov_ledger.chain import check_body
 from pfgov_ledger.checkpoint import Checkpoint, Opened
 from pfgov_ledger.conclusions import NO_GROWTH, Asked, check_elsewhere, check_question
 from pfgov_ledger.entry import Entry
+from pfgov_ledger.note import Vkey
 from pfgov_ledger.reader import Readable
-from pfgov_ledger.report import Report, Shape, signed_of
+from pfgov_ledger.report import Report, Shape, Via, signed_of
 from pfgov_ledger.verdicts import (
     AUTHENTICITY,
     COMPLETENESS,
@@ -46,7 +50,6 @@ RECEIPT_BYTES_MAX: Final = proof.PROOF_BYTES_MAX + 256 * 1024
 DEPTH_MAX: Final = 64
 """How deep the JSON around a receipt may nest: an answer holds bodies, and those nest 16 deep."""
 
-_PROOF_START: Final = b"c2sp.org/tlog-proof@"
 _EXPORT_START: Final = re.compile(rb'\{"kind":"[a-z]+","lineage":')
 _RECEIPT_START: Final = re.compile(
     rb'[ \t\n\r]*\{[ \t\n\r]*"(?:entry|issuer|position|proof|signature|receipt)"'
@@ -79,7 +82,7 @@ def looks_like(head: bytes) -> bool:
     Args:
         head: Its beginning, and where :func:`wants_all` says so, as much of it as a receipt may have.
     """
-    if head.startswith(_PROOF_START) or _RECEIPT_START.match(head[:RECEIPT_BYTES_MAX]):
+    if head.startswith(proof.START) or _RECEIPT_START.match(head[:RECEIPT_BYTES_MAX]):
         return True
     if not wants_all(head) or len(head) > RECEIPT_BYTES_MAX:
         return False
@@ -121,7 +124,7 @@ def parse(raw: bytes) -> Receipt:
     """
     if len(raw) > RECEIPT_BYTES_MAX:
         raise errors.OversizeError(expected=f"at most {RECEIPT_BYTES_MAX} bytes")
-    if raw.startswith(_PROOF_START):
+    if raw.startswith(proof.START):
         tlog = proof.parse(raw)
         if tlog.extra is None:
             raise errors.ProofShapeError("the extra line with the entry is missing")
@@ -196,9 +199,15 @@ def examine(stream: Readable, findings: Findings, asked: Asked) -> Report:
     of: Entry | None = None
     signed: Checkpoint | None = None
     opened: Opened | None = None
+    path: via.Path | None = None
+    root: Opened | None = None
     note_bytes = b""
     try:
-        found = parse(read_all(stream))
+        raw = read_all(stream)
+        if asked.via is not None:
+            path = via.read(raw)
+            raw = path.inner
+        found = parse(raw)
         of = entry.parse(found.raw)
         check_question(findings, asked.question, "receipt", None)
         check_body(of)
@@ -208,8 +217,12 @@ def examine(stream: Readable, findings: Findings, asked: Asked) -> Report:
             signed = checkpoint.parse_text(note.split(note_bytes)[0])
             _check_included(of, found.proof, signed)
         opened = _authenticate(findings, of, found, signed, asked)
-        log_keys = [] if asked.anchor is None else [asked.anchor.log_vkey]
-        check_elsewhere(findings, signed, opened, asked, NO_GROWTH, log_keys)
+        if path is not None and asked.via is not None:
+            root = _open_root(findings, path, asked.via, asked)
+            check_elsewhere(findings, path.root, root, asked, NO_GROWTH, [asked.via])
+        else:
+            log_keys = [] if asked.anchor is None else [asked.anchor.log_vkey]
+            check_elsewhere(findings, signed, opened, asked, NO_GROWTH, log_keys)
     except errors.LedgerError as error:
         findings.fail(INTEGRITY, error if of is None else error.at(of.seq))
         for name in (AUTHENTICITY, FRESHNESS, NON_EQUIVOCATION):
@@ -224,8 +237,30 @@ def examine(stream: Readable, findings: Findings, asked: Asked) -> Report:
         trust="none" if asked.anchor is None else "log_key_only",
         export=None if of is None else _shape(of, signed),
         checkpoint=None if signed is None else signed_of(signed, opened),
-        note=b"" if opened is None else note_bytes,
+        via=None if asked.via is None else _via(path, root),
+        note=_kept(path, root) if asked.via is not None else b"" if opened is None else note_bytes,
     )
+
+
+def _open_root(findings: Findings, path: via.Path, vkey: Vkey, asked: Asked) -> Opened | None:
+    """Check who signed the root's checkpoint: the key that was named, which must not be the ledger's own."""
+    try:
+        if asked.anchor is not None and asked.anchor.log_vkey.public == vkey.public:
+            raise errors.ViaOriginError("the root's key is the ledger's", found=str(vkey))
+        return via.open_root(path, vkey, asked.witnessing.vkeys)
+    except errors.LedgerError as error:
+        findings.fail(AUTHENTICITY, error)
+        return None
+
+
+def _via(path: via.Path | None, root: Opened | None) -> Via:
+    if path is None:
+        return Via()
+    return Via(path.root.origin, path.index, signed_of(path.root, root))
+
+
+def _kept(path: via.Path | None, root: Opened | None) -> bytes:
+    return path.note if path is not None and root is not None else b""
 
 
 def _shape(of: Entry, signed: Checkpoint | None) -> Shape:
@@ -269,7 +304,8 @@ def _authenticate(
                 position=of.seq, expected=anchor.log_vkey.name, found=of.log
             )
         if anchor is not None and found.proof is not None and signed is not None:
-            opened = _opened(found.proof.checkpoint, anchor, asked, signed.size)
+            witnesses = asked.witnessing.vkeys if asked.via is None else ()
+            opened = _opened(found.proof.checkpoint, anchor, witnesses, signed.size)
         _check_signature(of, found)
     except errors.LedgerError as error:
         findings.fail(AUTHENTICITY, error.at(of.seq))
@@ -282,9 +318,9 @@ def _authenticate(
     return opened
 
 
-def _opened(raw: bytes, anchor: keys.Anchor, asked: Asked, size: int) -> Opened:
+def _opened(raw: bytes, anchor: keys.Anchor, witnesses: Sequence[Vkey], size: int) -> Opened:
     try:
-        return checkpoint.open_checkpoint(raw, [anchor.log_vkey], asked.witnessing.vkeys)
+        return checkpoint.open_checkpoint(raw, [anchor.log_vkey], witnesses)
     except errors.LedgerError as error:
         raise error.at(size) from None
 

@@ -57,6 +57,15 @@ def signed_of(signed: Checkpoint, opened: Opened | None) -> Signed:
 
 
 @dataclass(frozen=True, slots=True)
+class Via:
+    """The root through which a path leads, and where in it the ledger's checkpoint is; empty if that was not found."""
+
+    origin: str | None = None
+    index: int | None = None
+    checkpoint: Signed | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """What the file says it is, and how many entries it has."""
 
@@ -90,6 +99,8 @@ class Report:
     attachments: dict[str, int] = field(default_factory=dict[str, int])
     erasures: tuple[tuple[int, str], ...] = ()
     suspects: tuple[tuple[str, int], ...] = ()
+    via: Via | None = None
+    """The root that the reader named; None where none was."""
     note: bytes = b""
     """The checkpoint's bytes if a trusted key signed it, for :mod:`pfgov_ledger.remember`; not part of the JSON."""
     anchor: str = ""
@@ -128,20 +139,22 @@ class Report:
                 "stop": shape.stop,
                 "entries": shape.entries,
             },
-            "checkpoint": None
-            if signed is None
-            else {
-                "size": signed.size,
-                "root": signed.root,
-                "trusted": signed.is_trusted,
-                "cosigned_by": [{"name": n, "time": t} for n, t in signed.cosigned_by],
-            },
+            "checkpoint": None if signed is None else _signed(signed),
             "covered": self.covered,
             "absent": self.is_absent,
             "attachments": self._counts(),
             "erasures": [{"seq": seq, "why": why} for seq, why in self.erasures],
             "suspects": [{"issuer": key, "from": seq} for key, seq in self.suspects],
+            **self._through(),
         }
+
+    def _through(self) -> dict[str, object]:
+        """What is said of the root; nothing where none was named."""
+        via = self.via
+        if via is None:
+            return {}
+        signed = None if via.checkpoint is None else _signed(via.checkpoint)
+        return {"via": {"origin": via.origin, "index": via.index, "checkpoint": signed}}
 
     def _counts(self) -> dict[str, int]:
         """How many payloads are what; ``altered`` is left out where none is."""
@@ -185,10 +198,16 @@ class Report:
         if self.checkpoint is not None:
             held = "signed" if self.checkpoint.is_trusted else "not authenticated"
             lines.append(f"  checkpoint        size {self.checkpoint.size}, {held}")
-            lines += [
-                f"  witness           {n} saw it at {t} s since 1970"
-                for n, t in self.checkpoint.cosigned_by
-            ]
+            lines += _witness_lines(self.checkpoint)
+        if self.via is not None and self.via.checkpoint is not None:
+            root = self.via.checkpoint
+            held = "signed" if root.is_trusted else "not authenticated"
+            lines.append(f"  root              {self.via.origin}, size {root.size}, {held}")
+            lines += _witness_lines(root)
+            lines.append(
+                f"{'':20}that it has the ledger's checkpoint at {self.via.index} is proven; "
+                "that it has no other history of this ledger is its operator's word"
+            )
         if self.covered is not None:
             absent = "; there is no entry of it" if self.is_absent else ""
             lines.append(f"  covered           entries before {self.covered}{absent}")
@@ -227,6 +246,19 @@ class Report:
             )
             return f"NOT ESTABLISHED: {', '.join(missing)} could not be checked{hint}"
         return "PASSED"
+
+
+def _witness_lines(signed: Signed) -> list[str]:
+    return [f"  witness           {n} saw it at {t} s since 1970" for n, t in signed.cosigned_by]
+
+
+def _signed(signed: Signed) -> dict[str, object]:
+    return {
+        "size": signed.size,
+        "root": signed.root,
+        "trusted": signed.is_trusted,
+        "cosigned_by": [{"name": n, "time": t} for n, t in signed.cosigned_by],
+    }
 
 
 def explain(code: str | None) -> str:

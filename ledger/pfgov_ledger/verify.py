@@ -27,6 +27,7 @@ from pfgov_ledger.conclusions import (
 )
 from pfgov_ledger.examine import Examination, Progress
 from pfgov_ledger.keys import Anchor
+from pfgov_ledger.note import Vkey
 from pfgov_ledger.reader import LineReader, Readable
 from pfgov_ledger.replaying import Replayer, ReplayUnavailableError
 from pfgov_ledger.report import Report, Shape, signed_of
@@ -63,6 +64,7 @@ def verify(  # noqa: PLR0913 (each is one thing that the reader pins, asks or al
     remembered: Checkpoint | None = None,
     is_remembering: bool = False,
     witnessing: Witnessing = NO_WITNESSES,
+    via: Vkey | None = None,
     quick: bool = False,
     require: Iterable[str] | None = None,
     processes: int = 1,
@@ -79,6 +81,7 @@ def verify(  # noqa: PLR0913 (each is one thing that the reader pins, asks or al
         remembered: The checkpoint kept from an earlier verification; one with its note must be signed by the log.
         is_remembering: Whether the reader wants one kept, so that having none must be said.
         witnessing: Trusted witnesses, quorum and maximal age.
+        via: The key of a root through which the file must lead; *remembered* and *witnessing* are then about the root.
         quick: Leave entry signatures out; the report says so.
         require: The verdicts that must pass for exit status 0, in place of the default.
         processes: Worker processes for signatures; 1 starts none.
@@ -87,14 +90,14 @@ def verify(  # noqa: PLR0913 (each is one thing that the reader pins, asks or al
         subjects_in_memory: Subjects held in memory before a temporary file is used.
     """
     findings = Findings()
-    asked = Asked(anchor, question, remembered, is_remembering, witnessing)
+    asked = Asked(anchor, question, remembered, is_remembering, witnessing, via)
     is_quick = False
     with ExitStack() as stack:
         try:
             head, stream = _begin(source, stack)
         except OSError as error:
             return _unread(findings, error, asked, require)
-        if receipt.looks_like(head):
+        if via is not None or receipt.looks_like(head):
             _leave_replay(findings, replayer)
             report = receipt.examine(stream, findings, asked)
         else:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pfgov_ledger.errors import LedgerError
     from pfgov_ledger.examine import Progress
     from pfgov_ledger.keys import Anchor
+    from pfgov_ledger.note import Vkey
     from pfgov_ledger.report import Report
 
 COULD_NOT = 4
@@ -61,6 +62,11 @@ PROCESSES_MAX = 8
     help="Compare with a checkpoint that you kept, then keep the newer one.",
 )
 @click.option("--init", is_flag=True, help="With --remember: there is none yet.")
+@click.option(
+    "--via",
+    metavar="ROOT",
+    help="The file leads through a root over many ledgers: the root's verifier key.",
+)
 @click.option("--require", metavar="V,V", help="Which verdicts must pass, separated by commas.")
 def verify(
     output: Output,
@@ -74,6 +80,7 @@ def verify(
     quick: bool,
     remember: Path | None,
     init: bool,
+    via: str | None,
     require: str | None,
 ) -> int:
     """Verify an export, or this ledger: seven verdicts, each for itself.
@@ -91,6 +98,8 @@ def verify(
         output.files_only(
             "the file is verified on this machine; without it the server's own log is"
         )
+    elif via is not None:
+        raise click.UsageError("--via belongs to a file", click.get_current_context())
     question = _question(subject, full=full or file is None, range_=range_)
     replayer = fresh_replay() if replay else None
     with _file(output, file) as path, output.progress("verifying") as step:
@@ -100,6 +109,7 @@ def verify(
             question=question,
             remembered=_remembered(remember, is_first=init),
             is_remembering=remember is not None and not init,
+            via=None if via is None else _root_key(via),
             replayer=replayer,
             quick=quick,
             require=None
@@ -203,6 +213,7 @@ def examine(
     question: "Question",
     remembered: "Checkpoint | None" = None,
     is_remembering: bool = False,
+    via: "Vkey | None" = None,
     replayer: "Replay | None" = None,
     quick: bool = False,
     require: tuple[str, ...] | None = None,
@@ -220,6 +231,7 @@ def examine(
         question=question,
         remembered=remembered,
         is_remembering=is_remembering,
+        via=via,
         quick=quick,
         require=require,
         processes=min(os.cpu_count() or 1, PROCESSES_MAX),
@@ -280,6 +292,15 @@ def _question(subject: str | None, *, full: bool, range_: bool) -> "Question":
     if full:
         return Question("full")
     return Question("range") if range_ else Question()
+
+
+def _root_key(text: str) -> "Vkey":
+    from pfgov_ledger.cli import CommandError, root_key
+
+    try:
+        return root_key(text)
+    except CommandError as error:
+        raise click.BadParameter(str(error), param_hint="--via") from None
 
 
 def _verdict_name(text: str) -> str:

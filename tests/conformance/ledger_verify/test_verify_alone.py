@@ -12,9 +12,11 @@ import pytest
 from conformance.ledger_verify.corpus.build import ROOT, VECTORS
 from conformance.ledger_verify.corpus.run import run
 from support.ed25519_vectors import own
+from support.roots import MemoryRoot, Tenant
 
-from pfgov_ledger import build_pyz
+from pfgov_ledger import build_pyz, keys
 from pfgov_ledger.report import dumps
+from pfgov_ledger.verify import verify
 
 ALONE = Path(__file__).with_name("alone.py")
 CASES = sorted(str(path.relative_to(VECTORS)) for path in VECTORS.glob("*/*/*.case.json"))
@@ -114,3 +116,21 @@ def test_the_package_runs_with_cryptography_alone(tmp_path: Path) -> None:
     }
     assert "cryptography" in foreign
     assert foreign <= {"cryptography", "cffi", "_cffi_backend"}
+
+
+@pytest.mark.process
+def test_the_one_file_knows_a_path_through_a_root(pyz: Path, tmp_path: Path) -> None:
+    """The one-file verifier lacks what a path needs, or says something else of it than the package."""
+    tenant, root = Tenant("a.example/t").grow(4), MemoryRoot()
+    raw = root.path(tenant.prove(2), root.add(tenant.checkpoint()))
+    (tmp_path / "anchor.txt").write_text(tenant.anchor.to_text())
+    vkey = keys.vkey_of(root.key)
+    for number, changed in enumerate((raw, raw.replace(b"index 0", b"index 1"), raw[:-30])):
+        file = tmp_path / f"{number}.path"
+        file.write_bytes(changed)
+        done = pyz_run(
+            pyz, str(file), "--key", str(tmp_path / "anchor.txt"), "--via", str(vkey), "--json"
+        )
+        report = verify(file, anchor=tenant.anchor, via=vkey)
+        assert (done.returncode, done.stdout) == (report.exit_status, dumps(report)), done.stderr
+        assert report.exit_status == (0 if number == 0 else 1)
