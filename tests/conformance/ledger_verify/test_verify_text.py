@@ -28,6 +28,9 @@ NEVER_REPORTED = {cls.code for cls in (
 )}  # fmt: skip
 """The classes above others, and refusals of a caller or of a writer."""
 
+OF_PATHS = {code for code in EXPLANATIONS if code.startswith("ledger.via_")}
+"""What only a path through a root is refused with: section 11 says it, and the page does not know roots."""
+
 
 def met(text: str, mark: str) -> list[int]:
     """The numbers of the checks of section 12 that stand in comments."""
@@ -63,7 +66,14 @@ def test_every_code_has_its_row() -> None:
     """A code that a verifier reports is not in the table, or is there twice, or never comes out."""
     listed = [f"ledger.{code}" for row in ROWS for code in codes_of(row)]
     assert len(listed) == len(set(listed))
-    assert set(listed) == set(EXPLANATIONS) - NEVER_REPORTED
+    assert set(listed) == set(EXPLANATIONS) - NEVER_REPORTED - OF_PATHS
+
+
+def test_every_code_of_a_path_is_explained() -> None:
+    """A code of a path through a root is not in the section about them, or none of the code's."""
+    text = (LEDGER / "FORMAT.md").read_text()
+    section = text.partition("### Paths through a root\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`(ledger\.via_[a-z]+)`", section)) == OF_PATHS
 
 
 def test_refusals_of_bytes_show_no_values() -> None:
@@ -76,7 +86,7 @@ def test_refusals_of_bytes_show_no_values() -> None:
         return {cls.code}.union(*(below(sub) for sub in cls.__subclasses__()))
 
     elsewhere = {impact.ImpactAlteredError.code}  # of a report about an export, not of an export
-    assert malformed == below(errors.MalformedError) - NEVER_REPORTED - elsewhere
+    assert malformed == below(errors.MalformedError) - NEVER_REPORTED - OF_PATHS - elsewhere
 
 
 @pytest.mark.parametrize(
