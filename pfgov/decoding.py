@@ -5,6 +5,8 @@ what the interpreter can follow, come through it as errors of others, also in a 
 the first kind alone took somebody's file for a mistake of ours.  What is in any of them is not known here.
 """
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Final, Generic, TypeVar, cast
 
 import msgspec
@@ -16,10 +18,17 @@ OTHERS: Final = (UnicodeDecodeError, RecursionError)
 
 
 class Reader(Generic[T]):
-    """Makes values of one kind of JSON."""
+    """Makes values of one kind of JSON.
+
+    How, it learns when it is first asked: most runs ask few of all that there are.
+    """
 
     def __init__(self, kind: type[T] | Any) -> None:
-        self._decode = msgspec.json.Decoder(kind).decode
+        self._kind = kind
+
+    @cached_property
+    def _decode(self) -> Callable[[bytes], Any]:
+        return msgspec.json.Decoder(self._kind).decode
 
     def decode(self, raw: bytes) -> T:
         """Return what *raw* says.

@@ -1,7 +1,7 @@
 """The ASGI application: Litestar, with one handler for each operation and nothing of its own making on the outside."""
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
@@ -11,7 +11,8 @@ from litestar.types import ASGIApp, Scope
 
 from pfgov.errors import NotFoundError, PfgovError
 from pfgov_api.console.handlers import Console
-from pfgov_api.dispatcher import failed, framing_error, handler_of, read_headers
+from pfgov_api.dispatcher import failed, framing_error, handler_of, read_headers, respond
+from pfgov_api.mounting import Asgi, Direct
 from pfgov_api.named import Mounts, Named
 from pfgov_api.operations import Operation
 from pfgov_api.outgoing import allowed, refusal, request_id_of
@@ -68,9 +69,14 @@ def _refused(request: Request[Any, Any, Any], error: Exception) -> PfgovError:
 
 def application(service: Service) -> ASGIApp:
     """Return what answers for *service*, and for the ledgers beside it, if there are any."""
-    app = create_app(service)
+    app = cast(
+        "ASGIApp",
+        Direct(
+            cast("ASGIApp", create_app(service)), service, OPERATIONS, respond, _between(service)
+        ),
+    )
     if not isinstance(service.named, Named):
-        return cast("ASGIApp", app)
+        return app
 
     def refuse(error: PfgovError, scope: Scope) -> Reply:
         request: Request[Any, Any, Any] = Request(scope)
@@ -81,7 +87,19 @@ def application(service: Service) -> ASGIApp:
         reply.is_head = request.method == "HEAD"
         return reply
 
-    return Mounts(cast("ASGIApp", app), service.named, refuse)
+    return Mounts(app, service.named, refuse)
+
+
+def _between(service: Service) -> Callable[[Asgi, Exception], Reply]:
+    """Return what makes a problem of what goes wrong before an operation is reached, for want of memory above all."""
+
+    def between(request: Asgi, error: Exception) -> Reply:
+        request_id = request_id_of(service, read_headers(request)[0])
+        reply = failed(error, "between", service, request_id)
+        reply.headers["x-request-id"] = request_id.sent
+        return reply
+
+    return between
 
 
 def create_app(service: Service) -> Litestar:
@@ -110,11 +128,7 @@ def create_app(service: Service) -> Litestar:
         return reply.response()
 
     def between(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        """Turn what goes wrong before an operation is reached, for want of memory above all, into a problem."""
-        request_id = request_id_of(service, read_headers(request)[0])
-        reply = failed(error, "between", service, request_id)
-        reply.headers["x-request-id"] = request_id.sent
-        return reply.response()
+        return _between(service)(request, error).response()
 
     return Litestar(
         route_handlers=[

@@ -24,6 +24,7 @@ from pfgov_api.limits import (
     STALLED_BYTES,
     STALLED_SECONDS,
 )
+from pfgov_api.plain import Plain, PlainCycle, plain_request
 from pfgov_api.problems import MEDIA_TYPE, HeadTooLargeError, HttpError, TooSlowError, problem
 from pfgov_api.write_coalescing import CoalescingTransport
 
@@ -34,6 +35,13 @@ class BoundedReader(h11.Connection):
     """h11's side of a connection, which takes no head of more than ``HEAD_BYTES_MAX``."""
 
     is_head_too_large = False
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nothing of a request has come that is not answered."""
+        return (
+            not self._receive_buffer and self.their_state is h11.IDLE and self.our_state is h11.IDLE
+        )
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
         """Return what h11 finds next.
@@ -91,6 +99,7 @@ class BoundedProtocol(H11Protocol):
     body_seconds: float = BODY_SECONDS
     stalled_seconds: float = STALLED_SECONDS
 
+    _later: bytes = b""
     _waiting: asyncio.TimerHandle | None = None
     _waiting_for: object = None
     _stalled: asyncio.TimerHandle | None = None
@@ -103,6 +112,16 @@ class BoundedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and see what is still missing."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if isinstance(cycle, PlainCycle) and not cycle.response_complete:
+            self._later += data  # the next request: it is read when this one is answered
+            self.flow.pause_reading()
+            return
+        if (cycle is None or cycle.response_complete) and self.conn.is_fresh and self._has_room():
+            plain = plain_request(data)
+            if plain is not None:
+                self._take(data, plain)
+                return
         super().data_received(data)
         self._look("headers")
 
@@ -110,6 +129,9 @@ class BoundedProtocol(H11Protocol):
         """See what is missing now; a connection that is idle, and no more than that, is left to keep-alive."""
         super().on_response_complete()
         self._look("headers" if self.conn.trailing_data[0] else None)
+        if self._later and not self.transport.is_closing():
+            later, self._later = self._later, b""
+            self.data_received(later)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
@@ -139,6 +161,49 @@ class BoundedProtocol(H11Protocol):
     def _should_upgrade(self) -> bool:
         """Speak HTTP/1.1 and nothing else, without a word about it: an upgrade may be ignored (RFC 9110, 7.8)."""
         return False
+
+    def _has_room(self) -> bool:
+        """Whether another request may be answered; uvicorn refuses it otherwise."""
+        most = self.limit_concurrency
+        return most is None or (len(self.connections) < most and len(self.tasks) < most)
+
+    def _take(self, data: bytes, plain: Plain) -> None:
+        """Have a request answered that came whole; as ``H11Protocol.handle_events``, without h11."""
+        self._unset_keepalive_if_required()
+        self._expect(None)
+        scope: Any = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": plain.method,
+            "root_path": self.root_path,
+            "path": self.root_path + plain.path,
+            "raw_path": (self.root_path + plain.path).encode(),
+            "query_string": plain.query,
+            "headers": plain.headers,
+            "state": self.app_state.copy(),
+        }
+        self.scope, self.headers = scope, plain.headers
+        self.cycle = cycle = PlainCycle(
+            scope=scope,
+            conn=self.conn,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            on_response=self.on_response_complete,
+        )
+        cycle.begin(data, plain)
+        app = cast("Any", self.app)  # pyright: ignore[reportUnknownMemberType]
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     # --- waiting -----------------------------------------------------------------------------
 

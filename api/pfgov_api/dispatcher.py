@@ -42,7 +42,7 @@ from pfgov_api.grants import NOBODY, Grant
 from pfgov_api.leaving import cut, uncancel, while_there
 from pfgov_api.limits import BODY_BYTES_MAX, HEADERS_MAX, LARGE_BYTES
 from pfgov_api.logs import log_request
-from pfgov_api.mounting import ledger_of, mount_of, service_of
+from pfgov_api.mounting import Asgi, ledger_of, mount_of, service_of
 from pfgov_api.operations import ANYONE, Answer, Call, Operation
 from pfgov_api.origins import from_another_site, require_here
 from pfgov_api.outgoing import (
@@ -101,15 +101,13 @@ PAUSE_SECONDS: Final = 0.002
 
 log = logging.getLogger("pfgov.api")
 
-Asgi = Request[Any, Any, Any]
-
 
 def handler_of(
     operation: Operation, service: Service, *, allow: str | None = None
 ) -> HTTPRouteHandler:
     """Return the Litestar handler of *operation*; with *allow*, it says to OPTIONS what its path allows."""
 
-    async def handle(request: Asgi) -> ASGIApp:
+    async def handle(request: Request[Any, Any, Any]) -> ASGIApp:
         if request.scope["method"] == "OPTIONS":
             return options(service, request, allow or "")
         return await respond(operation, service_of(request, operation, service), request)

@@ -4,14 +4,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from litestar import Request
-
 from pfgov.app.hosting import UnknownOutcomeError
 from pfgov.errors import EngineStoppedError, PfgovError
+from pfgov_api.mounting import Asgi
 from pfgov_api.operations import Answer
 from pfgov_api.problems import HttpError
-
-Asgi = Request[Any, Any, Any]
 
 
 async def while_there(request: Asgi, answering: Coroutine[Any, Any, Answer]) -> Answer:

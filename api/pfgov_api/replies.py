@@ -5,8 +5,8 @@ and bytes already.  Streams are sent by Litestar, which watches for a caller tha
 operation and no problem.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final, cast
 
 from litestar import Response
 from litestar.response.streaming import ASGIStreamingResponse
@@ -18,6 +18,9 @@ PROTECTION: Final = {
     "referrer-policy": "no-referrer",
 }
 """Headers of every answer, unless it says otherwise itself."""
+
+WHOLE: Final = "pfgov.whole"
+"""Where the scope of a request has a way to send an answer in one piece; absent where there is none."""
 
 _BODILESS: Final = frozenset({204, 304})
 
@@ -61,10 +64,24 @@ class Reply:
             )
             await streaming(scope, receive, send)
             return
+        whole = cast("dict[str, Any]", scope).get(WHOLE)
+        if whole is not None and await self._sent_whole(whole):
+            return
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()]
         await send({"type": "http.response.start", "status": self.status, "headers": encoded})
         body = b"" if self.is_head else self.body
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _sent_whole(self, whole: Callable[[int, bytes, bytes], Awaitable[bool]]) -> bool:
+        """Send it in one piece, if it may go so; whether it did."""
+        if self.is_head or self.status in _BODILESS or "connection" in self.headers:
+            return False
+        lines = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
+        if lines.count("\n") != len(
+            self.headers
+        ):  # an end of a line within one is refused on the ordinary way
+            return False
+        return await whole(self.status, lines.encode("latin-1"), self.body)
 
     def response(self) -> Response[bytes]:
         """Return it as Litestar wants it from an exception handler."""

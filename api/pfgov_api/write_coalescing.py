@@ -33,6 +33,11 @@ class CoalescingTransport(asyncio.Transport):
             self._is_awaited = True
             self._loop.call_soon(self._end_of_turn)
 
+    def send(self, data: bytes) -> None:
+        """Write *data*, which is all that there is to write for now, after what is held."""
+        self._flush()
+        self._transport.write(data)
+
     def _end_of_turn(self) -> None:
         self._is_awaited = False
         self._flush()

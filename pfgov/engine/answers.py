@@ -6,7 +6,6 @@ recorded is raised as its error, which then carries the receipt.  Nothing here d
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -219,7 +218,7 @@ class Request:
         self.idempotency = idempotency
         self.attachments = attachments
         self.command_id = command_id
-        self.outcome: Outcome = outcome or Future()
+        self.outcome: Outcome = outcome or _future()
         self.first = -1
         self.events: tuple[e.Event, ...] = ()
         self.refusal: PfgovError | None = None
@@ -259,6 +258,13 @@ class Request:
         for request in (self, *self.joined):
             if not request.outcome.done():
                 request.outcome.set_exception(error)
+
+
+def _future() -> Outcome:
+    """Return what a thread waits for; whoever only reads needs none."""
+    from concurrent.futures import Future
+
+    return Future[Receipt]()
 
 
 class UnderWay:

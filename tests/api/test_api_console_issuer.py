@@ -92,7 +92,7 @@ class Desk(Api):
 
 def console_of(api: Api) -> Console:
     """The console that answers in *api*."""
-    for route in api.app.routes:
+    for route in api.app.app.routes:
         for one in getattr(route, "route_handlers", ()):
             if "console" in str(one.name or ""):
                 found: Console = one.fn.__closure__[0].cell_contents

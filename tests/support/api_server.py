@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 from pfgov.clock import ManualClock
-from pfgov_api.app import create_app
+from pfgov_api.app import application
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.service import Service
 from support.api_schemas import check
@@ -52,7 +52,7 @@ class Api:
         self.engine = opened(self.directory, self.clock, **engine_options)
         self.keyring = KeyRing(self.directory / FILE)
         self.service = Service(self.engine, self.keyring, **options)
-        self.app = create_app(self.service)
+        self.app: Any = application(self.service)
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()

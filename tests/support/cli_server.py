@@ -24,7 +24,7 @@ from pfgov.cli import run
 from pfgov.engine import Engine
 from pfgov.engine.options import Options
 from pfgov.storage import open_store
-from pfgov_api.app import application, create_app
+from pfgov_api.app import application
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.named import Named
 from pfgov_api.routes import OPERATIONS
@@ -59,7 +59,7 @@ class Served:
 
     def _app(self) -> Any:
         """What answers."""
-        return create_app(self.service)
+        return application(self.service)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -32,7 +32,7 @@ def send(api: Api, path: str, form: dict[str, str], **headers: str) -> httpx2.Re
 
 def console_of(api: Api) -> Console:
     """The console behind an API."""
-    for route in api.app.routes:
+    for route in api.app.app.routes:
         for one in getattr(route, "route_handlers", ()):
             if "console" in str(one.name or ""):
                 found: Console = one.fn.__closure__[0].cell_contents
