@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from pfgov.app.hosting import UnknownOutcomeError
 from pfgov.errors import EngineStoppedError, PfgovError
 from pfgov_api.mounting import Asgi
-from pfgov_api.operations import Answer
 from pfgov_api.problems import HttpError
 
+A = TypeVar("A")
 
-async def while_there(request: Asgi, answering: Coroutine[Any, Any, Answer]) -> Answer:
+
+async def while_there(request: Asgi, answering: Coroutine[Any, Any, A]) -> A:
     """Return what *answering* does, or end it when the caller goes away: nobody waits for it any more.
 
     Raises:

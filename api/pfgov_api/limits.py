@@ -59,6 +59,10 @@ TRIAL_ANSWER_BYTES_MAX: Final = 16 << 20
 """What one of them may answer."""
 TRIAL_FILE_BYTES_MAX: Final = 1 << 20
 """What one of them may take."""
+TRIAL_CHECKS_MAX: Final = 10_000
+"""Checks in the tests of policies that are run by the server: candidates of cases, and properties."""
+TRIAL_RESULTS_MAX: Final = 500
+"""Checks that are answered one by one, those that fail first; the rest is counted."""
 
 SIMULATIONS_MAX: Final = 2
 """Runs of the simulator at once, each in a process of its own."""

@@ -142,6 +142,45 @@ class Promotion(Wire):
     leave_uncovered: Annotated[tuple[Placing, ...], Bounded(len(PLACING))] = ()
 
 
+TEST_FILES_MAX: Final = 64
+TEST_FILE_LENGTH_MAX: Final = 262_144
+
+Tests = Annotated[
+    dict[str, Annotated[str, Field(max_length=TEST_FILE_LENGTH_MAX)]],
+    Field(
+        min_length=1,
+        max_length=TEST_FILES_MAX,
+        json_schema_extra={"propertyNames": {"pattern": f"^{NAME.pattern}$"}},
+        description="Tests and the fixtures that they name: file name -> YAML text. `NAME.test.yaml` is a test, every "
+        "other name holds fixtures.",
+    ),
+]
+
+
+class PolicyTests(Wire):
+    """Tests, and the set that they are run against: sent as files or as a bundle, recorded under a digest, or binding.
+
+    A bundle brings tests of its own; those are run where no others come with it.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["tests"]}, {"required": ["bundle"]}]}
+    )
+
+    tests: Tests | None = None
+    files: Files | None = None
+    bundle: BundleText | None = None
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_set(self) -> Self:
+        if sum(one is not None for one in (self.files, self.bundle, self.digest)) > 1:
+            raise refuse("name one of files, bundle and digest")
+        if self.tests is None and self.bundle is None:
+            raise refuse("name tests, or a bundle that has some")
+        return self
+
+
 class PolicyQuestion(Wire):
     """A question to a policy set that need not be binding; nothing is recorded."""
 

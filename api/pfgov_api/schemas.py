@@ -9,7 +9,12 @@ from typing import Any, Final
 from pfgov.app.views import OUTCOMES
 from pfgov_api.view_schemas import COUNT as _COUNT
 from pfgov_api.view_schemas import FLAG as _FLAG
-from pfgov_api.view_schemas import LEDGER_STANDING, settings_schema, view_schemas
+from pfgov_api.view_schemas import (
+    LEDGER_STANDING,
+    POLICY_TEST_RUN,
+    settings_schema,
+    view_schemas,
+)
 from pfgov_api.view_schemas import MAYBE_TEXT as _MAYBE_TEXT
 from pfgov_api.view_schemas import MAYBE_TIME as _MAYBE_TIME
 from pfgov_api.view_schemas import NUMBER as _NUMBER
@@ -304,6 +309,7 @@ _OTHERS: Final[dict[str, Any]] = {
         {"policy": _TEXT, "members": _list(_ref("VerdictRow")), **_MISSES},
         {"in_full": _list(_closed({"member_id": _TEXT, "rules": _list(_RULE_IN_FULL)}))},
     ),
+    "PolicyTestRun": POLICY_TEST_RUN,
     "Live": _closed({"status": _TEXT, "version": _TEXT}),
     "Ready": _closed(
         {"status": _TEXT, "policy": _MAYBE_TEXT, **_HALT},

@@ -22,17 +22,19 @@ import msgspec
 
 from pfgov.core.commands import BundleRef, ReportRef
 from pfgov.errors import InvalidError, PfgovError, PolicyError, TooLargeError
-from pfgov.policy import kernel_only
+from pfgov.policy import PolicySet, from_document, kernel_only
 from pfgov.policy.problems import PolicyErrors, Problem
 from pfgov_api.limits import (
     BODY_BYTES_MAX,
+    TRIAL_CHECKS_MAX,
     TRIAL_FILE_BYTES_MAX,
     TRIAL_MEMORY_BYTES,
     TRIAL_PROCESSOR_SECONDS,
+    TRIAL_RESULTS_MAX,
 )
 
 if TYPE_CHECKING:
-    from pfgov_api.policy_bodies import Sent, Weighing
+    from pfgov_api.policy_bodies import PolicyTests, Sent, Weighing
 
 KINDS: Final[dict[str, type[PfgovError]]] = {
     "input": InvalidError,
@@ -48,8 +50,8 @@ _LOOK_SECONDS: Final = 1.0
 
 
 class Asked(msgspec.Struct):
-    """What a child is to do: compile the files in a body, try them (else *document*, else the kernel alone) out, or ask
-    them about the ledger in *directory*.
+    """What a child is to do: compile the files in a body, try them (else *document*, else the kernel alone) out, run
+    tests against them, or ask them about the ledger in *directory*.
     """
 
     raw: bytes
@@ -57,6 +59,7 @@ class Asked(msgspec.Struct):
     document: bytes = b""
     now: int = 0
     directory: str = ""
+    are_tests: bool = False
 
 
 class Compiled(msgspec.Struct):
@@ -114,6 +117,7 @@ def import_all() -> None:
         "pfgov.app.change.weighing",
         "pfgov.app.local.folder",
         "pfgov.app.policies",
+        "pfgov.app.policy_tests",
         "pfgov.app.views",
         "pfgov_api.policy_bodies",
     ):
@@ -245,21 +249,17 @@ def answer(asked: Asked) -> Said:
     from pfgov.app.views import misses_result, nearest_misses
     from pfgov.core.verdicts import Point
     from pfgov.model import parse, read_json
-    from pfgov.policy import from_document
-    from pfgov_api.policy_bodies import PolicyQuestion, Sent, Weighing
+    from pfgov_api.policy_bodies import PolicyQuestion, PolicyTests, Sent, Weighing
 
     tree = read_json(asked.raw, limit=BODY_BYTES_MAX)
     if asked.directory:
         return Said(answer=_weighed(parse(Weighing, tree), asked.directory))
+    if asked.are_tests:
+        return Said(answer=_tested(parse(PolicyTests, tree), asked.document))
     if not asked.is_question:
         return Said(compiled=_compiled(parse(Sent, tree)))
     body = parse(PolicyQuestion, tree)
-    if body.files is not None:
-        policies = compiled(body.files)
-    elif asked.document:
-        policies = from_document(asked.document, generated=True)
-    else:
-        policies = kernel_only()
+    policies = _recorded(asked.document) if body.files is None else compiled(body.files)
     point = Point(body.action)
     rows = evaluate(policies, body.packet, body.members, point, asked.now, body.source)
     misses = misses_result(nearest_misses(rows))
@@ -269,6 +269,31 @@ def answer(asked: Asked) -> Said:
             policies, body.packet, body.members, point, asked.now, body.source
         )
     return Said(answer=said)
+
+
+def _recorded(document: bytes) -> PolicySet:
+    """Return the set of a document that the ledger attached; the kernel alone for none."""
+    return from_document(document, generated=True) if document else kernel_only()
+
+
+def _tested(body: "PolicyTests", document: bytes) -> dict[str, Any]:
+    """Return what the tests in a body come to: of its files, of its bundle with its own tests, or of a recorded set."""
+    from pfgov.app.change import bundling
+    from pfgov.app.policies import compiled
+    from pfgov.app.policy_tests import of_folder, of_texts, shown
+
+    bundle = None if body.bundle is None else bundling.opened(body.bundle.encode())
+    if bundle is not None:
+        policies = bundling.compiled(bundle)
+    else:
+        policies = _recorded(document) if body.files is None else compiled(body.files)
+    if body.tests is not None:
+        report = of_texts(body.tests, policies, TRIAL_CHECKS_MAX)
+    else:
+        assert bundle is not None  # or the body was refused
+        with bundling.unpacked(bundle) as folder:
+            report = of_folder(folder, policies, TRIAL_CHECKS_MAX)
+    return shown(report, TRIAL_RESULTS_MAX)
 
 
 def _compiled(sent: "Sent") -> Compiled:

@@ -69,6 +69,20 @@ class Trials:
             raise _spent()
         return said.answer
 
+    async def tested(self, raw: bytes, document: bytes) -> dict[str, Any]:
+        """Return what the tests in the body *raw* come to: of the set in it, or of the one of *document*.
+
+        Raises:
+            PolicyErrors: the files do not make a set, or the tests cannot be read.
+            DecisionTooLongError: it took too much.
+            BusyError: no process can be started for it now.
+            PfgovError: there is no test.
+        """
+        said = await self._said(raw, is_question=False, document=document, are_tests=True)
+        if said.answer is None:
+            raise _spent()
+        return said.answer
+
     async def weighed(self, raw: bytes, directory: str) -> dict[str, Any]:
         """Return what the set in the body *raw* would change in the ledger in *directory*.
 
@@ -90,9 +104,10 @@ class Trials:
         document: bytes = b"",
         now: int = 0,
         directory: str = "",
+        are_tests: bool = False,
     ) -> Said:
         with tempfile.TemporaryDirectory(prefix="pfgov-policies-") as folder:
-            asked = Asked(raw, is_question, document, now, directory)
+            asked = Asked(raw, is_question, document, now, directory, are_tests)
             async with self._room:
                 self.under_way += 1
                 try:

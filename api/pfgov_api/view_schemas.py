@@ -75,6 +75,28 @@ def settings_schema() -> dict[str, Any]:
     }
 
 
+_SEEN: Final = {"seen": COUNT, "wanted": COUNT, "missed": list_of(TEXT)}
+POLICY_TEST_RUN: Final = closed(
+    {
+        "policy": TEXT,
+        "passed": COUNT,
+        "failed": COUNT,
+        "results": list_of(
+            closed(
+                {
+                    **dict.fromkeys(("file", "case", "member", "expected", "got"), TEXT),
+                    "line": COUNT,
+                    "passed": FLAG,
+                    "problem": MAYBE_TEXT,
+                    "details": list_of(TEXT),
+                }
+            )
+        ),
+        "coverage": closed({**_SEEN, "points": closed(_SEEN)}),
+    }
+)
+"""What tests of policies came to."""
+
 LEDGER_STANDING: Final = closed(
     {
         "name": TEXT,

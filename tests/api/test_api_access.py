@@ -36,7 +36,8 @@ RULES: dict[str, set[str] | frozenset[str]] = {
         EVERY_SCOPE,  # a member's key: only what concerns its member, see below
     ),
     **dict.fromkeys(
-        ("list_members", "list_decisions", "explain_decision", "show_policies", "evaluate_policies", "list_entries",
+        ("list_members", "list_decisions", "explain_decision", "show_policies", "evaluate_policies", "test_policies",
+         "list_entries",
          "status", "show_ledger", "show_configuration", "witnesses",
          "show_fleet", "search", "show_analytics", "simulate", "list_proposals",
          "list_publishers"),

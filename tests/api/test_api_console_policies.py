@@ -107,6 +107,7 @@ def test_the_playground_does_what_the_api_allows(
     """A button of the playground is there for, or works for, whom the API refuses; or is not for whom it allows."""
     wanted = {
         "ask": "evaluate_policies",
+        "test": "test_policies",
         "weigh": "policy_impact",
         "propose": "propose_policies",
         "activate": "activate_policies",
@@ -115,13 +116,20 @@ def test_the_playground_does_what_the_api_allows(
     for scope in SCOPES:
         shown = shared.get(path, headers=signed[scope])
         for do, name in wanted.items():
-            form = {"do": do, "key": "k", "text": "nonsense", "packet": "{}", "members": "[]"}
+            form = {
+                "do": do,
+                "key": "k",
+                "text": "nonsense",
+                "packet": "{}",
+                "members": "[]",
+                "tests": "a",
+            }
             sent = send(shared, path, form, **signed[scope])
             is_allowed = operations()[name].allows((scope,))
             if do == "activate":  # which weighs first
                 is_allowed = is_allowed and operations()["policy_impact"].allows((scope,))
             assert (sent.status_code == 403) == (not is_allowed), (scope, do, sent.status_code)
-            if do in {"ask", "weigh"} and shown.status_code == 200:
+            if do in {"ask", "test", "weigh"} and shown.status_code == 200:
                 assert (f'value="{do}"' in shown.text) == is_allowed, (scope, do)
 
 
@@ -184,3 +192,36 @@ def test_the_verifier_is_the_one_beside_the_format(api: Api) -> None:
     saved = api.get("/console/raw/verifier")
     assert saved.text == source
     assert saved.headers["content-disposition"].startswith("attachment")
+
+
+def test_tests_of_a_set_are_run_and_shown(api: Api) -> None:
+    """The playground shows no tests of a set that ships, other results than the API, or a test's name as markup."""
+    path = "/console/policies/try"
+    assert f'href="{path}#tests"' in api.get("/console/policies").text
+    shipped = fields_of(api.get(f"{path}?set=pack:starter").text)
+    assert shipped["tests"].count("kind: PolicyTest") == 6
+    bare = fields_of(api.get(path).text)
+    assert bare["tests"] == ""
+    refused = send(api, path, {**bare, "do": "test"})
+    assert (refused.status_code, "there is no test in the text" in refused.text) == (400, True)
+    policy = 'apiVersion: pfgov/v1\nkind: Policy\nmetadata: {name: p, version: "1"}\non: [place]\nrules:\n'
+    policy += '  - {id: eu, require: member.region == "eu"}\n'
+    facts = "apiVersion: pfgov/v1\nkind: Fixtures\npackets: {plain: {workload_type: w}}\nmembers: {far: {region: us}}\n"
+    case = (
+        "apiVersion: pfgov/v1\nkind: PolicyTest\npolicy: p\ncases:\n  - name: <b>far</b> & near\n"
+    )
+    case += "    packet: plain\n    members: [far]\n    expect: {far: OUTCOME}\n"
+    form = {**bare, "do": "test", "text": policy, "tests": f"{facts}---\n{case}"}
+    wrong = send(api, path, {**form, "tests": form["tests"].replace("OUTCOME", "allow")}).text
+    assert "of 1 check fails" in wrong
+    assert "&lt;b&gt;far&lt;/b&gt; &amp; near" in wrong
+    assert '<td class="wrap">allow</td><td class="wrap">deny [eu]</td>' in wrong
+    assert "line 10" in wrong  # where the case stands in the text
+    right = send(api, path, {**form, "tests": form["tests"].replace("OUTCOME", "{deny: [eu]}")})
+    assert (right.status_code, "1 check, and it passes" in right.text) == (200, True)
+    assert "What no test saw" in right.text
+    assert fields_of(right.text)["tests"].replace("\r", "") == form["tests"].replace(
+        "OUTCOME", "{deny: [eu]}"
+    )
+    misspelt = send(api, path, form)
+    assert (misspelt.status_code, "02.test.yaml:13:" in misspelt.text) == (400, True)

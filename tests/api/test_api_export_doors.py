@@ -59,7 +59,7 @@ VIEWS: Final = frozenset(
         "list_members", "show_member", "heartbeat", "list_capabilities", "list_packets", "show_packet",
         "packet_lineage", "audit_packet", "list_decisions", "explain_decision", "discover", "show_policies",
         "policy_document", "list_publishers", "policy_impact", "policies_in_shadow", "list_proposals",
-        "evaluate_policies",
+        "evaluate_policies", "test_policies",
         "show_ledger", "show_configuration", "list_entries", "show_entry", "checkpoint", "tiles_checkpoint",
         "inclusion_proof", "consistency_proof", "anchor", "stream_events", "list_payloads", "show_payload",
         "list_keys", "list_api_keys", "list_ledgers", "authzen_search_subject", "authzen_search_resource",

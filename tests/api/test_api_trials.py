@@ -126,17 +126,21 @@ class _Leaving:
         return {"type": "http.disconnect"}
 
 
-def test_a_trial_ends_with_its_caller(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asked", ["a question", "tests"])
+def test_a_trial_ends_with_its_caller(
+    api: Api, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
     """Whoever hangs up leaves no process behind, neither one that runs nor one that waits for room."""
     _does(monkeypatch, "import time; time.sleep(60)")
     service = api.service
 
+    def trial() -> Any:
+        run = service.trials
+        return run.tested(b"{}", b"") if asked == "tests" else run.evaluated(b"{}", b"", 0)
+
     async def ask() -> set[int]:
         callers: list[Any] = [_Leaving() for _ in range(5)]
-        asked = [
-            asyncio.ensure_future(while_there(one, service.trials.evaluated(b"{}", b"", 0)))  # type: ignore[arg-type]
-            for one in callers
-        ]
+        asked = [asyncio.ensure_future(while_there(one, trial())) for one in callers]
         while (  # noqa: ASYNC110 - nobody tells
             service.trials._parent is None or len(_children(service)) < trials.TRIALS_MAX
         ):

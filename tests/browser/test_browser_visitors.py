@@ -193,3 +193,67 @@ def test_every_tab_is_closed_to_whoever_signed_out(look: Look) -> None:
     for tab in (page, other):
         wait(tab, "document.title.startsWith('Sign in')")
     look.wrong.clear()  # Chromium notes that nobody is signed in
+
+
+SET = """apiVersion: pfgov/v1
+kind: Policy
+metadata: {name: near, version: "1"}
+on: [place]
+rules:
+  - {id: eu, require: member.region == "eu"}
+"""
+FIXTURES = """apiVersion: pfgov/v1
+kind: Fixtures
+packets: {plain: {workload_type: w}}
+members: {here: {region: eu}, far: {region: us}}
+"""
+CASES = """apiVersion: pfgov/v1
+kind: PolicyTest
+policy: near
+cases:
+  - {name: only those near by, packet: plain, members: [here, far], expect: {here: allow, far: allow}}
+"""
+DROP = """([field, texts]) => {
+  const held = new DataTransfer();
+  texts.forEach((text, at) => held.items.add(new File([text], `${at}.yaml`)));
+  const event = new DragEvent("drop", {dataTransfer: held, bubbles: true, cancelable: true});
+  document.getElementById(field).dispatchEvent(event);
+}"""
+
+
+def run_the_tests(page: Any, until: str) -> None:
+    """Press the button until *until* is there: on a busy machine a run takes longer than the server lets it."""
+    for _ in range(20):
+        page.get_by_role("button", name="Run the tests").click()
+        wait(page, f"document.querySelector({until!r}) || document.querySelector('[role=alert]')")
+        if page.locator(until).count():
+            return
+        assert "policy.too_slow" in page.locator("[role=alert]").inner_text()
+    raise AssertionError("the machine is too busy")
+
+
+def test_files_are_dropped_and_their_tests_run(look: Look) -> None:
+    """Files that are dropped are not taken, a test that fails does not say what came out, or one is lost on the way."""
+    look.go("policies").get_by_role("link", name="Run tests").click()
+    page = look.page
+    page.wait_for_url("**/policies/try#tests")
+    tests = page.get_by_label("Tests and fixtures")
+    assert "kind: PolicyTest" in tests.input_value()  # those of the set that ships
+    page.evaluate(DROP, ["pt", [SET]])
+    page.evaluate(DROP, ["pe", [FIXTURES, CASES]])
+    wait(page, "document.getElementById('pe').value.includes('only those near by')")
+    assert page.get_by_label("The set").input_value() == SET
+    run_the_tests(page, "[aria-label='Checks that fail'] tbody tr")
+    row = page.locator("[aria-label='Checks that fail'] tbody tr")
+    assert row.count() == 1
+    cells = row.locator("td").all_inner_texts()
+    assert cells[1:4] == ["far", "allow", "deny [eu]"]
+    assert "line 10" in cells[0]
+    tests.fill(tests.input_value().replace("far: allow", "far: deny"))
+    run_the_tests(page, "#tested .lead .s-check")
+    assert page.locator("#tested .lead").inner_text().strip().startswith("2 checks, and all pass.")
+    assert page.locator("#tested summary", has_text="What no test saw").count() == 1
+    page.evaluate(DROP, ["pe", ["x" * 200_000]])
+    page.locator(".play [role=alert]", has_text="too large").wait_for()
+    assert "only those near by" in tests.input_value()
+    look.wrong = [one for one in look.wrong if "503" not in one]

@@ -49,7 +49,7 @@ from pfgov_api.console.site import PAGES
 from pfgov_api.console.visiting import Visitor
 from pfgov_api.dispatcher import PAUSE_SECONDS, options, read_headers
 from pfgov_api.grants import Grant
-from pfgov_api.leaving import cut, uncancel
+from pfgov_api.leaving import cut, uncancel, while_there
 from pfgov_api.mounting import mount_of
 from pfgov_api.origins import require_here
 from pfgov_api.outgoing import request_id_of
@@ -190,7 +190,9 @@ class Console:
             if rest == "simulate":
                 return await _simulated(visitor, form)
             if rest == "policies/try":
-                tried = await playground.run(visitor, form)
+                running = playground.run(visitor, form)
+                only_asks = form.get("do", "") not in playground.RECORDED
+                tried = await (while_there(request, running) if only_asks else running)
                 if isinstance(tried, str):
                     return to(tried)
                 return await self._page(tried, headers, visitor, {})

@@ -1,9 +1,9 @@
 """The playground of policies: a text that is tried on facts, weighed against the recorded decisions, and sent on.
 
 A form without script: each button sends the whole text, and the page comes back with what was asked for.  Nothing is
-compiled here; the API does that in a process of its own.  What is made binding is what was weighed: its digest is
-compared again, and the beginning of it is typed.  A signed bundle may stand in the place of the text, and a signed
-report of impact goes with a proposal or an activation.
+compiled here, and no test is run; the API does that in a process of its own.  What is made binding is what was weighed:
+its digest is compared again, and the beginning of it is typed.  A signed bundle may stand in the place of the text, and
+a signed report of impact goes with a proposal or an activation.
 """
 
 import asyncio
@@ -30,6 +30,12 @@ EXAMPLES: Final = 3
 TYPED: Final = 8
 """Characters of a digest that are typed before its set is made binding."""
 
+RECORDED: Final = frozenset({"propose", "activate"})
+"""The buttons that record something."""
+
+CHECKS_SHOWN: Final = 100
+"""Checks of each kind, those that fail and those that pass, that a page shows."""
+
 POINTS: Final = ("assign", "handoff", "accept", "retain")
 PACKET: Final[Mapping[str, Any]] = {
     "workload_type": "claim-intake",
@@ -50,8 +56,10 @@ class Tried:
     note: str = ""
     bundle: str = ""
     report: str = ""
+    tests: str = ""
     verdicts: Mapping[str, Any] | None = None
     weighed: Mapping[str, Any] | None = None
+    tested: Mapping[str, Any] | None = None
     error: PfgovError | None = None
     pressed: str = ""
     key: str = field(default_factory=lambda: secrets.token_urlsafe(18))
@@ -67,6 +75,7 @@ async def begin(visit: Visit) -> Shown:
         text,
         json.dumps(PACKET, indent=2),
         json.dumps(examples or [_EXAMPLE], indent=2, ensure_ascii=False),
+        tests=await _tests(visitor, name),
     )
     values = await _values(visitor, tried)
     return Shown("Playground", "playground.html", lambda: {**values, "set": name})
@@ -82,6 +91,16 @@ async def _text(visitor: Visitor, name: str) -> str:
         return ""
     document = await recorded(visitor, name or None)
     return await asyncio.to_thread(lambda: policy_texts.text_of(policy_texts.set_of(document)))
+
+
+async def _tests(visitor: Visitor, name: str) -> str:
+    """Return the tests of a set that ships with pfgov; those of another one are not recorded with it."""
+    if name.startswith("pack:"):
+        chosen = name[5:] if name[5:] in policy_texts.PACKS else None
+    else:
+        digest = name or (await visitor.ask("status")).get("policy") or ""
+        chosen = await asyncio.to_thread(policy_texts.pack_of, digest)
+    return "" if chosen is None else await asyncio.to_thread(policy_texts.tests_of_pack, chosen)
 
 
 async def recorded(visitor: Visitor, digest: str | None) -> bytes:
@@ -120,13 +139,17 @@ async def run(visitor: Visitor, form: Mapping[str, str]) -> str | Drawn:
         as_written(form.get(name, "")) for name in ("text", "packet", "members")
     )
     action, note = form.get("action", "assign"), form.get("note", "")
-    bundle, report = (as_written(form.get(name, "")) for name in ("bundle", "report"))
+    bundle, report, tests = (
+        as_written(form.get(name, "")) for name in ("bundle", "report", "tests")
+    )
     pressed = form.get("do", "ask")
-    tried = Tried(text, packet, members, action, note, bundle, report, pressed=pressed)
+    tried = Tried(text, packet, members, action, note, bundle, report, tests, pressed=pressed)
     try:
         match tried.pressed:
             case "weigh":
                 tried.weighed = await _weigh(visitor, tried)
+            case "test":
+                tried.tested = await _test(visitor, tried)
             case "propose":
                 return await _propose(visitor, tried, form.get("key", ""))
             case "activate":
@@ -177,6 +200,40 @@ async def _ask(visitor: Visitor, tried: Tried) -> Mapping[str, Any]:
         body["files"] = await asyncio.to_thread(_files, tried)
     found: Mapping[str, Any] = (await visitor.begin("evaluate_policies", body)).body
     return found
+
+
+async def _test(visitor: Visitor, tried: Tried) -> Mapping[str, Any]:
+    """Return what the tests come to: those of the text, or where there are none those of the bundle.
+
+    Raises:
+        InvalidError: there is none.
+    """
+    body: dict[str, Any] = {}
+    if tried.bundle.strip():
+        body["bundle"] = tried.bundle.strip()
+    elif tried.text.strip():
+        body["files"] = await asyncio.to_thread(_files, tried)
+    if tried.tests.strip():
+        body["tests"] = policy_texts.tests_of(tried.tests)
+    elif not tried.bundle.strip():
+        raise InvalidError(
+            "there is no test in the text",
+            hint="paste or drop what stands beside the policies: NAME.test.yaml, and the fixtures",
+            pointer="/tests",
+        )
+    found: Mapping[str, Any] = (await visitor.begin("test_policies", body)).body
+    rows = {
+        kind: [one for one in found["results"] if one["passed"] is kind] for kind in (True, False)
+    }
+    return {
+        **found,
+        "is_of_text": "tests" in body,
+        "failing": rows[False][:CHECKS_SHOWN],
+        "passing": rows[True][:CHECKS_SHOWN],
+        "missed": [*found["coverage"]["missed"], *found["coverage"]["points"]["missed"]][
+            :CHECKS_SHOWN
+        ],
+    }
 
 
 def _json(name: str, text: str) -> Any:
@@ -289,6 +346,8 @@ async def _values(visitor: Visitor, tried: Tried) -> dict[str, Any]:
         "packs": policy_texts.PACKS,
         "set": None,
         "approvals": int(settings.get("activation_approvals", 0) or 0),
+        "may_read": visitor.may("policy_document"),
+        "may_test": visitor.may("test_policies"),
         "may_weigh": visitor.may("policy_impact"),
         "may_propose": visitor.may("propose_policies"),
         "may_activate": visitor.may("activate_policies"),

@@ -8,11 +8,13 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, Final
 
 from pfgov.policy import PolicySet, from_document, kernel_only, load_directory
 from pfgov.policy.authoring.comparing.structure import changes
 from pfgov.policy.authoring.showing import source_texts
+from pfgov.policy.files.folder import TEST_SUFFIX, list_folder
 from pfgov.policy.files.model import KERNEL
 from pfgov.policy.load import shipped_directory
 
@@ -23,6 +25,7 @@ LINES_MAX: Final = 4_000
 """Lines up to which two texts are compared line by line."""
 
 _BETWEEN: Final = re.compile(r"(?m)^---[ \t]*$\n?")
+_FIXTURES: Final = re.compile(r"""(?m)^[\s{]*["']?kind["']?\s*:\s*["']?Fixtures\b""")
 
 
 def set_of(document: bytes) -> PolicySet:
@@ -53,6 +56,45 @@ def files_of(text: str) -> dict[str, str]:
     """
     parts = [one for one in _BETWEEN.split(text) if one.strip()]
     return {f"{index:02}.yaml": one for index, one in enumerate(parts, 1)}
+
+
+def tests_of(text: str) -> dict[str, str]:
+    r"""Return the test and fixture files of a text: name -> YAML, each line where it stands in the whole.
+
+    >>> tests_of("kind: Fixtures\n---\nkind: PolicyTest\n")
+    {'01.yaml': 'kind: Fixtures\n', '02.test.yaml': '\n\nkind: PolicyTest\n'}
+    """
+    found: dict[str, str] = {}
+    begins = 0
+    for ends, goes_on in [
+        *((one.start(), one.end()) for one in _BETWEEN.finditer(text)),
+        (len(text), 0),
+    ]:
+        part = text[begins:ends]
+        if part.strip():
+            suffix = ".yaml" if _FIXTURES.search(part) else TEST_SUFFIX
+            found[f"{len(found) + 1:02}{suffix}"] = "\n" * text.count("\n", 0, begins) + part
+        begins = goes_on
+    return found
+
+
+def tests_of_pack(name: str) -> str:
+    """Return the tests of a set that ships with pfgov, and the fixtures that they name, as one text."""
+    found = list_folder(shipped_directory(name))
+    return "---\n".join(
+        path.read_text(encoding="utf-8") for path in (*found.fixtures, *found.tests)
+    )
+
+
+@cache
+def pack_of(digest: str) -> str | None:
+    """Return which set that ships has this digest."""
+    return next((name for name, known in _digests() if known == digest), None)
+
+
+@cache
+def _digests() -> tuple[tuple[str, str], ...]:
+    return tuple((name, load_directory(shipped_directory(name)).digest) for name in PACKS)
 
 
 def lines_changed(old: str, new: str) -> Sequence[tuple[str, str]] | None:

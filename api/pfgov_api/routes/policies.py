@@ -29,6 +29,7 @@ from pfgov_api.policy_bodies import (
     Activation,
     PolicyProposal,
     PolicyQuestion,
+    PolicyTests,
     Promotion,
     ProposalReview,
     Rollback,
@@ -186,6 +187,17 @@ async def _evaluate(call: Call) -> Answer:
         return Answer(await call.service.trials.evaluated(call.raw, document, now))
 
 
+async def _test(call: Call) -> Answer:
+    body: PolicyTests = call.body
+    with _counted(call):
+        digest = body.digest
+        if digest is None and body.files is None and body.bundle is None:
+            digest = await _digest(call)
+        read = call.ledger.reader.policy_document
+        document = await asyncio.to_thread(read, digest) if digest else b""
+        return Answer(await call.service.trials.tested(call.raw, document))
+
+
 async def _impact(call: Call) -> Answer:
     with _counted(call):
         directory = str(call.ledger.reader.store.directory)
@@ -298,5 +310,12 @@ OPERATIONS: tuple[Operation, ...] = (
         "evaluate_policies", "POST", "/api/policies/evaluate", READERS,
         "Try a policy set on a packet and members of your own; nothing is recorded.", _evaluate, "Playground",
         body=PolicyQuestion, tag="policies", is_long=True,
+    ),
+    Operation(
+        "test_policies", "POST", "/api/policies/test", READERS,
+        "Run tests of policies, as `pfgov policy test` does: against a set that comes with them, the binding one, or one that was "
+        "binding or proposed. Every check that fails says what was expected and what came out; `coverage` says which outcomes of "
+        "which rules, and which of their points, no test ever saw. Nothing is recorded.", _test, "PolicyTestRun",
+        body=PolicyTests, tag="policies", is_long=True, raises=(404,),
     ),
 )  # fmt: skip

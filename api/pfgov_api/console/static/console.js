@@ -192,10 +192,22 @@ document.addEventListener("submit", async event => {
   }
   box.replaceChildren(...holder.childNodes);
   [...box.querySelectorAll("button")].find(one => one.textContent === button?.textContent)?.focus({preventScroll: true});
-  (box.querySelector("[role=alert], .ahead, #verdicts, #weighed") ?? box).scrollIntoView({block: "nearest"});
+  (box.querySelector("[role=alert], .ahead, #verdicts, #tested, #weighed") ?? box).scrollIntoView({block: "nearest"});
 });
 let edited = false;  // a policy text that nobody has sent yet
-document.addEventListener("input", event => { if (event.target.id === "pt") edited = true; });
+document.addEventListener("input", event => { if (event.target.matches("#pt, #pe")) edited = true; });
+// Files that are dropped on a field of the playground are its text, and a link to the tests opens them.
+const takes = event => event.target.matches?.(".play textarea") && event.dataTransfer.types.includes("Files");
+document.addEventListener("dragover", event => { if (takes(event)) event.preventDefault(); });
+document.addEventListener("drop", async event => {
+  const field = event.target, files = [...event.dataTransfer.files];
+  if (!takes(event)) return;
+  event.preventDefault();
+  if (files.reduce((sum, one) => sum + one.size, 0) > FORM_BYTES_MAX) { trouble("That is too large for a form. Use the API or the command line.", field.form); return; }
+  field.value = (await Promise.all(files.map(one => one.text()))).map(one => one.replace(/\n*$/, "\n")).join("---\n");
+  field.dispatchEvent(new Event("input", {bubbles: true}));
+});
+if (location.hash === "#tests") { const tests = $("tests"); if (tests) { tests.open = true; tests.scrollIntoView(); } }
 addEventListener("beforeunload", event => { if (edited) event.preventDefault(); });
 
 // --- clicks -----------------------------------------------------------------------------------------------------------------

@@ -100,6 +100,7 @@ def _values(
         "may_weigh": visit.visitor.may("policies_in_shadow"),
         "packs": policy_texts.PACKS,
         "may_try": visit.visitor.may("evaluate_policies"),
+        "may_test": visit.visitor.may("test_policies"),
         "may_read": visit.visitor.may("policy_document"),
     }
 

@@ -48,6 +48,8 @@ class Result:
         member: The candidate's name; empty for a property or at ``export``.
         problem: What differs, in one sentence; None when it is as expected.
         details: Further lines: the sentences of the reasons, or a counterexample.
+        expected: What the case says; empty for a property.
+        got: The outcome with the names of its reasons; empty for a property.
     """
 
     file: str
@@ -56,6 +58,8 @@ class Result:
     member: str = ""
     problem: str | None = None
     details: tuple[str, ...] = ()
+    expected: str = ""
+    got: str = ""
 
     @property
     def passed(self) -> bool:
@@ -83,10 +87,12 @@ def run_directory(
     only: str | None = None,
     against: PolicySet | None = None,
     generated: bool = True,
+    most: int | None = None,
 ) -> Report:
     """Run every test below *path*; with *only*, those whose file, case or policy contains it.
 
-    The policies are those of the folder, or those of the set *against*.
+    The policies are those of the folder, or those of the set *against*; with *most*, nothing is run if there are more
+    checks.
 
     Raises:
         PolicyErrors: The policies, the fixtures or the tests do not load; all problems.
@@ -100,6 +106,13 @@ def run_directory(
         raise NoTestsError(
             f"there is no test in {root}",
             hint="tests are named NAME.test.yaml and stand beside the policies",
+        )
+    checks = sum(len(case.candidates) for one in tests for case in one.cases)
+    checks += sum(len(one.properties) for one in tests)
+    if most is not None and checks > most:
+        message = f"{checks} checks are more than the {most} that are run at once"
+        raise PolicyErrors(
+            [Problem("policy.test.too_many", message, str(root), hint="split the tests")]
         )
     report = Report()
     report.coverage.expect(whole)
@@ -220,6 +233,8 @@ def _run_case(
             member=candidate.name,
             problem=problem,
             details=_details(verdict, policies, test) if problem else (),
+            expected=_shown(candidate.expected, test.policy),
+            got=_got(verdict, test.policy),
         )
 
 
@@ -256,8 +271,7 @@ def difference(expected: Expectation, verdict: Verdict, policy: str | None) -> s
     escalates = {reason.name for reason in verdict.reasons if reason.effect == "escalate"}
     shadow = {reason.name for reason in verdict.shadow}
     if expected.outcome not in {None, verdict.outcome}:
-        got = f"{verdict.outcome} {_names(denies | escalates, policy)}".rstrip()
-        return f"expected {_shown(expected, policy)}, got {got}"
+        return f"expected {_shown(expected, policy)}, got {_got(verdict, policy)}"
     missing = {reason.missing for reason in verdict.reasons if reason.missing is not None}
     owed: set[str] = {obligation.type for obligation in verdict.obligations}
     sides: tuple[tuple[str, frozenset[str] | None, set[str]], ...] = (
@@ -274,6 +288,11 @@ def difference(expected: Expectation, verdict: Verdict, policy: str | None) -> s
     if expected.approvals not in {None, asked}:
         return f"approvals: expected {expected.approvals}, got {asked}"
     return None
+
+
+def _got(verdict: Verdict, policy: str | None) -> str:
+    names = {one.name for one in verdict.reasons if one.effect in {"deny", "escalate"}}
+    return f"{verdict.outcome} {_names(names, policy)}" if names else str(verdict.outcome)
 
 
 def _shown(expected: Expectation, policy: str | None) -> str:
