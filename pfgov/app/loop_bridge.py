@@ -31,8 +31,8 @@ TAKEN_MAX: Final = 5
 """How often in a row the exclusive section may be somebody else's before what waits goes into the queue."""
 
 REST_SECONDS: Final = (1.0, 64.0)
-"""For how long the thread decides after one command alone took longer than the loop may decide: twice as long each time
-that it happens again, up to a bound."""
+"""For how long the thread decides after commands alone took longer than the loop may decide, twice in a row: twice as
+long each time that it happens again, up to a bound."""
 
 
 class LoopBridge:
@@ -50,6 +50,7 @@ class LoopBridge:
         self._resting_until = 0.0
         self._rest = REST_SECONDS[0]
         self._taken = 0
+        self._is_slow = False
 
     def expect(self) -> "Expected":
         """Return the outcome for a request that :meth:`submit` is given next."""
@@ -120,11 +121,15 @@ class LoopBridge:
         self._leaving = self._leaving[len(batch) :]
         took = (time.perf_counter() - began) / len(batch)
         self._cost += (took - self._cost) / 8
-        if took > TURN_SECONDS:
+        if took <= TURN_SECONDS:
+            self._is_slow = False
+            if len(batch) == 1:
+                self._rest = REST_SECONDS[0]
+        elif self._is_slow:
             self._cost, self._resting_until = 0.0, loop.time() + self._rest
             self._rest = min(2 * self._rest, REST_SECONDS[1])
-        elif len(batch) == 1:
-            self._rest = REST_SECONDS[0]
+        else:  # once it may have been the machine, which was busy elsewhere
+            self._is_slow = True
         if self._leaving:
             self._send_soon(loop)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.ledgers import OPERATOR, fresh, opened, packet, register, verified
 
+from pfgov.app import loop_bridge
 from pfgov.app.loop_bridge import LoopBridge
 from pfgov.core import commands as c
 from pfgov.engine import Engine, Idempotency, Receipt, Request
@@ -152,6 +153,25 @@ def test_api_relay_mixes_light_and_heavy(engine: Engine) -> None:
     receipts = asyncio.run(story())
     assert len({receipt.position for receipt in receipts}) == 3
     assert engine.queue._thread is not None
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_api_relay_leaves_to_the_thread_what_is_slow_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """One pause of the machine sends commands through a thread; or slow policies hold up the loop again and again."""
+
+    async def story() -> None:
+        bridge = LoopBridge(engine)
+        with monkeypatch.context() as patch:
+            patch.setattr(loop_bridge, "TURN_SECONDS", 0.0)
+            for number in range(times):
+                await ask(bridge, f"slow-{number}")
+        await ask(bridge, "quick")
+        bridge.close()
+
+    asyncio.run(story())
+    assert (engine.queue._thread is not None) == (times == 2)
 
 
 def test_api_relay_a_caller_that_leaves_does_not_take_its_command_back(engine: Engine) -> None:

@@ -174,6 +174,7 @@ def test_policy_a_decision_that_takes_too_long_is_given_up(
         size = engine.status().size
         with monkeypatch.context() as patch:
             patch.setattr("pfgov.engine.sequencing.deciding.processor_micros", processor)
+            patch.setattr("pfgov.engine.sequencing.deciding.MOMENT_SECONDS", 0.0)
             with pytest.raises(DecisionTooLongError):
                 submit(engine, packet("p"))
         assert engine.status().size == size
@@ -195,6 +196,7 @@ def test_policy_the_time_of_compiling_is_not_the_time_of_a_decision(
 
     monkeypatch.setattr("pfgov.engine.sequencing.deciding._compile", compiled)
     monkeypatch.setattr("pfgov.engine.sequencing.deciding.processor_micros", lambda: spent)
+    monkeypatch.setattr("pfgov.engine.sequencing.deciding.MOMENT_SECONDS", 0.0)
     with opened(fresh(tmp_path)) as engine:
         register(engine, "m")
         submit(engine, packet("p"))
