@@ -12,7 +12,7 @@ language of policies nor how they are evaluated, and judges nothing.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -338,6 +338,7 @@ class Judged:
         shadow: How often each shadowed rule would have.
         losers: The nearest of those that may not.
         gone: Indices of members that are not counted, because they have failed or retired and others have not.
+        written: The rows of its table as they were last written, where it is kept.
     """
 
     members: Sequence[Member]
@@ -349,6 +350,11 @@ class Judged:
     shadow: Counts
     losers: tuple[e.Loser, ...]
     gone: Sequence[int] = ()
+    written: "Written | None" = None
+
+    def kept(self) -> "Judged":
+        """Return the same to be asked again and again: its rows are written once, and anew where a load changed."""
+        return replace(self, written=Written([], []))
 
     def verdict(self, index: int) -> Verdict:
         """Return the verdict on one member."""
@@ -358,17 +364,27 @@ class Judged:
         """Return the verdict table: one row a member, ``[id, outcome, active, score, reasons]``, canonical JSON."""
         before = [kind.before for kind in self.kinds]
         after = [kind.after for kind in self.kinds]
-        rows = [
-            f'["{member.member_id}{before[number]}{member.active}{after[number]}'
-            for member, number in zip(self.members, self.of, strict=True)
+        scored = [
+            kind.after.removeprefix(_UNSCORED) if kind.verdict.outcome == "allow" else None
+            for kind in self.kinds
         ]
+        score_of = scores.get
+        if self.written is None:
+            rows = [
+                f'["{one.member_id}{before[at]}{one.active}{after[at]}'
+                if (rest := scored[at]) is None or (score := score_of(one.member_id)) is None
+                else f'["{one.member_id}{before[at]}{one.active},{score}{rest}'
+                for one, at in zip(self.members, self.of, strict=True)
+            ]
+            return _array(list(map(str.encode, rows)))
+        written = self.written.rows(self, before, after)
         for index in self.allowed if scores else ():
-            member, number = self.members[index], self.of[index]
-            score = scores.get(member.member_id)
+            one, at = self.members[index], self.of[index]
+            score = score_of(one.member_id)
             if score is not None:
-                rest = f"{member.active},{score}{after[number].removeprefix(_UNSCORED)}"
-                rows[index] = f'["{member.member_id}{before[number]}{rest}'
-        return f"[{','.join(rows)}]".encode()
+                row = f'["{one.member_id}{before[at]}{one.active},{score}{scored[at]}'
+                written[index] = row.encode()
+        return _array(written)
 
     def amended(self, changes: dict[int, Verdict], rendered: Rendered) -> "Judged":
         """Return the same with some verdicts replaced."""
@@ -379,6 +395,42 @@ class Judged:
                 kinds.append(kind_of(verdict, rendered))
             of[index] = number
         return summed_up(self.members, kinds, of, self.gone)
+
+
+def _array(rows: list[bytes]) -> bytes:
+    """Return *rows* as one array.  It is put together at once: two copies of a large table cost more than its hash."""
+    if not rows:
+        return b"[]"
+    rows[0] = b"[" + rows[0]
+    rows[-1] += b"]"
+    return b",".join(rows)
+
+
+@dataclass(slots=True)
+class Written:
+    """The rows of a verdict table without scores, and the loads that they tell of."""
+
+    known: list[bytes]
+    loads: list[int]
+
+    def rows(self, judged: Judged, before: Sequence[str], after: Sequence[str]) -> list[bytes]:
+        """Return the rows of *judged* as the loads are now; the list is the caller's own."""
+        members, of = judged.members, judged.of
+        loads = [member.active for member in members]
+        if len(self.known) != len(loads):
+            changed: Iterable[int] = range(len(loads))
+            self.known = [b""] * len(loads)
+        elif loads == self.loads:
+            changed = ()
+        else:
+            pairs = enumerate(zip(loads, self.loads, strict=True))
+            changed = [index for index, (now, then) in pairs if now != then]
+        for index in changed:
+            at = of[index]
+            row = f'["{members[index].member_id}{before[at]}{loads[index]}{after[at]}'
+            self.known[index] = row.encode()
+        self.loads = loads
+        return self.known.copy()
 
 
 def kind_of(verdict: Verdict, rendered: Rendered) -> Kind:

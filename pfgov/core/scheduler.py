@@ -258,19 +258,23 @@ def checked_choose(
     if choice is None:
         return None
     _check_shape(scheduler, choice)
-    offered = {candidate.member_id: candidate for candidate in candidates}
     for named in (choice.member_id, choice.runner_up):
-        if named is not None and named not in offered:
+        if named is not None and _offered(candidates, named) is None:
             raise IneligibleChoiceError(
                 f"scheduler {scheduler.name} named {named!r}, which is not eligible"
                 f" for packet {request.packet_id}"
             )
-    if not fits(request, offered[choice.member_id]):
+    chosen = _offered(candidates, choice.member_id)
+    if chosen is None or not fits(request, chosen):
         raise IneligibleChoiceError(
             f"scheduler {scheduler.name} chose {choice.member_id!r}, which has no room"
             f" for packet {request.packet_id}"
         )
     return choice
+
+
+def _offered(candidates: Sequence[Candidate], member_id: str) -> Candidate | None:
+    return next((each for each in candidates if each.member_id == member_id), None)
 
 
 def _check_shape(scheduler: Scheduler, choice: object) -> None:

@@ -6,7 +6,7 @@ listed in :data:`FOLDED_TABLES`.  What is derived (who owns what, who waits) is 
 This module knows no rules: leases, salts and payloads live outside, in the engine and the store.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -26,6 +26,7 @@ from pfgov.core.records import (
     Publisher,
     Terms,
 )
+from pfgov.core.room import CertainRoom, certain_room
 from pfgov.core.spelling import looks
 from pfgov.decoding import Reader
 from pfgov.errors import StoreCorruptError
@@ -39,10 +40,10 @@ class State:
     """Everything a decision may read.  Build it with :meth:`empty` and events, or from stored rows."""
 
     __slots__ = (
-        "_living", "_looks", "_roster", "configuration", "denials", "engine", "exempt", "expiring", "facts", "fleet",
-        "freed", "halt", "keys", "live_packets", "members", "origin", "owned", "packets", "policies", "policies_before",
-        "policy", "policy_since", "predecessor", "proposals", "publishers", "semantics", "size", "time", "touched",
-        "unowned", "watched",
+        "_living", "_looks", "_room", "_roster", "configuration", "denials", "engine", "exempt", "expiring",
+        "facts", "fleet", "freed", "halt", "keys", "live_packets", "members", "origin", "owned", "packets",
+        "policies", "policies_before", "policy", "policy_since", "predecessor", "proposals", "publishers",
+        "semantics", "size", "time", "touched", "unowned", "watched",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -77,6 +78,7 @@ class State:
         self.facts: dict[str, dict[str, object]] = {}
         self._living: Rows[Member] = Rows()
         self._roster: list[Member] | None = None
+        self._room: CertainRoom | None = None
         self._looks: dict[str, Ids] = {}
         self.touched: set[tuple[str, str]] = set()
 
@@ -98,6 +100,18 @@ class State:
         if self._roster is None:
             self._roster = self._living.values()
         return self._roster
+
+    def has_room_everywhere(self, demand: Mapping[str, int]) -> bool:
+        """Whether it is certain that every member which has not retired has room for *demand*, and takes new work."""
+        known = self._room
+        if known is None:
+            known = self._room = certain_room(self.roster(), self.freed)
+        if known.suffices(demand):
+            return True
+        if not known.is_stale(self.freed):
+            return False
+        known = self._room = certain_room(self.roster(), self.freed)
+        return known.suffices(demand)
 
     def alike(self, member_id: str) -> str | None:
         """Return the first other member on record, retired or not, that looks like *member_id* does."""
@@ -212,7 +226,7 @@ class State:
     def fleet_changed(self) -> None:
         """Note that who may own what may have changed."""
         self.fleet += 1
-        self._roster = None
+        self._roster = self._room = None
 
     def member_changed(self, member_id: str) -> None:
         """Note that a member's row, and with it what policies see of it, changed."""
@@ -258,6 +272,8 @@ class State:
                 member.used = in_order({**member.used, name: left})
             else:
                 member.used.pop(name, None)
+        if sign > 0 and self._room is not None:
+            self._room.given(member, terms)
         self.touched.add(("member", member_id))
 
     def queue(self, packet_id: str) -> None:

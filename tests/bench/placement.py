@@ -10,6 +10,7 @@ by one, without classes.  All cases take turns, round after round; times are pro
 import argparse
 import gc
 import random
+import shutil
 import statistics
 import tempfile
 import time
@@ -23,7 +24,7 @@ from pfgov.core.apply import apply
 from pfgov.core.decide import Tools, decide, judging
 from pfgov.core.records import Stamp
 from pfgov.core.state import State
-from pfgov.policy import PolicySet, load_directory, load_starter
+from pfgov.policy import PolicySet, load_directory, load_starter, shipped_directory
 from pfgov.scheduling.registry import scheduler
 
 NOW = 1_782_331_200_000_000
@@ -121,10 +122,7 @@ def packets(seed: int, *, fresh: bool) -> Iterator[c.SubmitPacket]:
 def with_busy() -> PolicySet:
     """Return the starter policies with one that reads load."""
     with tempfile.TemporaryDirectory(prefix="pfgov-bench-") as folder:
-        for policy in load_starter().bundle.policies:
-            if policy.name != "kernel":
-                text = Path(policy.place.file).read_text(encoding="utf-8")
-                (Path(folder) / f"{policy.name}.policy.yaml").write_text(text, encoding="utf-8")
+        shutil.copytree(shipped_directory("starter"), folder, dirs_exist_ok=True)
         (Path(folder) / "busy.policy.yaml").write_text(BUSY, encoding="utf-8")
         return load_directory(folder)
 

@@ -27,7 +27,8 @@ MEMO_MAX = 4_096
 """Packet facts, and judged fleets, remembered between decisions; then all are dropped."""
 
 MEMO_ROWS_MAX = 262_144
-"""Members and kinds of verdict in the judged fleets that are remembered; then all are dropped."""
+"""Members, with the rows of their tables, and kinds of verdict in the judged fleets that are remembered; then all are
+dropped."""
 
 
 class NeedsPacketError(Exception):
@@ -111,12 +112,12 @@ class Tools:
                 self.asked.clear()
             self.asked.add(key)
             return
-        rows = len(judged.of) + len(judged.kinds)
+        rows = 2 * len(judged.of) + len(judged.kinds)
         self.judged_rows += rows
         if len(self.judged) >= MEMO_MAX or self.judged_rows > MEMO_ROWS_MAX:
             self.judged.clear()
             self.judged_rows = rows
-        self.judged[key] = judged
+        self.judged[key] = judged.kept()
 
     def table(self, judged: Judged, scores: dict[str, int]) -> tuple[str, bytes]:
         """Return the verdict table of *judged* with its digest in hex; neither where tables are not written."""

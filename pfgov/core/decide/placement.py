@@ -198,6 +198,8 @@ def _choose(
 
 def with_kernel(ctx: Context, request: Request, judged: Judged, exclude: str | None) -> Judged:
     """Add the kernel's reasons to whom policy lets through: an owner is no target, nobody takes what does not fit."""
+    if exclude is None and ctx.state.has_room_everywhere(request.demand):
+        return judged
     changes: dict[int, Verdict] = {}
     for index in judged.open:
         member = judged.members[index]
@@ -275,14 +277,22 @@ def _nearest(judged: Judged, choice: Choice | None, scores: dict[str, int]) -> t
     """Return who came closest: eligible members by score, then the others by how many reasons they have."""
     if choice is None:
         return judged.losers
-    ranked = sorted(
-        (-score, member_id) for member_id, score in scores.items() if member_id != choice.member_id
-    )
-    close = tuple(
-        e.Loser(member_id=member_id, score=-negative)
-        for negative, member_id in ranked[:NEAREST_LOSERS_MAX]
-    )
+    least = 0
+    if (
+        len(scores) > SORTED_WHOLE_MAX
+    ):  # of many only the best are put in order, the chosen one among them
+        least = sorted(scores.values(), reverse=True)[NEAREST_LOSERS_MAX]
+    ranked = sorted([(-score, name) for name, score in scores.items() if score >= least])
+    close = [
+        e.Loser(member_id=name, score=-negative)
+        for negative, name in ranked[: NEAREST_LOSERS_MAX + 1]
+        if name != choice.member_id
+    ]
     return (*close, *judged.losers)[:NEAREST_LOSERS_MAX]
+
+
+SORTED_WHOLE_MAX: Final = 32
+"""Scores that are put in order as a whole: of more, only those that may be among the nearest."""
 
 
 def owed(
