@@ -16,13 +16,12 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final, Protocol
 
-import msgspec
-
 from pfgov.core import events as e
 from pfgov.core.commands import Principal
 from pfgov.core.labelling import LabelJudge
 from pfgov.core.quantity import from_text, to_float
-from pfgov.core.records import ENCODE, Member, Packet, Terms
+from pfgov.core.records import Member, Packet, Terms
+from pfgov.core.tables import Kind, Rendered, Written, kind_of, table_of
 from pfgov.core.verdicts import Point, Reason, Verdict
 from pfgov.limits import MICRO, NEAREST_LOSERS_MAX, REASONS_PER_LOSER_MAX, REJECTED_RULES_MAX
 
@@ -298,30 +297,7 @@ def principal_facts(principal: Principal) -> dict[str, Any]:
 
 # --- the verdict table --------------------------------------------------------------------
 
-RENDERED_MAX: Final = 4_096
-"""Reasons whose text in the verdict table is remembered; then all are dropped."""
-
-Rendered = dict[int, tuple[Reason, str]]
-"""By the identity of a reason, which is kept alive with it: its text in the verdict table."""
-
-
 Counts = tuple[tuple[str, int], ...]
-
-_UNSCORED: Final = ",null"
-
-
-class Kind(msgspec.Struct, frozen=True, gc=False):
-    """One verdict, and what is said of each member that shares it.
-
-    Attributes:
-        verdict: The verdict.
-        before: What stands in a row of the verdict table between the member's id and its load.
-        after: What stands there behind its load, for a member without a score.
-    """
-
-    verdict: Verdict
-    before: str
-    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +326,7 @@ class Judged:
     shadow: Counts
     losers: tuple[e.Loser, ...]
     gone: Sequence[int] = ()
-    written: "Written | None" = None
+    written: Written | None = None
 
     def kept(self) -> "Judged":
         """Return the same to be asked again and again: its rows are written once, and anew where a load changed."""
@@ -362,29 +338,10 @@ class Judged:
 
     def table(self, scores: dict[str, int]) -> bytes:
         """Return the verdict table: one row a member, ``[id, outcome, active, score, reasons]``, canonical JSON."""
-        before = [kind.before for kind in self.kinds]
-        after = [kind.after for kind in self.kinds]
-        scored = [
-            kind.after.removeprefix(_UNSCORED) if kind.verdict.outcome == "allow" else None
-            for kind in self.kinds
-        ]
-        score_of = scores.get
+        scored = self.allowed if scores else ()
         if self.written is None:
-            rows = [
-                f'["{one.member_id}{before[at]}{one.active}{after[at]}'
-                if (rest := scored[at]) is None or (score := score_of(one.member_id)) is None
-                else f'["{one.member_id}{before[at]}{one.active},{score}{rest}'
-                for one, at in zip(self.members, self.of, strict=True)
-            ]
-            return _array(list(map(str.encode, rows)))
-        written = self.written.rows(self, before, after)
-        for index in self.allowed if scores else ():
-            one, at = self.members[index], self.of[index]
-            score = score_of(one.member_id)
-            if score is not None:
-                row = f'["{one.member_id}{before[at]}{one.active},{score}{scored[at]}'
-                written[index] = row.encode()
-        return _array(written)
+            return table_of(self.members, self.kinds, self.of, scores)
+        return self.written.table(self.members, self.kinds, self.of, scores, scored)
 
     def amended(self, changes: dict[int, Verdict], rendered: Rendered) -> "Judged":
         """Return the same with some verdicts replaced."""
@@ -395,60 +352,6 @@ class Judged:
                 kinds.append(kind_of(verdict, rendered))
             of[index] = number
         return summed_up(self.members, kinds, of, self.gone)
-
-
-def _array(rows: list[bytes]) -> bytes:
-    """Return *rows* as one array.  It is put together at once: two copies of a large table cost more than its hash."""
-    if not rows:
-        return b"[]"
-    rows[0] = b"[" + rows[0]
-    rows[-1] += b"]"
-    return b",".join(rows)
-
-
-@dataclass(slots=True)
-class Written:
-    """The rows of a verdict table without scores, and the loads that they tell of."""
-
-    known: list[bytes]
-    loads: list[int]
-
-    def rows(self, judged: Judged, before: Sequence[str], after: Sequence[str]) -> list[bytes]:
-        """Return the rows of *judged* as the loads are now; the list is the caller's own."""
-        members, of = judged.members, judged.of
-        loads = [member.active for member in members]
-        if len(self.known) != len(loads):
-            changed: Iterable[int] = range(len(loads))
-            self.known = [b""] * len(loads)
-        elif loads == self.loads:
-            changed = ()
-        else:
-            pairs = enumerate(zip(loads, self.loads, strict=True))
-            changed = [index for index, (now, then) in pairs if now != then]
-        for index in changed:
-            at = of[index]
-            row = f'["{members[index].member_id}{before[at]}{loads[index]}{after[at]}'
-            self.known[index] = row.encode()
-        self.loads = loads
-        return self.known.copy()
-
-
-def kind_of(verdict: Verdict, rendered: Rendered) -> Kind:
-    """Return what *verdict* says, written out once; *rendered* remembers the texts of reasons."""
-    texts = [(rendered.get(id(r)) or _remembered(r, rendered))[1] for r in verdict.reasons]
-    return Kind(verdict, f'","{verdict.outcome}",', f"{_UNSCORED},[{','.join(texts)}]]")
-
-
-def _remembered(reason: Reason, rendered: Rendered) -> tuple[Reason, str]:
-    if len(rendered) >= RENDERED_MAX:
-        rendered.clear()
-    known = rendered[id(reason)] = (reason, _text(reason))
-    return known
-
-
-def _text(r: Reason) -> str:
-    parts = (r.name, r.effect, r.cause, r.message, r.observed, r.bound, r.missing)
-    return ENCODE(parts).decode()
 
 
 def summed_up(

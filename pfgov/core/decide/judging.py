@@ -20,12 +20,12 @@ from pfgov.core.judging import (
     Judged,
     Kinds,
     PolicyJudge,
-    kind_of,
     shared_kinds,
     summed_up,
 )
 from pfgov.core.lifecycle import MemberStatus
 from pfgov.core.records import Member, Packet
+from pfgov.core.tables import kind_of
 from pfgov.core.verdicts import Point, Verdict, combine
 
 FOLLOWED_MAX: Final = 64
