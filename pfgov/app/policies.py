@@ -16,8 +16,9 @@ from pfgov.app.views import VerdictRow, read_table
 from pfgov.core import commands as c
 from pfgov.core.apply import new_packet
 from pfgov.core.events import Imported, PacketCreated
-from pfgov.core.judging import Question, member_facts, of_verdicts, packet_facts, terms_facts
+from pfgov.core.judging import member_facts, of_verdicts, packet_facts, terms_facts
 from pfgov.core.lifecycle import MemberStatus
+from pfgov.core.policy_port import Question
 from pfgov.core.quantity import from_text
 from pfgov.core.records import Member, Packet, TrustScore
 from pfgov.core.verdicts import Point

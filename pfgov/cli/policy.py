@@ -18,7 +18,7 @@ from pfgov.cli.writing import put
 from pfgov.core.wording import counted
 
 if TYPE_CHECKING:
-    from pfgov.core.judging import Question
+    from pfgov.core.policy_port import Question
     from pfgov.policy import PolicySet
     from pfgov.policy.authoring.explain import Explanation
 

@@ -1,174 +1,30 @@
-"""Between ``decide`` and whatever judges: the facts it is given, a question, the verdicts, and their table.
-
-``decide`` asks before anything moves and never looks behind the answer; :mod:`pfgov.policy` fulfils the two protocols.
+"""Between ``decide`` and whatever judges: the facts it is given, the verdicts put together, and their table.
 
 A fact is the nearest double of an exact decimal; an absent optional fact is an absent key, so that a policy which reads
 it gets ``missing``.  The packet's context body is never a fact.  The shape is declared, typed and documented in
 :mod:`pfgov.policy.facts`, against which every expression is checked at load; a test holds the two together.
 
-Members of one kind share a verdict, and most of the table is worked out once a kind.  This module knows neither the
-language of policies nor how they are evaluated, and judges nothing.
+The verdict table is canonical JSON, one row a member: ``[id, outcome, active, score, reasons]``.  The entry of a
+decision holds its digest, so that every byte counts.  Members of one kind share a verdict, and most of a row is written
+once a kind; a table that is asked for again and again keeps its rows.  This module judges nothing.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Final, Protocol
+from typing import Any, Final
+
+import msgspec
 
 from pfgov.core import events as e
 from pfgov.core.commands import Principal
 from pfgov.core.labelling import LabelJudge
+from pfgov.core.policy_port import Kinds
 from pfgov.core.quantity import from_text, to_float
-from pfgov.core.records import Member, Packet, Terms
-from pfgov.core.tables import Kind, Rendered, Written, kind_of, table_of
-from pfgov.core.verdicts import Point, Reason, Verdict
+from pfgov.core.records import ENCODE, Member, Packet, Terms
+from pfgov.core.verdicts import Reason, Verdict
 from pfgov.limits import MICRO, NEAREST_LOSERS_MAX, REASONS_PER_LOSER_MAX, REJECTED_RULES_MAX
-
-Facts = Mapping[str, object]
-
-
-def _nobody() -> Facts:
-    return {"id": "", "rights": [], "members": []}
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is being decided, apart from the candidates.
-
-    Attributes:
-        point: The decision point.
-        action: What is being done; one of the points' names.
-        packet: Facts of the packet; None where there is none.
-        source: Facts of the last owner on a handoff, else None.
-        principal: Facts of who asks.
-        reason: Why, as recorded.
-        now: Microseconds since 1970, from the ledger entry being made.
-        more: Facts that only this point has, by root: ``before``, ``review``, ``export``, ``activation``.
-    """
-
-    point: Point
-    action: str
-    packet: Facts | None = None
-    source: Facts | None = None
-    principal: Facts = field(default_factory=_nobody)
-    reason: str = ""
-    now: int = 0
-    more: Mapping[str, Facts] = field(default_factory=dict[str, Facts])
-
-
-@dataclass(frozen=True, slots=True)
-class Kinds:
-    """Verdicts, each said once.
-
-    Attributes:
-        verdicts: One for each kind of candidate.
-        of: For each candidate the number of its kind.
-    """
-
-    verdicts: Sequence[Verdict]
-    of: Sequence[int]
-
-    def each(self) -> list[Verdict]:
-        """Return one verdict for each candidate."""
-        return [self.verdicts[kind] for kind in self.of]
-
-
-class FleetJudge(Protocol):
-    """Judges the same candidates again and again at one decision point."""
-
-    def kinds(self, question: Question, members: Sequence[Facts]) -> Kinds:
-        """Return the verdicts on *members*; the record of a member whose facts changed is another one."""
-        ...
-
-
-class PolicyJudge(Protocol):
-    """A compiled policy set as ``decide`` sees it; :class:`pfgov.policy.PolicySet` is one."""
-
-    def __hash__(self) -> int:
-        """Two sets are the same only when they are one object."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """Hex SHA-256 of the set's canonical form: its identity in every ledger entry."""
-        ...
-
-    @property
-    def reads(self) -> Mapping[Point, frozenset[str]]:
-        """Paths of facts that some rule reads, by decision point."""
-        ...
-
-    @property
-    def reads_load(self) -> frozenset[Point]:
-        """Points whose rules read a load, a reliability or a pressure."""
-        ...
-
-    @property
-    def reads_time(self) -> frozenset[Point]:
-        """Points whose rules read ``now``."""
-        ...
-
-    @property
-    def reads_history(self) -> frozenset[Point]:
-        """Points whose rules read what changes as a packet moves."""
-        ...
-
-    @property
-    def redacts(self) -> frozenset[Point]:
-        """Points with a rule that withholds parts of the context."""
-        ...
-
-    @property
-    def policies(self) -> tuple[tuple[str, str, str], ...]:
-        """(name, version, mode) of every policy, by name."""
-        ...
-
-    @property
-    def points(self) -> Collection[Point]:
-        """Points that an enforcing policy besides the kernel covers."""
-        ...
-
-    @property
-    def guards(self) -> frozenset[Point]:
-        """Guarding points with a rule: those at which there is something to ask."""
-        ...
-
-    @property
-    def semantics(self) -> int:
-        """The number of the meaning under which the set was written."""
-        ...
-
-    @property
-    def labels(self) -> LabelJudge:
-        """What the set declares of labels."""
-        ...
-
-    def reads_of(
-        self, points: Iterable[Point], policy: str, rule: str
-    ) -> tuple[tuple[str, ...], ...]:
-        """Return the paths of facts that the rule *rule* of *policy* reads at *points*, in order."""
-        ...
-
-    def judge(
-        self, question: Question, members: Sequence[Facts], *, validated: bool = False
-    ) -> list[Verdict]:
-        """Return one verdict for each of *members*, in order.
-
-        With *validated* the caller vouches that all facts were made from validated models.
-        """
-        ...
-
-    def judge_one(
-        self, question: Question, member: Facts | None = None, *, validated: bool = False
-    ) -> Verdict:
-        """Return the verdict on one member, or on none where the point has none."""
-        ...
-
-    def fleet(self, point: Point) -> FleetJudge:
-        """Return what judges the same candidates again and again at *point*, with the same verdicts."""
-        ...
-
 
 # --- facts --------------------------------------------------------------------------------
 
@@ -298,6 +154,135 @@ def principal_facts(principal: Principal) -> dict[str, Any]:
 # --- the verdict table --------------------------------------------------------------------
 
 Counts = tuple[tuple[str, int], ...]
+
+RENDERED_MAX: Final = 4_096
+"""Reasons whose text in the verdict table is remembered; then all are dropped."""
+
+Rendered = dict[int, tuple[Reason, str]]
+"""By the identity of a reason, which is kept alive with it: its text in the verdict table."""
+
+
+_UNSCORED: Final = ",null"
+
+
+class Kind(msgspec.Struct, frozen=True, gc=False):
+    """One verdict, and what is said of each member that shares it.
+
+    Attributes:
+        verdict: The verdict.
+        before: What stands in a row of the verdict table between the member's id and its load.
+        after: What stands there behind its load, for a member without a score.
+    """
+
+    verdict: Verdict
+    before: str
+    after: str
+
+
+def kind_of(verdict: Verdict, rendered: Rendered) -> Kind:
+    """Return what *verdict* says, written out once; *rendered* remembers the texts of reasons."""
+    texts = [(rendered.get(id(r)) or _remembered(r, rendered))[1] for r in verdict.reasons]
+    return Kind(verdict, f'","{verdict.outcome}",', f"{_UNSCORED},[{','.join(texts)}]]")
+
+
+def _remembered(reason: Reason, rendered: Rendered) -> tuple[Reason, str]:
+    if len(rendered) >= RENDERED_MAX:
+        rendered.clear()
+    known = rendered[id(reason)] = (reason, _text(reason))
+    return known
+
+
+def _text(r: Reason) -> str:
+    parts = (r.name, r.effect, r.cause, r.message, r.observed, r.bound, r.missing)
+    return ENCODE(parts).decode()
+
+
+def table_of(
+    members: Sequence[Member], kinds: Sequence[Kind], of: Sequence[int], scores: Mapping[str, int]
+) -> bytes:
+    """Return the table of *members*, each of the kind that *of* numbers; *scores* are of those that may own it."""
+    before, after, scored = _texts(kinds)
+    score_of = scores.get
+    rows = [
+        f'["{one.member_id}{before[at]}{one.active}{after[at]}'
+        if (rest := scored[at]) is None or (score := score_of(one.member_id)) is None
+        else f'["{one.member_id}{before[at]}{one.active},{score}{rest}'
+        for one, at in zip(members, of, strict=True)
+    ]
+    return _array(list(map(str.encode, rows)))
+
+
+def _texts(kinds: Sequence[Kind]) -> tuple[list[str], list[str], list[str | None]]:
+    """Return what stands before a load, behind it without a score, and behind a score where there may be one."""
+    scored = [
+        kind.after.removeprefix(_UNSCORED) if kind.verdict.outcome == "allow" else None
+        for kind in kinds
+    ]
+    return [kind.before for kind in kinds], [kind.after for kind in kinds], scored
+
+
+def _array(rows: list[bytes]) -> bytes:
+    """Return *rows* as one array.  It is put together at once: two copies of a large table cost more than its hash."""
+    if not rows:
+        return b"[]"
+    rows[0] = b"[" + rows[0]
+    rows[-1] += b"]"
+    return b",".join(rows)
+
+
+@dataclass(slots=True)
+class Written:
+    """The rows of one table without scores, and the loads that they tell of.
+
+    Members, kinds and numbers have to be the same each time; loads may change.
+    """
+
+    known: list[bytes]
+    loads: list[int]
+
+    def table(
+        self,
+        members: Sequence[Member],
+        kinds: Sequence[Kind],
+        of: Sequence[int],
+        scores: Mapping[str, int],
+        allowed: Iterable[int],
+    ) -> bytes:
+        """Return what :func:`table_of` does; *allowed* are the indices of members that may have a score."""
+        before, after, scored = _texts(kinds)
+        rows = self._rows(members, of, before, after)
+        for index in allowed:
+            one, at = members[index], of[index]
+            score = scores.get(one.member_id)
+            if score is not None:
+                rows[index] = (
+                    f'["{one.member_id}{before[at]}{one.active},{score}{scored[at]}'.encode()
+                )
+        return _array(rows)
+
+    def _rows(
+        self,
+        members: Sequence[Member],
+        of: Sequence[int],
+        before: Sequence[str],
+        after: Sequence[str],
+    ) -> list[bytes]:
+        """Return the rows as the loads are now; the list is the caller's own."""
+        loads = [member.active for member in members]
+        if len(self.known) != len(loads):
+            changed: Iterable[int] = range(len(loads))
+            self.known = [b""] * len(loads)
+        elif loads == self.loads:
+            changed = ()
+        else:
+            pairs = enumerate(zip(loads, self.loads, strict=True))
+            changed = [index for index, (now, then) in pairs if now != then]
+        for index in changed:
+            at = of[index]
+            row = f'["{members[index].member_id}{before[at]}{loads[index]}{after[at]}'
+            self.known[index] = row.encode()
+        self.loads = loads
+        return self.known.copy()
 
 
 @dataclass(frozen=True, slots=True)

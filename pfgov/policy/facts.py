@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Final
 
 from pfgov import limits
-from pfgov.core.judging import Question
 from pfgov.core.lifecycle import MemberStatus
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Point
 from pfgov.policy.cel import Timestamp
 from pfgov.policy.cel.types import (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pfgov.core.judging import Question
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Point
 from pfgov.policy import PolicyErrors, PolicySet, load_directory
 from pfgov.policy.facts import MORE, ROOTS_AT

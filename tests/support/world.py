@@ -12,8 +12,8 @@ from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.core.apply import apply
 from pfgov.core.decide import Decided, LeaseView, Memory, Tools, decide, due
-from pfgov.core.judging import Kinds, Question
 from pfgov.core.lifecycle import EPOCH_RAISED_BY, OWNED, TERMINAL
+from pfgov.core.policy_port import Kinds, Question
 from pfgov.core.records import Member, Packet, Stamp
 from pfgov.core.state import State
 from pfgov.core.verdicts import ALLOW, Point, Verdict, combine, reserved

@@ -7,16 +7,8 @@ than a fact does not get it: what it printed of a whole record it still prints w
 from typing import Any, Final
 
 from pfgov.core.decide.context import MEMO_MAX, Context
-from pfgov.core.judging import (
-    Facts,
-    PolicyJudge,
-    Question,
-    member_facts,
-    member_load,
-    packet_facts,
-    principal_facts,
-    terms_facts,
-)
+from pfgov.core.judging import member_facts, member_load, packet_facts, principal_facts, terms_facts
+from pfgov.core.policy_port import Facts, PolicyJudge, Question
 from pfgov.core.quantity import to_float
 from pfgov.core.records import Member, Packet
 from pfgov.core.verdicts import Point

@@ -12,11 +12,11 @@ from typing import Any, Final, Protocol
 
 from pfgov.core import events as e
 from pfgov.core.commands import Action, Command, Commitment
-from pfgov.core.judging import Facts, FleetJudge, Judged, PolicyJudge
+from pfgov.core.judging import Judged, Rendered
+from pfgov.core.policy_port import Facts, FleetJudge, PolicyJudge
 from pfgov.core.records import Member, Packet, Terms
 from pfgov.core.scheduler import Scheduler
 from pfgov.core.state import State
-from pfgov.core.tables import Rendered
 from pfgov.core.verdicts import Point
 from pfgov.errors import ForbiddenError, InvalidError, NotFoundError, PfgovError
 

@@ -15,7 +15,8 @@ import msgspec
 from pfgov.core import events as e
 from pfgov.core.decide.asking import active_policy, facts_of, facts_of_packet
 from pfgov.core.decide.context import Context
-from pfgov.core.judging import LOAD_FACTS, MOVING_FACTS, REVIEW_FACTS, Facts
+from pfgov.core.judging import LOAD_FACTS, MOVING_FACTS, REVIEW_FACTS
+from pfgov.core.policy_port import Facts
 from pfgov.core.records import Member, Packet, Review
 from pfgov.core.verdicts import Point, Reason
 from pfgov.limits import LAPSED_SHOWN_MAX

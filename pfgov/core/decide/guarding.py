@@ -15,7 +15,7 @@ from pfgov.core.apply.ledger import DENIALS_RECORDED, denial_digest
 from pfgov.core.commands.parts import ACTS_FOR
 from pfgov.core.decide.asking import active_policy, facts_of_packet, question_of
 from pfgov.core.decide.context import Context, Decided
-from pfgov.core.judging import Facts
+from pfgov.core.policy_port import Facts
 from pfgov.core.records import Member, Packet
 from pfgov.core.spelling import check_class, check_dimension, check_label, check_name, check_region
 from pfgov.core.verdicts import Point, Reason, Verdict

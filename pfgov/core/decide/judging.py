@@ -13,19 +13,10 @@ from typing import Final
 from pfgov.core.decide.asking import active_policy, facts_of, question_of
 from pfgov.core.decide.context import Context, Follow, Followed
 from pfgov.core.decide.grants import BOUND_TO_FACTS, Standing
-from pfgov.core.judging import (
-    TERMS_FACTS,
-    Facts,
-    FleetJudge,
-    Judged,
-    Kinds,
-    PolicyJudge,
-    shared_kinds,
-    summed_up,
-)
+from pfgov.core.judging import TERMS_FACTS, Judged, kind_of, shared_kinds, summed_up
 from pfgov.core.lifecycle import MemberStatus
+from pfgov.core.policy_port import Facts, FleetJudge, Kinds, PolicyJudge
 from pfgov.core.records import Member, Packet
-from pfgov.core.tables import kind_of
 from pfgov.core.verdicts import Point, Verdict, combine
 
 FOLLOWED_MAX: Final = 64

@@ -16,7 +16,7 @@ from pfgov.core.decide import change, publishing
 from pfgov.core.decide.asking import active_policy
 from pfgov.core.decide.context import Context, Decided
 from pfgov.core.decide.guarding import guard, while_few
-from pfgov.core.judging import Facts, PolicyJudge
+from pfgov.core.policy_port import Facts, PolicyJudge
 from pfgov.core.quantity import from_text, to_micro, to_text
 from pfgov.core.verdicts import Point
 from pfgov.errors import (

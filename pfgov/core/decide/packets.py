@@ -23,8 +23,8 @@ from pfgov.core.decide.guarding import (
 from pfgov.core.decide.handoff import aborted
 from pfgov.core.decide.owning import ended_already, refuse_stale, refuse_unknown, refuse_unnamed
 from pfgov.core.decide.placement import first_placement, withheld
-from pfgov.core.judging import Facts
 from pfgov.core.lifecycle import TERMINAL, PacketStatus, packet_after
+from pfgov.core.policy_port import Facts
 from pfgov.core.quantity import from_text
 from pfgov.core.records import Packet, Terms
 from pfgov.core.spelling import check_class

@@ -24,7 +24,7 @@ from pfgov.core.decide.grants import (
 )
 from pfgov.core.decide.guarding import guard
 from pfgov.core.decide.judging import judge
-from pfgov.core.judging import Facts
+from pfgov.core.policy_port import Facts
 from pfgov.core.records import Packet, ReviewRequest
 from pfgov.core.verdicts import Point
 from pfgov.errors import ForbiddenError, InvalidError, StateConflictError

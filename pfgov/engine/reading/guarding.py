@@ -8,7 +8,7 @@ from functools import lru_cache
 from pfgov.core import commands as c
 from pfgov.core.decide.context import Context, Tools
 from pfgov.core.decide.guarding import guard
-from pfgov.core.judging import Facts
+from pfgov.core.policy_port import Facts
 from pfgov.core.state import State
 from pfgov.core.verdicts import Point
 from pfgov.engine.loading.intact import check_policies

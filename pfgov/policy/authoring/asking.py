@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from pfgov.core.judging import Question
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Point
 from pfgov.policy.authoring import inputs, occurring
 from pfgov.policy.cel import CelError

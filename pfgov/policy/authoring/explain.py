@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pfgov.core.judging import Question
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Reason, Verdict
 from pfgov.core.wording import all_of
 from pfgov.policy.authoring.nearmiss import Change, nearest_miss

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from pfgov.core.judging import Question
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Point
 from pfgov.policy.authoring.testing.generate import Facts, Generator, hints_of, pool_of
 from pfgov.policy.cel.types import Record

@@ -13,8 +13,8 @@ from typing import Final, cast
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from pfgov.core.judging import Question
 from pfgov.core.nearness import ITEM, OTHER, gap
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Verdict
 from pfgov.limits import MICRO
 from pfgov.policy.authoring import inputs

@@ -6,7 +6,7 @@ Nothing is judged here, and where facts and expressions come from is not known.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pfgov.core.judging import Question
+from pfgov.core.policy_port import Question
 from pfgov.policy.authoring.explain import Step, steps_of
 from pfgov.policy.cel import CelLoadError, check, parse
 from pfgov.policy.compile import environment_of

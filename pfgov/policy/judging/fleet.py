@@ -14,7 +14,7 @@ from operator import is_
 from typing import Final, Generic, TypeVar
 
 from pfgov.core.commands import Obligation
-from pfgov.core.judging import Kinds, Question
+from pfgov.core.policy_port import Kinds, Question
 from pfgov.core.verdicts import Reason, Verdict, combine
 from pfgov.policy.facts import shared_facts
 from pfgov.policy.judging.columns import Column

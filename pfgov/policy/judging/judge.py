@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Final, cast
 
 from pfgov.core.commands import Obligation
-from pfgov.core.judging import Question
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import ALLOW, GUARDING, RESERVED, Point, Reason, Verdict, combine
 from pfgov.policy import facts
 from pfgov.policy.cel import Checked, NumberType, exact

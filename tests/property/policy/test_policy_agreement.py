@@ -23,8 +23,8 @@ from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.core.decide.asking import facts_of, question_of
 from pfgov.core.decide.context import Context
-from pfgov.core.judging import Question
 from pfgov.core.lifecycle import OWNED
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Point
 from pfgov.errors import PfgovError
 from pfgov.model.times import to_moment

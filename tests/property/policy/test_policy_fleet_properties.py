@@ -13,7 +13,7 @@ from support import hostile
 from support import policy_kit as kit
 from support.searching import examples
 
-from pfgov.core.judging import Question
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Point
 from pfgov.policy import PolicySet, from_document, load_directory, shipped_directory
 from pfgov.policy.facts import LOAD_PATHS, shared_facts

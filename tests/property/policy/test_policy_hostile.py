@@ -26,7 +26,7 @@ from pfgov.core import events as e
 from pfgov.core.canonical import canonical
 from pfgov.core.decide.context import Context
 from pfgov.core.decide.guarding import PolicyDeniedError, guard
-from pfgov.core.judging import Kinds, Question
+from pfgov.core.policy_port import Kinds, Question
 from pfgov.core.verdicts import GUARDING as GUARDING_POINTS
 from pfgov.core.verdicts import Point, Verdict, combine
 from pfgov.errors import PfgovError

@@ -4,8 +4,7 @@ import random
 
 from support.world import World
 
-from pfgov.core.judging import Judged, of_verdicts
-from pfgov.core.tables import Rendered
+from pfgov.core.judging import Judged, Rendered, of_verdicts
 from pfgov.core.verdicts import ALLOW, Verdict, combine, reserved
 
 DENIED = (

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from support.ledgers import OPERATOR, fresh, opened, packet, register, submit
 
-from pfgov.core.judging import Question, member_facts
+from pfgov.core.judging import member_facts
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import PLACING, Point
 from pfgov.errors import DecisionTooLongError
 from pfgov.policy import PolicyErrors, PolicySet, from_document, load_directory

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
-from pfgov.core.judging import Question
+from pfgov.core.policy_port import Question
 from pfgov.core.spelling import CLASS_PATTERN
 from pfgov.core.verdicts import Point, Verdict
 from pfgov.policy.authoring import inputs

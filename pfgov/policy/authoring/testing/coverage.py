@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pfgov.core.judging import Question
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Point
 from pfgov.policy.cel import Checked, Failure, exact, ir
 from pfgov.policy.files.model import KERNEL

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from pfgov.core.judging import Question
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Point
 from pfgov.policy import limits
 from pfgov.policy.authoring import inputs, occurring

@@ -6,7 +6,7 @@ Frozen values between the reader (:mod:`pfgov.policy.authoring.testing.files`) a
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pfgov.core.judging import Question
+from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Point
 from pfgov.policy.authoring.asking import with_more
 from pfgov.policy.files.model import Place, Text
