@@ -19,6 +19,7 @@ from pfgov.cli.inputs import PAIR
         "pfgov serve --oidc oidc.toml",
         "pfgov serve --witnesses witnesses.policy",
         "pfgov serve --ledgers /srv/ledgers",
+        "pfgov serve --ledgers /srv/ledgers --root /srv/root --root-witnesses witnesses.policy",
     ),
     then="register a member: pfgov member register --url http://localhost:8000 ...; see /api/docs",
     folder="a server serves a folder of its own machine",
@@ -69,7 +70,7 @@ from pfgov.cli.inputs import PAIR
     type=click.FloatRange(min=0.1, max=86_400),
     default=10.0,
     show_default=True,
-    help="Seconds between two rounds; a receipt that is to be witnessed begins one at once.",
+    help="Seconds between two rounds, and two looks of a root; a receipt that is to be witnessed begins one at once.",
 )
 @click.option(
     "--node-url",
@@ -85,6 +86,18 @@ from pfgov.cli.inputs import PAIR
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Serve the ledgers in the folders of DIR, too, each under /l/NAME, where NAME is its folder's.",
+)
+@click.option(
+    "--root",
+    "root_folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Keep the root there (pfgov root init) over all ledgers of this server.",
+)
+@click.option(
+    "--root-witnesses",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Have the root's checkpoints cosigned: a C2SP tlog-policy file, as --witnesses.",
 )
 @click.option(
     "--ledgers-open",
@@ -116,6 +129,8 @@ def serve(
     ledgers: Path | None,
     ledgers_open: int,
     share_keys: bool,
+    root_folder: Path | None,
+    root_witnesses: Path | None,
 ) -> int:
     """Offer the ledger over HTTP; an empty folder gets keys, a ledger and the starter policies first.
 
@@ -123,10 +138,11 @@ def serve(
     the operator; create a key before listening elsewhere, or behind a proxy.
     """
     from pfgov.app.local.folder import SIGNERS
+    from pfgov.app.root.folder import require as require_root
     from pfgov.app.tenancy import ledger_names
     from pfgov.app.webhook import read_webhooks
     from pfgov_api.addresses import public_url as checked
-    from pfgov_api.serve import Beside
+    from pfgov_api.serve import Beside, Rooted
     from pfgov_api.serve import serve as run
 
     if ledgers is None and share_keys:
@@ -134,6 +150,13 @@ def serve(
             "--share-keys is about other ledgers: name their folder with --ledgers",
             click.get_current_context(),
         )
+    if root_witnesses is not None and root_folder is None:
+        raise click.UsageError(
+            "--root-witnesses are asked about a root: name its folder with --root",
+            click.get_current_context(),
+        )
+    if root_folder is not None:
+        require_root(root_folder)
     if ledgers is not None:
         ledger_names(ledgers)  # before a ledger is made for a server that cannot start
     for role, _ in signers:
@@ -160,6 +183,9 @@ def serve(
         webhooks=None if webhooks is None else read_webhooks(webhooks),
         node_url=None if node_url is None else checked(node_url),
         beside=None if ledgers is None else Beside(ledgers.resolve(), share_keys, ledgers_open),
+        rooted=None
+        if root_folder is None
+        else Rooted(root_folder.resolve(), root_witnesses, witness_interval),
     )
     return 0
 

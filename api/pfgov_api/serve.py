@@ -26,6 +26,7 @@ import uvicorn
 from pfgov import __version__
 from pfgov.accepting import ACCEPTED_AT_ONCE, Scarcity
 from pfgov.app.hosting import Engine, kill_writers
+from pfgov.app.root.keeping import Root
 from pfgov.app.tenancy.limits import OPEN_LEDGERS_MAX
 from pfgov.app.turns import Follower, Turns
 from pfgov.app.webhook import Delivery, Webhooks, delivery_of
@@ -96,6 +97,21 @@ class Beside:
     most: int = OPEN_LEDGERS_MAX
 
 
+@dataclass(frozen=True, slots=True)
+class Rooted:
+    """The root that a server keeps over its ledgers.
+
+    Attributes:
+        folder: Where it is.
+        witnesses: A C2SP tlog-policy file: who cosigns its checkpoints.
+        interval_seconds: Between two looks at the ledgers, and two rounds of the witnesses.
+    """
+
+    folder: Path
+    witnesses: Path | None = None
+    interval_seconds: float = 10.0
+
+
 def serve(  # noqa: PLR0913 - as many as the command has options
     directory: Path,
     host: str,
@@ -110,6 +126,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
     webhooks: Webhooks | None = None,
     node_url: str | None = None,
     beside: Beside | None = None,
+    rooted: Rooted | None = None,
 ) -> None:
     """Serve the ledger in *directory* until told to stop.
 
@@ -126,6 +143,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
         webhooks: Who is told of what was committed.
         node_url: The URL under which other servers of the ledger reach this one; where it listens by default.
         beside: The folder of other ledgers that are served, too.
+        rooted: The root that is kept over all of them.
 
     Raises:
         ForbiddenError: ``serve.open``, others are to reach it and there is neither a key nor an issuer;
@@ -158,6 +176,8 @@ def serve(  # noqa: PLR0913 - as many as the command has options
                 telling = None if webhooks is None else delivery_of(webhooks, engine)
                 service = _leader(engine, keyring, tokens, public, witnesses, telling)
             service.named = _named(beside, service, check, address, directory)
+            if rooted is not None and not isinstance(engine, Follower):
+                service.root = _root(rooted, service.named, directory)
             greeting = Greeting(service, directory, address, is_new=is_new)
             _answer(service, greeting.say, sockets, can_hand_over=turns.can_change)
             return service
@@ -187,6 +207,22 @@ def _named(
         most=beside.most,
         address=address,
         leave_out=directory,
+    )
+
+
+def _root(rooted: Rooted, named: Named | None, directory: Path) -> Root:
+    """Return the root over the default ledger, which is in *directory*, and those beside it.
+
+    Raises:
+        PfgovError: ``root.*``, ``store.*``, ``witness.policy``.
+    """
+
+    def ledgers() -> list[tuple[str, Path]]:
+        others = () if named is None else tuple(named.keeper.places.values())
+        return [("(default)", directory), *((one.name, one.directory) for one in others)]
+
+    return Root(
+        rooted.folder, ledgers, witnesses=rooted.witnesses, interval_seconds=rooted.interval_seconds
     )
 
 

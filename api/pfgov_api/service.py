@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from pfgov.app.analytics import Analytics
 from pfgov.app.hosting import INDEX_SECONDS, TICK_SECONDS, Engine, Host
+from pfgov.app.root.keeping import Root
 from pfgov.app.tenancy import Keeper
 from pfgov.app.turns import Standing
 from pfgov.app.webhook import Delivery
@@ -137,6 +138,7 @@ class Service(Host):
         public_url: str | None = None,
         witnesses: Witnesses | None = None,
         webhooks: Delivery | None = None,
+        root: Root | None = None,
         access: Access | None = None,
         beside: "Service | None" = None,
     ) -> None:
@@ -159,6 +161,8 @@ class Service(Host):
         self._in_flight_max = in_flight_max
         self.witnesses = witnesses
         self.webhooks = webhooks
+        self.root: Root | None = root if beside is None else beside.root
+        """What stands over the ledgers of this server, if it keeps a root."""
         self.forwarder: Forwarder | None = None
         self.leave: Callable[[], None] | None = None
         """Stops answering, so that this process can take another part; set by who runs the service."""
@@ -180,6 +184,8 @@ class Service(Host):
             self.witnesses.start()
         if self.webhooks is not None:
             self.webhooks.start()
+        if self.root is not None and not self._is_beside:
+            self.root.start()
 
     async def _weigh(self) -> None:
         """Learn what a loss would cost, and say it once."""
@@ -205,6 +211,8 @@ class Service(Host):
             self.witnesses.stop()
         if self.webhooks is not None:
             await asyncio.to_thread(self.webhooks.stop)
+        if self.root is not None and not self._is_beside:
+            await asyncio.to_thread(self.root.stop)
         await super().stop()
 
     async def tick(self, *, lag: float = 0.0, index: bool = False) -> None:
@@ -227,6 +235,10 @@ class Service(Host):
         if not self.hands_over and self.leave is not None:
             self.hands_over = True
             self.leave()
+
+    def root_gauges(self) -> dict[str, int]:
+        """Return how the root stands, in the default ledger's metrics alone."""
+        return {} if self.root is None or self._is_beside else self.root.gauges()
 
     @property
     def last_followed(self) -> int:

@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "mcp": Lazy("pfgov.cli.mcp:mcp", "Tools for agents: the Model Context Protocol.", SERVE),
     "node": Lazy("pfgov.cli.node:node", "Servers that take over: list, drain.", SERVE),
     "witness": Lazy("pfgov.cli.witness:witness", "Cosign the checkpoints of other ledgers.", SERVE),
+    "root": Lazy("pfgov.cli.root:root", "Have many ledgers witnessed at once.", SERVE),
     "monitor": Lazy(
         "pfgov.cli.monitor:monitor", "Watch a ledger that others run, over HTTP.", SERVE
     ),

@@ -1,11 +1,22 @@
 """Logs in memory, a root over them, and paths through it: every part made by hand, so that each can be made wrong."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from pfgov.app.local.folder import creating
+from pfgov.clock import ManualClock
 from pfgov_ledger import checkpoint, keys, merkle, proof, receipt, via
 from pfgov_ledger.appender import Appender, Head, Staged
 from pfgov_ledger.checkpoint import Checkpoint
 from pfgov_ledger.keys import SeedSigner
+from support.ledgers import START
+
+
+def ledger_at(directory: Path) -> Path:
+    """A ledger in a folder, with a name like the folder's: a root tells ledgers apart by their names."""
+    with creating(directory, f"{directory.name}.example/t", clock=ManualClock(START)):
+        return directory
+
 
 TIME = 1_782_331_200_000_000
 

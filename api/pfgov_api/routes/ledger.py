@@ -8,10 +8,11 @@ from typing import Any
 from pfgov import model
 from pfgov.app.ledger import EntryPageWanted, ExportWanted
 from pfgov.app.local import shown
+from pfgov.app.root.keeping import Root
 from pfgov.app.visibility import SUBMITTER
 from pfgov.app.witnesses import nobody_has
 from pfgov.core.events import EVENTS
-from pfgov.errors import InvalidError
+from pfgov.errors import InvalidError, NotFoundError
 from pfgov_api.answers import followed, halt_of, limit_of, page, recorded, writes
 from pfgov_api.operations import (
     ANYONE,
@@ -128,8 +129,31 @@ async def _tile(call: Call) -> Answer:
     return Answer(raw=raw, media_type="application/octet-stream")
 
 
+def _root(call: Call) -> Root:
+    """Return the root that this server keeps.
+
+    Raises:
+        NotFoundError: ``root.none``, it keeps none.
+    """
+    root = call.service.root
+    if root is None:
+        raise NotFoundError(
+            "this server keeps no root over its ledgers",
+            code="root.none",
+            hint="make one, and serve with it: pfgov root init; pfgov serve --root FOLDER",
+        )
+    return root
+
+
+async def _root_checkpoint(call: Call) -> Answer:
+    return _text(await asyncio.to_thread(_root(call).note))
+
+
 async def _proof(call: Call) -> Answer:
-    return _text(call.prompt.proof(int(call.path["seq"])))
+    seq = int(call.path["seq"])
+    if "via" in call.query:
+        return _text(await asyncio.to_thread(_root(call).path, call.ledger, seq))
+    return _text(call.prompt.proof(seq))
 
 
 async def _consistency(call: Call) -> Answer:
@@ -228,7 +252,18 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "inclusion_proof", "GET", "/api/ledger/proof/{seq}", HOLDERS, "A C2SP tlog-proof that an entry is in the log.",
-        _proof, "Text", tag="ledger", raises=(404,), media_type="text/plain",
+        _proof, "Text", parameters=(
+            Parameter(
+                "via", {"type": "string", "enum": ["root"]},
+                "through the root over the server's ledgers: two such proofs, one in the other",
+            ),
+        ),
+        tag="ledger", raises=(404,), media_type="text/plain",
+    ),
+    Operation(
+        "root_checkpoint", "GET", "/api/ledger/root", ANYONE,
+        "The newest signed checkpoint (C2SP) of the root over the server's ledgers, cosigned where it has witnesses.",
+        _root_checkpoint, "Text", tag="ledger", raises=(404,), media_type="text/plain",
     ),
     Operation(
         "consistency_proof", "GET", "/api/ledger/consistency", HOLDERS, "A proof that nothing before was changed.",

@@ -129,6 +129,7 @@ async def _metrics(call: Call) -> Answer:
         }
     if service.witnesses is not None:
         gauges |= service.witnesses.gauges(service.engine.clock.now())
+    gauges |= service.root_gauges()
     counters = {
         "pfgov_ticks_total": service.ticks,
         "pfgov_tick_failures_total": service.tick_failures,

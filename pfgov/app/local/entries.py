@@ -203,13 +203,16 @@ class LocalHistory(LocalState):
         """Return what verifiers pin."""
         return read_regular(self.reader.layout.anchor).decode("utf-8", "replace")
 
-    def proof(self, seq: int) -> bytes:
-        """Return one entry with its proof; errors as of :meth:`recorded`."""
+    def proof(self, seq: int, signed: bytes | None = None) -> bytes:
+        """Return one entry with its proof; errors as of :meth:`recorded`.
+
+        The proof leads to the signed checkpoint *signed*, to the newest by default.
+        """
         from pfgov.engine.reading import proofs
 
         if visibility.members_of(self.principal) is not None:  # the proof holds the entry
             self.recorded(seq)
-        return proofs.prove(self.reader, seq)
+        return proofs.prove(self.reader, seq, signed)
 
     def tile(self, path: str) -> bytes:
         """Return a C2SP tlog-tiles resource.

@@ -12,8 +12,13 @@ from pfgov.storage.port import EntryRow, Queries
 from pfgov_ledger import entry, keys, merkle, proof, receipt
 
 
-def prove(reader: LedgerReader, position: int) -> bytes:
-    """Return the C2SP tlog-proof of the entry at *position* against the newest checkpoint, the entry in it.
+def prove(reader: LedgerReader, position: int, signed: bytes | None = None) -> bytes:
+    """Return the C2SP tlog-proof of the entry at *position* against a checkpoint, the entry in it.
+
+    Args:
+        reader: The ledger.
+        position: Which entry.
+        signed: The signed checkpoint, which must cover it; the newest by default.
 
     Raises:
         NotFoundError: ``entry.not_found``, there is no such entry yet.
@@ -21,7 +26,7 @@ def prove(reader: LedgerReader, position: int) -> bytes:
     with reader.snapshot() as queries:
         row, note = _proven(queries, position)
         extra = receipt.write_extra(row.raw, row.signature, _issuer(queries, row))
-        made = proof.make(StoredNodes(queries), position, note, extra=extra)
+        made = proof.make(StoredNodes(queries), position, signed or note, extra=extra)
     return proof.write(made)
 
 

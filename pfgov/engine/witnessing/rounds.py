@@ -11,7 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Protocol, Self
 
 from pfgov.engine.loading.tree import StoredNodes
 from pfgov.engine.reading.reader import LedgerReader
@@ -36,6 +37,51 @@ INTERVAL_SECONDS: Final = 10.0
 
 ANSWER_SECONDS: Final = 20.0
 """How long one witness may take to answer."""
+
+
+class Stated(Protocol):
+    """Where a log ends."""
+
+    @property
+    def size(self) -> int:
+        """Its entries."""
+        ...
+
+    @property
+    def note(self) -> bytes:
+        """The signed checkpoint over them."""
+        ...
+
+
+class Log(Protocol):
+    """A log that is witnessed, read by one thread."""
+
+    def head(self) -> Stated:
+        """Return where it ends; raises PfgovError if that cannot be read now."""
+        ...
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Return the proof that the first *old* entries are a beginning of the first *new* ones."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class LedgerLog(LedgerReader):
+    """A ledger as a log that is witnessed."""
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Return the proof; the ledger is not held while a witness is waited for."""
+        with self.snapshot() as queries:
+            return tuple(merkle.consistency_proof(StoredNodes(queries), old, new))
+
 
 ROUNDS_MAX: Final = 16
 """Rounds for which cosignatures are still collected."""
@@ -86,15 +132,15 @@ def rounds_of(
 ) -> "Rounds":
     """Return the witnesses of the ledger in *directory*; raises as :class:`Rounds`."""
     store = open_store(directory)
-    return Rounds(lambda: LedgerReader(store), directory, policy, interval_seconds=interval_seconds)
+    return Rounds(lambda: LedgerLog(store), directory, policy, interval_seconds=interval_seconds)
 
 
 class Rounds:
-    """The witnesses of one ledger.  Thread-safe."""
+    """The witnesses of one log.  Thread-safe."""
 
     def __init__(
         self,
-        open_reader: Callable[[], LedgerReader],
+        open_log: Callable[[], Log],
         folder: Path,
         policy: Policy,
         *,
@@ -104,7 +150,7 @@ class Rounds:
         """Take up what was kept.
 
         Args:
-            open_reader: Opens the ledger read-only, once for each thread.
+            open_log: Opens the log read-only, once for each thread.
             folder: Where the notes are kept.
             policy: The witnesses, each with a URL, and the quorum.
             interval_seconds: Between two rounds.
@@ -120,7 +166,7 @@ class Rounds:
                 hint="write: witness NAME VKEY URL",
             )
         self.policy = policy
-        self._open_reader = open_reader
+        self._open_log = open_log
         self._folder = folder
         self._interval = interval_seconds
         self._post = post or poster(ANSWER_SECONDS)
@@ -176,7 +222,7 @@ class Rounds:
         Raises:
             PfgovError: ``store.*``, the ledger cannot be read.
         """
-        with self._open_reader() as reader:
+        with self._open_log() as reader:
             size = self._begin(reader)
             for name in self.policy.witnesses:
                 if size:
@@ -184,7 +230,7 @@ class Rounds:
         return self.standings()
 
     def _begin_rounds(self) -> None:
-        with self._open_reader() as reader:
+        with self._open_log() as reader:
             while not self._stopped:
                 with suppress(
                     PfgovError
@@ -193,7 +239,7 @@ class Rounds:
                 self._wanted.wait(self._interval)
                 self._wanted.clear()
 
-    def _begin(self, reader: LedgerReader) -> int:
+    def _begin(self, reader: Log) -> int:
         """Make the newest checkpoint the one that is asked about; return its size."""
         head = reader.head()
         with self._changed:
@@ -207,7 +253,7 @@ class Rounds:
     def _asker(self, name: str) -> Callable[[], None]:
         def run() -> None:
             tried: tuple[int, float] = (0, 0.0)
-            with self._open_reader() as reader:
+            with self._open_log() as reader:
                 while True:
                     with self._changed:
                         while not self._stopped and not self._is_due(name, tried):
@@ -230,16 +276,13 @@ class Rounds:
             return False
         return newest > tried[0] or time.monotonic() >= tried[1] + self._interval
 
-    def _ask(self, reader: LedgerReader, name: str, size: int) -> None:
+    def _ask(self, reader: Log, name: str, size: int) -> None:
         party, standing = self.policy.witnesses[name], self._standings[name]
         with self._changed:
             signed = self._rounds[size][0]
-
-        def proof(old: int, new: int) -> tuple[bytes, ...]:
-            with reader.snapshot() as queries:  # never held while the witness is waited for
-                return tuple(merkle.consistency_proof(StoredNodes(queries), old, new))
-
-        outcome = ask(_url(party), party.vkey, signed, size, standing.known, proof, self._post)
+        outcome = ask(
+            _url(party), party.vkey, signed, size, standing.known, reader.consistency, self._post
+        )
         self._take(name, size, outcome)
 
     def _take(self, name: str, size: int, outcome: Outcome) -> None:

@@ -15,7 +15,7 @@ from pfgov.engine import LedgerReader
 from pfgov.engine.maintenance import ceremony
 from pfgov.engine.witnessing.asking import Reply, poster
 from pfgov.engine.witnessing.keeping import load_note, witnessed
-from pfgov.engine.witnessing.rounds import ANSWER_SECONDS, Rounds
+from pfgov.engine.witnessing.rounds import ANSWER_SECONDS, LedgerLog, Rounds
 from pfgov.errors import InvalidError
 from pfgov.storage import open_store
 from pfgov_ledger import checkpoint, note
@@ -24,7 +24,7 @@ from pfgov_ledger.tlog_policy import Policy, parse
 
 def _rounds(directory: Path, policy: Policy, **options: object) -> Rounds:
     return Rounds(
-        lambda: LedgerReader(open_store(directory)),
+        lambda: LedgerLog(open_store(directory)),
         directory,
         policy,
         **options,  # type: ignore[arg-type]

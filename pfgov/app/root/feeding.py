@@ -1,0 +1,86 @@
+"""From ledgers into a root: what each says of itself now, with the proof that it extends what the root has."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfgov.engine.keys.signing import ledger_keys
+from pfgov.engine.loading.tree import StoredNodes
+from pfgov.engine.reading.reader import LedgerReader
+from pfgov.errors import PfgovError
+from pfgov.storage import open_store
+from pfgov.storage.port import Queries
+from pfgov.storage.root import Offer, RootWriter
+from pfgov_ledger import checkpoint, errors, merkle, note
+from pfgov_ledger.checkpoint import Checkpoint
+
+Known = Callable[[str], Checkpoint | None]
+"""Origin -> what the root has of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A ledger whose checkpoint is not in the root, and why; an alarm if its history is not the root's."""
+
+    name: str
+    code: str
+    why: str
+    is_alarm: bool
+
+
+def offer_of(directory: Path, known: Known) -> Offer | None:
+    """Return the newest checkpoint of the ledger in *directory*, for a root that has *known*; None if it has that.
+
+    Raises:
+        PfgovError: ``store.*``, the ledger cannot be read.
+        LedgerError: what it says of itself cannot be.
+    """
+    with LedgerReader(open_store(directory)) as reader, reader.snapshot() as queries:
+        latest = queries.checkpoint()
+        if latest is None:
+            return None
+        stated = checkpoint.parse_text(note.split(latest[1])[0])
+        before = known(stated.origin)
+        if before == stated:
+            return None
+        old = 0 if before is None else before.size
+        # Of a ledger that is shorter than the root knows there is no proof: it is offered, and refused.
+        proof = (
+            merkle.consistency_proof(StoredNodes(queries), old, stated.size)
+            if old <= stated.size
+            else ()
+        )
+        return Offer(latest[1], tuple(proof), _log_keys(queries, stated.origin))
+
+
+def _log_keys(queries: Queries, origin: str) -> tuple[note.Vkey, ...]:
+    """Return the log's keys that are not revoked."""
+    return tuple(
+        note.vkey(origin, bytes.fromhex(public))
+        for public, key in ledger_keys(queries).items()
+        if key.role == "log" and not key.revoked
+    )
+
+
+def feed(root: RootWriter, ledgers: Iterable[tuple[str, Path]]) -> list[Trouble]:
+    """Add what is new in *ledgers*, each a name and a folder, to *root*; return what could not be added.
+
+    Raises:
+        PfgovError: ``root.*``, ``store.*``: the root cannot be written.
+    """
+    troubles: list[Trouble] = []
+    offers: dict[bytes, tuple[str, Offer]] = {}
+    for name, directory in ledgers:
+        try:
+            offer = offer_of(directory, root.known)
+        except PfgovError as error:
+            troubles.append(Trouble(name, error.code, error.message, is_alarm=False))
+        except errors.LedgerError as error:
+            troubles.append(Trouble(name, error.code, str(error), is_alarm=True))
+        else:
+            if offer is not None:
+                offers[offer.signed] = name, offer
+    for refusal in root.add([offer for _, offer in offers.values()]):
+        name, _ = offers[refusal.offer.signed]
+        troubles.append(Trouble(name, refusal.error.code, str(refusal.error), is_alarm=True))
+    return troubles
