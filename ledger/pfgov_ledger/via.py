@@ -1,8 +1,8 @@
 """The path through a root: an entry is in a ledger, the ledger's checkpoint is in a log of checkpoints (the *root*).
 
-A path is two C2SP tlog-proofs, one in the other (``FORMAT.md`` section "Paths through a root"): the root's proof of a ledger's
-checkpoint, whose ``extra`` line carries the ledger's own proof of the entry.  The leaf of a root is the text of a
-checkpoint, three lines.  So one checkpoint, with the witnesses' cosignatures on it, stands over the entries of many
+A path is two C2SP tlog-proofs, one in the other (``FORMAT.md`` section "Paths through a root"): the root's proof of a
+ledger's checkpoint, whose ``extra`` line carries the ledger's own proof of the entry.  A root's leaf is the text of
+a checkpoint, three lines.  So one checkpoint, with the witnesses' cosignatures on it, stands over the entries of many
 ledgers.  What the ledger's half says is :mod:`pfgov_ledger.receipt`'s business; how a root is kept is not known here.
 """
 
