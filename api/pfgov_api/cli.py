@@ -1,12 +1,15 @@
 """``pfgov serve`` and ``pfgov key``: they join the command line through the entry points ``pfgov.commands``."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from pfgov.cli.frame import Nouns, Output, Verb, verb
 from pfgov.cli.inputs import PAIR
+
+if TYPE_CHECKING:
+    from pfgov_api.serve import Rooted
 
 
 @click.command(
@@ -138,11 +141,10 @@ def serve(
     the operator; create a key before listening elsewhere, or behind a proxy.
     """
     from pfgov.app.local.folder import SIGNERS
-    from pfgov.app.root.folder import require as require_root
     from pfgov.app.tenancy import ledger_names
     from pfgov.app.webhook import read_webhooks
     from pfgov_api.addresses import public_url as checked
-    from pfgov_api.serve import Beside, Rooted
+    from pfgov_api.serve import Beside
     from pfgov_api.serve import serve as run
 
     if ledgers is None and share_keys:
@@ -150,13 +152,7 @@ def serve(
             "--share-keys is about other ledgers: name their folder with --ledgers",
             click.get_current_context(),
         )
-    if root_witnesses is not None and root_folder is None:
-        raise click.UsageError(
-            "--root-witnesses are asked about a root: name its folder with --root",
-            click.get_current_context(),
-        )
-    if root_folder is not None:
-        require_root(root_folder)
+    rooted = _rooted(root_folder, root_witnesses, witness_interval)
     if ledgers is not None:
         ledger_names(ledgers)  # before a ledger is made for a server that cannot start
     for role, _ in signers:
@@ -183,11 +179,25 @@ def serve(
         webhooks=None if webhooks is None else read_webhooks(webhooks),
         node_url=None if node_url is None else checked(node_url),
         beside=None if ledgers is None else Beside(ledgers.resolve(), share_keys, ledgers_open),
-        rooted=None
-        if root_folder is None
-        else Rooted(root_folder.resolve(), root_witnesses, witness_interval),
+        rooted=rooted,
     )
     return 0
+
+
+def _rooted(folder: Path | None, witnesses: Path | None, interval: float) -> "Rooted | None":
+    """Return the root that is to be kept, before a ledger is made for a server that cannot start."""
+    from pfgov.app.root.folder import require
+    from pfgov_api.serve import Rooted
+
+    if folder is None:
+        if witnesses is not None:
+            raise click.UsageError(
+                "--root-witnesses are asked about a root: name its folder with --root",
+                click.get_current_context(),
+            )
+        return None
+    require(folder)
+    return Rooted(folder.resolve(), witnesses, interval)
 
 
 key = Nouns(

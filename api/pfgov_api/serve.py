@@ -176,10 +176,9 @@ def serve(  # noqa: PLR0913 - as many as the command has options
                 telling = None if webhooks is None else delivery_of(webhooks, engine)
                 service = _leader(engine, keyring, tokens, public, witnesses, telling)
             service.named = _named(beside, service, check, address, directory)
-            if rooted is not None and not isinstance(engine, Follower):
-                service.root = _root(rooted, service.named, directory)
-            greeting = Greeting(service, directory, address, is_new=is_new)
-            _answer(service, greeting.say, sockets, can_hand_over=turns.can_change)
+            service.root = _root(rooted, service, directory)
+            say = Greeting(service, directory, address, is_new=is_new).say
+            _answer(service, say, sockets, can_hand_over=turns.can_change)
             return service
 
         _take_turns(turns, answer)
@@ -210,12 +209,16 @@ def _named(
     )
 
 
-def _root(rooted: Rooted, named: Named | None, directory: Path) -> Root:
-    """Return the root over the default ledger, which is in *directory*, and those beside it.
+def _root(rooted: Rooted | None, service: Service, directory: Path) -> Root | None:
+    """Return the root over the default ledger, which is in *directory*, and those beside it; a standby keeps none.
 
     Raises:
         PfgovError: ``root.*``, ``store.*``, ``witness.policy``.
     """
+
+    if rooted is None or isinstance(service, Standby):
+        return None
+    named = service.named
 
     def ledgers() -> list[tuple[str, Path]]:
         others = () if named is None else tuple(named.keeper.places.values())

@@ -66,7 +66,9 @@ def vkey(folder: Path) -> Vkey:
     """Return the verifier key of the root in *folder*; errors as of :func:`require`, LedgerError if it is no key."""
     require(folder)
     with file_errors(folder / VKEY):
-        return note.parse_vkey((folder / VKEY).read_text("utf-8", "replace").strip())
+        return note.parse_vkey(
+            (folder / VKEY).read_text(encoding="utf-8", errors="replace").strip()
+        )
 
 
 @contextmanager
