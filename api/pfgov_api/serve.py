@@ -215,7 +215,6 @@ def _root(rooted: Rooted | None, service: Service, directory: Path) -> Root | No
     Raises:
         PfgovError: ``root.*``, ``store.*``, ``witness.policy``.
     """
-
     if rooted is None or isinstance(service, Standby):
         return None
     named = service.named
