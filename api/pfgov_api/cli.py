@@ -9,7 +9,7 @@ from pfgov.cli.frame import Nouns, Output, Verb, verb
 from pfgov.cli.inputs import PAIR
 
 if TYPE_CHECKING:
-    from pfgov_api.serve import Rooted
+    from pfgov_api.beside import Rooted
 
 
 @click.command(
@@ -144,7 +144,7 @@ def serve(
     from pfgov.app.tenancy import ledger_names
     from pfgov.app.webhook import read_webhooks
     from pfgov_api.addresses import public_url as checked
-    from pfgov_api.serve import Beside
+    from pfgov_api.beside import Beside
     from pfgov_api.serve import serve as run
 
     if ledgers is None and share_keys:
@@ -187,7 +187,7 @@ def serve(
 def _rooted(folder: Path | None, witnesses: Path | None, interval: float) -> "Rooted | None":
     """Return the root that is to be kept, before a ledger is made for a server that cannot start."""
     from pfgov.app.root.folder import require
-    from pfgov_api.serve import Rooted
+    from pfgov_api.beside import Rooted
 
     if folder is None:
         if witnesses is not None:

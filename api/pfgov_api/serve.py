@@ -26,24 +26,21 @@ import uvicorn
 from pfgov import __version__
 from pfgov.accepting import ACCEPTED_AT_ONCE, Scarcity
 from pfgov.app.hosting import Engine, kill_writers
-from pfgov.app.root.keeping import Root
-from pfgov.app.tenancy.limits import OPEN_LEDGERS_MAX
 from pfgov.app.turns import Follower, Turns
-from pfgov.app.webhook import Delivery, Webhooks, delivery_of
+from pfgov.app.webhook import Webhooks, delivery_of
 from pfgov.app.witnesses import Witnesses
 from pfgov.errors import ForbiddenError, StoreUnavailableError
 from pfgov_api.addresses import BACKLOG, is_loopback, listen, local_url
 from pfgov_api.app import application
+from pfgov_api.beside import Beside, Rooted, others, root_over
 from pfgov_api.connections import bounded
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.limits import HEAD_BYTES_MAX
 from pfgov_api.logs import log_to
-from pfgov_api.named import Named
 from pfgov_api.oidc.library import jwt
 from pfgov_api.oidc.settings import Settings, read_settings
 from pfgov_api.oidc.sources import KeySource, source_of
 from pfgov_api.oidc.tokens import Tokens
-from pfgov_api.routes import OPERATIONS
 from pfgov_api.scarcity import exhausted
 from pfgov_api.service import Service
 from pfgov_api.standby import Standby
@@ -80,36 +77,6 @@ COLLECTED_EVERY: Final = (10_000, 20, 20)
 A request makes next to none, and what lives for long is walked each time: Python's own 700 cost a tenth of the server's
 time, in pauses of 0.2 s with 30,000 packets in memory.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """Ledgers that are served beside the default one.
-
-    Attributes:
-        folder: The folder of their folders.
-        share_keys: Whether the default ledger's keys and tokens are theirs.
-        most: How many may be open at once.
-    """
-
-    folder: Path
-    share_keys: bool = False
-    most: int = OPEN_LEDGERS_MAX
-
-
-@dataclass(frozen=True, slots=True)
-class Rooted:
-    """The root that a server keeps over its ledgers.
-
-    Attributes:
-        folder: Where it is.
-        witnesses: A C2SP tlog-policy file: who cosigns its checkpoints.
-        interval_seconds: Between two looks at the ledgers, and two rounds of the witnesses.
-    """
-
-    folder: Path
-    witnesses: Path | None = None
-    interval_seconds: float = 10.0
 
 
 def serve(  # noqa: PLR0913 - as many as the command has options
@@ -157,9 +124,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
     is_open = issuer is None and _has_no_keys(keyring)
     check = _check(is_open=is_open, openly=openly)
     _require_here(public or host, is_right=is_here or not is_open)
-    log_to(sys.stderr, log_level)
-    _raise_limits()
-    signal.signal(signal.SIGTERM, _leave)
+    _prepare(log_level)
     sockets = listen(host, port)  # before anything is made: it may not be had
     _closed.clear()
     try:
@@ -173,10 +138,9 @@ def serve(  # noqa: PLR0913 - as many as the command has options
             if isinstance(engine, Follower):
                 service = _standby(engine, turns, keyring, tokens, public)
             else:
-                telling = None if webhooks is None else delivery_of(webhooks, engine)
-                service = _leader(engine, keyring, tokens, public, witnesses, telling)
-            service.named = _named(beside, service, check, address, directory)
-            service.root = _root(rooted, service, directory)
+                service = _leader(engine, keyring, tokens, public, witnesses, webhooks)
+            service.named = others(beside, service, check, address, directory)
+            service.root = root_over(rooted, service, directory)
             say = Greeting(service, directory, address, is_new=is_new).say
             _answer(service, say, sockets, can_hand_over=turns.can_change)
             return service
@@ -187,45 +151,11 @@ def serve(  # noqa: PLR0913 - as many as the command has options
         _close(sockets)
 
 
-def _named(
-    beside: Beside | None,
-    default: Service,
-    check: Callable[[Engine, KeyRing], None] | None,
-    address: str,
-    directory: Path,
-) -> Named | None:
-    """Return the ledgers *beside* the *default* one, which is in *directory* and served at *address*."""
-    if beside is None:
-        return None
-    return Named(
-        beside.folder,
-        OPERATIONS,
-        default=default,
-        share=beside.share_keys,
-        check=check,
-        most=beside.most,
-        address=address,
-        leave_out=directory,
-    )
-
-
-def _root(rooted: Rooted | None, service: Service, directory: Path) -> Root | None:
-    """Return the root over the default ledger, which is in *directory*, and those beside it; a standby keeps none.
-
-    Raises:
-        PfgovError: ``root.*``, ``store.*``, ``witness.policy``.
-    """
-    if rooted is None or isinstance(service, Standby):
-        return None
-    named = service.named
-
-    def ledgers() -> list[tuple[str, Path]]:
-        others = () if named is None else tuple(named.keeper.places.values())
-        return [("(default)", directory), *((one.name, one.directory) for one in others)]
-
-    return Root(
-        rooted.folder, ledgers, witnesses=rooted.witnesses, interval_seconds=rooted.interval_seconds
-    )
+def _prepare(log_level: str) -> None:
+    """Make this process a server's."""
+    log_to(sys.stderr, log_level)
+    _raise_limits()
+    signal.signal(signal.SIGTERM, _leave)
 
 
 def _check(*, is_open: bool, openly: bool) -> Callable[[Engine, KeyRing], None] | None:
@@ -263,7 +193,7 @@ def _leader(
     tokens: Tokens | None,
     public: str | None,
     witnesses: Witnesses | None,
-    telling: Delivery | None,
+    webhooks: Webhooks | None,
 ) -> Service:
     """Return the service of a server that leads."""
     return Service(
@@ -272,7 +202,7 @@ def _leader(
         tokens=tokens,
         public_url=public,
         witnesses=witnesses,
-        webhooks=telling,
+        webhooks=None if webhooks is None else delivery_of(webhooks, engine),
     )
 
 

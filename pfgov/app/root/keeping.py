@@ -151,12 +151,12 @@ class Root:
         witnessed = self._witnessed()
         if witnessed is not None:
             return witnessed
-        with _told_apart(), RootReader(self.folder) as root:
+        with _kind_alone(), RootReader(self.folder) as root:
             return root.head().note
 
     def path(self, ledger: Proving, seq: int) -> bytes:
         """Return the path of the entry at *seq*: to witnesses, if they have cosigned so much; errors as of a path."""
-        with _told_apart():
+        with _kind_alone():
             return path(ledger, self.folder, seq, self._witnessed())
 
     def _witnessed(self) -> bytes | None:
@@ -173,7 +173,7 @@ class Root:
 
 
 @contextmanager
-def _told_apart() -> Generator[None]:
+def _kind_alone() -> Generator[None]:
     """What is wrong with the root's files is for whoever runs the server: others are told the kind."""
     try:
         yield
