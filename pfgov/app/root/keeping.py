@@ -104,7 +104,7 @@ class Root:
         except PfgovError as error:
             self._fails(error)
             return
-        except Exception:
+        except Exception:  # the looks must outlive whatever goes wrong
             log.exception("a look at the ledgers failed")
             self._fails(PfgovError("it failed unexpectedly"))
             return
