@@ -141,6 +141,19 @@ def parse(raw: bytes) -> Entry:
     return entry
 
 
+def subject_of(raw: bytes) -> tuple[str, int]:
+    """The subject in an entry's bytes and its number there, without reading the body.
+
+    Raises:
+        MalformedError: They are not an entry's.
+    """
+    end = raw.rfind(_TAIL_START)
+    tail = _TAIL.fullmatch(raw, end) if end > 0 else None
+    if tail is None:
+        raise _refusal(raw)
+    return tail[7].decode(), int(tail[9])
+
+
 def _refusal(raw: bytes) -> errors.LedgerError:
     """What is wrong with bytes that do not have the shape of an entry."""
     try:

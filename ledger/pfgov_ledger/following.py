@@ -8,7 +8,7 @@ that the log commits to can be computed.  Where entries come from is not known h
 
 import json
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -290,7 +290,7 @@ class Follower:
                     self._restore(place)
         except FollowingFileError:
             raise
-        except (errors.LedgerError, KeyError, ValueError, TypeError) as error:
+        except (errors.LedgerError, KeyError, ValueError, TypeError, RecursionError) as error:
             raise FollowingFileError(f"{self._path}: {error}") from None
 
     def _restore(self, place: dict[str, bytes]) -> None:
@@ -302,6 +302,8 @@ class Follower:
         if not self._ring.ever("log"):
             raise FollowingFileError(f"{self._path}: the history of the keys is not there")
         for name, next_seq, leaf, state in self._file.execute("SELECT * FROM subject"):
+            if not _is_row(name, next_seq, leaf):
+                raise FollowingFileError(f"{self._path}: {str(name)[:200]} is no subject")
             self._table.restore(name, Row(next_seq, leaf, custody.unpack(json.loads(state))))
         self._frontier = merkle.Frontier.from_bytes(place["frontier"])
         self._chain.resume(entry.parse(place["last"]))
@@ -340,15 +342,33 @@ def _open(path: Path) -> sqlite3.Connection:
                     file.execute(statement)
                 file.execute(f"PRAGMA application_id = {_APPLICATION}")
                 file.execute(f"PRAGMA user_version = {_VERSION}")
+            made = file.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
             file.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
                 file.close()
             raise
-    if not is_new and (kind, version) != (_APPLICATION, _VERSION):
+    # A view in the place of a table might have no end, and a trigger would run with every look.
+    is_as_made = _words(str(sql) for (sql,) in made) == _words(_TABLES.split(";\n"))
+    if not is_as_made or (not is_new and (kind, version) != (_APPLICATION, _VERSION)):
         file.close()
         raise FollowingFileError(f"{path} is no file of a log that is followed")
     return file
+
+
+def _is_row(name: object, next_seq: object, leaf: object) -> bool:
+    """Whether these are a subject's name, a position and a hash: the file's tables take anything."""
+    return (
+        isinstance(name, str)
+        and isinstance(next_seq, int)
+        and 0 <= next_seq <= canonical.INTEGER_MAX
+        and isinstance(leaf, bytes)
+        and len(leaf) == merkle.HASH_BYTES
+    )
+
+
+def _words(statements: Iterable[str]) -> list[str]:
+    return sorted(found for one in statements if (found := " ".join(one.split())))
 
 
 def _check_files(path: Path) -> None:

@@ -119,6 +119,19 @@ class SubjectMap:
         tree = self._settle()
         return EMPTY_ROOT if tree is None else _hash_of(tree)
 
+    def get(self, subject: str) -> tuple[int, bytes] | None:
+        """The number and the leaf hash of *subject*'s last entry; None where it has none."""
+        pending = self._pending.get(subject)
+        if pending is not None:
+            return pending
+        key = subject_key(subject)
+        number, tree = int.from_bytes(key, "big"), self._tree
+        while isinstance(tree, _Node):
+            tree = tree[3] if _bit(number, tree[1]) else tree[2]
+        if tree is None or tree[:32] != key:
+            return None
+        return int.from_bytes(tree[32:40], "big"), tree[40:]
+
     def __len__(self) -> int:
         """How many subjects there are."""
         self._settle()

@@ -8,12 +8,13 @@ opens a new one.  Signatures of a failed commit do not leave this object.  It de
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Final
 
 from pfgov.core import events as e
 from pfgov.engine.committing.batch import Batch, Committed
+from pfgov.engine.committing.subjects import Subjects
 from pfgov.engine.keys.signing import KeySources, adopt, ledger_keys, renew_anchor
 from pfgov.engine.loading.intact import check_entry, issuers_of, leaf_of
 from pfgov.engine.loading.receipts import erased_commitment
@@ -24,7 +25,6 @@ from pfgov_ledger import merkle, note
 from pfgov_ledger.appender import Appender
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.keys import Signer
-from pfgov_ledger.subject_map import SubjectMap
 
 KEY_EVENTS: Final = frozenset({"key_rotated", "key_revoked"})
 
@@ -60,7 +60,7 @@ class Writer:
         self._fenced: BaseException | None = None
         self._has_lost_keys = False
         self._replaced: list[Signer] = []
-        self._subjects: SubjectMap | None = None
+        self._subjects = Subjects()
         self.new_term: int | None = None
         """The term of this writer, where there is no entry of it yet."""
         self._tiles: dict[int, list[bytes]] = {}
@@ -112,7 +112,7 @@ class Writer:
         except BaseException:
             self._head_lock.close()
             raise
-        self._published = head.size
+        self._published, self._root = head.size, now.root
 
     @property
     def size(self) -> int:
@@ -159,17 +159,24 @@ class Writer:
         appender.forget(appender.mark())
         for subject in batch.ended:
             appender.evict(subject)
-        self._count_subjects(rows)
+        self._subjects.update(rows)
         return committed
 
     def _subject_head(self, subject: str) -> tuple[int, bytes] | None:
         """Return where the chain of *subject* ends; the next entry is signed upon it, so it is checked first."""
         wanted = EntryFilter(subject=subject, newest_first=True, limit=1)
-        for row in self.queries.entries(wanted):
-            known = ledger_keys(self.queries)
-            check_entry(row, issuers_of({public: key.role for public, key in known.items()}))
-            return row.subject_seq + 1, row.leaf
-        return None
+        row = next(iter(self.queries.entries(wanted)), None)
+        if row is not None:
+            check_entry(row, self._issuers())
+        self._subjects.check(subject, row, self._rows, self._published, self._root, self._issuers)
+        return None if row is None else (row.subject_seq + 1, row.leaf)
+
+    def _issuers(self) -> dict[str, bytes]:
+        known = ledger_keys(self.queries)
+        return issuers_of({public: key.role for public, key in known.items()})
+
+    def _rows(self) -> Iterable[EntryRow]:
+        return self.queries.entries(EntryFilter(stop=self._published))
 
     def _checkpoint(self) -> bytes:
         """Return the checkpoint, signed by the log key and, in the batch that replaced it, by the one before, too."""
@@ -220,7 +227,7 @@ class Writer:
         self._probe("publish", "before")
         self._head_lock.move(before, head, self._monotonic())
         self._probe("publish", "after")
-        self._published = head.size
+        self._published, self._root = head.size, head.root
 
     # --- the tree's stored levels --------------------------------------------------------
 
@@ -247,21 +254,16 @@ class Writer:
 
     # --- the subject map -----------------------------------------------------------------
 
-    def _count_subjects(self, rows: list[EntryRow]) -> None:
-        if self._subjects is not None:
-            for row in rows:
-                self._subjects.update(row.subject, row.subject_seq, row.leaf)
-
     def index(self) -> tuple[int, int, str]:
         """Return how many entries are committed, the number of their subjects, and the root of the map of these.
 
-        The map is built when it is first asked for, and kept from then on.
+        The map is made when it is first asked for, and kept from then on.
+
+        Raises:
+            StoreCorruptError: ``store.altered``, the entries are not what was signed.
         """
-        if self._subjects is None:
-            self._subjects = SubjectMap()
-            for row in self.queries.entries(EntryFilter(stop=self.size)):
-                self._subjects.update(row.subject, row.subject_seq, leaf_of(row))
-        return self.size, len(self._subjects), self._subjects.root().hex()
+        whole = self._subjects.whole(self._rows, self._published, self._root)
+        return self._published, len(whole), whole.root().hex()
 
     def close(self) -> None:
         """Release the files."""

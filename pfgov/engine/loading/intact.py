@@ -33,7 +33,7 @@ def leaf_of(row: EntryRow) -> bytes:
     """
     leaf = hashlib.sha256(b"\x00" + row.raw).digest()
     if leaf != row.leaf:
-        raise _altered(row.seq, "its hash is not that of its bytes")
+        raise altered(row.seq, "its hash is not that of its bytes")
     return leaf
 
 
@@ -47,13 +47,13 @@ def check_entry(row: EntryRow, issuers: Mapping[str, bytes]) -> entry.Entry:
     try:
         found = entry.parse(row.raw)
     except LedgerError as error:
-        raise _altered(row.seq, str(error)) from error
+        raise altered(row.seq, str(error)) from error
     stated = (found.seq, found.subject, found.subject_seq, found.type, found.time)
     if stated != (row.seq, row.subject, row.subject_seq, row.type, row.time):
-        raise _altered(row.seq, "its columns say something else than its bytes")
+        raise altered(row.seq, "its columns say something else than its bytes")
     public = issuers.get(found.issuer.hex())
     if public is None or not ed25519.verify(public, dsse.entry_pae(row.raw), row.signature):
-        raise _altered(row.seq, "its signature does not hold")
+        raise altered(row.seq, "its signature does not hold")
     return found
 
 
@@ -163,7 +163,8 @@ def unreadable(what: str, error: Exception) -> StoreCorruptError:
     )
 
 
-def _altered(seq: int, why: str) -> StoreCorruptError:
+def altered(seq: int, why: str) -> StoreCorruptError:
+    """Return the error for the entry at *seq*, which was changed in the database."""
     return StoreCorruptError(
         f"entry {seq} was changed in the database: {why}",
         code="store.altered",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pfgov.errors import StoreCorruptError
+from pfgov.limits import INTEGER_MAX
 from pfgov.storage.port import Published
 from pfgov.storage.sqlite.connections import BUSY_SECONDS, check_files, make_private, open_reader
 from pfgov.storage.sqlite.errors import translated, translating
@@ -19,9 +20,9 @@ from pfgov.storage.sqlite.errors import translated, translating
 SYNC_INTERVAL_US: Final = 1_000_000
 """The lock is forced to disk at least this often while it moves; ``sync`` mode forces every move."""
 
-_TABLE: Final = """CREATE TABLE IF NOT EXISTS head (
-    origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL
-) STRICT"""
+_TABLE: Final = "CREATE TABLE head ( origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL ) STRICT"
+
+_ROOT_BYTES: Final = 32
 
 
 class SqliteHeadLock:
@@ -44,7 +45,9 @@ class SqliteHeadLock:
             )
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
-            self._connection.execute(_TABLE)
+            if not _is_there(self._connection, path):
+                self._connection.execute(_TABLE.replace("TABLE", "TABLE IF NOT EXISTS"))
+                _is_there(self._connection, path)  # somebody else may have been first
 
     def read(self) -> Published | None:
         """Return the last published head, or None before the first."""
@@ -52,7 +55,7 @@ class SqliteHeadLock:
             row = self._connection.execute(
                 "SELECT size, root FROM head WHERE origin = ?", (self._origin,)
             ).fetchone()
-        return None if row is None else Published(int(row[0]), bytes(row[1]))
+        return _published(row, self._path)
 
     def start(self, empty_root: bytes) -> None:
         """Put the lock of a new ledger at no entries, before its first commit."""
@@ -115,12 +118,21 @@ class HeadReader:
         """Open the lock at *path*; errors as of :func:`read_head`."""
         self._path = path
         self._connection = open_reader(path)
+        try:
+            with translating(path):
+                _is_there(self._connection, path)
+        except BaseException:
+            self._connection.close()
+            raise
 
     def published(self) -> int:
         """Return how many entries were published."""
         with translating(self._path):
             row = self._connection.execute("SELECT max(size) FROM head").fetchone()
-        return int(row[0] or 0)
+        size: int = row[0] or 0
+        if not 0 <= size <= INTEGER_MAX:
+            raise _changed(self._path, "it holds no head")
+        return size
 
     def close(self) -> None:
         """Close the file."""
@@ -132,13 +144,44 @@ def read_head(path: Path, origin: str) -> Published | None:
 
     Raises:
         StoreUnavailableError: ``store.missing``, there is no lock file.
+        StoreCorruptError: it holds something else than a lock, or no head.
     """
     connection = open_reader(path)
     try:
         with translating(path):
+            _is_there(connection, path)
             row = connection.execute(
                 "SELECT size, root FROM head WHERE origin = ?", (origin,)
             ).fetchone()
     finally:
         connection.close()
-    return None if row is None else Published(int(row[0]), bytes(row[1]))
+    return _published(row, path)
+
+
+def _is_there(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file has its table; a view in its place might have no end, and a trigger would move it back.
+
+    Raises:
+        StoreCorruptError: it has anything else.
+    """
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    found = [(str(name), " ".join(str(sql).split())) for name, sql in rows.fetchall()]
+    if found and found != [("head", _TABLE)]:
+        raise _changed(path, ", ".join(sorted({name for name, _ in found}))[:200])
+    return bool(found)
+
+
+def _published(row: tuple[int, bytes] | None, path: Path) -> Published | None:
+    if row is None:
+        return None
+    size, root = row
+    if not 0 <= size <= INTEGER_MAX or len(root) != _ROOT_BYTES:
+        raise _changed(path, "it holds no head")
+    return Published(size, root)
+
+
+def _changed(path: Path, what: str) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"the head lock {path} was changed from outside: {what}",
+        hint="put it back as it was; without it nothing tells what was published: pfgov ledger restore --help",
+    )

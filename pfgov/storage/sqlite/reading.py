@@ -100,8 +100,19 @@ class SqliteReader:
 
 
 def open_queries(path: Path) -> SqliteQueries:
-    """Return questions over a read-only connection of their own: what is committed, published or not."""
-    return SqliteQueries(open_reader(path), path)
+    """Return questions over a read-only connection of their own: what is committed, published or not.
+
+    Raises:
+        PfgovError: ``store.*``, it is missing or damaged, or something stands in the place of a table.
+    """
+    connection = open_reader(path)
+    try:
+        with translating(path):
+            schema.check_tables(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return SqliteQueries(connection, path)
 
 
 def has_entries(path: Path) -> bool:

@@ -7,7 +7,9 @@ every opening compares what the file says with what is written here.  This modul
 ``packet`` has no index on owner or status: each costs a decision 11 us, and a listing is a scan of narrow columns.
 """
 
+import re
 import sqlite3
+from collections.abc import Iterable
 from typing import Final
 
 from pfgov.errors import StoreCorruptError, StoreError
@@ -152,14 +154,52 @@ EARLIER: Final = {
 """What earlier versions made: a reader takes it as it is, and the next writer brings it up to date."""
 
 MIGRATIONS_TABLE: Final = "_sqlite_migrations"
-"""Where sqlite-utils notes which migrations ran; not part of the check."""
+"""Where sqlite-utils notes which migrations ran: a plain table and index, whichever version of it made them."""
+
+_NOTED: Final = re.compile(
+    r'(CREATE TABLE "_sqlite_migrations" \((?: ?"\w+" (?:INTEGER PRIMARY KEY|TEXT),?)+ \)'
+    r'|CREATE UNIQUE INDEX "\w+" ON "_sqlite_migrations" \("\w+"(?:, "\w+")*\))',
+    re.ASCII,
+)
 
 
 def is_behind(connection: sqlite3.Connection) -> bool:
     """Whether an older version of pfgov made this database."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    return application == APPLICATION_ID and version < VERSION
+    return application == APPLICATION_ID and version in EARLIER
+
+
+def check_tables(connection: sqlite3.Connection) -> None:
+    """Refuse a database in which something stands in the place of a table that is read: a view may have no end.
+
+    What is missing is for whoever asks for it to miss, and triggers do nothing to who reads.
+
+    Raises:
+        StoreCorruptError: something does.
+    """
+    known = {
+        name: {" ".join(made[name].split()) for made in (EXPECTED, *EARLIER.values())}
+        for name in TABLES
+    }
+    odd = {
+        name
+        for name, sql in _found(connection, "WHERE type IN ('table', 'view')")
+        if name in known and sql not in known[name]
+    }
+    if odd:
+        raise _changed(odd)
+
+
+def check_notes(connection: sqlite3.Connection) -> None:
+    """Refuse a database in which something else stands where it is noted which migrations ran.
+
+    Raises:
+        StoreCorruptError: something does.
+    """
+    noted = _found(connection, f"WHERE '{MIGRATIONS_TABLE}' IN (lower(name), lower(tbl_name))")
+    if odd := {name for name, sql in noted if not _NOTED.fullmatch(sql)}:
+        raise _changed(odd)
 
 
 def check(connection: sqlite3.Connection) -> None:
@@ -183,23 +223,25 @@ def check(connection: sqlite3.Connection) -> None:
             code="store.newer",
             hint="use the version of pfgov that wrote it, or a later one",
         )
-    found = _found(connection)
+    check_notes(connection)
+    found = _found(connection, f"WHERE tbl_name <> '{MIGRATIONS_TABLE}' AND sql IS NOT NULL")
     expected = {
         (name, " ".join(sql.split())) for name, sql in EARLIER.get(version, EXPECTED).items()
     }
-    odd = sorted({name for name, _ in set(found) ^ expected})
+    odd = {name for name, _ in set(found) ^ expected}
     if not odd and len(found) == len(expected):
         return
-    raise StoreCorruptError(
-        f"the schema was changed from outside: {', '.join(odd)}",
+    raise _changed(odd)
+
+
+def _changed(odd: Iterable[str]) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"the schema was changed from outside: {', '.join(sorted(odd))}",
         hint="restore the file from a backup, or export what verifies and begin a successor: pfgov ledger succeed",
     )
 
 
-def _found(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+def _found(connection: sqlite3.Connection, where: str) -> list[tuple[str, str]]:
     """Return what there is, a row for each: a trigger may have the name of a table, and would be hidden behind it."""
-    rows = connection.execute(
-        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND (tbl_name <> ? OR type = 'trigger')",
-        (MIGRATIONS_TABLE,),
-    )
+    rows = connection.execute(f"SELECT name, sql FROM sqlite_master {where}")  # noqa: S608 - literals
     return [(str(name), " ".join(str(sql).split())) for name, sql in rows.fetchall()]

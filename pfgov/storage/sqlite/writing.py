@@ -68,6 +68,7 @@ class SqliteWriter:
         self.connection = open_writer(path, must_exist=must_exist)
         try:
             with translating(path):
+                schema.check_notes(self.connection)
                 if not must_exist or schema.is_behind(self.connection):
                     from pfgov.storage.sqlite import migrations
 

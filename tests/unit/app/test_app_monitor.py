@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -335,7 +336,6 @@ def test_monitor_what_it_remembers_is_held_against_the_key(tmp_path: Path) -> No
     other = Anchor(_anchor().log_vkey, bytes(32))
     with pytest.raises(FollowingFileError):
         Monitor(tmp_path, other, _golden())
-    import sqlite3
 
     for statement in (
         "UPDATE place SET value = (SELECT value FROM place WHERE name = 'last') WHERE name = 'note'",
@@ -364,8 +364,6 @@ def test_monitor_what_it_remembers_is_held_against_the_key(tmp_path: Path) -> No
 
 def test_monitor_changed_rows_of_subjects_never_make_it_silent(tmp_path: Path) -> None:
     """Whoever changes what is remembered of subjects makes a lying map pass."""
-    import sqlite3
-
     _looks(tmp_path, _golden(20))
     file = sqlite3.connect(tmp_path / STATE)
     file.execute("UPDATE subject SET leaf = zeroblob(32)")

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.ledgers import fresh, opened, packet, place, register, submit
+from support.ledgers import fresh, opened, packet, place, register, submit, verified
 
 from pfgov.core import commands as c
 from pfgov.engine import EntryFilter, Idempotency, LedgerReader
 from pfgov.engine.answers import decode_refusal
+from pfgov.engine.committing import subjects
 from pfgov.engine.loading.tree import TILE
 from pfgov.engine.maintenance.doctor import examine
 from pfgov.engine.maintenance.erasing import Target, erase, payload_objects
@@ -181,6 +182,55 @@ def test_nothing_is_signed_upon_a_changed_entry(directory: Path, name: str) -> N
             submit(engine, c.CancelPacket(packet_id="p"))
         assert engine.status().size == size
         assert submit(engine, c.CancelPacket(packet_id="q")).count == 1
+
+
+LAST_OF_P = "subject = 'packet/p' AND subject_seq = 1"
+
+HIDDEN = {
+    "renamed": f"UPDATE entry SET subject = 'packet/z' WHERE {LAST_OF_P}",
+    "of another": f"UPDATE entry SET subject = 'packet/q', subject_seq = 2 WHERE {LAST_OF_P}",
+    "counted down": f"UPDATE entry SET subject_seq = -1 WHERE {LAST_OF_P}",
+    "gone": f"DELETE FROM entry WHERE {LAST_OF_P}",
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_nothing_is_signed_upon_another_entry_than_the_last(
+    directory: Path, tmp_path: Path, name: str
+) -> None:
+    """The last entry of a packet is hidden, the one before it is signed upon, and no verifier passes the ledger again.
+
+    Nor is a map of the subjects signed in which it is hidden.
+    """
+    _change(directory, HIDDEN[name])
+    assert _found(directory)["entries"] == "failed"
+    with opened(directory) as engine:
+        size = engine.status().size
+        with pytest.raises(PfgovError):
+            submit(engine, c.CancelPacket(packet_id="p"))
+        assert engine.status().size == size
+        if name == "gone":
+            with pytest.raises(PfgovError):
+                engine.commit_index()
+        else:
+            engine.commit_index()
+            assert verified(directory, tmp_path).exit_status == 0
+        assert submit(engine, c.CancelPacket(packet_id="later-1")).count == 1
+
+
+@pytest.mark.parametrize("name", ["renamed", "of another"])
+def test_nothing_is_signed_upon_another_entry_once_there_is_an_index(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """In a large ledger the same, from its first index on."""
+    monkeypatch.setattr(subjects, "AT_ONCE_MAX", 0)
+    with opened(directory) as engine:
+        engine.commit_index()
+        _change(directory, HIDDEN[name])
+        with pytest.raises(PfgovError):
+            submit(engine, c.CancelPacket(packet_id="p"))
+        assert submit(engine, c.CancelPacket(packet_id="later-1")).count == 1
+        assert submit(engine, packet("new")).count == 2
 
 
 def test_a_changed_hash_is_not_indexed(directory: Path) -> None:
