@@ -14,9 +14,15 @@ from typing import Final
 
 from pfgov.core import events as e
 from pfgov.engine.committing.batch import Batch, Committed
-from pfgov.engine.committing.subjects import Subjects
 from pfgov.engine.keys.signing import KeySources, adopt, ledger_keys, renew_anchor
-from pfgov.engine.loading.intact import check_entry, issuers_of, leaf_of
+from pfgov.engine.loading.intact import (
+    Ends,
+    check_entry,
+    ends_of,
+    issuers_of,
+    leaf_of,
+    map_of,
+)
 from pfgov.engine.loading.receipts import erased_commitment
 from pfgov.engine.loading.tree import TILE, TILE_LEVELS, StoredNodes, frontier_at, load_head
 from pfgov.errors import StoreCorruptError, StoreError, StoreUnavailableError
@@ -25,6 +31,7 @@ from pfgov_ledger import merkle, note
 from pfgov_ledger.appender import Appender
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.keys import Signer
+from pfgov_ledger.subject_map import SubjectMap
 
 KEY_EVENTS: Final = frozenset({"key_rotated", "key_revoked"})
 
@@ -60,7 +67,8 @@ class Writer:
         self._fenced: BaseException | None = None
         self._has_lost_keys = False
         self._replaced: list[Signer] = []
-        self._subjects = Subjects()
+        self._subjects: SubjectMap | None = None
+        self._ends: Ends | None = None
         self.new_term: int | None = None
         """The term of this writer, where there is no entry of it yet."""
         self._tiles: dict[int, list[bytes]] = {}
@@ -159,7 +167,7 @@ class Writer:
         appender.forget(appender.mark())
         for subject in batch.ended:
             appender.evict(subject)
-        self._subjects.update(rows)
+        self._count_subjects(rows)
         return committed
 
     def _subject_head(self, subject: str) -> tuple[int, bytes] | None:
@@ -168,7 +176,22 @@ class Writer:
         row = next(iter(self.queries.entries(wanted)), None)
         if row is not None:
             check_entry(row, self._issuers())
-        self._subjects.check(subject, row, self._rows, self._published, self._root, self._issuers)
+        end = None if row is None else (row.subject_seq, row.leaf)
+        if self._subjects is None and self._ends is None:
+            self._ends = ends_of(self._rows, self._published, self._root, self._issuers)
+        if self._subjects is not None:
+            is_last = self._subjects.get(subject) == end
+        elif self._ends is not None:
+            hole = self._ends.hole
+            is_last = self._ends.heads.get(subject) == end and hole <= (row.seq if row else -1)
+        else:
+            is_last = True
+        if not is_last:
+            raise StoreCorruptError(
+                f"entries were changed in the database: the last one of {subject} is another, or gone",
+                code="store.altered",
+                hint="restore it from a backup; see what else was changed: pfgov ledger doctor",
+            )
         return None if row is None else (row.subject_seq + 1, row.leaf)
 
     def _issuers(self) -> dict[str, bytes]:
@@ -254,6 +277,13 @@ class Writer:
 
     # --- the subject map -----------------------------------------------------------------
 
+    def _count_subjects(self, rows: list[EntryRow]) -> None:
+        for row in rows:
+            if self._subjects is not None:
+                self._subjects.update(row.subject, row.subject_seq, row.leaf)
+            elif self._ends is not None:
+                self._ends.heads[row.subject] = (row.subject_seq, row.leaf)
+
     def index(self) -> tuple[int, int, str]:
         """Return how many entries are committed, the number of their subjects, and the root of the map of these.
 
@@ -262,8 +292,10 @@ class Writer:
         Raises:
             StoreCorruptError: ``store.altered``, the entries are not what was signed.
         """
-        whole = self._subjects.whole(self._rows, self._published, self._root)
-        return self._published, len(whole), whole.root().hex()
+        if self._subjects is None:
+            self._subjects = map_of(self._rows, self._published, self._root)
+            self._ends = None
+        return self._published, len(self._subjects), self._subjects.root().hex()
 
     def close(self) -> None:
         """Release the files."""

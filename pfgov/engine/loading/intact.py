@@ -7,7 +7,8 @@ are worked out again.
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -15,9 +16,10 @@ import msgspec
 from pfgov.decoding import Reader
 from pfgov.errors import StoreCorruptError
 from pfgov.storage.port import AttachmentRow, EntryRow
-from pfgov_ledger import commitment, dsse, ed25519, entry
+from pfgov_ledger import commitment, dsse, ed25519, entry, merkle
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.keys import key_id
+from pfgov_ledger.subject_map import SubjectMap
 
 T = TypeVar("T")
 
@@ -170,3 +172,95 @@ def altered(seq: int, why: str) -> StoreCorruptError:
         code="store.altered",
         hint="restore a backup; nothing is signed upon it: pfgov ledger doctor",
     )
+
+
+# --- where the chain of each subject ends -------------------------------------------------
+#
+# An entry is signed upon the last one of its subject.  Which one that is the database says, by a column; whoever
+# changes that, or takes the row away, would have an older one signed upon, and no verifier would pass the ledger
+# again.  Knowing better takes reading the whole ledger: that is done for the first index, which needs the map of all
+# subjects, and where a ledger is small before the first entry is signed.
+
+AT_ONCE_MAX: Final = 10_000
+"""Entries up to which all are looked through before the first of a writer is signed: a tenth of a second."""
+
+Rows = Callable[[], Iterable[EntryRow]]
+"""Gives all entries, in order."""
+
+
+@dataclass(slots=True)
+class Ends:
+    """The last entry of each subject, by the bytes of those entries that are as they were signed.
+
+    Attributes:
+        heads: Subject -> number and leaf of its last entry.
+        hole: The last position at which there is no such entry, or -1: it may have been any subject's.
+    """
+
+    heads: dict[str, tuple[int, bytes]] = field(default_factory=dict[str, tuple[int, bytes]])
+    hole: int = -1
+
+
+def map_of(rows: Rows, size: int, root: bytes) -> SubjectMap:
+    """Return the map over the first *size* entries, which are *rows* and have *root*.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, they are not what was signed.
+    """
+    made = SubjectMap()
+    for subject, number, leaf in _under_root(rows(), size, root):
+        made.update(subject, number, leaf)
+    return made
+
+
+def ends_of(
+    rows: Rows, size: int, root: bytes, issuers: Callable[[], dict[str, bytes]]
+) -> Ends | None:
+    """Return where the chain of each subject ends, of which *issuers* may have signed; None in a large ledger."""
+    if size > AT_ONCE_MAX:
+        return None
+    found = Ends()
+    try:
+        for subject, number, leaf in _under_root(rows(), size, root):
+            found.heads[subject] = (number, leaf)
+    except StoreCorruptError:
+        return _as_signed(rows(), size, issuers())
+    return found
+
+
+def _under_root(
+    rows: Iterable[EntryRow], size: int, root: bytes
+) -> Iterator[tuple[str, int, bytes]]:
+    """Yield subject, number and leaf of each of *rows*; refuse them at the end if *root* is not over them."""
+    tree = merkle.Frontier()
+    for row in rows:
+        leaf = leaf_of(row)
+        try:
+            subject, number = entry.subject_of(row.raw)
+        except LedgerError as error:
+            raise altered(row.seq, str(error)) from error
+        tree.add(leaf)
+        yield subject, number, leaf
+    if (tree.size, tree.root()) != (size, root):
+        raise altered(tree.size, "the entries are not those whose tree was signed")
+
+
+def _as_signed(rows: Iterable[EntryRow], size: int, issuers: dict[str, bytes]) -> Ends:
+    """Return what is known where some of *rows* are not as they were signed."""
+    found, at = Ends(), 0
+    for row in rows:
+        if row.seq > at:
+            found.hole = row.seq - 1
+        at = row.seq + 1
+        try:
+            of = entry.parse(row.raw)
+            # What the columns say may be another thing: the bytes were signed.
+            stated = (of.seq, of.subject, of.subject_seq, of.type, of.time, of.leaf)
+            check_entry(EntryRow(*stated, row.signature, row.raw), issuers)
+        except (LedgerError, StoreCorruptError):
+            found.hole = row.seq
+        else:
+            found.heads[of.subject] = (of.subject_seq, of.leaf)
+    if at < size:
+        found.hole = size - 1
+    return found

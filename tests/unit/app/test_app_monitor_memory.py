@@ -23,7 +23,7 @@ def _look(folder: Path) -> str:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE subject SET name = x'00' WHERE name = 'keys'",
+        "UPDATE subject SET name = x'00' WHERE name = (SELECT min(name) FROM subject)",
         "UPDATE subject SET next_seq = -1",
         "UPDATE subject SET next_seq = 1.5",
         "UPDATE subject SET leaf = 'abc'",

@@ -14,7 +14,7 @@ from support.ledgers import fresh, opened, packet, place, register, submit, veri
 from pfgov.core import commands as c
 from pfgov.engine import EntryFilter, Idempotency, LedgerReader
 from pfgov.engine.answers import decode_refusal
-from pfgov.engine.committing import subjects
+from pfgov.engine.loading import intact
 from pfgov.engine.loading.tree import TILE
 from pfgov.engine.maintenance.doctor import examine
 from pfgov.engine.maintenance.erasing import Target, erase, payload_objects
@@ -223,7 +223,7 @@ def test_nothing_is_signed_upon_another_entry_once_there_is_an_index(
     directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """In a large ledger the same, from its first index on."""
-    monkeypatch.setattr(subjects, "AT_ONCE_MAX", 0)
+    monkeypatch.setattr(intact, "AT_ONCE_MAX", 0)
     with opened(directory) as engine:
         engine.commit_index()
         _change(directory, HIDDEN[name])
