@@ -41,7 +41,7 @@ def where(found: Mapping[str, Any]) -> str:
     if there:
         return f"would go to {there}, {'the only one' if eligible == 1 else f'one of {eligible}'} who may"
     near = found["nearest_miss"]
-    return "nobody may own it now" + (f": {near}" if near else "")
+    return "would go to nobody now" + (f": {near}" if near else "")
 
 
 async def of_packets(visitor: Visitor, packets: Sequence[str]) -> Ahead | None:

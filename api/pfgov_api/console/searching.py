@@ -24,7 +24,8 @@ async def find(visitor: Visitor, text: str) -> str | Drawn:
     if len(every) == 1:
         return every[0]
     is_cut = FOUND_MAX in (len(found.members), len(found.packets), len(found.entries))
-    html = render("search.html", sought=text, found=found, is_cut=is_cut, most=FOUND_MAX)
+    values = {"sought": text, "found": found, "is_cut": is_cut, "most": FOUND_MAX}
+    html = render("search.html", **values, may_look=visitor.may("show_fleet"))
     return Drawn("Search", "", html.encode())
 
 

@@ -35,7 +35,10 @@ CHANGED_MAX: Final = 20
 GLYPHS_MAX: Final = 60
 CELL_LENGTH_MAX: Final = 26
 SCORES_SHOWN: Final = 5
-SYMBOL_OF: Final = {"allowed": "chosen", "escalated": "escalated"}
+SYMBOL_OF: Final = {
+    "allowed": "chosen", "escalated": "escalated", "no_capacity": "pending", "no_candidate": "pending"
+}  # fmt: skip
+"""What has no room waits; nobody refused it."""
 
 
 async def _list(visit: Visit) -> Shown:

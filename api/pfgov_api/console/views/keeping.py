@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from pfgov_api.console.pages import Page, Shown, Visit
+from pfgov_ledger.lifecycle import LEDGER_ROLES
 
 GROUPS: Final[tuple[tuple[str, Mapping[str, str]], ...]] = (
     (
@@ -95,7 +96,9 @@ def _shown_keys(
     return {
         "visit": visit,
         "origin": found["origin"],
-        "keys": found["keys"],
+        "keys": sorted(
+            found["keys"], key=lambda one: (LEDGER_ROLES.index(one["role"]), one["since"])
+        ),
         "api_keys": api_keys,
         "in_force": sum(one["revoked_at"] is None for one in api_keys or ()),
         "issuer": visit.visitor.issuer,
