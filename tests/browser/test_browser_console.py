@@ -398,7 +398,8 @@ def test_the_first_five_minutes(browser: Any, tmp_path: Path) -> None:
         page.get_by_text("Nobody is registered").wait_for()
         offers = {"Capabilities": "ocr 1.2", "Trust": "0.9"}
         press(page, "Register a member", {"Id": "agent-01", **offers})
-        page.locator(".rail a", has_text="Workloads").click()
+        page.locator(".brand").click()
+        page.get_by_text("Now submit a packet").wait_for()
         work = {"Id": "fp-1", "Work": "claim-intake", "Needs": "ocr>=2"}
         press(page, "Submit a packet", work)
         # a denial is understood

@@ -41,7 +41,12 @@ def where(found: Mapping[str, Any]) -> str:
     if there:
         return f"would go to {there}, {'the only one' if eligible == 1 else f'one of {eligible}'} who may"
     near = found["nearest_miss"]
-    return "would go to nobody now" + (f": {near}" if near else "")
+    return "nobody may own it now" + (f": {near}" if near else "")
+
+
+def then(says: str) -> str:
+    """Return what :func:`where` says as what would happen, behind a packet's id."""
+    return says if says.startswith("would") else f"would wait: {says}"
 
 
 async def of_packets(visitor: Visitor, packets: Sequence[str]) -> Ahead | None:
@@ -51,7 +56,7 @@ async def of_packets(visitor: Visitor, packets: Sequence[str]) -> Ahead | None:
     ahead = Ahead(left=max(len(packets) - LOOKED_AHEAD_MAX, 0))
     for packet_id in packets[:LOOKED_AHEAD_MAX]:
         try:
-            ahead.lines.append((packet_id, where(await visitor.dry_run(packet_id))))
+            ahead.lines.append((packet_id, then(where(await visitor.dry_run(packet_id)))))
         except PfgovError as error:
             ahead.lines.append((packet_id, error.message))
     return ahead
@@ -135,14 +140,10 @@ async def without(visitor: Visitor, member: MemberView, names: Sequence[str]) ->
     lines = [(name, _others(fleet, member.id, name)) for name in names]
     if owned:
         lines.append((member.id, f"may no longer own {_packets(len(owned))}:"))
-    lines += [(packet, _then(says)) for packet, says in found.lines]
+    lines += [(packet, says) for packet, says in found.lines]
     if waiting:
         lines.append((_packets(len(waiting)), f"that wait ask for it, too: {_some(waiting)}"))
     return Ahead(lines, left=found.left, title="What that would change")
-
-
-def _then(says: str) -> str:
-    return says if says.startswith("would") else f"would wait: {says}"
 
 
 def _others(fleet: FleetView, member_id: str, name: str) -> str:

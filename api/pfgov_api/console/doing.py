@@ -350,7 +350,7 @@ async def _look_ahead(
 async def _discovered(visitor: Visitor, action: Action, form: Mapping[str, str]) -> ahead.Ahead:
     """Return who could own what the form describes; nothing is recorded."""
     found = (await visitor.begin("discover", {"packet": _body(action, form)})).body
-    return ahead.Ahead([(form.get("packet_id") or "it", ahead.where(found))])
+    return ahead.Ahead([(form.get("packet_id") or "it", ahead.then(ahead.where(found)))])
 
 
 def _fixed(action: Action, subject: Subject | None) -> dict[str, str]:
