@@ -210,17 +210,19 @@ _MADE: Final = """
     UNION ALL SELECT 'function', proname, prosrc FROM pg_proc WHERE pronamespace = 'pfgov'::regnamespace
     UNION ALL SELECT 'trigger', c.relname, concat_ws(
         ' ', t.tgname, t.tgenabled, t.tgtype,
-        CASE WHEN n.nspname = 'pfgov' THEN {ours} ELSE n.nspname || '.' END || p.proname)
+        n.nspname || '.' || p.proname)
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
     JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE c.relnamespace = 'pfgov'::regnamespace AND NOT t.tgisinternal"""
 """What there is in the schema, from columns of the catalogue that an upgrade of the server leaves as they are."""
 
-_OURS: Final = ("'pfgov.'", "''")
-"""How a function of the schema is called in it.  Earlier versions had the server say it, which leaves the schema out
-where the role has the schema's name: a schema that is remembered by either is as it was made.
+AS_MADE: Final = {
+    1: "e453afd587e7d35da1c8b39fad836d4ce3f2f409c146781c881e583f16d9e6d5",
+    2: "4baf178e17329af8bc7ae1fd2474e231334653a263d1c2919306e74bd99425d7",
+}
+"""Version -> the digest of what it makes.  The schema's own comment says it too, for earlier versions of pfgov, and is
+not believed: whoever changes a table can change that.
 """
-
 
 _STRANGE: Final = """
     SELECT 'rule ' || r.rulename FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
@@ -233,10 +235,31 @@ _STRANGE: Final = """
     WHERE relnamespace = 'pfgov'::regnamespace AND relkind NOT IN ('r', 'i', 'S')
     UNION ALL SELECT 'heir ' || c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
     JOIN pg_class p ON p.oid = h.inhparent WHERE p.relnamespace = 'pfgov'::regnamespace
-    UNION ALL SELECT 'function ' || proname FROM pg_proc
-    WHERE pronamespace = 'pfgov'::regnamespace AND (prosecdef OR proconfig IS NOT NULL)
+    UNION ALL SELECT 'function ' || proname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+    WHERE pronamespace = 'pfgov'::regnamespace AND (prosecdef OR proconfig IS NOT NULL OR lanname <> 'plpgsql')
+    UNION ALL SELECT 'constraint ' || conname FROM pg_constraint
+    WHERE (connamespace = 'pfgov'::regnamespace
+        OR confrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'pfgov'::regnamespace))
+    AND contype NOT IN ('p', 'u', 'n') AND NOT (contype = 'c' AND pg_get_constraintdef(oid) IN (
+        'CHECK ((state = ANY (ARRAY[''present''::text, ''erased''::text])))',
+        'CHECK (((state = ''present''::text) = ((salt IS NOT NULL) AND (payload IS NOT NULL))))'))
+    UNION ALL SELECT 'default in ' || c.relname FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid
+    WHERE c.relnamespace = 'pfgov'::regnamespace
+    AND pg_get_expr(adbin, adrelid) NOT IN ('0', quote_literal('') || '::text', 'clock_timestamp()', 'false')
+    UNION ALL SELECT 'index ' || c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE c.relnamespace = 'pfgov'::regnamespace AND (i.indexprs IS NOT NULL
+        OR EXISTS (SELECT 1 FROM unnest(i.indclass::oid[]) o WHERE o >= 16384)
+        OR pg_get_expr(i.indpred, i.indrelid) NOT IN (
+            '(type = ''attachment_erased''::text)', '(type = ''index_committed''::text)', '(parent IS NOT NULL)'))
+    UNION ALL SELECT 'trigger ' || t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    WHERE c.relnamespace = 'pfgov'::regnamespace
+    AND (t.tgisinternal OR t.tgqual IS NOT NULL OR t.tgnargs > 0 OR t.tgattr::text <> '' OR t.tgconstraint <> 0)
+    UNION ALL SELECT 'storage of ' || relname FROM pg_class
+    WHERE relnamespace = 'pfgov'::regnamespace AND (relpersistence <> 'p' OR relam >= 16384)
     ORDER BY 1"""
-"""What :func:`create` never makes, and what would answer or write something else than a table does."""
+"""What :func:`create` never makes: what would answer or write something else than a table does, run something at a
+commit, guard less, or be gone after a crash.  Ids from 16,384 on are not the server's own.
+"""
 
 
 def is_there(connection: "Connection") -> bool:
@@ -276,17 +299,17 @@ def _remember(connection: "Connection") -> None:
     """Keep what the schema looks like, to be compared on opening."""
     comment = connection.execute(
         "SELECT format('COMMENT ON SCHEMA pfgov IS %%L', %s::text)",
-        (_digest(connection, _OURS[0]),),
+        (_digest(connection),),
     ).fetchone()
     if comment is not None:
         connection.execute(str(comment[0]).encode())
 
 
 def _migrate(connection: "Connection") -> None:
-    version, made = _made(connection)
+    version = _version(connection)
     if version >= VERSION:
         return
-    _require_as_made(connection, made)
+    _require_as_made(connection, version)
     for older in range(version, VERSION):
         for statement in MIGRATIONS[older]:
             connection.execute(statement.encode())
@@ -313,33 +336,30 @@ def check(connection: "Connection") -> None:
     """
     if not is_there(connection):
         raise missing("the database")
-    version, made = _made(connection)
+    version = _version(connection)
     if version > VERSION:
         raise StoreError(
             f"the database has schema {version}, and this pfgov knows up to {VERSION}",
             code="store.newer",
             hint="use the version of pfgov that wrote it, or a later one",
         )
-    _require_as_made(connection, made)
+    _require_as_made(connection, version)
 
 
-def _made(connection: "Connection") -> tuple[int, str | None]:
-    row = connection.execute(
-        "SELECT version, obj_description('pfgov'::regnamespace, 'pg_namespace') FROM pfgov.about"
-    ).fetchone()
-    return row or (0, None)
+def _version(connection: "Connection") -> int:
+    row = connection.execute("SELECT version FROM pfgov.about").fetchone()
+    return 0 if row is None else int(row[0])
 
 
-def _require_as_made(connection: "Connection", made: str | None) -> None:
+def _require_as_made(connection: "Connection", version: int) -> None:
     strange = [str(row[0]) for row in connection.execute(_STRANGE).fetchall()]
-    if strange or made not in {_digest(connection, ours) for ours in _OURS}:
+    if strange or _digest(connection) != AS_MADE.get(version):
         raise StoreCorruptError(
             f"the schema pfgov was changed from outside{': ' if strange else ''}{', '.join(strange)[:200]}",
             hint="restore it from a backup, or export what verifies and begin a successor: pfgov ledger succeed",
         )
 
 
-def _digest(connection: "Connection", ours: str) -> str:
-    made = _MADE.replace("{ours}", ours).encode()
-    rows = sorted("\t".join(row) for row in connection.execute(made).fetchall())
+def _digest(connection: "Connection") -> str:
+    rows = sorted("\t".join(row) for row in connection.execute(_MADE.encode()).fetchall())
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
