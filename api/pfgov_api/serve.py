@@ -310,6 +310,7 @@ def _config(service: Service) -> uvicorn.Config:
     return uvicorn.Config(
         application(service),
         http=bounded(service.draw_id),
+        loop="asyncio",  # whatever else is installed: what is promised of connections is tried with this one
         ws="none",
         log_config=None,
         access_log=False,

@@ -1,7 +1,10 @@
 """Connections: nobody can hold one by doing nothing, and what is no HTTP gets a problem and a closed door."""
 
+import asyncio
 import difflib
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ from support.api_server import Api, problem
 from support.wire import Wire, asked, listening
 
 from pfgov_api.limits import HEAD_BYTES_MAX, LARGE_BYTES
+from pfgov_api.serve import _config
 
 LIVE = b"GET /api/health/live HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/packets HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -316,3 +320,15 @@ def test_a_large_body_is_read_like_any_other(api: Api) -> None:
         400,
         "input.too_large",
     )
+
+
+def test_the_server_runs_in_the_loop_that_was_tried(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that happens to be installed changes how connections are accepted, held and cut off."""
+    monkeypatch.setitem(sys.modules, "uvloop", ModuleType("uvloop"))
+    made = _config(api.service).get_loop_factory()
+    assert made is not None
+    loop = made()
+    loop.close()
+    assert isinstance(loop, asyncio.SelectorEventLoop)
