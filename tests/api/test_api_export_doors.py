@@ -61,7 +61,7 @@ VIEWS: Final = frozenset(
         "policy_document", "list_publishers", "policy_impact", "policies_in_shadow", "list_proposals",
         "evaluate_policies", "test_policies",
         "show_ledger", "show_configuration", "list_entries", "show_entry", "checkpoint", "tiles_checkpoint",
-        "inclusion_proof", "consistency_proof", "anchor", "stream_events", "list_payloads", "show_payload",
+        "root_checkpoint", "inclusion_proof", "consistency_proof", "anchor", "stream_events", "list_payloads", "show_payload",
         "list_keys", "list_api_keys", "list_ledgers", "authzen_search_subject", "authzen_search_resource",
         "authzen_search_action", "authzen_configuration", "show_analytics", "simulate", "live", "ready",
         "status", "witnesses", "webhooks", "metrics", "openapi", "docs", "problem", "show_session",
