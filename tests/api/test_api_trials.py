@@ -1,10 +1,12 @@
 """Policies from outside are compiled and tried out in a process of their own, which ends."""
 
 import asyncio
+import json
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from support.api_server import Api, problem
@@ -156,6 +158,56 @@ def test_a_trial_ends_with_its_caller(
 
     children = api.run(ask())
     assert len(children) == trials.TRIALS_MAX
+    assert _are_gone(service)
+    assert not [child for child in children if is_running(child)]
+
+
+@pytest.mark.parametrize("do", ["ask", "test", "weigh"])
+def test_a_trial_ends_with_the_page_that_asked(
+    api: Api, monkeypatch: pytest.MonkeyPatch, do: str
+) -> None:
+    """A browser that leaves the playground leaves a process behind."""
+    _does(monkeypatch, "import time; time.sleep(600)")
+    monkeypatch.setattr(trials, "TRIAL_SECONDS", 600.0)  # nothing else ends it
+    service = api.service
+    facts = {"packet": '{"workload_type": "w"}', "members": json.dumps([MEMBER])}
+    form = urlencode({"do": do, "key": "k", "text": POLICY, "tests": "x", **facts})
+    heads = {
+        "host": "localhost:8000",
+        "content-type": "application/x-www-form-urlencoded",
+        "sec-fetch-site": "same-origin",
+    }
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": "/console/policies/try", "raw_path": b"/console/policies/try", "query_string": b"", "root_path": "",
+        "headers": [(name.encode(), value.encode()) for name, value in heads.items()],
+        "client": ("127.0.0.1", 1), "server": ("localhost", 8000),
+    }  # fmt: skip
+
+    async def ask() -> set[int]:
+        leaves, is_read = asyncio.Event(), False
+
+        async def receive() -> dict[str, object]:
+            nonlocal is_read
+            if not is_read:
+                is_read = True
+                return {"type": "http.request", "body": form.encode(), "more_body": False}
+            await leaves.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(_: object) -> None:
+            """Nobody reads what is answered."""
+
+        asked = asyncio.ensure_future(api.app(scope, receive, send))
+        while service.trials._parent is None or not _children(service):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        children = _children(service)
+        leaves.set()
+        await asyncio.wait_for(asked, 30)
+        assert not service.trials.under_way
+        return children
+
+    children = api.run(ask())
     assert _are_gone(service)
     assert not [child for child in children if is_running(child)]
 
