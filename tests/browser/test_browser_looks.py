@@ -14,6 +14,7 @@ from support import console_hostile as hostile
 from support.api_process import Server
 from support.chromium import chromium
 from support.console_look import Look, looked_at, unsound
+from support.console_tests import FIXTURES, SET, run_the_tests
 
 from pfgov_api.console.actions import ACTIONS
 from pfgov_api.console.site import PAGES
@@ -22,6 +23,12 @@ from pfgov_api.console.views.insights import PATTERNS
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
 PAGE_BYTES_MAX = 200_000
+TEST = f"""apiVersion: pfgov/v1
+kind: PolicyTest
+policy: near
+cases:
+  - {{name: "<i>{"w" * 150}</i> {hostile.HEBREW}", packet: plain, members: [here, far], expect: {{far: allow}}}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +174,12 @@ def test_what_opens_over_a_page_is_sound(
     page.get_by_role("button", name="Weigh against").click()
     page.locator("#weighed").wait_for()
     is_sound("impact")
+    page.get_by_label("The set").fill(SET)
+    page.get_by_label("Tests and fixtures").fill(f"{FIXTURES}---\n{TEST}")
+    run_the_tests(page, "[aria-label='Checks that fail']")
+    for one in page.locator("#tested details").all():
+        one.locator("summary").click()
+    is_sound("tests")
     found.close()
     assert [one for one in found.wrong if "status of 400" not in one] == []
 

@@ -12,6 +12,7 @@ import pytest
 from support.api_process import Server
 from support.chromium import chromium
 from support.console_look import Look, register, wait, wait_for_keys
+from support.console_tests import FIXTURES, SET, run_the_tests
 
 from pfgov_api.keyring import FILE, KeyRing
 
@@ -195,18 +196,6 @@ def test_every_tab_is_closed_to_whoever_signed_out(look: Look) -> None:
     look.wrong.clear()  # Chromium notes that nobody is signed in
 
 
-SET = """apiVersion: pfgov/v1
-kind: Policy
-metadata: {name: near, version: "1"}
-on: [place]
-rules:
-  - {id: eu, require: member.region == "eu"}
-"""
-FIXTURES = """apiVersion: pfgov/v1
-kind: Fixtures
-packets: {plain: {workload_type: w}}
-members: {here: {region: eu}, far: {region: us}}
-"""
 CASES = """apiVersion: pfgov/v1
 kind: PolicyTest
 policy: near
@@ -219,17 +208,6 @@ DROP = """([field, texts]) => {
   const event = new DragEvent("drop", {dataTransfer: held, bubbles: true, cancelable: true});
   document.getElementById(field).dispatchEvent(event);
 }"""
-
-
-def run_the_tests(page: Any, until: str) -> None:
-    """Press the button until *until* is there: on a busy machine a run takes longer than the server lets it."""
-    for _ in range(20):
-        page.get_by_role("button", name="Run the tests").click()
-        wait(page, f"document.querySelector({until!r}) || document.querySelector('[role=alert]')")
-        if page.locator(until).count():
-            return
-        assert "policy.too_slow" in page.locator("[role=alert]").inner_text()
-    raise AssertionError("the machine is too busy")
 
 
 def test_files_are_dropped_and_their_tests_run(look: Look) -> None:

@@ -33,7 +33,7 @@ TYPED: Final = 8
 RECORDED: Final = frozenset({"propose", "activate"})
 """The buttons that record something."""
 
-CHECKS_SHOWN: Final = 100
+CHECKS_SHOWN: Final = 50
 """Checks of each kind, those that fail and those that pass, that a page shows."""
 
 POINTS: Final = ("assign", "handoff", "accept", "retain")
