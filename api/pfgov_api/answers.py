@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -136,7 +135,7 @@ def once(call: Call, part: int | None = None) -> Idempotency | None:
 
 def writing(call: Call) -> LocalLedger:
     """Return the ledger for what keeps it, once for each ``Idempotency-Key``; for a thread."""
-    return call.service.ledger(replace(call.caller, idempotency=once(call)))
+    return call.service.ledger(call.calls(once(call)))
 
 
 async def run(call: Call, prepared: Prepared, *, part: int | None = None) -> Receipt:
@@ -146,11 +145,8 @@ async def run(call: Call, prepared: Prepared, *, part: int | None = None) -> Rec
         PfgovError: refused.
     """
     try:
-        caller = replace(
-            call.caller,
-            idempotency=once(call, part),
-            expects=precondition(call) if HEADER in call.headers else None,
-        )
+        expected = precondition(call) if HEADER in call.headers else None
+        caller = call.calls(once(call, part), expected)
         return await call.service.submit(prepared.action, caller, prepared.attachments)
     except NotFoundError as error:
         raise await asyncio.to_thread(call.ledger.suggesting, error, prepared.action) from None

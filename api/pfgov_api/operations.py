@@ -6,12 +6,15 @@ of them can forget a route.  This module does not know HTTP's details: :mod:`pfg
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from msgspec import Struct
+
 from pfgov.app import visibility
-from pfgov.app.hosting import Caller
+from pfgov.app.hosting import Caller, Idempotency
 from pfgov.core.commands import Principal
+from pfgov.core.state import State
 from pfgov.model import Wire
 from pfgov_api.grants import Grant
 
@@ -47,8 +50,7 @@ class Parameter:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One request, read and checked as far as can be without knowing the operation."""
 
     operation: "Operation"
@@ -81,7 +83,15 @@ class Call:
     @property
     def caller(self) -> Caller:
         """Who asks, to be told to the ledger."""
-        return Caller(self.principal, self.request_id, holds=self.grant.holds)
+        return self.calls()
+
+    def calls(
+        self,
+        idempotency: Idempotency | None = None,
+        expects: Callable[[State], None] | None = None,
+    ) -> Caller:
+        """Who asks, with the key of the request and the state that it expects, if any."""
+        return Caller(self.principal, self.request_id, idempotency, self.grant.holds, expects)
 
     @property
     def ledger(self) -> "LocalLedger":
@@ -94,8 +104,7 @@ class Call:
         return self.service.prompt(self.caller)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What an operation says: a JSON value, bytes of a media type, or a stream of them."""
 
     body: Any = None
@@ -103,7 +112,7 @@ class Answer:
     media_type: str = "application/json"
     raw: bytes | None = None
     stream: AsyncIterator[bytes] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = {}
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
