@@ -143,7 +143,7 @@ class _Sink:
             return
         salt, payload = found
         fields = {f for d, f in commitments.named_in(parsed.body, parsed.raw) if d == digest}
-        for field in sorted(fields):
+        for field in sorted(fields) if len(salt) == commitment.SALT_BYTES else ():
             opened = commitment.commit(
                 origin=parsed.log, subject=parsed.subject, field=field, salt=salt, payload=payload
             )

@@ -31,7 +31,8 @@ from pfgov.engine.loading.intact import (
 from pfgov.engine.options import Options
 from pfgov.engine.reading import LedgerReader
 from pfgov.engine.reading.older_orders import OlderOrders
-from pfgov.engine.reading.replay import ReplayDifferenceError, compare_rows, replay_store
+from pfgov.engine.reading.replay import ReplayDifferenceError, replay_store
+from pfgov.engine.reading.rows import compare_rows
 from pfgov.errors import PfgovError
 from pfgov.files import read_regular
 from pfgov.limits import CLOCK_IDLE_MAX

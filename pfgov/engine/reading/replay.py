@@ -6,7 +6,7 @@ is compared byte for byte; then the recorded events are applied.  Signatures, sa
 store at hand the folded tables are compared as well.  Nothing here writes, and no clock is read.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -31,18 +31,16 @@ from pfgov.core.scheduler import Scheduler
 from pfgov.core.state import State
 from pfgov.decoding import Reader
 from pfgov.engine.reading.older_orders import OlderOrders
+from pfgov.engine.reading.rows import SHOWN_MAX, compare_rows
 from pfgov.errors import PfgovError
 from pfgov.policy import PolicySet, from_document, kernel_only
 from pfgov.scheduling.registry import BUILT_IN, scheduler
-from pfgov.storage.port import PacketFilter, Queries
+from pfgov.storage.port import Queries
 from pfgov_ledger.disk_map import DiskMap
 from pfgov_ledger.entry import Entry
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.replaying import ReplayUnavailableError
 from pfgov_ledger.subject_map import SubjectMap
-
-SHOWN_MAX: Final = 400
-"""Bytes of a body shown in a difference, from the first byte that differs."""
 
 _AROUND: Final = 40
 
@@ -52,10 +50,6 @@ ENDED_IN_MEMORY_MAX: Final = 20_000
 
 class ReplayDifferenceError(LedgerError, code="ledger.replay_differs"):
     """A recorded command does not give the entry that is recorded."""
-
-
-class RowsDifferError(LedgerError, code="ledger.rows_differ"):
-    """A folded table does not hold what the entries give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,34 +448,6 @@ def replay_store(
     replay.finish()
     rows = compare_rows(replay.state, queries)
     return Replayed(size, replay.commands, rows, replay.reordered)
-
-
-def compare_rows(state: State, queries: Queries) -> int:
-    """Hold every stored row of the folded tables against *state*; return how many there are.
-
-    Raises:
-        RowsDifferError: one is missing, superfluous or different; ``position`` is what the row claims to have seen.
-    """
-    stored: dict[tuple[str, str], tuple[int, bytes]] = {}
-    tables: Iterable[tuple[str, Iterable[tuple[str, int, bytes]]]] = (
-        ("member", queries.members()),
-        ("packet", queries.packets(PacketFilter(limit=None))),
-        ("ledger_state", queries.ledger_state()),
-    )
-    for table, rows in tables:
-        stored.update({(table, key): (as_of, body) for key, as_of, body in rows})
-    folded = set(state.rows()) if state.size else set[tuple[str, str]]()
-    for table, key in sorted(folded | stored.keys()):
-        at, body = stored.get((table, key), (None, None))
-        wanted = state.row(table, key) if (table, key) in folded else None
-        if body != wanted:
-            raise RowsDifferError(
-                f"the row {key} of {table}",
-                position=at,
-                expected="no such row" if wanted is None else wanted.decode()[:SHOWN_MAX],
-                found="no such row" if body is None else body.decode()[:SHOWN_MAX],
-            )
-    return len(folded)
 
 
 def verdict_table(queries: Queries, seq: int, digest: str) -> bytes | None:

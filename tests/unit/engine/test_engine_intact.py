@@ -184,6 +184,17 @@ def test_nothing_is_signed_upon_a_changed_entry(directory: Path, name: str) -> N
         assert submit(engine, c.CancelPacket(packet_id="q")).count == 1
 
 
+@pytest.mark.parametrize(
+    "change", ["status = 'COMPLETED'", "status = 'ASSIGNEd'", "owner = NULL", "owner = 'n'"]
+)
+def test_a_packet_that_is_found_no_more_is_named(directory: Path, change: str) -> None:
+    """By its columns a packet is loaded and listed: changed, the packet is lost, and the doctor finds every row as it
+    should be.
+    """
+    _change(directory, f"UPDATE packet SET {change} WHERE packet_id = 'p'")
+    assert _found(directory)["rows"] == "failed"
+
+
 LAST_OF_P = "subject = 'packet/p' AND subject_seq = 1"
 
 HIDDEN = {
@@ -251,6 +262,7 @@ def test_an_entry_that_is_gone_is_found(directory: Path) -> None:
     [
         "payload = CAST('{\"a\":2}' AS BLOB)",
         "salt = zeroblob(32)",
+        "salt = x'00'",
         "field = 'view'",
         "subject = 'packet/q'",
     ],
@@ -273,6 +285,7 @@ def test_a_changed_payload_is_not_handed_out(directory: Path, what: str) -> None
     [
         "UPDATE attachment SET state = 'erased', salt = NULL, payload = NULL",
         "UPDATE attachment SET payload = CAST('{\"a\":2}' AS BLOB)",
+        "UPDATE attachment SET salt = zeroblob(33)",
         "UPDATE attachment SET subject = 'packet/nobody'",
     ],
 )
