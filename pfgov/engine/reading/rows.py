@@ -50,23 +50,23 @@ def compare_rows(state: State, queries: Queries) -> int:
 
 def _compare_columns(state: State, queries: Queries) -> None:
     """Hold the columns by which packets are found against *state*: by another status a live one is never loaded."""
-    owned = [(one.owner, one.packet_id) for one in state.packets.values() if one.owner is not None]
-    pairs = [
-        ("owner", owned, queries.owned(tuple(PacketStatus))),
-        *(
-            (
-                "status",
-                [(status, one.packet_id) for one in state.packets.values() if one.status == status],
-                [
-                    (status, row.key)
-                    for row in queries.packets(PacketFilter(statuses=(status,), limit=None))
-                ],
-            )
-            for status in PacketStatus
+    packets = state.packets.values()
+    pairs: dict[str, tuple[set[tuple[str, str]], set[tuple[str, str]]]] = {
+        "owner": (
+            {(one.owner, one.packet_id) for one in packets if one.owner is not None},
+            set(queries.owned(tuple(PacketStatus))),
         ),
-    ]
-    for column, wanted, found in pairs:
-        odd = sorted(set(wanted) ^ set(found), key=lambda pair: pair[1])
+        "status": (
+            {(str(one.status), one.packet_id) for one in packets},
+            {
+                (str(status), row.key)
+                for status in PacketStatus
+                for row in queries.packets(PacketFilter(statuses=(status,), limit=None))
+            },
+        ),
+    }
+    for column, (wanted, found) in pairs.items():
+        odd = sorted(wanted ^ found, key=lambda pair: pair[1])
         if odd:
             name, packet_id = odd[0]
             is_wanted = odd[0] in wanted

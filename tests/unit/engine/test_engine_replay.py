@@ -22,7 +22,8 @@ from pfgov.clock import ManualClock
 from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.engine import Engine, LedgerReader
-from pfgov.engine.reading.replay import Replay, ReplayDifferenceError, RowsDifferError
+from pfgov.engine.reading.replay import Replay, ReplayDifferenceError
+from pfgov.engine.reading.rows import RowsDifferError
 from pfgov.errors import PfgovError
 from pfgov.storage import open_store
 from pfgov_ledger.replaying import ReplayUnavailableError
