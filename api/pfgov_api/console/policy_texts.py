@@ -86,15 +86,14 @@ def tests_of_pack(name: str) -> str:
     )
 
 
-@cache
 def pack_of(digest: str) -> str | None:
     """Return which set that ships has this digest."""
-    return next((name for name, known in _digests() if known == digest), None)
+    return next((name for name in PACKS if _digest(name) == digest), None)
 
 
 @cache
-def _digests() -> tuple[tuple[str, str], ...]:
-    return tuple((name, load_directory(shipped_directory(name)).digest) for name in PACKS)
+def _digest(name: str) -> str:
+    return load_directory(shipped_directory(name)).digest
 
 
 def lines_changed(old: str, new: str) -> Sequence[tuple[str, str]] | None:
