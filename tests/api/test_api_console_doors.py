@@ -43,6 +43,7 @@ DOORS = {
     "packet.html file export": TAKEN + "test_everything_is_taken_out",
     "playground.html post /console/policies/try": SEEN + "test_a_set_is_weighed_in_the_page",
     "playground.html button ask": SEEN + "test_a_set_is_weighed_in_the_page",
+    "playground.html button test": VISITED + "test_files_are_dropped_and_their_tests_run",
     "playground.html button weigh": SEEN + "test_a_set_is_weighed_in_the_page",
     "playground.html button propose": TAKEN + "test_a_set_is_proposed_and_made_binding",
     "playground.html button activate": TAKEN + "test_a_set_is_proposed_and_made_binding",

@@ -24,8 +24,8 @@ def _readable(api: Api) -> list[tuple[Operation, str]]:
     for operation in OPERATIONS:
         if operation.method != "GET" or operation.answer == "Stream":
             continue
-        if operation.name == "list_ledgers":
-            continue  # this server has one ledger
+        if operation.name in {"list_ledgers", "root_checkpoint"}:
+            continue  # this server has one ledger, and keeps no root
         path = operation.path.format(**ids, commitment=payload["commitment"])
         found.append(
             (operation, path + ("?from=1" if operation.name == "consistency_proof" else ""))

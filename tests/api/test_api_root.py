@@ -85,9 +85,9 @@ def test_root_what_cannot_be_given_says_why(tmp_path: Path) -> None:
 def test_root_a_path_is_for_whoever_may_read_the_entry(tmp_path: Path) -> None:
     """A path shows an entry to somebody who may not read it, or a key of one ledger opens another one's."""
     with RootedApi(tmp_path) as api:
-        api.member("alpha")
-        api.root.look()
         alpha, beta = api.keys("alpha"), api.keys("beta")
+        api.member("alpha", key=alpha["operator"])
+        api.root.look()
         path = "/l/alpha/api/ledger/proof/2?via=root"
         assert api.get(path).status_code == 401
         assert api.get(path, key=beta["auditor"]).status_code == 401

@@ -129,6 +129,11 @@ def test_every_answer_of_a_history_is_described(api: Api, seed: int) -> None:
         api.post("/api/policies/evaluate", {"packet": packet, "members": members}).status_code
         == 200
     )
+    case = (
+        "{name: one, packet: {workload_type: w}, members: [{id: m, type: agent}], expect: {m: allow}}"
+    )
+    tests = f"apiVersion: pfgov/v1\nkind: PolicyTest\npolicy: kernel\ncases: [{case}]\n"
+    assert api.post("/api/policies/test", {"tests": {"t.test.yaml": tests}}).status_code == 200
     assert api.post("/api/ledger/index").status_code == 200
     _read_everything(api)
     wanted = {one.answer for one in OPERATIONS if one.media_type == "application/json"}
