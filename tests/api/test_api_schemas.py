@@ -129,11 +129,14 @@ def test_every_answer_of_a_history_is_described(api: Api, seed: int) -> None:
         api.post("/api/policies/evaluate", {"packet": packet, "members": members}).status_code
         == 200
     )
-    case = (
-        "{name: one, packet: {workload_type: w}, members: [{id: m, type: agent}], expect: {m: allow}}"
+    head = "apiVersion: pfgov/v1\nkind: "
+    people = (
+        f"{head}Fixtures\npackets: {{p: {{workload_type: w}}}}\nmembers: {{m: {{type: agent}}}}\n"
     )
-    tests = f"apiVersion: pfgov/v1\nkind: PolicyTest\npolicy: kernel\ncases: [{case}]\n"
-    assert api.post("/api/policies/test", {"tests": {"t.test.yaml": tests}}).status_code == 200
+    cases = "cases: [{name: one, packet: p, members: [m], expect: {m: allow}}]\n"
+    tests = {"f.yaml": people, "k.test.yaml": f"{head}PolicyTest\npolicy: kernel\n{cases}"}
+    answer = api.post("/api/policies/test", {"tests": tests})
+    assert answer.status_code == 200, answer.text
     assert api.post("/api/ledger/index").status_code == 200
     _read_everything(api)
     wanted = {one.answer for one in OPERATIONS if one.media_type == "application/json"}
