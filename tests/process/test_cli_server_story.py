@@ -163,6 +163,8 @@ ELSEWHERE = {
     "policy eval": "tests/unit/policy/test_policy_cli.py: it takes files and says which set it asked",
     "policy test": "tests/unit/policy/test_policy_cli.py: it takes files",
     "policy who": "tests/unit/policy/test_policy_cli.py: it takes files and says which set it asked",
+    "root prove": "tests/unit/cli/test_cli_root.py: it takes the folder of a root, too",
+    "root show": "tests/unit/cli/test_cli_root.py: it is about a server with a root",
 }
 """The commands that are not told in the story, and where they are."""
 

@@ -35,6 +35,7 @@ def path(ledger: Proving, folder: Path, seq: int, *signed: bytes | None) -> byte
         PfgovError: ``root.*``, ``store.*``.
     """
     origin = _stated(ledger.head()).origin
+    found = None
     with RootReader(folder) as root:
         for under in (*(one for one in signed if one is not None), root.head().note):
             found = root.last(origin, within=_stated(under).size)
