@@ -1,13 +1,15 @@
 """What open consoles cost the decisions: submissions a second with fifty of them and with none, as a ratio.
 
 Each console is a browser of its own: a stream, and the page asked for anew at every word of it.  They run in a process
-of their own, on the same machine, so what they cost themselves is in the ratio.  Rounds alternate.
+of their own, on the same machine, so what they cost themselves is in the ratio of rates; what they cost the server is
+in the other.  Packets are submitted by the clients of ``make bench-api``.  Rounds alternate.
 """
 
 import asyncio
 import contextlib
 import json
 import multiprocessing
+import os
 import random
 import sys
 import tempfile
@@ -20,13 +22,14 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / part) for part in (".", "ledger", "api", "tests")]
 
 from support.api_process import Server  # noqa: E402 - after the path
+from support.http_load import load, submitting  # noqa: E402 - after the path
 
 from pfgov.cli.demo.console import populate  # noqa: E402 - after the path
 
 CONSOLES = 50
 ROUNDS = 5
 SECONDS = 3.0
-AT_ONCE = 16
+AT_ONCE = 32
 
 
 async def _console(client: httpx2.AsyncClient, path: str) -> None:
@@ -56,24 +59,31 @@ def _consoles(url: str) -> None:
         asyncio.run(run())
 
 
-async def _rate(url: str, start: int) -> float:
-    done = 0
-    async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
-        began = time.perf_counter()
+def _spent(pid: int) -> float:
+    """Seconds of the processor that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-        async def submit(which: int) -> None:
-            nonlocal done
-            while time.perf_counter() - began < SECONDS:
-                body = {
-                    "packet_id": f"b-{start}-{which}-{done}",
-                    "workload_type": "w",
-                    "hold": True,
-                }
-                await client.post("/api/packets", json=body)
-                done += 1
 
-        await asyncio.gather(*(submit(which) for which in range(AT_ONCE)))
-        return done / (time.perf_counter() - began)
+def _asked(server: Server) -> tuple[float, float]:
+    """Submissions a second, and microseconds of the server's processor time for each."""
+    if server.process is None:
+        raise AssertionError("the server does not run")
+    pid = server.process.pid
+    before, began = _spent(pid), time.perf_counter()
+    found = asyncio.run(load(server.port, submitting("/api"), AT_ONCE, SECONDS))
+    done = len(found.taken)
+    return done / (time.perf_counter() - began), (_spent(pid) - before) / done * 1e6
+
+
+def _middle(pairs: list[tuple[float, float]], of: int) -> str:
+    ratios = sorted(watched[of] / alone[of] for alone, watched in _rounds(pairs))
+    return f"{ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+
+
+def _rounds(pairs: list[tuple[float, float]]) -> list[tuple[tuple[float, float], ...]]:
+    """Rounds, each without consoles and then with them."""
+    return [tuple(pairs[at : at + 2]) for at in range(0, len(pairs), 2)]
 
 
 def main() -> None:
@@ -81,27 +91,28 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder) / "ledger")
         server.start()
+        rounds: list[tuple[float, float]] = []
         try:
             populate(server.url, random.Random(11))
-            alone: list[float] = []
-            watched: list[float] = []
-            for number in range(ROUNDS):
-                alone.append(asyncio.run(_rate(server.url, number)))
+            _asked(server)
+            for _ in range(ROUNDS):
+                rounds.append(_asked(server))
                 crowd = multiprocessing.get_context("spawn").Process(
                     target=_consoles, args=(server.url,)
                 )
                 crowd.start()
                 time.sleep(3)
-                watched.append(asyncio.run(_rate(server.url, number + ROUNDS)))
+                rounds.append(_asked(server))
                 crowd.kill()
                 crowd.join()
                 time.sleep(1)
         finally:
             server.stop()
-    ratios = sorted(b / a for a, b in zip(alone, watched, strict=True))
-    print(json.dumps({"alone": [round(x) for x in alone], "watched": [round(x) for x in watched]}))
-    least, middle, most = ratios[0], ratios[len(ratios) // 2], ratios[-1]
-    print(f"with {CONSOLES} consoles / with none: {middle:.2f} ({least:.2f} to {most:.2f})")
+    for name, at in (("alone", 0), ("watched", 1)):
+        told = ", ".join(f"{rate:,.0f}/s at {micros:.0f} us" for rate, micros in rounds[at::2])
+        print(f"{name:8}{told}")
+    print(f"rate with {CONSOLES} consoles / with none: {_middle(rounds, 0)}")
+    print(f"processor time of the server a submission, likewise: {_middle(rounds, 1)}")
 
 
 if __name__ == "__main__":
