@@ -83,6 +83,23 @@ def test_a_review_says_what_is_asked_before_it_is_given(api: Api) -> None:
     assert "m1 owns it, under epoch 1" in api.get("/console/workloads/p1").text
 
 
+def test_a_verdict_is_chosen_and_not_there_before(api: Api) -> None:
+    """Whoever sends the form of a review as it comes has granted, or refuses by a word that is no verdict."""
+    api.member("m1", capabilities=["ocr"], trust_score=0.9)
+    api.packet("p1", policy_constraints={"pii_review_required": True})
+    form = api.get("/console/do/review_packet/p1").text
+    assert '<option value="">choose</option><option value="grant">' in form
+    version = str(api.get("/api/packets/p1").json()["version"])
+    for said in ({}, {"granted": ""}, {"granted": "maybe"}, {"granted": "true"}):
+        answer = send(
+            api, "/console/do/review_packet/p1", {"key": "k1", "version": version, **said}
+        )
+        assert answer.status_code == 400, said
+        assert api.get("/api/packets/p1").json()["status"] == "AWAITING_REVIEW"
+    refused = {"key": "k2", "granted": "refuse", "version": version}
+    assert send(api, "/console/do/review_packet/p1", refused).status_code == 303
+
+
 def test_a_moment_is_said_in_utc_by_a_form(api: Api) -> None:
     """A deadline is shifted by a zone, refused as a browser writes it, or lost when something else is wrong."""
     form = {"key": "k1", "workload_type": "scan", "packet_id": "p1", "hold": "true"}

@@ -314,9 +314,9 @@ ROWS: Final[Mapping[str, Row]] = {
         Stage.reviewed,
         PACKET,
         ("review_recorded",),
-        {"Note": "looked at"},
+        {"Verdict": "grant", "Note": "looked at"},
         "",
-        ({"Note": "n" * 600}, "512"),
+        ({"Verdict": "grant", "Note": "n" * 600}, "512"),
         (_grants, "review"),
     ),
     "assign_packet": Row(

@@ -188,7 +188,7 @@ def go_through(scene: Scene, name: str, scope: str) -> None:
         assert newest_of(scene, scope) == before
         look.wrong = [one for one in look.wrong if "status of 4" not in one]
         for label in fields:
-            if label != "typed":
+            if label != "typed" and label not in row.fill:
                 dialog.get_by_label(label).first.fill("")
     fields = dict(row.fill)
     if name == "withdraw_capability":

@@ -413,7 +413,7 @@ def test_the_first_five_minutes(browser: Any, tmp_path: Path) -> None:
         agreed = {"Id": "fp-2", "Work": "claim-intake", "A person has to agree": "true"}
         press(page, "Submit a packet", agreed)
         page.locator(".brand").click()
-        press(page, "Review", {"Note": "looked at"}, within=".rows a")
+        press(page, "Review", {"Verdict": "grant", "Note": "looked at"}, within=".rows a")
         page.locator(".chip", has_text="assigned").wait_for()
         # a handoff is watched
         page.locator(".rail a", has_text="Members").click()

@@ -213,7 +213,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
            fields=_SUBMIT, can_look="Who could own it?"),
     Action("review_packet", "Review", "What policy escalated is granted or refused under your name.", "packet",
            _in("AWAITING_REVIEW", "ASSIGNED"),
-           (Field("granted", "Verdict", "verdict", options=("grant", "refuse"), value="grant", required=True),
+           (Field("granted", "Verdict", "verdict", options=("grant", "refuse"), required=True),
             _NOTE),
            looks_ahead="review"),
     Action("assign_packet", "Assign", "An owner is looked for now; with a target only that member is judged.", "packet",

@@ -408,6 +408,9 @@ def _body(action: Action, form: Mapping[str, str]) -> dict[str, Any]:
     return body
 
 
+_VERDICTS: Final = {"grant": True, "refuse": False}
+
+
 def _value(one: Field, text: str) -> Any:
     match one.kind:
         case "number":
@@ -417,7 +420,7 @@ def _value(one: Field, text: str) -> Any:
         case "flag":
             return text == "true"
         case "verdict":
-            return text == "grant"
+            return _VERDICTS.get(text, text)  # what is neither is refused where it goes
         case "moment":
             return in_utc(text)
         case "amounts":
