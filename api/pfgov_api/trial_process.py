@@ -141,6 +141,15 @@ class _Parent:
         signal.set_wakeup_fd(ending, warn_on_full_buffer=False)
 
     def run(self) -> None:
+        try:
+            self._fork_until_closed()
+        finally:  # whatever ends this process, nobody waits for its children
+            for child in self._children:
+                os.kill(child, signal.SIGKILL)
+            for child in self._children:
+                os.waitpid(child, 0)  # or they stay in the table where process 1 reaps nobody
+
+    def _fork_until_closed(self) -> None:
         while True:
             held = {pipe: child for child, pipe in self._children.items()}
             control = self._control.fileno()
@@ -149,10 +158,6 @@ class _Parent:
                 os.kill(held[pipe], signal.SIGKILL)  # nobody waits for it, and it is not reaped yet
             self._reap()
             if control in ready and not self._take():
-                for child in self._children:
-                    os.kill(child, signal.SIGKILL)
-                for child in self._children:
-                    os.waitpid(child, 0)  # or they stay in the table where process 1 reaps nobody
                 return
 
     def _reap(self) -> None:
@@ -168,7 +173,13 @@ class _Parent:
             os.close(self._children.pop(child))
 
     def _take(self) -> bool:
-        """Start the child of one question; False at the end."""
+        """Start the child of one question; False at the end, which may come before the answer is sent."""
+        try:
+            return self._started()
+        except ConnectionError:
+            return False
+
+    def _started(self) -> bool:
         folder, pipes, _, _ = socket.recv_fds(self._control, FOLDER_BYTES_MAX, 2)
         if not folder:
             return False

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -331,6 +332,29 @@ def test_a_trial_ends_with_its_server(api: Api, monkeypatch: pytest.MonkeyPatch)
     while any(map(is_running, children)):
         assert time.monotonic() < deadline, "it is still there"
         time.sleep(0.05)
+
+
+def test_a_child_that_was_just_started_ends_with_its_server() -> None:
+    """A server that dies between a fork and the word that it was done leaves the child behind."""
+    code = """
+import os, socket, time
+import pfgov_api.trial_process as t
+t.answer_one = lambda handle: time.sleep(60)
+server, control = socket.socketpair()
+work, _ = socket.socketpair()
+held, _ = os.pipe()
+socket.send_fds(server, [b"/tmp"], [work.fileno(), held])
+server.close()
+t._Parent(control).run()
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("nobody is left")
+"""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.stdout, done.returncode) == ("nobody is left\n", 0), done.stderr
 
 
 def test_impact_is_asked_in_another_process_and_changes_nothing(
