@@ -94,12 +94,12 @@ class Root:
         """Take in what is new, once."""
         stamps: dict[str, str | None] = {}
         looked: list[tuple[str, Path]] = []
-        for name, directory in self._ledgers():
-            stamp = _stamp(directory)
-            if stamp is None or stamp != self._stamps.get(name):
-                stamps[name] = stamp
-                looked.append((name, directory))
         try:
+            for name, directory in self._ledgers():
+                stamp = _stamp(directory)
+                if stamp is None or stamp != self._stamps.get(name):
+                    stamps[name] = stamp
+                    looked.append((name, directory))
             found = {one.name: one for one in feed(self._root, looked)}
         except PfgovError as error:
             self._fails(error)

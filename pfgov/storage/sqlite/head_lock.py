@@ -16,6 +16,7 @@ from pfgov.limits import INTEGER_MAX
 from pfgov.storage.port import Published
 from pfgov.storage.sqlite.connections import BUSY_SECONDS, check_files, make_private, open_reader
 from pfgov.storage.sqlite.errors import translated, translating
+from pfgov.storage.sqlite.schema import oddities
 
 SYNC_INTERVAL_US: Final = 1_000_000
 """The lock is forced to disk at least this often while it moves; ``sync`` mode forces every move."""
@@ -164,11 +165,10 @@ def _is_there(connection: sqlite3.Connection, path: Path) -> bool:
     Raises:
         StoreCorruptError: it has anything else.
     """
-    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    found = [(str(name), " ".join(str(sql).split())) for name, sql in rows.fetchall()]
-    if found and found != [("head", _TABLE)]:
-        raise _changed(path, ", ".join(sorted({name for name, _ in found}))[:200])
-    return bool(found)
+    odd = oddities(connection, {_TABLE})
+    if odd:
+        raise _changed(path, ", ".join(odd)[:200])
+    return odd is not None
 
 
 def _published(row: tuple[int, bytes] | None, path: Path) -> Published | None:

@@ -9,7 +9,7 @@ every opening compares what the file says with what is written here.  This modul
 
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from pfgov.errors import StoreCorruptError, StoreError
@@ -239,6 +239,20 @@ def _changed(odd: Iterable[str]) -> StoreCorruptError:
         f"the schema was changed from outside: {', '.join(sorted(odd))}",
         hint="restore the file from a backup, or export what verifies and begin a successor: pfgov ledger succeed",
     )
+
+
+def oddities(connection: sqlite3.Connection, wanted: Collection[str]) -> list[str] | None:
+    """Return the names of what a small database of ours has beside or instead of *wanted*; None if it has nothing.
+
+    A view in the place of a table might have no end, and a trigger would undo what is written.  *wanted* are statements
+    with single spaces.
+    """
+    found = _found(connection, "WHERE sql IS NOT NULL")
+    if not found:
+        return None
+    odd = {name for name, sql in found if sql not in wanted}
+    is_short = len(found) != len(wanted) and not odd
+    return sorted(odd) or (["something is missing"] if is_short else [])
 
 
 def _found(connection: sqlite3.Connection, where: str) -> list[tuple[str, str]]:

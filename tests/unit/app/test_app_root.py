@@ -12,8 +12,16 @@ from support.roots import Tenant, ledger_at
 from pfgov.app.local.folder import reading_folder
 from pfgov.app.root import folder as roots
 from pfgov.app.root.feeding import feed
+from pfgov.app.root.keeping import Root
 from pfgov.app.root.proving import path
-from pfgov.errors import DuplicateError, InvalidError, NotFoundError, PfgovError, StoreLockedError
+from pfgov.errors import (
+    DuplicateError,
+    InvalidError,
+    NotFoundError,
+    PfgovError,
+    StoreCorruptError,
+    StoreLockedError,
+)
 from pfgov.storage.root import Offer, RootLostError, RootReader, RootWriter
 from pfgov_ledger import checkpoint, keys, note, proof, via
 from pfgov_ledger.conclusions import Witnessing
@@ -328,3 +336,57 @@ def test_root_witnesses_of_a_path_are_the_roots(folder: Path) -> None:
     for text, status in ((raw, 4), (signed, 0)):
         report = verify(io.BytesIO(text), anchor=a.anchor, via=roots.vkey(folder), witnessing=asked)
         assert report.exit_status == status
+
+
+ENDLESS = """CREATE VIEW leaf AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)
+    SELECT x AS seq, 'a' AS origin, x'00' AS note, '' AS logs, x'' AS proof FROM n"""
+
+CHANGED = {
+    "a trigger that takes leaves away": "CREATE TRIGGER t AFTER UPDATE ON head BEGIN DELETE FROM leaf; END",
+    "a view without end": f"DROP INDEX leaf_of; ALTER TABLE leaf RENAME TO kept; {ENDLESS}",
+    "an index that is gone": "DROP INDEX leaf_of",
+    "a table more": "CREATE TABLE more (a INTEGER)",
+    "a trigger that has a table's name": "CREATE TRIGGER head BEFORE UPDATE ON head BEGIN SELECT 1; END",
+    "a column more": "ALTER TABLE leaf ADD COLUMN b TEXT",
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_root_of_which_the_database_was_changed_signs_nothing(folder: Path, what: str) -> None:
+    """A root is signed over leaves that a trigger took away, or a view in a table's place keeps a reader for ever."""
+    a = Tenant("a.example/t").grow(3)
+    with roots.writing(folder) as root:
+        assert codes(root, offer(a, 2)) == []
+    before = (folder / "root.note").read_bytes()
+    connection = sqlite3.connect(folder / "root.db")
+    connection.executescript(CHANGED[what])
+    connection.close()
+    doors = (
+        lambda: roots.writing(folder).__enter__(),
+        lambda: RootReader(folder),
+        lambda: roots.examine(folder),
+        lambda: roots.stored(folder),
+    )
+    for door in doors:
+        with pytest.raises(StoreCorruptError, match="was changed from outside"):
+            door()
+    assert (folder / "root.note").read_bytes() == before
+
+
+def test_root_looks_go_on_whatever_is_wrong_with_the_list_of_ledgers(folder: Path) -> None:
+    """A list of ledgers that cannot be had for a moment ends the thread, and nobody is told."""
+    wrong = [RuntimeError("the list changed")]
+
+    def ledgers() -> list[tuple[str, Path]]:
+        if wrong:
+            raise wrong.pop()
+        return []
+
+    root = Root(folder, ledgers)
+    try:
+        root.look()
+        assert root.gauges()["pfgov_root_failing"] == 1
+        root.look()
+        assert root.gauges()["pfgov_root_failing"] == 0
+    finally:
+        root.stop()
