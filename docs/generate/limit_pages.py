@@ -71,6 +71,7 @@ AREAS = (
         "no setting: sets are recorded, and have to load everywhere",
         {
             "VERDICTS_CACHED_MAX": "the memory is emptied; nothing is decided differently",
+            "REASONS_KEPT_MAX": "the memory is emptied; nothing is decided differently",
             "COLUMN_KEYS_MAX": "the memory is emptied; nothing is decided differently",
             "COLUMN_OUTCOMES_MAX": "the memory is emptied; nothing is decided differently",
             "GENERATED_MAX": "more only if the test says so",

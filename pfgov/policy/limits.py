@@ -57,6 +57,9 @@ DOCUMENT_BYTES_MAX: Final = 1_048_576
 VERDICTS_CACHED_MAX: Final = 65_536
 """Verdicts kept for reuse at one decision point; the cache is emptied when full."""
 
+REASONS_KEPT_MAX: Final = 512
+"""Reasons of one rule kept for reuse with equal facts; the memory is emptied when full."""
+
 COLUMN_KEYS_MAX: Final = 4_096
 """Values of a packet's facts that one rule was asked with once, so that the second time is remembered."""
 

@@ -51,12 +51,14 @@ class Survey:
 
     Attributes:
         leased: How many there are.
+        over: Whose lease is over, exempt or not.
         ending: Those that are over and not exempt: member -> lease.
         actions: What is due for those that are over, or that it is late for.
         newest: When the last of all was renewed.
     """
 
     leased: int = 0
+    over: set[str] = field(default_factory=set[str])
     ending: dict[str, LeaseView] = field(default_factory=dict[str, LeaseView])
     actions: list[c.Action] = field(default_factory=list[c.Action])
     newest: int = 0
@@ -83,9 +85,11 @@ def survey(state: State, leases: Mapping[str, LeaseView], now: int) -> Survey:
         is_late = silence * 1_000 >= lease.ttl * state.settings.suspect_permille
         if now < lease.end and not (is_late and member.status is MemberStatus.ACTIVE):
             continue
-        is_named = (member_id, member.incarnation) in exempt.dead
-        if now >= lease.end and lease.last_seen >= exempt.silent_since and not is_named:
-            found.ending[member_id] = lease
+        if now >= lease.end:
+            found.over.add(member_id)
+            is_named = (member_id, member.incarnation) in exempt.dead
+            if lease.last_seen >= exempt.silent_since and not is_named:
+                found.ending[member_id] = lease
         found.actions.append(
             c.ExpireLease(
                 member_id=member_id,

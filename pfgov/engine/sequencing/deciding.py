@@ -8,8 +8,8 @@ signs, commits or answers.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Final
+from functools import lru_cache, partial
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -81,6 +81,9 @@ MOMENT_SECONDS: Final = 0.02
 """For how long a decision runs before it is counted what it takes of the processor."""
 
 
+Result = TypeVar("Result")
+
+
 class _Patience:
     """What one decision about so many members may take of the processor; calling it ends a decision that takes more.
 
@@ -104,10 +107,14 @@ class _Patience:
                 hint="simplify what loops, or activate another set: pfgov policy check DIR",
             )
 
-    def extend(self, micros: int) -> None:
-        """Do not count *micros*."""
-        if self._end is not None:
-            self._end += micros
+    def uncounted(self, work: Callable[[], Result]) -> Result:
+        """Do *work*, whose time is not counted."""
+        if self._end is None:
+            return work()
+        before = processor_micros()
+        done = work()
+        self._end += processor_micros() - before
+        return done
 
 
 class StateSpoiledError(Exception):
@@ -164,10 +171,8 @@ class Decider:
     def _policies(self, digest: str) -> PolicySet:
         found = self._sets.get(digest)
         if found is None:
-            before = processor_micros()
-            found = self._compiled(digest)
-            if self._patience is not None:
-                self._patience.extend(processor_micros() - before)
+            patience, compiled = self._patience, partial(self._compiled, digest)
+            found = compiled() if patience is None else patience.uncounted(compiled)
             if len(self._sets) >= POLICY_SETS_KEPT:
                 self._sets = {k: s for k, s in self._sets.items() if k == self.state.policy}
             self._sets[digest] = found

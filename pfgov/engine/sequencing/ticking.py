@@ -140,8 +140,9 @@ def resume(
 ) -> None:
     """End a halt, because somebody looked.
 
-    Members named as *dead* end however many they are; with *share_permille* all that are silent do, if they are no more
-    than that share of all.  Everybody else gets a whole lease from now.
+    Members named as *dead* end however many they are, and so do those that were named before and are silent; with
+    *share_permille* all that are silent do, if they are no more than that share of all.  Everybody else gets a whole
+    lease from now.
 
     Raises:
         StateConflictError: ``expiry.more_than_that``, more are silent than was acknowledged.
@@ -160,10 +161,10 @@ def resume(
             code="expiry.more_than_that",
             hint="look at the network first; or name who is dead: pfgov tick --resume --dead ID",
         )
-    silent = max((lease.last_seen for lease in found.ending.values()), default=None)
+    newest = max((lease.last_seen for lease in found.ending.values()), default=None)
     action = c.ResumeExpiry(
         dead=tuple(dead),
-        silent_since=None if share_permille is None or silent is None else silent + 1,
+        silent_since=None if share_permille is None or newest is None else newest + 1,
         overdue=len(found.ending),
         leased=found.leased,
         share_permille=share_permille,
@@ -176,7 +177,8 @@ def resume(
     sequencer.unhalt()
     for member_id in dead:
         sequencer.leases.former.dead(member_id)
-    silent_too = set(found.ending) if share_permille is not None else set[str]()
-    sequencer.leases.begin_anew(sequencer.state, now, without={*dead, *silent_too})
+    declared = found.over - found.ending.keys() if dead else set[str]()
+    silent = found.over if share_permille is not None else declared
+    sequencer.leases.begin_anew(sequencer.state, now, without={*dead, *silent})
     with suppress(PfgovError):
         sequencer.keep_leases(at_once=True)

@@ -118,7 +118,7 @@ class Reasons:
         failing = self._evaluator.failing(shared, examples)
         if not failing:
             return []
-        reason = self._explainer.reason
+        reason = self._explainer.remembered
         if self._sides is None or len(failing) < PLAIN_FROM:
             return [(first + at, reason({**shared, "member": examples[at]})) for at, _ in failing]
         fixed = [

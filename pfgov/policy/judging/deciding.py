@@ -36,6 +36,10 @@ _RANKS: Final[Mapping[str, int]] = MappingProxyType(
 """How much a root says of what is judged: who it is, then what it is about.  A constant has 0."""
 
 
+Variables = tuple[tuple[ir.Local, int], ...]
+"""Variables that are bound around a part, each with the rank of what it is bound to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Here:
     """Where a part stands: in which expression, and inside which macros and bindings.
@@ -44,7 +48,7 @@ class Here:
     """
 
     owner: Checked
-    inside: tuple[tuple[ir.Local, int], ...] = ()
+    inside: Variables = ()
 
     def within(self, variables: Iterable[ir.Local], rank: int) -> "Here":
         """Return the place inside a macro or binding of *variables*."""
@@ -79,6 +83,7 @@ class Finder:
 
     def __init__(self) -> None:
         self._programs: dict[tuple[int, int], Program] = {}
+        self._ranks: dict[tuple[int, Variables], int] = {}
 
     # --- the way down ---------------------------------------------------------------------------
 
@@ -114,7 +119,7 @@ class Finder:
         """Return the operand of ``&&`` or ``||`` that decided it."""
         guilty = self._guilty(here, node, values, wanted=wanted)
         if (node.kind == "any") is wanted:  # all of them were needed
-            return max(guilty, key=lambda part: rank(part, here))
+            return max(guilty, key=lambda part: self.rank(part, here))
         return min(guilty, key=lambda part: self._weight(here, part, values, wanted=wanted))
 
     def _guilty(
@@ -152,7 +157,7 @@ class Finder:
         """Return the part of a conditional that decided it, and what it should have been."""
         decided = self.value(here, node.condition, values) is True
         taken = node.then if decided else node.otherwise
-        if rank(taken, here) == 0 and rank(node.condition, here):
+        if self.rank(taken, here) == 0 and self.rank(node.condition, here):
             return node.condition, not decided
         return taken, wanted
 
@@ -162,7 +167,7 @@ class Finder:
         """Return what decided a binding or a macro."""
         if isinstance(node, ir.Fold):
             return self._fold(here, node, values, wanted=wanted)
-        inner = here.within([node.local], rank(node.value, here))
+        inner = here.within([node.local], self.rank(node.value, here))
         held = {**values, _held(node.local): self.value(here, node.value, values)}
         return self.descend(inner, node.result, held, wanted=wanted)
 
@@ -173,7 +178,7 @@ class Finder:
         body = node.condition
         if body is None or node.kind not in {"all", "exists"}:
             return whole
-        inner = here.within(node.locals, rank(node.target, here))
+        inner = here.within(node.locals, self.rank(node.target, here))
         guilty = [
             item
             for item in _items(node, target)
@@ -192,7 +197,7 @@ class Finder:
         if part is None:
             return replace(whole, observed=shown, items=items)
         other = self._text_of_side(first, part, values)
-        if rank(part, first.here) > rank(node.target, here):
+        if self.rank(part, first.here) > self.rank(node.target, here):
             other, shown = shown, other
         return Focus(here, node, shown, other, wanted, part, items)
 
@@ -234,7 +239,16 @@ class Finder:
 
     def observed_first(self, left: ir.Node, right: ir.Node, here: Here) -> tuple[ir.Node, ir.Node]:
         """Return the sides of a comparison, the one first that says more of what is judged."""
-        return (right, left) if rank(right, here) > rank(left, here) else (left, right)
+        is_swapped = self.rank(right, here) > self.rank(left, here)
+        return (right, left) if is_swapped else (left, right)
+
+    def rank(self, node: ir.Node, here: Here) -> int:
+        """Return what :func:`rank` does, found out once for each part of the condition."""
+        at = (id(node), here.inside)
+        known = self._ranks.get(at)
+        if known is None:
+            known = self._ranks[at] = rank(node, here)
+        return known
 
 
 def written(value: object, write: Callable[[object], str]) -> str | None:

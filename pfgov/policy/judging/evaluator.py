@@ -127,31 +127,40 @@ def _clause(planned: PlannedRule) -> Clause:
 
 _ABSENT: Final = object()
 _PLAIN: Final = frozenset({str, float, int})
+_TEXT: Final = frozenset({str})
 
 
 class Fingerprint:
-    """Takes the values at some paths: those of the candidate, and those shared by all of them."""
+    """Takes the values at some paths: those of the candidate, and those shared by all of them.
 
-    __slots__ = ("_member", "_shared")
+    What the border let in has one type at each path, so that a number stands for itself; in any other dictionary ``1``
+    and ``1.0`` are two values.
+    """
 
-    def __init__(self, paths: Iterable[tuple[str, ...]]) -> None:
+    __slots__ = ("_freeze", "_member", "_plain", "_shared")
+
+    def __init__(self, paths: Iterable[tuple[str, ...]], *, validated: bool = True) -> None:
         every = sorted(set(paths))
+        self._plain = _PLAIN if validated else _TEXT
+        self._freeze = _freeze if validated else _freeze_with_type
         self._member = tuple(path[1:] for path in every if path[0] in MEMBER_ROOTS)
         self._shared = tuple(path for path in every if path[0] not in MEMBER_ROOTS)
 
     def shared(self, shared: Facts) -> tuple[object, ...]:
         """Return the part of the key that is the same for every candidate."""
-        return tuple([_freeze(_read(shared, path)) for path in self._shared])
+        freeze = self._freeze
+        return tuple([freeze(_read(shared, path)) for path in self._shared])
 
     def member(self, member: Facts) -> tuple[object, ...]:
         """Return the candidate's own part of the key."""
         if type(member) is not dict:
-            return (_freeze(member),)
+            return (self._freeze(member),)
         facts = cast("dict[str, object]", member)
         parts: list[object] = []
+        plain, freeze = self._plain, self._freeze
         for path in self._member:
             value = facts.get(path[0], _ABSENT) if len(path) == 1 else _read(facts, path)
-            parts.append(value if type(value) in _PLAIN else _freeze(value))
+            parts.append(value if type(value) in plain else freeze(value))
         return tuple(parts)
 
 
@@ -184,6 +193,19 @@ def _freeze(value: object) -> object:
         pairs = cast("dict[str, object]", value).items()
         return (dict, *[(key, _freeze(item)) for key, item in pairs])
     return (kind, value)
+
+
+def _freeze_with_type(value: object) -> object:
+    """Return what only an equal value of the same type shares: neither 1 and 1.0, nor 0.0 and -0.0."""
+    kind = type(value)
+    if kind is str:
+        return value
+    if kind is list:
+        return (list, *[_freeze_with_type(item) for item in cast("list[object]", value)])
+    if kind is dict:
+        pairs = cast("dict[object, object]", value).items()
+        return (dict, *[(_freeze_with_type(k), _freeze_with_type(item)) for k, item in pairs])
+    return (kind, value, repr(value)) if kind is float else (kind, value)
 
 
 # --- is there time left -----------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ class Judge:
             *(_when_paths(rule) for rule, _, _ in self._duties)
         )
         self._scores = _bounded_paths(point, [rule.clause for rule in rules])
-        self._fingerprints: dict[Failing, Fingerprint] = {}
+        self._fingerprints: dict[tuple[Failing, bool], Fingerprint] = {}
         self._verdicts: dict[object, Verdict] = {}
         self._plain_allow = not self._always and not self._duties
         self._alone = [RuleEvaluator(rule, generated=generated) for rule in self.rules]
@@ -93,7 +93,7 @@ class Judge:
             elif not failing and self._plain_allow:
                 verdicts.append(ALLOW)
             else:
-                verdicts.append(self._remembered(shared, member, failing, known))
+                verdicts.append(self._remembered(shared, member, failing, known, validated))
         return verdicts
 
     def fleet(self) -> Fleet:
@@ -116,25 +116,31 @@ class Judge:
         )
 
     def _remembered(
-        self, shared: Facts, member: Facts, failing: Failing, known: dict[Failing, object]
+        self,
+        shared: Facts,
+        member: Facts,
+        failing: Failing,
+        known: dict[Failing, object],
+        validated: bool,  # noqa: FBT001 -- on the hot path
     ) -> Verdict:
         """Return the verdict that equal facts got before, or a new one."""
-        fingerprint = self._fingerprints.get(failing)
+        fingerprint = self._fingerprints.get((failing, validated))
         if fingerprint is None:
             paths = self._duty_paths.union(*(paths_of(self.rules[index]) for index in failing))
             if len(self._fingerprints) >= VERDICTS_CACHED_MAX:
                 self._fingerprints.clear()
-            fingerprint = self._fingerprints[failing] = Fingerprint(paths)
+            fingerprint = Fingerprint(paths, validated=validated)
+            self._fingerprints[failing, validated] = fingerprint
         common = known.get(failing)
         if common is None:
             common = known[failing] = fingerprint.shared(shared)
         try:
-            key = (failing, common, fingerprint.member(member))
+            key = (failing, validated, common, fingerprint.member(member))
             verdict = self._verdicts.get(key)
         except TypeError:  # an unhashable value where the schema has none: corrupted facts
             return self._verdict(shared, member, failing)
         if verdict is None:
-            verdict = self._verdict(shared, member, failing)
+            verdict = self._verdict(shared, member, failing, validated=validated)
             if len(self._verdicts) >= VERDICTS_CACHED_MAX:
                 self._verdicts.clear()
             self._verdicts[key] = verdict
@@ -146,11 +152,14 @@ class Judge:
         member: Facts,
         failing: Failing,
         strange: tuple[Reason, ...] = (),
+        *,
+        validated: bool = False,
     ) -> Verdict:
         values = {**shared, "member": member}
         reasons, shadow = [*self._always, *strange], list[Reason]()
         for index in failing:
-            reason = self._explainers[index].reason(values)
+            explainer = self._explainers[index]
+            reason = explainer.remembered(values) if validated else explainer.reason(values)
             (shadow if self.rules[index].shadow else reasons).append(reason)
         obligations: tuple[Obligation, ...] = ()
         if self._duties and not any(reason.effect == "deny" for reason in reasons):

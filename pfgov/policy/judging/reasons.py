@@ -9,7 +9,7 @@ This module decides nothing.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from pfgov.core.verdicts import Reason
 from pfgov.policy.cel import Checked, Failure, ir, value_of
@@ -17,8 +17,9 @@ from pfgov.policy.cel.errors import FailureKind
 from pfgov.policy.judging.clauses import PlannedRule
 from pfgov.policy.judging.deciding import NOT, SHOWS_WHAT_DECIDED, Finder, Focus, Here, Values
 from pfgov.policy.judging.deciding_before import FinderBefore
-from pfgov.policy.judging.evaluator import look
+from pfgov.policy.judging.evaluator import Facts, Fingerprint, look, paths_of
 from pfgov.policy.judging.messages import SENTENCE_MAX, fill, shorten
+from pfgov.policy.limits import REASONS_KEPT_MAX
 
 CAUSES: Final[dict[FailureKind, str]] = {
     "missing": "missing_input",
@@ -57,6 +58,20 @@ class Explainer:
         self._message = [value_of(checked) for checked in _message_values(planned)]
         self._clause = value_of(planned.clause)
         self._when = None if planned.when is None else value_of(planned.when)
+        self._fingerprint = Fingerprint(paths_of(planned))
+        self._known: dict[tuple[object, object], Reason] = {}
+
+    def remembered(self, values: Values) -> Reason:
+        """Return what :meth:`reason` does, made once for equal facts; *values* are from validated models."""
+        read = self._fingerprint
+        key = (read.shared(values), read.member(cast("Facts", values["member"])))
+        known = self._known.get(key)
+        if known is None:
+            known = self.reason(values)
+            if len(self._known) >= REASONS_KEPT_MAX:
+                self._known.clear()
+            self._known[key] = known
+        return known
 
     def reason(self, values: Values) -> Reason:
         """Return why the rule is not satisfied by *values*."""

@@ -1,6 +1,7 @@
 """Leases, heartbeats, ticks and halts, with a clock that is turned by hand."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.ledgers import (
@@ -390,6 +391,27 @@ def test_engine_an_operator_acknowledges_a_share(tmp_path: Path) -> None:
         engine.resume(share_permille=700)
         engine.settle()
         assert _owners(engine) == {"m0", "m1"}
+
+
+@pytest.mark.parametrize("more", [{"share_permille": 1_000}, {"dead": ("m3", "m4", "m5", "m6")}])
+def test_engine_who_was_named_dead_before_a_halt_gets_no_lease_at_its_end(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
+    """A member is named dead while its lease still runs; a halt holds it, and whoever ends that lets it live again."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    with opened(directory, clock) as engine:
+        for i in range(7):
+            register(engine, f"m{i}", lease_seconds=30)
+        engine.resume(dead=("m2",))
+        for _ in range(4):
+            clock.advance(10 * SECOND)
+            _two_live(engine)
+            engine.tick()
+        assert engine.status().halted == "mass_expiry"
+        engine.resume(**more)
+        engine.settle()
+        failed = [m.member_id for m in engine.reader.members() if m.status is MemberStatus.FAILED]
+        assert failed == ["m2", "m3", "m4", "m5", "m6"]
 
 
 # --- clocks that cannot be right ------------------------------------------------------------

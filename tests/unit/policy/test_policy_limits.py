@@ -144,3 +144,18 @@ def test_policy_what_is_remembered_of_verdicts_is_emptied_when_full(
     again = kit.load(tmp_path / "again", kit.policy(rules))
     assert again.judge(kit.question(Point.ASSIGN), members) == wanted
     assert len(again.judges[Point.ASSIGN]._verdicts) <= 2
+
+
+def test_policy_what_is_remembered_of_reasons_is_emptied_when_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reasons are kept for ever, or one that was forgotten comes out differently."""
+    rules = TRUST + "  - {id: slow, require: member.reliability >= 0.5}\n"
+    members = [kit.member(trust_score=0.01 * n, reliability=0.01 * n) for n in range(50)]
+    question = kit.question(Point.ASSIGN)
+    wanted = kit.load(tmp_path, kit.policy(rules)).judge(question, members, validated=True)
+    monkeypatch.setattr("pfgov.policy.judging.reasons.REASONS_KEPT_MAX", 2)
+    policies = kit.load(tmp_path / "again", kit.policy(rules))
+    assert policies.judge(question, members, validated=True) == wanted
+    kept = [len(one._known) for one in policies.judges[Point.ASSIGN]._explainers]
+    assert max(kept) == 2

@@ -273,3 +273,18 @@ def test_an_obligation_that_nobody_carries_out_denies(tmp_path: Path, generated:
         assert explain(found, asked, member).verdict == verdict
         poor = found.judge_one(asked, kit.member(trust_score=0.4))
         assert [reason.rule for reason in poor.reasons] == ["a"]
+
+
+def test_policy_a_verdict_does_not_depend_on_who_was_asked_about_before(tmp_path: Path) -> None:
+    """Equal numbers of different types are taken for one: the reason is that of whoever was asked about first."""
+    rule = "  - {id: half, require: member.trust_score / 2.0 > 0.9}\n"
+    question = kit.question(Point.ASSIGN)
+    members = [kit.member(trust_score=value) for value in (1.0, 1, True, 0.0, -0.0, 0, False)]
+    alone = []
+    for at, member in enumerate(members):
+        alone += kit.load(tmp_path / str(at), kit.policy(rule)).judge(question, [member])
+    together = kit.load(tmp_path / "all", kit.policy(rule))
+    for _ in range(2):
+        assert together.judge(question, members) == alone
+        assert together.judge(question, members[::-1]) == alone[::-1]
+    assert len(set(alone)) > 3
