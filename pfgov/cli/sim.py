@@ -277,6 +277,7 @@ def _number(value: float, unit: str = "") -> str:
     examples=(
         "pfgov sim check --seeds 1000",
         "pfgov sim check --from 4711 --seeds 1",
+        "pfgov sim check --swarm --seeds 1000",
         "pfgov sim check --seeds 100000 --record checked.json",
     ),
     then="a seed that fails is shrunk and told, with the command that runs it again",
@@ -300,6 +301,11 @@ def _number(value: float, unit: str = "") -> str:
     help="Write down what is done, and go on from there when started again under the same rules.",
 )
 @click.option("--commit", metavar="ID", help="Which commit is checked, for the record.")
+@click.option(
+    "--swarm",
+    is_flag=True,
+    help="Draw other kinds of steps often, and others never, in each history.",
+)
 def check(
     output: Output,
     seeds: int,
@@ -307,11 +313,16 @@ def check(
     processes: int | None,
     record: Path | None,
     commit: str | None,
+    swarm: bool,
 ) -> int:
     """Run seeded histories with faults and check every promise after every step; exit 1 if one breaks.
 
     It stops at the first; with --record it goes on and notes each.
     """
+    if swarm and record is not None:
+        raise click.UsageError(
+            "--record is of histories without --swarm", click.get_current_context()
+        )
     from pfgov.sim.check import check as run_check
     from pfgov.sim.check import shortest
     from pfgov.sim.record import load
@@ -320,7 +331,9 @@ def check(
         None if record is None else (load(record, start=start, seeds=seeds, commit=commit), record)
     )
     with output.progress("histories") as progress:
-        report = run_check(start, seeds, processes=processes, progress=progress, record=kept)
+        report = run_check(
+            start, seeds, processes=processes, progress=progress, record=kept, swarm=swarm
+        )
     result: dict[str, Any] = {
         "seeds": report.seeds,
         "entries": report.entries,
@@ -332,9 +345,9 @@ def check(
         )
         return 0
     broken = report.broken[0]
-    plan, message = shortest(broken.seed)
+    plan, message = shortest(broken.seed, swarm=swarm)
     steps = [str(step) for step in plan.steps]
-    again = f"pfgov sim check --from {broken.seed} --seeds 1"
+    again = f"pfgov sim check{' --swarm' * swarm} --from {broken.seed} --seeds 1"
     others = ", ".join(str(other.seed) for other in report.broken[1:])
     output.show(
         {**result, "seed": broken.seed, "broke": message, "steps": steps, "again": again},

@@ -78,8 +78,8 @@ PACKET_TRANSITIONS: Final[dict[str, dict[PacketStatus | None, PacketStatus]]] = 
         _P.PENDING: _P.AWAITING_REVIEW,
         _P.AWAITING_REVIEW: _P.AWAITING_REVIEW,
     },
-    "review_refused": {_P.AWAITING_REVIEW: _P.PENDING},
-    "review_expired": {_P.AWAITING_REVIEW: _P.PENDING},
+    "review_refused": {_P.AWAITING_REVIEW: _P.PENDING, _P.ASSIGNED: _P.ASSIGNED},
+    "review_expired": {_P.AWAITING_REVIEW: _P.PENDING, _P.ASSIGNED: _P.ASSIGNED},
     "handoff_started": {_P.ASSIGNED: _P.HANDOFF_PENDING},
     "handoff_completed": {_P.HANDOFF_PENDING: _P.ASSIGNED},
     "handoff_aborted": {_P.HANDOFF_PENDING: _P.ASSIGNED},
@@ -99,7 +99,10 @@ PACKET_TRANSITIONS: Final[dict[str, dict[PacketStatus | None, PacketStatus]]] = 
         _P.HANDOFF_PENDING: _P.CANCELLED,
     },
 }
-"""Packet event -> status before -> status after.  ``assignment_*`` are the outcomes of ``assignment_decision``."""
+"""Packet event -> status before -> status after.  ``assignment_*`` are the outcomes of ``assignment_decision``.
+
+A packet that is owned while somebody reviews its handoff stays with its owner, whatever comes of the review.
+"""
 
 EPOCH_RAISED_BY: Final = frozenset(
     {"assignment_allowed", "handoff_completed", "ownership_revoked", "packet_requeued"}

@@ -17,7 +17,7 @@ from pfgov.sim.history import ViolationError
 from pfgov.sim.record import Record, save
 from pfgov.sim.shrink import shrink
 from pfgov.sim.simulation import make_template, run_plan
-from pfgov.sim.steps import Plan, draw_plan
+from pfgov.sim.steps import Plan, draw_plan, swarm_weights
 from pfgov.sim.workload import workspace
 
 CHUNK: Final = 20
@@ -56,6 +56,7 @@ def check(
     processes: int | None = None,
     progress: Progress | None = None,
     record: tuple[Record, Path] | None = None,
+    swarm: bool = False,
 ) -> Report:
     """Run the histories of *seeds* seeds from *start* on; stop handing out work when enough have broken a promise.
 
@@ -65,6 +66,7 @@ def check(
         processes: How many at a time; one for each processor by default.
         progress: Called with (seeds done, seeds in all).
         record: What was done before, and where it is kept; written after each part.
+        swarm: Whether each history draws its steps under weights of its own.
     """
     report = Report()
     kept = None if record is None else record[0]
@@ -76,7 +78,7 @@ def check(
         template = folder / "template"
         make_template(template)
         for first, done, entries, broken in _results(
-            template, folder, chunks, processes or os.cpu_count() or 1
+            (template, folder, swarm), chunks, processes or os.cpu_count() or 1
         ):
             if record is not None:
                 _note(*record, (first, done, entries, broken))
@@ -104,9 +106,9 @@ def _note(record: Record, path: Path, result: Result) -> None:
 
 
 def _results(
-    template: Path, folder: Path, chunks: list[tuple[int, int]], processes: int
+    where: tuple[Path, Path, bool], chunks: list[tuple[int, int]], processes: int
 ) -> Iterator[Result]:
-    work = [(template, folder, first, count) for first, count in chunks]
+    work = [(*where, first, count) for first, count in chunks]
     if processes == 1 or len(work) == 1:
         yield from map(_run_chunk, work)
         return
@@ -115,14 +117,19 @@ def _results(
         yield from pool.imap_unordered(_run_chunk, work)
 
 
-def _run_chunk(work: tuple[Path, Path, int, int]) -> Result:
-    template, folder, first, count = work
+def plan_of(seed: int, *, swarm: bool = False) -> Plan:
+    """Return the history of *seed*, of a *swarm* or not."""
+    return draw_plan(seed, weights=swarm_weights(seed)) if swarm else draw_plan(seed)
+
+
+def _run_chunk(work: tuple[Path, Path, bool, int, int]) -> Result:
+    template, folder, swarm, first, count = work
     gc.collect()
     entries = 0
     mine = folder / f"process-{os.getpid()}"
     for seed in range(first, first + count):
         try:
-            entries += run_plan(draw_plan(seed), template, mine).entries
+            entries += run_plan(plan_of(seed, swarm=swarm), template, mine).entries
         except ViolationError as error:
             notes = getattr(error, "__notes__", [])
             broken = Broken(seed, f"{error}; {' '.join(notes)}")
@@ -132,7 +139,7 @@ def _run_chunk(work: tuple[Path, Path, int, int]) -> Result:
     return first, count, entries, ()
 
 
-def shortest(seed: int) -> tuple[Plan, str]:
+def shortest(seed: int, *, swarm: bool = False) -> tuple[Plan, str]:
     """Return the shortest history of *seed* that still breaks a promise, and which one.
 
     Raises:
@@ -141,7 +148,7 @@ def shortest(seed: int) -> tuple[Plan, str]:
     with workspace() as folder:
         template = folder / "template"
         make_template(template)
-        plan = draw_plan(seed)
+        plan = plan_of(seed, swarm=swarm)
         try:
             run_plan(plan, template, folder)
         except ViolationError as error:

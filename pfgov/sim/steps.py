@@ -109,8 +109,26 @@ def without_faults(weights: Mapping[str, int]) -> dict[str, int]:
     return {name: weight for name, weight in weights.items() if name not in FAULTS}
 
 
+SWARM: Final = (0.0, 0.3, 1.0, 1.0, 3.0, 10.0)
+"""By how much the weight of a step is multiplied in one history of a swarm."""
+
+_NEEDED: Final = frozenset({"register", "submit", "tick", "advance"})
+"""Steps that no history of a swarm is without."""
+
+
+def swarm_weights(seed: int) -> dict[str, float]:
+    """Return weights under which some steps are drawn far more often and others never, other ones for each seed.
+
+    What needs many steps of one kind, or none of another, is hardly ever drawn under one set of weights (Groce et al.,
+    "Swarm Testing", ISSTA 2012).
+    """
+    source = random.Random(seed)
+    drawn = {name: weight * source.choice(SWARM) for name, weight in WEIGHTS.items()}
+    return {name: max(w, WEIGHTS[name] / 3) if name in _NEEDED else w for name, w in drawn.items()}
+
+
 def draw_plan(
-    seed: int, *, shape: Shape | None = None, weights: Mapping[str, int] = WEIGHTS
+    seed: int, *, shape: Shape | None = None, weights: Mapping[str, float] = WEIGHTS
 ) -> Plan:
     """Return the history of *seed*: equal seeds, shapes and weights give equal histories."""
     shape = shape or Shape()

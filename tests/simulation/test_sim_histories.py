@@ -13,6 +13,7 @@ from pfgov.core.apply import apply
 from pfgov.core.decide import packets
 from pfgov.engine import Engine
 from pfgov.engine.sequencing.deciding import Decider
+from pfgov.sim.check import plan_of
 from pfgov.sim.history import History, ViolationError
 from pfgov.sim.shrink import shrink
 from pfgov.sim.simulation import run_plan
@@ -20,7 +21,8 @@ from pfgov.sim.steps import draw_plan
 from pfgov.storage import open_store
 
 SLICE = examples(60)
-ONCE_WRONG = (2832,)
+SWARM = examples(30)
+ONCE_WRONG = (2832, 11321)
 """Seeds that once failed: a bug of the engine or of the checker."""
 
 CAUGHT_WITHIN = 1_000
@@ -31,6 +33,13 @@ def test_sim_a_slice_of_histories_keeps_every_promise(template: Path, workspace:
     """A seeded history with faults breaks a promise; the seed in the message reproduces it."""
     for seed in (*range(SLICE), *ONCE_WRONG):
         run_plan(draw_plan(seed), template, workspace)
+
+
+@pytest.mark.searched
+def test_sim_a_slice_of_a_swarm_keeps_every_promise(template: Path, workspace: Path) -> None:
+    """What takes many steps of one kind, or none of another, is never drawn."""
+    for seed in range(SWARM):
+        run_plan(plan_of(seed, swarm=True), template, workspace)
 
 
 def test_sim_equal_seeds_give_equal_ledgers(template: Path, workspace: Path) -> None:

@@ -12,7 +12,15 @@ from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.core.apply import apply
 from pfgov.core.decide import Decided, LeaseView, Memory, Tools, decide, due
-from pfgov.core.lifecycle import EPOCH_RAISED_BY, OWNED, TERMINAL
+from pfgov.core.lifecycle import (
+    EPOCH_RAISED_BY,
+    MEMBER_TRANSITIONS,
+    OWNED,
+    PACKET_TRANSITIONS,
+    TERMINAL,
+    MemberStatus,
+    PacketStatus,
+)
 from pfgov.core.policy_port import Kinds, Question
 from pfgov.core.records import Member, Packet, Stamp
 from pfgov.core.state import State
@@ -66,6 +74,16 @@ class FakePolicy:
         packet = question.packet
         found = [self.rule(question.action, packet, member) for member in members]
         return Kinds(found, range(len(found)))
+
+
+def _row(event: e.Event) -> str:
+    """Return the name of the row that *event* takes in the table of a packet or a member."""
+    if isinstance(event, e.AssignmentDecision):
+        outcomes = {"allowed": "assignment_allowed", "escalated": "assignment_escalated"}
+        return outcomes.get(event.outcome, "assignment_refused")
+    if isinstance(event, e.ReviewRecorded) and not event.granted:
+        return "review_refused"
+    return event.type
 
 
 def active_only(point: str, _: object, member: Mapping[str, Any]) -> Verdict:
@@ -135,10 +153,11 @@ class World:
     def append(self, event: e.Event) -> None:
         """Apply one event at the next position."""
         stamp = Stamp(self.state.size, self.now)
-        before = self._epochs()
+        before, statuses = self._epochs(), self._statuses()
         apply(self.state, event, stamp)
         self.entries.append((stamp, event))
         self._epoch_rose_by_one(event, before)
+        self._took_a_row(event, statuses)
 
     def settle(self, rounds: int = 50) -> list[e.Event]:
         """Run follow-ups until nothing is due."""
@@ -206,11 +225,33 @@ class World:
     def _epochs(self) -> dict[str, int]:
         return {packet_id: packet.epoch for packet_id, packet in self.state.packets.items()}
 
+    def _statuses(self) -> tuple[dict[str, PacketStatus], dict[str, MemberStatus]]:
+        packets, members = self.state.packets.values(), self.state.members.values()
+        return {p.packet_id: p.status for p in packets}, {m.member_id: m.status for m in members}
+
+    def _took_a_row(
+        self,
+        event: e.Event,
+        before: tuple[dict[str, PacketStatus], dict[str, MemberStatus]],
+    ) -> None:
+        """Each change of a status is a row of its table, and nothing else changes one."""
+        name, (packets, members) = _row(event), before
+        packet_id, member_id = getattr(event, "packet_id", None), getattr(event, "member_id", None)
+        rows = PACKET_TRANSITIONS.get(name)
+        for other, packet in self.state.packets.items():
+            was = packets.get(other)
+            wanted = rows.get(was) if rows is not None and other == packet_id else was
+            assert packet.status is wanted, (name, other, was, packet.status)
+        living = MEMBER_TRANSITIONS.get(name)
+        for other, member in self.state.members.items():
+            status = members.get(other)
+            if living is not None and other == member_id:
+                assert member.status in living.get(status, frozenset()), (name, other, status)
+            else:
+                assert member.status is status, (name, other, status, member.status)
+
     def _epoch_rose_by_one(self, event: e.Event, before: dict[str, int]) -> None:
-        name = event.type
-        if isinstance(event, e.AssignmentDecision):
-            name = "assignment_allowed" if event.outcome == "allowed" else "assignment_refused"
-        packet_id = getattr(event, "packet_id", None)
+        name, packet_id = _row(event), getattr(event, "packet_id", None)
         for other, packet in self.state.packets.items():
             rise = 1 if other == packet_id and name in EPOCH_RAISED_BY else 0
             assert packet.epoch == before.get(other, 0) + rise, (name, other)
