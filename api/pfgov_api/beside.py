@@ -10,6 +10,7 @@ from pathlib import Path
 from pfgov.app.hosting import Engine
 from pfgov.app.root.keeping import Root
 from pfgov.app.tenancy.limits import OPEN_LEDGERS_MAX
+from pfgov_api.hosts import Domain
 from pfgov_api.keyring import KeyRing
 from pfgov_api.named import Named
 from pfgov_api.routes import OPERATIONS
@@ -25,11 +26,18 @@ class Beside:
         folder: The folder of their folders.
         share_keys: Whether the default ledger's keys and tokens are theirs.
         most: How many may be open at once.
+        domain: Where each of them has a host of its own.
     """
 
     folder: Path
     share_keys: bool = False
     most: int = OPEN_LEDGERS_MAX
+    domain: Domain | None = None
+
+    @property
+    def hosts(self) -> str | None:
+        """The hosts at which others find them; None where they have none."""
+        return None if self.domain is None else self.domain.host_of("*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,7 @@ def others(
         OPERATIONS,
         default=default,
         share=beside.share_keys,
+        domain=beside.domain,
         check=check,
         most=beside.most,
         address=address,

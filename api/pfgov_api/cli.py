@@ -9,7 +9,7 @@ from pfgov.cli.frame import Nouns, Output, Verb, verb
 from pfgov.cli.inputs import PAIR
 
 if TYPE_CHECKING:
-    from pfgov_api.beside import Rooted
+    from pfgov_api.beside import Beside, Rooted
 
 
 @click.command(
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         "pfgov serve --oidc oidc.toml",
         "pfgov serve --witnesses witnesses.policy",
         "pfgov serve --ledgers /srv/ledgers",
+        "pfgov serve --ledgers /srv/ledgers --ledgers-domain ledgers.example.org",
         "pfgov serve --ledgers /srv/ledgers --root /srv/root --root-witnesses witnesses.policy",
     ),
     then="register a member: pfgov member register --url http://localhost:8000 ...; see /api/docs",
@@ -91,6 +92,11 @@ if TYPE_CHECKING:
     help="Serve the ledgers in the folders of DIR, too, each under /l/NAME, where NAME is its folder's.",
 )
 @click.option(
+    "--ledgers-domain",
+    metavar="DOMAIN",
+    help="Serve each of these at a host of its own, too: NAME.DOMAIN, behind a proxy that passes the host on.",
+)
+@click.option(
     "--root",
     "root_folder",
     type=click.Path(path_type=Path),
@@ -130,6 +136,7 @@ def serve(
     webhooks: Path | None,
     node_url: str | None,
     ledgers: Path | None,
+    ledgers_domain: str | None,
     ledgers_open: int,
     share_keys: bool,
     root_folder: Path | None,
@@ -141,26 +148,19 @@ def serve(
     the operator; create a key before listening elsewhere, or behind a proxy.
     """
     from pfgov.app.local.folder import SIGNERS
-    from pfgov.app.tenancy import ledger_names
     from pfgov.app.webhook import read_webhooks
     from pfgov_api.addresses import public_url as checked
-    from pfgov_api.beside import Beside
     from pfgov_api.serve import serve as run
 
-    if ledgers is None and share_keys:
-        raise click.UsageError(
-            "--share-keys is about other ledgers: name their folder with --ledgers",
-            click.get_current_context(),
-        )
+    public = None if public_url is None else checked(public_url)
+    node = None if node_url is None else checked(node_url)
+    beside = _beside(ledgers, ledgers_open, ledgers_domain, (public, node), share_keys=share_keys)
     rooted = _rooted(root_folder, root_witnesses, witness_interval)
-    if ledgers is not None:
-        ledger_names(ledgers)  # before a ledger is made for a server that cannot start
     for role, _ in signers:
         if role not in SIGNERS:
             raise click.UsageError(
                 f"--signer {role}=...: the role is issuer or log", click.get_current_context()
             )
-    public = None if public_url is None else checked(public_url)
     vouching = None
     if witnesses is not None:
         from pfgov.app.witnesses import Witnesses
@@ -177,11 +177,37 @@ def serve(
         openly=openly,
         witnesses=vouching,
         webhooks=None if webhooks is None else read_webhooks(webhooks),
-        node_url=None if node_url is None else checked(node_url),
-        beside=None if ledgers is None else Beside(ledgers.resolve(), share_keys, ledgers_open),
+        node_url=node,
+        beside=beside,
         rooted=rooted,
     )
     return 0
+
+
+def _beside(
+    folder: Path | None,
+    most: int,
+    domain: str | None,
+    own: tuple[str | None, ...],
+    *,
+    share_keys: bool,
+) -> "Beside | None":
+    """Return the ledgers that are served, too, before a ledger is made for a server that cannot start."""
+    from pfgov.app.tenancy import ledger_names
+    from pfgov_api.beside import Beside
+    from pfgov_api.hosts import domain_of
+
+    for option, is_given in (("share-keys", share_keys), ("ledgers-domain", domain)):
+        if folder is None and is_given:
+            raise click.UsageError(
+                f"--{option} is about other ledgers: name their folder with --ledgers",
+                click.get_current_context(),
+            )
+    if folder is None:
+        return None
+    ledger_names(folder)
+    under = None if domain is None else domain_of(domain, *own)
+    return Beside(folder.resolve(), share_keys, most, under)
 
 
 def _rooted(folder: Path | None, witnesses: Path | None, interval: float) -> "Rooted | None":

@@ -359,6 +359,7 @@ async def _call(
         url=url,
         grant=grant,
         mount=mount_of(request),
+        at_own_host=ledger_of(request) is not None and not mount_of(request),
     )
 
 

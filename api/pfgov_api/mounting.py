@@ -1,7 +1,8 @@
 """Who answers a request: which ledger's service, and which operation, where that can be told without Litestar.
 
 One application answers for every ledger: what stands before it (:mod:`pfgov_api.named`) says in the request's scope
-which one is meant, and takes the prefix off the path.  A request without such a mark is the default ledger's.
+which one is meant, and takes the prefix off the path, if a path said so.  A request without such a mark is the default
+ledger's.
 
 Litestar finds a route, builds a request and passes an answer through its layers; that took a tenth of a write's time.
 A request whose method and path name one operation, and can name no other, goes to that directly; everything else, and
@@ -23,8 +24,11 @@ from pfgov_api.service import Service
 SERVICE: Final = "pfgov.service"
 """Where the scope of a request names the service that is to answer it; absent where the ledger rests."""
 
+LEDGER: Final = "pfgov.ledger"
+"""Where it names the ledger that is asked; absent for the default one."""
+
 MOUNT: Final = "pfgov.mount"
-"""Where it says what stands before the paths of the API: ``/l/NAME``."""
+"""Where it says what stands before the paths of the API: ``/l/NAME``, or nothing where the host names the ledger."""
 
 PREFIX: Final = "/l/"
 
@@ -44,14 +48,15 @@ class Asgi(Protocol):
 
 
 def mount_of(request: Asgi) -> str:
-    """Return what stands before the paths of the API; nothing for the default ledger."""
+    """Return what stands before the paths of the API; nothing for the default ledger, and at a ledger's own host."""
     mount: str = cast("dict[str, Any]", request.scope).get(MOUNT, "")
     return mount
 
 
 def ledger_of(request: Asgi) -> str | None:
     """Return the name of the ledger that is asked; None for the default one."""
-    return mount_of(request).removeprefix(PREFIX) or None
+    name: str | None = cast("dict[str, Any]", request.scope).get(LEDGER)
+    return name
 
 
 def service_of(request: Asgi, operation: Operation, default: Service) -> Service:
@@ -61,7 +66,7 @@ def service_of(request: Asgi, operation: Operation, default: Service) -> Service
         NotFoundException: the ledger rests, and without it this cannot be answered.
     """
     scope = cast("dict[str, Any]", request.scope)
-    if MOUNT not in scope:
+    if LEDGER not in scope:
         return default
     service: Service | None = scope.get(SERVICE)
     if service is None and not operation.is_static:
@@ -166,7 +171,7 @@ class Direct:
         if found is None:
             return None
         operation, parameters = found
-        if MOUNT not in scope:
+        if LEDGER not in scope:
             return operation, self._service, parameters
         service: Service | None = scope.get(SERVICE)
         return None if service is None else (operation, service, parameters)

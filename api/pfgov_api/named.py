@@ -1,8 +1,9 @@
 """Many ledgers behind one server: which one a request is for, who may enter it, and its own service.
 
-``/l/NAME/api/...`` is for the ledger NAME, and everything else for the default one.  Whoever cannot prove a right to
-enter has nothing opened: an unknown name is looked up in memory, a wrong key in that ledger's own file of keys.  What
-can be said without the ledger is said without it.  A key of one ledger is nothing in another, unless all are shared.
+``/l/NAME/api/...`` is for the ledger NAME, and where ledgers have a domain, whatever is asked at NAME.DOMAIN;
+everything else is for the default one.  Whoever cannot prove a right to enter has nothing opened: an unknown name is
+looked up in memory, a wrong key in that ledger's own file of keys.  What can be said without the ledger is said without
+it.  A key of one ledger is nothing in another, unless all are shared.
 """
 
 import re
@@ -20,6 +21,7 @@ from pfgov.app.tenancy import Keeper, Place, Stage, is_name, unknown
 from pfgov.errors import BusyError, PfgovError, StoreUnavailableError
 from pfgov_api.access import Access
 from pfgov_api.grants import Grant
+from pfgov_api.hosts import Domain
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.limits import (
     NAMED_CALLS_MAX,
@@ -27,7 +29,7 @@ from pfgov_api.limits import (
     STRANGERS_BURST_MAX,
     STRANGERS_SECONDS,
 )
-from pfgov_api.mounting import MOUNT, PREFIX, SERVICE
+from pfgov_api.mounting import LEDGER, MOUNT, PREFIX, SERVICE
 from pfgov_api.operations import ANYONE, Operation
 from pfgov_api.origins import require_here
 from pfgov_api.service import Service
@@ -107,6 +109,7 @@ class Named:
         *,
         default: Service,
         share: bool = False,
+        domain: Domain | None = None,
         make_keeper: Callable[..., Keeper] = Keeper,
         check: Callable[[Engine, KeyRing], None] | None = None,
         tick_seconds: float = TICK_SECONDS,
@@ -119,6 +122,7 @@ class Named:
             operations: Every operation there is.
             default: The service of the default ledger.
             share: Whether whoever may enter the default ledger may enter these, with the same rights, and nobody else.
+            domain: Where each of them has a host of its own, beside its path.
             make_keeper: Makes what keeps them, given *options*.
             check: Refuses to serve an engine with its keys to everybody; None where nobody is served without a key.
             tick_seconds: How often the clock of an open ledger ticks.
@@ -127,6 +131,7 @@ class Named:
         self._keeper = make_keeper(folder, self._service, **options)
         self._default = default
         self._share = share
+        self.domain = domain
         self._check = check
         self._tick_seconds = tick_seconds
         self._doors: dict[str, Access] = {}
@@ -145,7 +150,8 @@ class Named:
         """Return what a server says of them when it starts; *url* is where it is found."""
         keeper = self.keeper
         whose = "its keys for all" if self._share else "each with its own keys"
-        return f"  ledgers    {url}{PREFIX}NAME   {len(keeper.places)} in {keeper.folder}, {whose}"
+        there = "" if self.domain is None else f", and at NAME.{self.domain.name}"
+        return f"  ledgers    {url}{PREFIX}NAME{there}   {len(keeper.places)} in {keeper.folder}, {whose}"
 
     def gauges(self) -> dict[str, int]:
         """Return how many ledgers stand how, and what waits; no name of any is said."""
@@ -196,6 +202,25 @@ class Named:
             )
             door = self._doors[place.name] = NamedAccess(place.name, keyring)
         return door
+
+    def asked(self, scope: Mapping[str, Any]) -> tuple[Place, str, str] | None:
+        """Return which ledger a request is for, what stands before its paths, and the path there; no disk is touched.
+
+        At a ledger's own host every path is that ledger's.  None is the default one.
+
+        Raises:
+            UnknownLedgerError: there is none of that name.
+            HostError: the host can be read in two ways.
+        """
+        raw_path: bytes = scope.get("raw_path", b"")
+        if self.domain is not None and scope["type"] == "http":
+            name = self.domain.named(scope["headers"])
+            if name is not None:
+                return self.keeper.find(name), "", raw_path.decode("latin-1")
+        if not raw_path.startswith(_PREFIX):
+            return None
+        place, path = self.find(raw_path)
+        return place, f"{PREFIX}{place.name}", path
 
     def find(self, raw_path: bytes) -> tuple[Place, str]:
         """Return which ledger a path is for, and the path there; no disk is touched.
@@ -279,18 +304,19 @@ class Mounts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        raw_path: bytes = cast("dict[str, Any]", scope).get("raw_path", b"")
-        if not raw_path.startswith(_PREFIX):
-            await self._app(scope, receive, send)
-            return
         try:
-            place, path = self._named.find(raw_path)
-            self._named.count_in(place)
+            asked = self._named.asked(cast("dict[str, Any]", scope))
+            if asked is not None:
+                self._named.count_in(asked[0])
         except PfgovError as error:
             await self._refuse(error, scope)(scope, receive, send)
             return
+        if asked is None:
+            await self._app(scope, receive, send)
+            return
+        place, mount, path = asked
         try:
-            inner = _mounted(scope, place, path)
+            inner = _mounted(scope, place, mount, path)
             await self._answered(place, path, cast("Scope", inner), receive, send)
         except _RefusedError as refused:
             await self._refuse(refused.why, scope)(scope, receive, send)
@@ -327,8 +353,8 @@ class _RefusedError(Exception):
         self.why = why
 
 
-def _mounted(scope: Scope, place: Place, path: str) -> dict[str, Any]:
+def _mounted(scope: Scope, place: Place, mount: str, path: str) -> dict[str, Any]:
     """Return the scope of a request to *path* in the ledger of *place*."""
-    mount = f"{PREFIX}{place.name}"
     inside = scope["path"].removeprefix(mount) or "/"
-    return {**scope, "path": inside, "raw_path": path.encode("latin-1"), MOUNT: mount}
+    raw_path = path.encode("latin-1")
+    return {**scope, "path": inside, "raw_path": raw_path, LEDGER: place.name, MOUNT: mount}

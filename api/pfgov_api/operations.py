@@ -65,7 +65,17 @@ class Call(Struct, frozen=True):
     url: str
     grant: Grant
     mount: str = ""
-    """What stands before the paths of the API: ``/l/NAME`` where another ledger than the default one is asked."""
+    """What stands before the paths of the API: ``/l/NAME`` where a path says that another ledger is asked."""
+    at_own_host: bool = False
+    """Whether the host says that another ledger is asked."""
+
+    @property
+    def site(self) -> str:
+        """Where others find the server: its public URL; at a host of one ledger, that host with the URL's scheme."""
+        public, host = self.service.public_url, self.headers.get("host", "localhost")
+        if public is None:
+            return f"http://{host}"
+        return f"{public.partition('://')[0]}://{host}" if self.at_own_host else public
 
     def number(self, name: str, default: int) -> int:
         """Return a whole query parameter; its schema was checked."""

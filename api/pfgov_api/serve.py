@@ -119,11 +119,11 @@ def serve(  # noqa: PLR0913 - as many as the command has options
         PfgovError: the ledger cannot be opened or created, or its keys not be read.
     """
     issuer = None if oidc is None else _issuer(oidc)
-    is_here = is_loopback(host) and public is None
+    is_here = is_loopback(host) and not (public or (beside and beside.hosts))
     keyring = _keyring(directory, must_exist=issuer is None and not is_here)
     is_open = issuer is None and _has_no_keys(keyring)
     check = _check(is_open=is_open, openly=openly)
-    _require_here(public or host, is_right=is_here or not is_open)
+    _require_here(public or (beside and beside.hosts) or host, is_right=is_here or not is_open)
     _prepare(log_level)
     sockets = listen(host, port)  # before anything is made: it may not be had
     _closed.clear()

@@ -22,6 +22,7 @@ from pfgov.app.witnesses import Witnesses
 from pfgov.errors import BusyError, PfgovError
 from pfgov_api.access import Access, Quota
 from pfgov_api.forwarding import Forwarder
+from pfgov_api.hosts import Domain
 from pfgov_api.keyring import KeyRing
 from pfgov_api.limits import (
     EXPORTS_PER_PRINCIPAL_MAX,
@@ -110,6 +111,11 @@ class Others(Protocol):
         """What opens and closes them."""
         ...
 
+    @property
+    def domain(self) -> Domain | None:
+        """Where each of them has a host of its own."""
+        ...
+
     def gauges(self) -> dict[str, int]:
         """Return how they stand."""
         ...
@@ -143,7 +149,7 @@ class Service(Host):
         beside: "Service | None" = None,
     ) -> None:
         super().__init__(engine, tick_seconds=tick_seconds, index_seconds=index_seconds)
-        self.public_url = public_url
+        self.public_url: str | None = public_url if beside is None else beside.public_url
         self.access = access or Access(keyring, tokens)
         self.requests = Quota("requests", REQUESTS_PER_PRINCIPAL_MAX)
         self.streams = Quota("streams", STREAMS_PER_PRINCIPAL_MAX)

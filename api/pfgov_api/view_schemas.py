@@ -101,6 +101,10 @@ LEDGER_STANDING: Final = closed(
     {
         "name": TEXT,
         "path": {**TEXT, "description": "what stands before the paths of its API"},
+        "host": {
+            **MAYBE_TEXT,
+            "description": "its own host, where the server has a domain for them",
+        },
         "state": {**TEXT, "enum": [one.value for one in Stage]},
         "origin": MAYBE_TEXT,
         "size": {

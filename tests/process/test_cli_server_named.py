@@ -1,5 +1,6 @@
 """A server of many ledgers as a process, and the command line against it."""
 
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +11,19 @@ import pytest
 from support.api_process import Server
 from support.cli_server import RemoteLine
 from support.commandline import CommandLine, spawn
-from support.ledgers import verified
+from support.ledgers import START, verified
 from support.named_server import ledger_at
 
+from pfgov.client import Client
 from pfgov.engine import Engine, LedgerReader
 from pfgov.engine.reading.replay import Replay
 from pfgov.storage import open_store
+from pfgov_api.keyring import FILE, KeyRing
 
 pytestmark = pytest.mark.process
 
 NAMES = tuple(f"tenant-{number}" for number in range(6))
+DOMAIN = "ledgers.example.org"
 GONE_SECONDS = 5.0
 """How long a server may take to end."""
 
@@ -119,6 +123,80 @@ def test_a_ledger_is_made_for_a_running_server(
     )
     assert refused["code"] == "store.locked"
     assert f"{served.url}/l/brand-new" in refused["hint"]
+
+
+def _found_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every host of the ledgers' domain be this machine."""
+    looked_up = socket.getaddrinfo
+
+    def here(host: Any, *rest: Any, **more: Any) -> Any:
+        is_ours = isinstance(host, str) and host.endswith(f".{DOMAIN}")
+        return looked_up("127.0.0.1" if is_ours else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", here)
+
+
+def test_the_command_line_and_the_client_ask_a_ledgers_host(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger's host works in a browser alone: commands, the client, or a stream are sent to another ledger."""
+    shelf, default = tmp_path / "ledgers", tmp_path / "default"
+    shelf.mkdir()
+    keys = {}
+    for name in ("one", "two"):
+        ring = KeyRing(ledger_at(shelf, name) / FILE)
+        keys[name] = ring.create(("operator",), now=START)[1]
+    assert spawn("init", "--dir", default).status == 0
+    assert spawn("key", "create", "--dir", default, "--scope", "operator").status == 0
+    server = Server(default, "--ledgers", str(shelf), "--ledgers-domain", DOMAIN)
+    server.start()
+    _found_here(monkeypatch)
+    try:
+        assert f"/l/NAME, and at NAME.{DOMAIN}" in server.errors.read_text()
+        url = f"http://one.{DOMAIN}:{server.port}"
+        monkeypatch.setenv("PFGOV_API_KEY", keys["one"])
+        line = RemoteLine(url, capsys)
+        refused = line.refused("status")
+        assert refused["code"] == "server.plain_http"  # a key goes to no other host in the clear
+        line.ok("member", "register", "--insecure", "--id", "only-here", "--type", "agent")
+        assert [m["id"] for m in line.ok("member", "list", "--insecure")["members"]] == [
+            "only-here"
+        ]
+        with Client(url, key=keys["one"]) as client:
+            assert client.member("only-here")["id"] == "only-here"
+            assert client.register({"id": "and-this", "type": "agent"}).position
+        for name, code in (("two", "http.unauthenticated"), ("none", "ledger.unknown")):
+            other = RemoteLine(f"http://{name}.{DOMAIN}:{server.port}", capsys)
+            assert other.refused("status", "--insecure")["code"] == code
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [(("--ledgers-domain", "Ledgers.example"), "input.invalid"),
+     (("--ledgers-domain", ".ledgers.example"), "input.invalid"),
+     (("--ledgers-domain", "example.org", "--public-url", "https://pfgov.example.org"), "input.invalid"),
+     (("--ledgers-domain", "example.org", "--node-url", "http://a.example.org:80"), "input.invalid"),
+     (("--ledgers-domain", "example.org"), "serve.open")],
+)  # fmt: skip
+def test_a_domain_that_cannot_be_stops_the_start(
+    options: tuple[str, ...], code: str, tmp_path: Path
+) -> None:
+    """A server starts under a domain in which it is not found itself, or where everybody would be the operator."""
+    (tmp_path / "ledgers").mkdir()
+    done = spawn("serve", "--dir", tmp_path / "new", "--ledgers", tmp_path / "ledgers", *options)
+    assert done.status in {1, 2, 3, 4, 5}
+    assert f"[{code}]" in done.err
+    assert not (tmp_path / "new" / "ledger.db").exists()
+
+
+def test_a_domain_is_for_a_folder_of_ledgers(tmp_path: Path) -> None:
+    """A server of one ledger takes a domain, and nothing is served there."""
+    done = spawn("serve", "--dir", tmp_path / "new", "--ledgers-domain", "example.org")
+    assert done.status == 2
+    assert "--ledgers-domain is about other ledgers" in done.err
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_a_server_of_many_wrote_verifies_and_runs_again(

@@ -12,6 +12,7 @@ import httpx2
 from pfgov.app.tenancy import Keeper, Place
 from pfgov.engine import Options
 from pfgov_api.app import application
+from pfgov_api.hosts import Domain
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.named import Named
 from pfgov_api.routes import OPERATIONS
@@ -37,6 +38,7 @@ class NamedApi:
         names: Sequence[str] = ("alpha", "beta"),
         *,
         share: bool = False,
+        domain: str | None = None,
         **options: Any,
     ) -> None:
         self.default = Api(folder / "default")
@@ -49,6 +51,7 @@ class NamedApi:
             OPERATIONS,
             default=self.default.service,
             share=share,
+            domain=None if domain is None else Domain(domain),
             check=options.pop("check", lambda _engine, _keyring: None),
             clock=self.default.clock,
             options=Options(draw=Drawn("named")),

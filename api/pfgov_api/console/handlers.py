@@ -50,7 +50,7 @@ from pfgov_api.console.visiting import Visitor
 from pfgov_api.dispatcher import PAUSE_SECONDS, options, read_headers
 from pfgov_api.grants import Grant
 from pfgov_api.leaving import cut, uncancel, while_there
-from pfgov_api.mounting import mount_of
+from pfgov_api.mounting import ledger_of
 from pfgov_api.origins import require_here
 from pfgov_api.outgoing import request_id_of
 from pfgov_api.problems import FramingError, HttpError, UnauthenticatedError, status_of
@@ -80,7 +80,7 @@ class Console:
         read: Any = ("GET", "HEAD", "OPTIONS")
 
         async def handle(request: Asgi) -> ASGIApp:
-            if mount_of(request):  # it shows the default ledger, and no other
+            if ledger_of(request) is not None:  # it shows the default ledger, and no other
                 raise NotFoundException
             if request.scope["method"] == "OPTIONS":
                 is_form = request.scope["path"].startswith(HOME)

@@ -323,8 +323,7 @@ def _page(
 
 
 async def _configuration(call: Call) -> Answer:
-    base = call.service.public_url or f"http://{call.headers.get('host', 'localhost')}"
-    base += call.mount
+    base = call.site + call.mount
     return Answer(
         {
             "policy_decision_point": base,

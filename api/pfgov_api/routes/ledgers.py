@@ -7,6 +7,7 @@ from pfgov.app.tenancy.names import NAME_LENGTH_MAX
 from pfgov.errors import NotFoundError
 from pfgov.model.times import to_moment
 from pfgov_api.answers import limit_of, page
+from pfgov_api.hosts import Domain
 from pfgov_api.mounting import PREFIX
 from pfgov_api.operations import Answer, Call, Operation, Parameter
 from pfgov_api.routes.keeping import ADMINS
@@ -30,15 +31,16 @@ async def _ledgers(call: Call) -> Answer:
         )
     after, limit = call.query.get("after", ""), limit_of(call)
     names = [name for name in sorted(named.keeper.places) if name > after]
-    shown = [_shown(named.keeper.places[name]) for name in names[:limit]]
+    shown = [_shown(named.keeper.places[name], named.domain) for name in names[:limit]]
     return page(call, shown, names[limit - 1] if len(names) > limit else None)
 
 
-def _shown(place: Place) -> dict[str, Any]:
+def _shown(place: Place, domain: Domain | None) -> dict[str, Any]:
     note, failure = place.note, place.failure
     return {
         "name": place.name,
         "path": f"{PREFIX}{place.name}",
+        "host": None if domain is None else domain.host_of(place.name),
         "state": place.stage.value,
         "origin": None if note is None else note.origin,
         "size": None if note is None else note.size,

@@ -32,6 +32,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     due: str | None = None
     requests: int = 0
     error: Trouble | None = None
+    host: str | None = None
 
 
 def listed(folder: Path) -> list[Listed]:

@@ -26,7 +26,8 @@ def unknown(name: str) -> UnknownLedgerError:
     """Return the error for a *name* that no ledger here has."""
     return UnknownLedgerError(
         f"there is no ledger {name[:NAME_LENGTH_MAX]!r} here",
-        hint="check the address: it ends in /l/NAME; or create it in the server's folder: pfgov init --dir DIR/NAME",
+        hint="check the address: it ends in /l/NAME, or begins with NAME where ledgers have hosts; or create it in the "
+        "server's folder: pfgov init --dir DIR/NAME",
     )
 
 
