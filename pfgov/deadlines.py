@@ -26,6 +26,24 @@ class TimedConnection(http.client.HTTPConnection):
 
         made: Any = answer
         self.response_class = made
+        self._create_connection = self._connected
+
+    def _connected(
+        self, address: tuple[str, int], timeout: Any = None, source_address: Any = None
+    ) -> socket.socket:
+        """Connect to the first of the host's addresses that answers: all of them together have what is left."""
+        error: OSError | None = None
+        found: Any
+        for *_, found in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+            left = self.due - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("too slow")
+            seconds = timeout if left == float("inf") else left
+            try:
+                return socket.create_connection(found[:2], seconds, source_address)
+            except OSError as failed:
+                error = failed
+        raise error or OSError(f"{address[0]} has no address")
 
 
 class TimedSecureConnection(TimedConnection, http.client.HTTPSConnection):

@@ -6,6 +6,7 @@ listed in :data:`FOLDED_TABLES`.  What is derived (who owns what, who waits) is 
 This module knows no rules: leases, salts and payloads live outside, in the engine and the store.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 import msgspec
 
 from pfgov.core import events as e
-from pfgov.core.lifecycle import OWNED, TERMINAL, MemberStatus
+from pfgov.core.lifecycle import OWNED, TERMINAL, MemberStatus, PacketStatus
 from pfgov.core.ordered import Ids, Rows, in_order
 from pfgov.core.records import (
     ENCODE,
@@ -247,11 +248,20 @@ class State:
 
     def _load_row(self, table: str, key: str, raw: bytes) -> None:
         if table == "member":
-            self._put_member(_MEMBER.decode(raw))
+            member = _MEMBER.decode(raw)
+            _hold(member.member_id == key, "it is about another member")
+            self._put_member(member)
         elif table == "packet":
-            self._put_packet(_PACKET.decode(raw))
+            packet = _PACKET.decode(raw)
+            _hold(packet.packet_id == key, "it is about another packet")
+            _hold((packet.status in OWNED) == (packet.owner is not None), "owner and status differ")
+            is_offered = packet.status is PacketStatus.HANDOFF_PENDING
+            _hold(is_offered == (packet.pending is not None), "handoff and status differ")
+            self._put_packet(packet)
         elif key == "keys":
-            self.keys = Rows((k.public, k) for k in _KEYS.decode(raw))
+            keys = _KEYS.decode(raw)
+            _hold(all(_PUBLIC.fullmatch(k.public) for k in keys), "one of the keys is none")
+            self.keys = Rows((k.public, k) for k in keys)
         elif key == "publishers":
             stored_publishers = _PUBLISHERS.decode(raw)
             self.publishers = Rows((one.name, one) for one in stored_publishers)
@@ -396,6 +406,11 @@ class State:
         self.watch(packet)
 
 
+def _hold(holds: bool, why: str) -> None:  # noqa: FBT001 - what is held, and what is said otherwise
+    if not holds:
+        raise msgspec.ValidationError(why)
+
+
 class _PolicyRow(msgspec.Struct, forbid_unknown_fields=True):
     active: str | None
     policies: tuple[e.PolicyRef, ...]
@@ -417,6 +432,7 @@ class _LedgerRow(msgspec.Struct, forbid_unknown_fields=True):
 
 _MEMBER: Final = Reader[Member](Member)
 _PACKET: Final = Reader[Packet](Packet)
+_PUBLIC: Final = re.compile(r"[0-9a-f]{64}")
 _KEYS: Final = Reader[list[Key]](list[Key])
 _PUBLISHERS: Final = Reader[list[Publisher]](list[Publisher])
 _POLICY: Final = Reader[_PolicyRow](_PolicyRow)

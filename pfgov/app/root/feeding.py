@@ -1,5 +1,6 @@
 """From ledgers into a root: what each says of itself now, with the proof that it extends what the root has."""
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from pfgov.storage.port import Queries
 from pfgov.storage.root import Offer, RootWriter
 from pfgov_ledger import checkpoint, errors, merkle, note
 from pfgov_ledger.checkpoint import Checkpoint
+
+log = logging.getLogger("pfgov.api")
 
 Known = Callable[[str], Checkpoint | None]
 """Origin -> what the root has of it."""
@@ -77,6 +80,10 @@ def feed(root: RootWriter, ledgers: Iterable[tuple[str, Path]]) -> list[Trouble]
             troubles.append(Trouble(name, error.code, error.message, is_alarm=False))
         except errors.LedgerError as error:
             troubles.append(Trouble(name, error.code, str(error), is_alarm=True))
+        except Exception as error:
+            # Of one ledger that fails in a way that nobody foresaw the others must not be kept out.
+            log.exception("the ledger %s could not be looked at", name)
+            troubles.append(Trouble(name, PfgovError.code, type(error).__name__, is_alarm=False))
         else:
             if offer is not None:
                 offers[offer.signed] = name, offer

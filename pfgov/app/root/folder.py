@@ -8,7 +8,7 @@ from typing import Final
 
 from pfgov.engine.witnessing.keeping import kept
 from pfgov.errors import DuplicateError, InvalidError, file_errors
-from pfgov.files import replace_public
+from pfgov.files import read_regular, replace_public
 from pfgov.storage.port import Probe, untouched
 from pfgov.storage.root import VKEY, RootLostError, RootReader, RootWriter, require, stored
 from pfgov_ledger import checkpoint, entry, errors, keys, merkle, note, via
@@ -67,7 +67,7 @@ def vkey(folder: Path) -> Vkey:
     require(folder)
     with file_errors(folder / VKEY):
         return note.parse_vkey(
-            (folder / VKEY).read_text(encoding="utf-8", errors="replace").strip()
+            read_regular(folder / VKEY, note.NOTE_BYTES_MAX).decode(errors="replace").strip()
         )
 
 

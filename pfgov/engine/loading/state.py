@@ -30,6 +30,9 @@ def load_state(queries: Queries) -> State:
     state.size = queries.size()
     if state.size and state.configuration is None:
         raise unreadable("the configuration", LookupError("its row is gone"))
+    named = {one.pending.target for one in state.packets.values() if one.pending is not None}
+    if lost := sorted({*state.owned, *named}.difference(state.members)):
+        raise unreadable(f"the member {lost[0][:64]}", LookupError("its row is gone"))
     last = queries.entry(state.size - 1) if state.size else None
     state.time = 0 if last is None else last.time
     state.touched.clear()

@@ -17,6 +17,7 @@ import psycopg
 
 from pfgov.errors import LeadershipLostError, PfgovError, StoreLockedError
 from pfgov.storage.leading import Standing
+from pfgov.storage.postgres import schema
 from pfgov.storage.postgres.connections import Address, Connection, connect
 from pfgov.storage.postgres.errors import translating
 
@@ -30,13 +31,20 @@ _PAUSE_SECONDS: Final = 0.05
 _ADVISORY: Final = 0x70666776
 """First key of a ledger's advisory lock; the second is the ledger's number."""
 
-_TAKE: Final = """UPDATE pfgov.head SET leader = %s, holder = %s, address = %s, term = term + 1,
+LEASE_MAX_SECONDS: Final = 60
+"""A lease that lasts longer is none that a leader has: somebody else wrote it, or the database's clock went back."""
+
+FREE: Final = f"""(leader IS NULL OR until < clock_timestamp()
+    OR until > clock_timestamp() + make_interval(secs => {LEASE_MAX_SECONDS}))"""
+"""Whether nobody leads, of a row of ``head``."""
+
+_TAKE: Final = f"""UPDATE pfgov.head SET leader = %s, holder = %s, address = %s, term = term + 1,
     until = clock_timestamp() + make_interval(secs => %s)
-    WHERE ledger = %s AND (leader IS NULL OR until < clock_timestamp()) RETURNING term"""
-_BEGIN_TERM: Final = """UPDATE pfgov.head SET leader = %(token)s, term = term + 1,
+    WHERE ledger = %s AND {FREE} RETURNING term"""  # noqa: S608 - literals
+_BEGIN_TERM: Final = f"""UPDATE pfgov.head SET leader = %(token)s, term = term + 1,
     until = clock_timestamp() + make_interval(secs => %(seconds)s)
-    WHERE ledger = %(ledger)s AND (leader = %(token)s OR leader IS NULL OR until < clock_timestamp())
-    RETURNING term, size"""
+    WHERE ledger = %(ledger)s AND (leader = %(token)s OR {FREE})
+    RETURNING term, size"""  # noqa: S608 - literals
 _RENEW: Final = """UPDATE pfgov.head SET until = clock_timestamp() + make_interval(secs => %s)
     WHERE ledger = %s AND leader = %s RETURNING term, size"""
 _LEAVE: Final = (
@@ -47,8 +55,9 @@ _HEARD: Final = """INSERT INTO pfgov.server SELECT ledger, %(token)s, %(holder)s
     ON CONFLICT (ledger, token) DO UPDATE SET size = excluded.size, seen = excluded.seen
     RETURNING draining"""
 _GONE: Final = "DELETE FROM pfgov.server WHERE ledger = %s AND token = %s"
-_LOOK: Final = """SELECT holder, address, until FROM pfgov.head
-    WHERE ledger = %s AND leader IS NOT NULL AND until >= clock_timestamp()"""
+_LOOK: Final = f"""SELECT holder, address, until FROM pfgov.head
+    WHERE ledger = %s AND NOT {FREE}"""  # noqa: S608 - literals
+_THERE: Final = "SELECT 1 FROM pfgov.head WHERE ledger = %s"
 
 
 class Leader(NamedTuple):
@@ -99,6 +108,7 @@ class Lead:
                     break
                 found = self._look()
                 if found is None:
+                    self._require_row()
                     continue
                 ends = ends or found.until
                 if found.until > ends or not self._has_died():
@@ -112,6 +122,10 @@ class Lead:
     def _look(self) -> Leader | None:
         row = self._connection.execute(_LOOK, (self.ledger,)).fetchone()
         return None if row is None else Leader(*row)
+
+    def _require_row(self) -> None:
+        if self._connection.execute(_THERE, (self.ledger,)).fetchone() is None:
+            raise schema.missing(self._location)
 
     def _has_died(self) -> bool:
         """Whether the leader's connection has ended, so that its lease is all that is left of it."""

@@ -14,18 +14,19 @@ from pfgov.storage.leading import Node, Standing
 from pfgov.storage.postgres import schema
 from pfgov.storage.postgres.connections import Address, connect
 from pfgov.storage.postgres.errors import translating
-from pfgov.storage.postgres.leading import Lead
+from pfgov.storage.postgres.leading import FREE, Lead
 from pfgov.storage.sqlite.writer_lock import FileLock
 
 GONE_SECONDS: Final = 60.0
 """After so long without a word a server is not shown any more."""
 
-_STANDING: Final = """SELECT term, size, CASE WHEN leader IS NOT NULL AND until >= clock_timestamp() THEN address END,
-    leader IS NULL OR until < clock_timestamp() FROM pfgov.head WHERE ledger = %s"""
-_NODES: Final = """SELECT s.address, s.holder, h.leader = s.token AND h.until >= clock_timestamp(), h.term,
+_STANDING: Final = f"""SELECT term, size, CASE WHEN NOT {FREE} THEN address END, {FREE}
+    FROM pfgov.head WHERE ledger = %s"""  # noqa: S608 - literals
+_NODES: Final = f"""SELECT s.address, s.holder, h.leader = s.token AND NOT {FREE}, h.term,
     s.size, h.size, extract(epoch FROM clock_timestamp() - s.seen)::float8, s.draining
     FROM pfgov.server s JOIN pfgov.head h USING (ledger)
-    WHERE h.name = %s AND s.seen > clock_timestamp() - make_interval(secs => %s)"""
+    WHERE h.name = %s AND isfinite(s.seen) AND s.seen > clock_timestamp() - make_interval(secs => %s)
+    """  # noqa: S608 - literals
 _DRAIN: Final = """UPDATE pfgov.server SET draining = true FROM pfgov.head h
     WHERE h.ledger = server.ledger AND h.name = %s AND server.address = %s"""
 

@@ -117,13 +117,14 @@ def size_of(address: Address) -> int | None:
     """Return how many entries the ledger at *address* has; None where there is no such ledger.
 
     Raises:
-        StoreUnavailableError: the database cannot be reached.
+        PfgovError: ``store.*``, the database cannot be reached, or its schema is altered or newer.
     """
     connection = connect(address, read_only=True)
     try:
         with translating(address.location):
             if not schema.is_there(connection):
                 return None
+            schema.check(connection)
             row = connection.execute(
                 "SELECT size FROM pfgov.head WHERE name = %s", (address.name,)
             ).fetchone()

@@ -236,7 +236,13 @@ _STRANGE: Final = """
     UNION ALL SELECT 'heir ' || c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
     JOIN pg_class p ON p.oid = h.inhparent WHERE p.relnamespace = 'pfgov'::regnamespace
     UNION ALL SELECT 'function ' || proname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-    WHERE pronamespace = 'pfgov'::regnamespace AND (prosecdef OR proconfig IS NOT NULL OR lanname <> 'plpgsql')
+    WHERE pronamespace = 'pfgov'::regnamespace AND (prosecdef OR proconfig IS NOT NULL OR lanname <> 'plpgsql'
+        OR concat_ws(' ', proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid)) NOT IN (
+            'advance of_ledger integer, at_size bigint, at_term bigint, to_size bigint, seconds double precision void',
+            'refuse  trigger'))
+    UNION ALL SELECT 'collation in ' || c.relname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'pfgov'::regnamespace AND a.attcollation <> 0 AND a.attcollation NOT IN (
+        SELECT oid FROM pg_collation WHERE collnamespace = 'pg_catalog'::regnamespace AND collname IN ('C', 'default'))
     UNION ALL SELECT 'constraint ' || conname FROM pg_constraint
     WHERE (connamespace = 'pfgov'::regnamespace
         OR confrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'pfgov'::regnamespace))
@@ -247,7 +253,9 @@ _STRANGE: Final = """
     WHERE c.relnamespace = 'pfgov'::regnamespace
     AND pg_get_expr(adbin, adrelid) NOT IN ('0', quote_literal('') || '::text', 'clock_timestamp()', 'false')
     UNION ALL SELECT 'index ' || c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-    WHERE c.relnamespace = 'pfgov'::regnamespace AND (i.indexprs IS NOT NULL
+    JOIN pg_class t ON t.oid = i.indrelid
+    WHERE c.relnamespace = 'pfgov'::regnamespace AND (i.indexprs IS NOT NULL OR NOT i.indimmediate
+        OR NOT starts_with(c.relname, t.relname || '_')
         OR EXISTS (SELECT 1 FROM unnest(i.indclass::oid[]) o WHERE o >= 16384)
         OR pg_get_expr(i.indpred, i.indrelid) NOT IN (
             '(type = ''attachment_erased''::text)', '(type = ''index_committed''::text)', '(parent IS NOT NULL)'))
@@ -260,6 +268,12 @@ _STRANGE: Final = """
 """What :func:`create` never makes: what would answer or write something else than a table does, run something at a
 commit, guard less, or be gone after a crash.  Ids from 16,384 on are not the server's own.
 """
+
+
+_PLAIN_ABOUT: Final = """SELECT 1 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.oid = to_regclass('pfgov.about') AND c.relkind = 'r' AND NOT c.relhasrules AND NOT c.relrowsecurity
+    AND a.attname = 'version' AND a.atttypid = 'int4'::regtype AND a.attgenerated = ''"""
+"""Whether the schema's version can be asked for: it is before all else is known to be as it was made."""
 
 
 def is_there(connection: "Connection") -> bool:
@@ -347,17 +361,24 @@ def check(connection: "Connection") -> None:
 
 
 def _version(connection: "Connection") -> int:
-    row = connection.execute("SELECT version FROM pfgov.about").fetchone()
+    found = connection.execute(_PLAIN_ABOUT).fetchone()
+    if found is None:
+        raise _changed("table about")
+    row = connection.execute("SELECT version FROM ONLY pfgov.about").fetchone()
     return 0 if row is None else int(row[0])
 
 
 def _require_as_made(connection: "Connection", version: int) -> None:
     strange = [str(row[0]) for row in connection.execute(_STRANGE).fetchall()]
     if strange or _digest(connection) != AS_MADE.get(version):
-        raise StoreCorruptError(
-            f"the schema pfgov was changed from outside{': ' if strange else ''}{', '.join(strange)[:200]}",
-            hint="restore it from a backup, or export what verifies and begin a successor: pfgov ledger succeed",
-        )
+        raise _changed(", ".join(strange))
+
+
+def _changed(what: str) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"the schema pfgov was changed from outside{': ' if what else ''}{what[:200]}",
+        hint="restore it from a backup, or export what verifies and begin a successor: pfgov ledger succeed",
+    )
 
 
 def _digest(connection: "Connection") -> str:

@@ -9,6 +9,7 @@ that was put back: nothing is signed then.  Readers see what is published and no
 
 import sqlite3
 from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +46,7 @@ TABLES: Final = (
 )
 
 
+_HASH_BYTES: Final = 32
 _MADE: Final = {" ".join(statement.split()) for statement in TABLES}
 
 
@@ -122,7 +124,10 @@ class RootReader:
                 "SELECT seq, note FROM leaf WHERE origin = ? AND seq < ? ORDER BY seq DESC LIMIT 1",
                 (origin, within),
             ).fetchone()
-        return None if row is None else Added(row[0], read_stated(row[1]), row[1])
+        if row is None:
+            return None
+        with self._as_stored(f"the checkpoint at {row[0]}"):
+            return Added(row[0], read_stated(row[1]), row[1])
 
     def count(self, *, within: int) -> int:
         """Return how many ledgers the first *within* leaves are about."""
@@ -138,7 +143,7 @@ class RootReader:
             row = self._connection.execute(
                 "SELECT hash FROM node WHERE level = ? AND number = ?", (level, index)
             ).fetchone()
-        if row is None:
+        if row is None or len(row[0]) != _HASH_BYTES:
             raise StoreCorruptError(f"{self._path}: node {index} at level {level} is missing")
         return bytes(row[0])
 
@@ -146,17 +151,32 @@ class RootReader:
         """Return the proof that the first *old* leaves are a beginning of the first *new* ones."""
         return tuple(merkle.consistency_proof(self, old, new))
 
+    @contextmanager
+    def _as_stored(self, what: str) -> Generator[None]:
+        """Say of *what* the database holds, and what cannot be, that it was changed: no ledger is at fault."""
+        try:
+            yield
+        except errors.LedgerError as error:
+            raise StoreCorruptError(
+                f"{self._path}: {what} was changed from outside: {error}",
+                hint="put the newest copy back, and go through it: pfgov root check",
+            ) from error
+
     def leaves(self, *, within: int) -> Generator[Leaf]:
         """Give the first *within* leaves in order, with all that is kept of them.
 
         Raises:
             LedgerError: what is kept of one cannot be read.
+            StoreCorruptError: one is kept under another name than its own.
         """
         with translating(self._path):
             rows = self._connection.execute(
-                "SELECT seq, note, logs, proof FROM leaf WHERE seq < ? ORDER BY seq", (within,)
+                "SELECT seq, origin, note, logs, proof FROM leaf WHERE seq < ? ORDER BY seq",
+                (within,),
             )
-            for seq, signed, logs, proof in rows:
+            for seq, origin, signed, logs, proof in rows:
+                if read_stated(signed).origin != origin:  # by another name it would not be found
+                    raise StoreCorruptError(f"{self._path}: leaf {seq} is not about {origin[:64]}")
                 vkeys = tuple(note.parse_vkey(line) for line in logs.splitlines())
                 hashes = tuple(proof[at : at + 32] for at in range(0, len(proof), 32))
                 yield Leaf(seq, Offer(signed, hashes, vkeys))

@@ -204,7 +204,8 @@ class RootWriter(RootReader):
             )
 
     def _frontier(self) -> merkle.Frontier:
-        return merkle.Frontier.from_bytes(self._row()[0])
+        with self._as_stored("the tree"):
+            return merkle.Frontier.from_bytes(self._row()[0])
 
     def _row(self) -> tuple[bytes, bytes]:
         with translating(self._path):

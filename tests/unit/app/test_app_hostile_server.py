@@ -3,11 +3,12 @@
 import asyncio
 import gzip
 import http.client
+import socket
 import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from pfgov.client import AsyncClient, Client, bounds
 from pfgov.client.core import Ask, Retry, UnreachableError
 from pfgov.client.refusals import ApiError
 from pfgov.client.stream import EVENT_BYTES_MAX, EventParser
+from pfgov.deadlines import timed
 from pfgov.engine.witnessing.asking import poster
 from pfgov.errors import PfgovError
 from pfgov.kubernetes import api as kubernetes_api
@@ -268,3 +270,31 @@ def test_a_long_answer_is_not_ended_by_the_time_of_a_short_one(
         session.stream("/api/ledger/export") as answer,
     ):
         assert sum(map(len, answer.iter_bytes())) == 20_000
+
+
+def test_hostile_all_addresses_of_a_name_together_have_one_end_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name with a hundred addresses that take no connection holds whoever asks it a hundred times as long."""
+    look_up = socket.getaddrinfo
+    with socket.socket() as full, ExitStack() as stack:
+        full.bind(("0.0.0.0", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+
+        def many(host: str, *given: Any, **named: Any) -> Any:
+            if host != "log.example":
+                return look_up(host, *given, **named)
+            kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+            return [(*kind, (f"127.0.0.{number}", port)) for number in range(1, 101)]
+
+        for _ in range(8):  # whoever comes now is not answered
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        time.sleep(0.1)
+        monkeypatch.setattr("socket.getaddrinfo", many)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            timed("log.example", port, 0.2, is_secure=False).request("GET", "/")
+        assert time.monotonic() - began < 2

@@ -1,8 +1,11 @@
 """A root in a folder: what it takes in, what it refuses, and what it does when its files are not those it wrote."""
 
 import io
+import os
 import shutil
 import sqlite3
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from support.ledgers import opened, register
 from support.roots import Tenant, ledger_at
 
 from pfgov.app.local.folder import reading_folder
+from pfgov.app.root import feeding
 from pfgov.app.root import folder as roots
 from pfgov.app.root.feeding import feed
 from pfgov.app.root.keeping import Root
@@ -390,3 +394,78 @@ def test_root_looks_go_on_whatever_is_wrong_with_the_list_of_ledgers(folder: Pat
         assert root.gauges()["pfgov_root_failing"] == 0
     finally:
         root.stop()
+
+
+ROWS = {
+    "leaf": "UPDATE leaf SET note = x'00'",
+    "tree": "UPDATE head SET frontier = x'00'",
+    "node": "UPDATE node SET hash = x'00'",
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_root_a_changed_row_is_the_roots_own_and_no_ledgers_alarm(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
+    """A row of the root that somebody changed is taken for a ledger's fault, or for a mistake of ours."""
+    place = ledger_at(tmp_path / "a")
+    with roots.writing(folder) as root:
+        assert feed(root, [("a", place)]) == []
+    with sqlite3.connect(folder / "root.db") as database:
+        assert database.execute(ROWS[name]).rowcount == 1
+    database.close()
+    with opened(place) as engine:
+        register(engine, "m")
+    troubles: list[feeding.Trouble] = []
+    with suppress(StoreCorruptError, RootLostError), roots.writing(folder) as root:
+        troubles = feed(root, [("a", place)])
+    assert not any(one.is_alarm for one in troubles)
+
+
+def test_root_a_leaf_under_another_name_is_found(folder: Path) -> None:
+    """A leaf by whose name it is not found any more lets another history in, and going through it all says nothing."""
+    with roots.writing(folder) as root:
+        root.add([offer(Tenant("a.example/t").grow(3))])
+    with sqlite3.connect(folder / "root.db") as database:
+        database.execute("UPDATE leaf SET origin = 'x'")
+    database.close()
+    with pytest.raises(StoreCorruptError, match="is not about"):
+        roots.examine(folder)
+
+
+def test_root_a_ledger_that_fails_as_nobody_foresaw_keeps_no_other_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One ledger whose look raises what nobody expects keeps all others from being taken in."""
+    places = [(name, ledger_at(tmp_path / name)) for name in ("a", "b")]
+    looked = feeding.offer_of
+
+    def look(directory: Path, known: feeding.Known) -> Offer | None:
+        if directory.name == "a":
+            raise ValueError("nobody foresaw that")
+        return looked(directory, known)
+
+    monkeypatch.setattr(feeding, "offer_of", look)
+    with roots.writing(folder) as root:
+        troubles = feed(root, places)
+        assert [(one.name, one.is_alarm) for one in troubles] == [("a", False)]
+        assert root.head().size == 1
+
+
+def test_root_a_pipe_for_its_key_is_waited_for_by_nobody(folder: Path) -> None:
+    """Whoever goes through a root waits for a pipe in the place of its verifier key."""
+    (folder / "root.vkey").unlink()
+    os.mkfifo(folder / "root.vkey")
+    found: list[PfgovError] = []
+
+    def look() -> None:
+        try:
+            roots.examine(folder)
+        except PfgovError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert "no regular file" in found[0].message

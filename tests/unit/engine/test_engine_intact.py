@@ -19,7 +19,7 @@ from pfgov.engine.loading.tree import TILE
 from pfgov.engine.maintenance.doctor import examine
 from pfgov.engine.maintenance.erasing import Target, erase, payload_objects
 from pfgov.engine.reading.exporting import stored_log, write_export
-from pfgov.errors import PfgovError, StoreCorruptError
+from pfgov.errors import NotFoundError, PfgovError, StoreCorruptError
 from pfgov.policy import load_directory, shipped_directory
 from pfgov.storage import open_store
 
@@ -83,6 +83,14 @@ UNREADABLE = {
     "member": "UPDATE member SET body = CAST('[]' AS BLOB)",
     "packet": "UPDATE packet SET body = x'00ff' WHERE packet_id = 'p'",
     "settings": "UPDATE ledger_state SET body = CAST('null' AS BLOB) WHERE key NOT IN ('keys', 'publishers', 'policy')",
+    "no member": "DELETE FROM member",
+    "another member": "UPDATE member SET body = CAST(replace(CAST(body AS TEXT), '\"m\"', '\"x\"') AS BLOB)",
+    "another packet": "UPDATE packet SET body = CAST(replace(CAST(body AS TEXT), '\"packet_id\":\"p\"',"
+    " '\"packet_id\":\"q\"') AS BLOB) WHERE packet_id = 'p'",
+    "no owner": "UPDATE packet SET body = CAST(replace(CAST(body AS TEXT), '\"owner\":\"m\",', '') AS BLOB)"
+    " WHERE packet_id = 'p'",
+    "key": "UPDATE ledger_state SET body = CAST(replace(CAST(body AS TEXT), '\"public\":\"', '\"public\":\"zz')"
+    " AS BLOB) WHERE key = 'keys'",
     "no settings": "DELETE FROM ledger_state WHERE key NOT IN ('keys', 'publishers', 'policy')",
     "entry": "UPDATE entry SET raw = CAST('null' AS BLOB) WHERE seq = 3",
     "type of an entry": "UPDATE entry SET type = 'attachment_erased' WHERE subject = 'packet/p' AND subject_seq = 0",
@@ -116,6 +124,8 @@ def test_a_row_that_is_none_any_more_is_named_and_not_taken_for_our_mistake(
         try:
             with LedgerReader(open_store(directory)) as reader:
                 ask(reader)
+        except NotFoundError:
+            assert name in {"no member", "another member"}
         except StoreCorruptError as error:
             told.add(error.code)
     assert told <= {"store.altered"}

@@ -19,6 +19,7 @@ from pfgov.errors import (
     LeadershipLostError,
     PfgovError,
     StoreLockedError,
+    StoreUnavailableError,
 )
 from pfgov.storage import open_store
 from pfgov.storage.port import (
@@ -171,5 +172,68 @@ def test_postgres_the_guard_is_what_refuses(place: Store) -> None:
         assert new.queries.member("x") is not None
         old.close()
         new.close()
+    finally:
+        lock.release()
+
+
+def _ends(what: Callable[[], object]) -> PfgovError | None:
+    """Do *what*; return what it raised, and fail where it does not end."""
+    found: list[PfgovError | None] = []
+
+    def do() -> None:
+        try:
+            what()
+            found.append(None)
+        except PfgovError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=do, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive(), "that does not end"
+    return found[0]
+
+
+@pytest.mark.parametrize("until", ["clock_timestamp() + interval '1 hour'", "'infinity'"])
+def test_postgres_a_lease_that_no_leader_has_is_waited_for_by_nobody(
+    place: Store, until: str
+) -> None:
+    """A row that somebody wrote, or a database's clock that went back, keeps everybody from leading, without end."""
+    directory = postgres.created(place)
+    with postgres.connected(place) as connection:
+        connection.execute(
+            f"UPDATE pfgov.head SET leader = 'gone', holder = 'nobody', until = {until}".encode()
+        )
+    assert _ends(lambda: open_store(directory).lock_writer(None).release()) is None
+    with opened(directory) as engine:
+        register(engine, "m")
+
+
+def test_postgres_a_row_that_vanishes_while_it_is_waited_for(place: Store) -> None:
+    """Whoever waits for a dead leader's lease asks for ever, and without a pause, for a row that somebody deleted."""
+    directory = postgres.created(place)
+    lock = place.lock_writer("http://one.test")
+    try:
+        waiting = lock._lead  # type: ignore[attr-defined]
+        with postgres.connected(place) as connection:
+            connection.execute("DELETE FROM pfgov.head WHERE ledger = %s", (waiting.ledger,))
+        error = _ends(lambda: waiting.take("http://two.test"))
+        assert isinstance(error, StoreUnavailableError)
+        assert "holds no ledger" in error.message
+    finally:
+        lock.release()
+    assert not open_store(directory).exists()
+
+
+def test_postgres_a_server_that_was_seen_at_no_time_is_none(place: Store) -> None:
+    """A time without an end in one row keeps all servers of a ledger from being listed."""
+    postgres.created(place)
+    lock = place.lock_writer("http://one.test")
+    try:
+        with postgres.connected(place) as connection:
+            connection.execute(
+                "INSERT INTO pfgov.server SELECT ledger, 'x', '', '', 0, 'infinity' FROM pfgov.head"
+            )
+        assert [node.address for node in place.nodes()] == ["http://one.test"]
     finally:
         lock.release()

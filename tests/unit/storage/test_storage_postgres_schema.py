@@ -1,5 +1,6 @@
 """The schema of a ledger in PostgreSQL: a change from outside is noticed, and another role is none."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,37 @@ from pfgov.storage.postgres import schema
         ),
         "ALTER TABLE pfgov.lease ADD FOREIGN KEY (ledger, member_id) REFERENCES pfgov.member ON DELETE CASCADE",
         "ALTER TABLE pfgov.lease SET UNLOGGED",
+        pytest.param(
+            'CREATE COLLATION public."C" FROM "POSIX";'
+            ' ALTER TABLE pfgov.packet ALTER COLUMN packet_id TYPE text COLLATE public."C"',
+            id="another-C",
+        ),
+        pytest.param(
+            "CREATE DOMAIN public.any_size AS bigint CHECK (VALUE > -9); DROP FUNCTION pfgov.advance;"
+            + schema.FUNCTIONS["advance"].replace("at_size bigint", "at_size public.any_size"),
+            id="arguments",
+        ),
+        pytest.param(
+            "DROP INDEX pfgov.entry_subject;"
+            " CREATE UNIQUE INDEX entry_subject ON pfgov.attachment (ledger, subject, field)",
+            id="index-elsewhere",
+        ),
+        "ALTER TABLE pfgov.member DROP CONSTRAINT member_pkey, ADD PRIMARY KEY (ledger, member_id) DEFERRABLE",
+        pytest.param(
+            "DROP TABLE pfgov.about; CREATE TABLE pfgov.about (version text);"
+            " INSERT INTO pfgov.about VALUES ('x')",
+            id="version-text",
+        ),
+        pytest.param(
+            "DROP TABLE pfgov.about;"
+            " CREATE VIEW pfgov.about AS SELECT 2 AS version FROM pg_sleep(30)",
+            id="version-view",
+        ),
+        pytest.param(
+            "ALTER TABLE pfgov.head DROP COLUMN size, ADD COLUMN size text;"
+            " UPDATE pfgov.head SET size = 'x'",
+            id="text-for-size",
+        ),
         "UPDATE pfgov.about SET version = 0",
         "UPDATE pfgov.about SET version = 1",
         "UPDATE pfgov.about SET version = -1",
@@ -63,9 +95,16 @@ def test_postgres_a_changed_schema_is_noticed(
     with postgres.connected(open_store(directory)) as connection:
         connection.execute(statement)
         connection.execute(f"COMMENT ON SCHEMA pfgov IS '{schema._digest(connection)}'")
-    for attempt in (lambda: opened(directory), lambda: LedgerReader(open_store(directory))):
+    began = time.monotonic()
+    for attempt in (
+        lambda: opened(directory),
+        lambda: LedgerReader(open_store(directory)),
+        lambda: open_store(directory).exists(),
+        lambda: open_store(directory).nodes(),
+    ):
         with pytest.raises(StoreCorruptError, match="changed from outside"):
             attempt()
+    assert time.monotonic() - began < 20, "what stands in the place of a table was waited for"
 
 
 @pytest.mark.parametrize("path", ["public", "pfgov, public", "evil, pg_catalog", "''"])
