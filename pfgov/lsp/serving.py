@@ -13,11 +13,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 import pfgov
 from pfgov.client.core import MissingExtraError
 from pfgov.files import read_regular
 from pfgov.lsp.beside import Beside, CheckLostError
+from pfgov.lsp.framing import Framed
 from pfgov.policy.authoring.editing import checked
 from pfgov.policy.authoring.editing.fixing import fix_of
 from pfgov.policy.authoring.editing.names import Meaning, Names
@@ -109,10 +111,10 @@ class PolicyServer:
     def _opened(self, params: Any) -> None:
         """Check what was opened, changed or saved."""
         uri = params.text_document.uri
-        path = self._path(uri)
-        if path is None:
+        found = self._document(uri)
+        if found is None:
             return
-        document = self.server.workspace.get_text_document(uri)
+        path, document = found
         self._open[path] = document.source
         root = self._root(path)
         known = self._roots.setdefault(root, Root())
@@ -133,7 +135,16 @@ class PolicyServer:
 
     def _path(self, uri: str) -> Path | None:
         found = self.uris.to_fs_path(uri)
-        return Path(found) if found and found.endswith(SUFFIXES) else None
+        return Path(found) if found and found.endswith(SUFFIXES) and "\0" not in found else None
+
+    def _document(self, uri: str) -> tuple[Path, Any] | None:
+        """Return a policy file that the editor has open; None of any other.
+
+        The library would read the file of one that it has not been told of: a pipe, or what never ends.
+        """
+        path = self._path(uri)
+        document = self.server.workspace.text_documents.get(unquote(uri))
+        return None if path is None or document is None else (path, document)
 
     def _root(self, path: Path) -> Path:
         folders = [self.uris.to_fs_path(uri) for uri in self.server.workspace.folders]
@@ -240,10 +251,10 @@ class PolicyServer:
     # --- answers ---------------------------------------------------------------------------
 
     def _place(self, params: Any) -> tuple[Any, str, int, int, Names] | None:
-        path = self._path(params.text_document.uri)
-        if path is None:
+        opened = self._document(params.text_document.uri)
+        if opened is None:
             return None
-        document = self.server.workspace.get_text_document(params.text_document.uri)
+        path, document = opened
         text: str = document.source
         at = document.position_codec.position_from_client_units(text.split("\n"), params.position)
         known = self._roots.get(self._root(path), Root())
@@ -281,11 +292,11 @@ class PolicyServer:
 
     def _fixes(self, params: Any) -> Any:
         """Offer what was probably meant, for what is wrong in the lines that the client asks about."""
-        path = self._path(params.text_document.uri)
-        if path is None:
+        opened = self._document(params.text_document.uri)
+        if opened is None:
             return []
+        path, document = opened
         uri, types = params.text_document.uri, self.types
-        document = self.server.workspace.get_text_document(uri)
         lines = document.source.split("\n")
         asked = range(params.range.start.line, params.range.end.line + 1)
         known = self._roots.get(self._root(path), Root())
@@ -323,11 +334,15 @@ def serve_stdio() -> None:
 
     Raises:
         MissingExtraError: the extra is not installed.
+        TooLargeError: the editor sent a message that is longer than any.
     """
     served = PolicyServer()
     # The library closes what it is given; the command's own streams stay.
     with os.fdopen(os.dup(0), "rb") as lines, os.fdopen(os.dup(1), "wb") as answers:
+        framed = Framed(lines)
         try:
-            served.server.start_io(lines, answers)
+            served.server.start_io(framed, answers)
         finally:
             served.beside.stop()
+        if framed.fault is not None:
+            raise framed.fault

@@ -191,7 +191,7 @@ def test_facades_tell_what_they_offer() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-SECRETS = re.compile(r"(?i)(/home/|/root/|/Users/|[A-Z]:\\\\Users)")
+SECRETS = re.compile(r"(?i)(/home/|(?<![a-z])/root/|/Users/|[A-Z]:\\\\Users)")
 
 
 @pytest.mark.parametrize("folder", ["pfgov", "ledger", "api", "policies", "docs", "tests"])

@@ -278,6 +278,33 @@ def test_what_lies_in_a_workspace_keeps_nothing_from_being_told(
     assert editor.leave() == 0
 
 
+def test_a_file_that_was_not_opened_is_read_by_no_question(editor: Editor, tmp_path: Path) -> None:
+    """A question about a pipe holds the server for ever, one about what never ends takes all memory."""
+    os.mkfifo(tmp_path / "a.policy.yaml")
+    (tmp_path / "b.policy.yaml").symlink_to("/dev/zero")
+    for name in ("a.policy.yaml", "b.policy.yaml", "c%00d.policy.yaml"):
+        assert editor.at("textDocument/hover", name, "", "") is None
+        assert editor.at("textDocument/completion", name, "", "")["items"] == []
+        at = {"line": 0, "character": 0}
+        asked = {"range": {"start": at, "end": at}, "context": {"diagnostics": []}}
+        assert editor.at("textDocument/codeAction", name, "", "", **asked) == []
+        editor.notify("textDocument/didSave", {"textDocument": {"uri": editor.uri(name)}})
+    assert editor.leave() == 0
+
+
+@pytest.mark.parametrize(
+    "head", [b"Content-Length: 1%s\r\n\r\n" % (b"0" * zeros) for zeros in (10, 18, 30, 5_000)]
+)
+def test_a_message_that_is_longer_than_any_ends_the_server(head: bytes, tmp_path: Path) -> None:
+    """A length that no editor states is a mistake of ours, or takes the memory that it says."""
+    command = [sys.executable, "-m", "pfgov.cli", "policy", "lsp"]
+    done = subprocess.run(
+        command, input=head + b"{}", capture_output=True, check=False, cwd=tmp_path,
+        env=environment(), timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert (done.returncode, b"input.too_large" in done.stderr) == (2, True)
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are found in /proc")
 def test_a_mistake_is_shown_while_the_folder_is_being_checked(editor: Editor) -> None:
     """A keystroke waits for the folder's check, a lost check is not begun again, or one outlives its server."""
