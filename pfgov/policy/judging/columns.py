@@ -34,7 +34,7 @@ class Column(Generic[Outcome]):
     ) -> None:
         """Read *paths*; *evaluate* answers (index, outcome) for some of the groups, the first of which has a number."""
         every = set(paths)
-        self.is_moving = any(map(_moves, every))
+        self.is_moving = moves(every)
         self._fingerprint = Fingerprint(every)
         self._evaluate = evaluate
         self.forget()
@@ -91,21 +91,25 @@ class Column(Generic[Outcome]):
         return True
 
 
-def _moves(path: tuple[str, ...]) -> bool:
-    """Whether a fact changes while the member's record of facts stays the same one."""
-    return path[0] in MEMBER_ROOTS and (len(path) == 1 or path[1] in LOAD_PATHS)
+def moves(paths: Iterable[tuple[str, ...]]) -> bool:
+    """Whether a fact at one of *paths* changes while the member's record of facts stays the same one."""
+    return any(
+        path[0] in MEMBER_ROOTS and (len(path) == 1 or path[1] in LOAD_PATHS) for path in paths
+    )
 
 
 class Reasons:
     """Evaluates one rule on examples of groups, and makes the reason of each that does not satisfy it.
 
     Where a rule is one comparison, its reasons differ in the texts of a few values only.  A text that depends on the
-    shared facts is made once a question, one that depends on the candidate once a group.
+    shared facts is made once a question, one that depends on the candidate once a group, and of a candidate that
+    *is_moving* each time.
     """
 
-    def __init__(self, evaluator: RuleEvaluator, explainer: Explainer) -> None:
+    def __init__(self, evaluator: RuleEvaluator, explainer: Explainer, *, is_moving: bool) -> None:
         self._evaluator = evaluator
         self._explainer = explainer
+        self._is_moving = is_moving
         sides = explainer.sides()
         mixed = any(side.roots > MEMBER_ROOTS for side in sides or ())
         self._sides = None if mixed else sides
@@ -138,7 +142,7 @@ class Reasons:
     def _texts(self, number: int, example: Facts) -> Texts:
         """Return the texts that the example of a group decides."""
         known = self._own.get(number)
-        if known is not None and known[0] is example:
+        if known is not None and known[0] is example and not self._is_moving:
             return known[1]
         if len(self._own) >= COLUMN_OUTCOMES_MAX:
             self._own.clear()

@@ -31,7 +31,7 @@ from pfgov.policy.files.document import LABELS_SINCE, digest_of
 from pfgov.policy.files.labels import FREE, Declarations, declarations
 from pfgov.policy.files.model import KERNEL, Bundle, LabelOwner
 from pfgov.policy.judging.clauses import PlannedRule
-from pfgov.policy.judging.columns import Column, Reasons
+from pfgov.policy.judging.columns import Column, Reasons, moves
 from pfgov.policy.judging.evaluator import Evaluator, Facts, Fingerprint, RuleEvaluator, paths_of
 from pfgov.policy.judging.fleet import Fleet, Rules
 from pfgov.policy.judging.reasons import Explainer
@@ -102,8 +102,10 @@ class Judge:
 
     def _rules_of_a_fleet(self) -> Rules:
         columns = [
-            Column(paths_of(rule), Reasons(evaluator, made))
-            for rule, evaluator, made in zip(self.rules, self._alone, self._explainers, strict=True)
+            Column(paths, Reasons(evaluator, made, is_moving=moves(paths)))
+            for paths, evaluator, made in zip(
+                map(paths_of, self.rules), self._alone, self._explainers, strict=True
+            )
         ]
         return Rules(
             always=self._always,

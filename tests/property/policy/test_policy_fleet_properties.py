@@ -184,6 +184,22 @@ def many(size: int, seed: int) -> list[kit.Facts]:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("generated", [True, False])
+def test_what_is_said_of_loads_is_what_they_are(point: Point, *, generated: bool) -> None:
+    """A load that the engine renewed in the same record is told as it was when it was first seen."""
+    policies, draw = pack("everything", generated=generated), random.Random(11)
+    fleet, members = policies.fleet(point), many(30, 2)
+    for turn in range(12):
+        question = ask(point, kit.packet(priority=turn % 2, handoff_count=turn % 5), None)
+        check(policies, fleet, point, question, members)
+        for member in members:
+            if draw.random() < 0.5:
+                load = {name: draw.random() for name in ("cpu", "memory", "pressure")}
+                member["load"] = {"active": draw.randrange(9), **load}
+                member["reliability"] = draw.random()
+
+
 def test_what_is_remembered_stays_bounded_and_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """Members that keep changing and new packets fill the memory, or verdicts go wrong when it is full."""
     monkeypatch.setattr("pfgov.policy.judging.columns.COLUMN_OUTCOMES_MAX", 64)
