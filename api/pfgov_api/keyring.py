@@ -181,6 +181,20 @@ class KeyRing:
             self._write([*records, record])
         return record, key
 
+    def adopt(
+        self, identity: str, digest: str, scopes: tuple[str, ...], *, now: int, name: str = ""
+    ) -> KeyRecord:
+        """Take in a key that its owner drew: *digest* is the SHA-256 of the whole of it, in hex.
+
+        Raises:
+            InvalidError: an unknown scope, or none.
+        """
+        check_scopes(scopes)
+        record = KeyRecord(identity, digest, tuple(sorted(scopes)), now, name)
+        with self._alone() as records:
+            self._write([*records, record])
+        return record
+
     def revoke(self, identity: str, *, now: int) -> KeyRecord:
         """End a key.
 

@@ -6,6 +6,8 @@ looked up in memory, a wrong key in that ledger's own file of keys.  What can be
 it.  A key of one ledger is nothing in another, unless all are shared.
 """
 
+import asyncio
+import hashlib
 import re
 import time
 from collections import Counter
@@ -14,11 +16,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
 
+import msgspec
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from pfgov.app.hosting import TICK_SECONDS, Engine
-from pfgov.app.tenancy import Keeper, Place, Stage, is_name, unknown
-from pfgov.errors import BusyError, PfgovError, StoreUnavailableError
+from pfgov.app.tenancy import Keeper, Place, Request, Stage, is_name, unknown
+from pfgov.app.tenancy.making import Made, make_ledger
+from pfgov.errors import (
+    BusyError,
+    EngineStoppedError,
+    InvalidError,
+    PfgovError,
+    StoreUnavailableError,
+)
+from pfgov.model import NewLedger
 from pfgov_api.access import Access
 from pfgov_api.grants import Grant
 from pfgov_api.hosts import Domain
@@ -35,6 +46,9 @@ from pfgov_api.origins import require_here
 from pfgov_api.service import Service
 
 _PREFIX: Final = PREFIX.encode()
+
+FIRST_SCOPES: Final = ("admin", "assessor", "operator")
+"""What the first key of a ledger that was made over HTTP may do in it: everything that one key can need to begin."""
 
 KEYS_SECONDS: Final = 0.25
 """How soon it is noticed that a key of a named ledger was made or revoked."""
@@ -138,6 +152,7 @@ class Named:
         self._strangers = Strangers()
         self._for_anybody = _paths(one for one in operations if one.access == ANYONE)
         self._static = _paths(one for one in operations if one.is_static)
+        self._making = asyncio.Lock()
         self.calls = 0
         self._calls_of: dict[str, int] = {}
 
@@ -202,6 +217,46 @@ class Named:
             )
             door = self._doors[place.name] = NamedAccess(place.name, keyring)
         return door
+
+    async def make(self, wanted: NewLedger, by: str) -> tuple[Made, bool]:
+        """Make the ledger that is *wanted* by a principal; its first key is one that its owner drew.
+
+        Raises:
+            InvalidError: a key is needed, or none is of use.
+            EngineStoppedError: the server is stopping.
+            PfgovError: as of :func:`pfgov.app.tenancy.making.make_ledger`.
+        """
+        key = wanted.key
+        if self._share and key is not None:
+            raise InvalidError(
+                "the default ledger's keys are valid in every ledger here, and no others",
+                hint="leave the key out",
+                pointer="/key",
+            )
+        if key is None and not self._share and not self._default.access.is_open:
+            raise InvalidError(
+                "a ledger without a key would be nobody's",
+                hint="name its first key by id and SHA-256: pfgov ledger create --first-key FILE draws one",
+                pointer="/key",
+            )
+
+        def finish(directory: Path) -> None:
+            if key is not None:
+                now = self._default.engine.clock.now()
+                KeyRing(directory / FILE).adopt(key.id, key.digest, FIRST_SCOPES, now=now)
+
+        asked = hashlib.sha256(msgspec.json.encode(wanted.model_dump())).hexdigest()
+        making = self._make(Request(wanted.name, by, asked), finish)
+        return await asyncio.shield(making)  # a caller that goes away does not stop it
+
+    async def _make(self, wanted: Request, finish: Callable[[Path], None]) -> tuple[Made, bool]:
+        async with self._making:  # one at a time: it takes a thread
+            if self._default.stopping.is_set():
+                raise EngineStoppedError("the server is stopping", hint="ask again when it is back")
+            folder, clock = self.keeper.folder, self._default.engine.clock
+            done = await asyncio.to_thread(make_ledger, folder, wanted, clock, finish)
+        await self.keeper.scan()
+        return done
 
     def asked(self, scope: Mapping[str, Any]) -> tuple[Place, str, str] | None:
         """Return which ledger a request is for, what stands before its paths, and the path there; no disk is touched.

@@ -10,6 +10,7 @@ from pfgov.app.views import OUTCOMES
 from pfgov_api.view_schemas import COUNT as _COUNT
 from pfgov_api.view_schemas import FLAG as _FLAG
 from pfgov_api.view_schemas import (
+    LEDGER_MADE,
     LEDGER_STANDING,
     POLICY_TEST_RUN,
     settings_schema,
@@ -423,6 +424,7 @@ _OTHERS: Final[dict[str, Any]] = {
     ),
     "LedgerList": _page("LedgerStanding"),
     "LedgerStanding": LEDGER_STANDING,
+    "LedgerMade": LEDGER_MADE,
     "Impact": _closed({"report": _ref("ImpactReport"), "fresh": _FLAG}),
     "ShadowList": _closed(
         {"items": _list(_closed({"policy": _TEXT, "report": _ref("ImpactReport"), "fresh": _FLAG}))}

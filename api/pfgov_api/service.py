@@ -16,10 +16,12 @@ from pfgov.app.analytics import Analytics
 from pfgov.app.hosting import INDEX_SECONDS, TICK_SECONDS, Engine, Host
 from pfgov.app.root.keeping import Root
 from pfgov.app.tenancy import Keeper
+from pfgov.app.tenancy.making import Made
 from pfgov.app.turns import Standing
 from pfgov.app.webhook import Delivery
 from pfgov.app.witnesses import Witnesses
 from pfgov.errors import BusyError, PfgovError
+from pfgov.model import NewLedger
 from pfgov_api.access import Access, Quota
 from pfgov_api.forwarding import Forwarder
 from pfgov_api.hosts import Domain
@@ -114,6 +116,10 @@ class Others(Protocol):
     @property
     def domain(self) -> Domain | None:
         """Where each of them has a host of its own."""
+        ...
+
+    async def make(self, wanted: NewLedger, by: str) -> tuple[Made, bool]:
+        """Make one more; return how it was made, and whether the same request had made it."""
         ...
 
     def gauges(self) -> dict[str, int]:

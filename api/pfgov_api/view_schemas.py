@@ -120,6 +120,24 @@ LEDGER_STANDING: Final = closed(
 )
 """One ledger of many, as a server lists it."""
 
+LEDGER_MADE: Final = closed(
+    {
+        "name": TEXT,
+        "path": {**TEXT, "description": "what stands before the paths of its API"},
+        "host": {
+            **MAYBE_TEXT,
+            "description": "its own host, where the server has a domain for them",
+        },
+        "origin": TEXT,
+        "anchor": {
+            **TEXT,
+            "description": "for verifiers, to be given on by another way than exports",
+        },
+        "key": {**MAYBE_TEXT, "description": "the id of its first key"},
+    }
+)
+"""A ledger that was made."""
+
 _CAPABILITY: Final = closed(
     {"name": TEXT},
     {

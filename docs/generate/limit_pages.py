@@ -103,6 +103,7 @@ AREAS = (
             "REST_SECONDS": "it is closed, unless something is due sooner than in so long again",
             "REST_SECONDS_MIN": "it may make room for another",
             "SCAN_SECONDS": "a ledger that was added is found at the next look",
+            "UNFINISHED_SECONDS": "it is taken away; until then it lies there, and nobody serves it",
             "STAMP_SECONDS": "it is visited, for a deadline may be new",
         },
     ),

@@ -21,6 +21,7 @@ from pfgov.client.core import (
     packet_path,
 )
 from pfgov.client.exchange import Closing, exchange
+from pfgov.client.first_key import named
 from pfgov.client.receipts import ReceiptChecker
 
 
@@ -93,6 +94,18 @@ class Client(Closing):
     def ask(self, path: str, body: Mapping[str, Any]) -> Any:
         """Return what a POST answers whose answer is no receipt, such as ``/api/discover``."""
         return self.send(self._asks.ask(path, body))[0]
+
+    def create_ledger(self, name: str, first_key: str | None = None) -> dict[str, Any]:
+        """Have a server of many make a ledger, with a *first_key* that ``draw_key`` drew; again is the same ledger.
+
+        Raises:
+            ApiError: the server refused.
+            UnreachableError: no answer came in time.
+            ValueError: *first_key* is no such key.
+        """
+        body = {"name": name} | ({} if first_key is None else {"key": named(first_key)})
+        made: dict[str, Any] = self.ask("/api/ledgers", body)
+        return made
 
     def register(self, member: Mapping[str, Any], *, key: str | None = None) -> Recorded:
         """Register a member, as the specification's request describes one."""

@@ -11,7 +11,7 @@ from pfgov.faces import face
 
 if TYPE_CHECKING:
     from pfgov.model.border import Json, Wire, check_tree, parse, parse_json, read_json, write_json
-    from pfgov.model.keeping import Erasure, KeyList, Revocation, Rotation
+    from pfgov.model.keeping import Erasure, KeyList, NewLedger, Revocation, Rotation
     from pfgov.model.ledger import Settings, Tick
     from pfgov.model.member import (
         CapabilityOffer,
@@ -60,6 +60,7 @@ __all__ = [
     "KeyList",
     "MemberRegistration",
     "MemberUpdate",
+    "NewLedger",
     "PacketUpdate",
     "Placement",
     "PolicyConstraints",
@@ -98,6 +99,7 @@ __getattr__ = face(
         "pfgov.model.keeping": (
             "Erasure",
             "KeyList",
+            "NewLedger",
             "Revocation",
             "Rotation",
         ),

@@ -7,7 +7,7 @@ beside what they sign.  Whether they hold is the key ceremony's business.
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from pfgov.core import commands as c
 from pfgov.limits import LEDGER_KEYS_MAX
@@ -42,6 +42,20 @@ class Rotation(Wire):
     """Let another key take over a role."""
 
     role: Literal["issuer", "log"]
+
+
+class FirstKey(Wire):
+    """The first key of a new ledger as it is kept: its id, and the SHA-256 of the whole, which stays with its owner."""
+
+    id: Annotated[str, Field(pattern="^[a-z2-7]{8}$")]
+    digest: Digest
+
+
+class NewLedger(Wire):
+    """A ledger that a server of many is to make and serve."""
+
+    name: Annotated[str, Field(pattern="^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    key: FirstKey | None = None
 
 
 class RevokedKey(Wire):

@@ -64,7 +64,7 @@ RULES: dict[str, set[str] | frozenset[str]] = {
     "review_packet": {"operator", "reviewer"},
     **dict.fromkeys(
         ("activate_policies", "promote_policy", "configure", "erase_payloads", "rotate_key", "revoke_key",
-         "list_api_keys", "list_ledgers", "approve_proposal", "trust_publisher", "rotate_publisher",
+         "list_api_keys", "list_ledgers", "create_ledger", "approve_proposal", "trust_publisher", "rotate_publisher",
          "revoke_publisher"),
         frozenset({"admin"}),
     ),

@@ -63,9 +63,9 @@ VIEWS: Final = frozenset(
         "show_ledger", "show_configuration", "list_entries", "show_entry", "checkpoint", "tiles_checkpoint",
         "root_checkpoint",
         "inclusion_proof", "consistency_proof", "anchor", "stream_events", "list_payloads", "show_payload",
-        "list_keys", "list_api_keys", "list_ledgers", "authzen_search_subject", "authzen_search_resource",
-        "authzen_search_action", "authzen_configuration", "show_analytics", "simulate", "live", "ready",
-        "status", "witnesses", "webhooks", "metrics", "openapi", "docs", "problem", "show_session",
+        "list_keys", "list_api_keys", "list_ledgers", "create_ledger", "authzen_search_subject",
+        "authzen_search_resource", "authzen_search_action", "authzen_configuration", "show_analytics", "simulate",
+        "live", "ready", "status", "witnesses", "webhooks", "metrics", "openapi", "docs", "problem", "show_session",
         "show_fleet", "search", "commit_index", "tick",
     }
 )  # fmt: skip

@@ -18,6 +18,7 @@ NOT_MET = {
     "Impact",
     "KeyChanged",
     "LedgerList",
+    "LedgerMade",
     "Result",
     "Witnesses",
     "ShadowList",

@@ -15,6 +15,7 @@ from support.ledgers import START, verified
 from support.named_server import ledger_at
 
 from pfgov.client import Client
+from pfgov.client.first_key import draw_key
 from pfgov.engine import Engine, LedgerReader
 from pfgov.engine.reading.replay import Replay
 from pfgov.storage import open_store
@@ -123,6 +124,51 @@ def test_a_ledger_is_made_for_a_running_server(
     )
     assert refused["code"] == "store.locked"
     assert f"{served.url}/l/brand-new" in refused["hint"]
+
+
+def test_a_ledger_is_made_on_a_running_server(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command or the client makes none, or shows a key, or one that is not its owner's; or two for one."""
+    shelf, default, file = tmp_path / "ledgers", tmp_path / "default", tmp_path / "new.key"
+    shelf.mkdir()
+    with Engine.create(open_store(default)):
+        _, admin = KeyRing(default / FILE).create(("admin",), now=START)
+    server = Server(default, "--ledgers", str(shelf))
+    server.start()
+    monkeypatch.setenv("PFGOV_API_KEY", admin)
+    try:
+        line = RemoteLine(server.url, capsys)
+        said = line("ledger", "create", "new", "--first-key", file)
+        key = file.read_text().strip()
+        assert said.status == 0, said
+        assert key not in said.out + said.err
+        assert file.stat().st_mode & 0o077 == 0
+        made = line.ok("ledger", "create", "new", "--first-key", file)
+        assert made["origin"] in said.out
+        own = RemoteLine(f"{server.url}/l/new", capsys)
+        assert own.ok("status", "--key-file", file)["origin"] == made["origin"]
+        assert own.refused("status")["code"] == "http.unauthenticated"
+        assert line.refused("ledger", "create", "new")["code"] == "input.invalid"
+        assert (
+            line.refused("ledger", "create", "..", "--first-key", file)["code"] == "input.invalid"
+        )
+        (tmp_path / "note").write_text("not a key")
+        odd = line.refused("ledger", "create", "odd", "--first-key", tmp_path / "note")
+        assert odd["code"] == "input.invalid"
+        assert (tmp_path / "note").read_text() == "not a key"
+        with Client(server.url, key=admin) as client:
+            other = draw_key()
+            first, again = (client.create_ledger("other", other) for _ in range(2))
+            assert first == again
+        server.kill()
+        server.start()
+        with Client(f"{server.url}/l/other", key=other) as client:
+            assert client.get("/api/status")["origin"] == first["origin"]
+        unaddressed = CommandLine(Path("nowhere"), capsys)("ledger", "create", "x")
+        assert unaddressed.status == 2
+    finally:
+        server.stop()
 
 
 def _found_here(monkeypatch: pytest.MonkeyPatch) -> None:

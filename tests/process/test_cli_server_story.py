@@ -153,6 +153,7 @@ STORY: tuple[tuple[object, ...], ...] = (
 
 ELSEWHERE = {
     "kubernetes run": "tests/unit/cli/test_cli_kubernetes.py: it asks a cluster, too",
+    "ledger create": "tests/process/test_cli_server_named.py: it is about a server of several",
     "ledger list": "tests/process/test_cli_server_named.py: it is about a server of several",
     "ledger convert": "tests/unit/cli/test_cli_inputs.py: it takes an export and its anchor",
     "mcp serve": "tests/api/test_mcp_tools.py: it serves until it is stopped",

@@ -7,8 +7,42 @@ from pfgov.app.remote.routes import with_query
 from pfgov.app.remote.session import Session
 from pfgov.app.tenancy.listing import Listed
 from pfgov.client.core import Ask
+from pfgov.client.first_key import named
 
 PAGE: int = 1_000
+
+
+class MadeLedger(msgspec.Struct, frozen=True, kw_only=True):
+    """A ledger that a server made; ``key`` is the id of its first key."""
+
+    name: str
+    path: str
+    host: str | None
+    origin: str
+    anchor: str
+    key: str | None
+
+
+def create_ledger(session: Session, name: str, first_key: str | None) -> MadeLedger:
+    """Have the server make a ledger, once however often it has to be asked.
+
+    Raises:
+        PfgovError: refused; or ``server.*``.
+        ValueError: *first_key* is no key that was drawn for this.
+    """
+    body = {"name": name} | ({} if first_key is None else {"key": named(first_key)})
+    answer = session.write("POST", "/api/ledgers", msgspec.json.encode(body))
+    try:
+        return msgspec.convert(answer, MadeLedger)
+    except msgspec.ValidationError as error:
+        raise _another(session, error) from error
+
+
+def _another(session: Session, error: Exception) -> ServerVersionError:
+    return ServerVersionError(
+        f"{session.to.url} shows something else than was expected: {error}",
+        hint="bring the server and this command line to the same version",
+    )
 
 
 class _Page(msgspec.Struct):
@@ -29,10 +63,7 @@ def ledgers(session: Session) -> list[Listed]:
         try:
             page = msgspec.convert(session.ask(Ask("GET", path)), _Page)
         except msgspec.ValidationError as error:
-            raise ServerVersionError(
-                f"{session.to.url} shows something else than was expected: {error}",
-                hint="bring the server and this command line to the same version",
-            ) from error
+            raise _another(session, error) from error
         found += page.items
         if page.next is None or page.next == after:
             return found

@@ -23,6 +23,9 @@ REST_SECONDS: Final = 60.0
 REST_SECONDS_MIN: Final = 5.0
 """It stays open where something is due sooner than that, even when others want its place."""
 
+UNFINISHED_SECONDS: Final = 600.0
+"""After so long what is left of a ledger whose making was cut off is taken away by the next making."""
+
 RETRY_SECONDS: Final = (1.0, 300.0)
 """How long a ledger that could not be opened is not tried again: twice as long each time, up to a bound."""
 

@@ -2,6 +2,7 @@
 
 from pfgov.cli.ledger import (
     convert,
+    create,
     doctor,
     erase,
     export,
@@ -19,6 +20,7 @@ from pfgov.cli.ledger.group import ledger
 
 __all__ = [
     "convert",
+    "create",
     "doctor",
     "erase",
     "export",

@@ -19,6 +19,7 @@ ledger: Final = Nouns(
         "head",
         "log",
         "list",
+        "create",
         "tiles",
         "keys",
         "erase",
