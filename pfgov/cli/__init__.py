@@ -30,8 +30,18 @@ To load a command makes hundreds of thousands of things that all stay: Python's 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     gc.set_threshold(*COLLECTED_EVERY)
+    if None in {sys.stdin, sys.stdout, sys.stderr}:
+        from pfgov.cli.streams import take_places
+
+        take_places()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run(given))
+    status = run(given)
+    if status:
+        try:
+            sys.stdout.flush()
+        except OSError:  # it is said already
+            quiet_stdout()
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -139,6 +139,34 @@ def test_a_reader_that_leaves_early_makes_no_verdict_a_yes(tmp_path: Path) -> No
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-", "<&- >&- 2>&-", ">/dev/full"])
+def test_a_stream_that_is_closed_is_no_mistake_of_ours(tmp_path: Path, closed: str) -> None:
+    """A command whose standard output is closed ends as a mistake of ours, or as if its words had been heard."""
+    ledger = tmp_path / "ledger"
+    assert spawn("--dir", ledger, "init").status == 0
+    done = subprocess.run(
+        ["bash", "-c", f'"$0" -m pfgov.cli --dir "$1" status {closed}', sys.executable, ledger],
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), check=False,
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    assert b"[input.unreadable]" in done.stderr or "2>&-" in closed
+    for odd in (b"pfgov.internal", b"Traceback", b"Exception"):
+        assert odd not in done.stderr
+
+
+def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
+    """A file that is opened takes the number of a closed stream: what a library writes there goes into it."""
+    said = (
+        "import os, sys; from pfgov.cli.streams import take_places; take_places();"
+        "sys.exit(os.open(sys.executable, os.O_RDONLY) < 3)"
+    )
+    done = subprocess.run(
+        ["bash", "-c", '"$0" -c "$1" <&- >&- 2>&-', sys.executable, said],
+        env=environment(), check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+
+
 def test_control_c_is_quiet(tmp_path: Path) -> None:
     """An interrupt exits with 130, without a traceback, and leaves the ledger as it was."""
     ledger = tmp_path / "ledger"

@@ -1,0 +1,31 @@
+"""The three streams of a program, where whoever started it closed one.
+
+Python has none then, and the next file that is opened takes its number: what is written to a stream by that number goes
+into a ledger's file.  What reads a stream that is not there is at its end, what writes its answer into one fails and
+says so, and words about errors go nowhere.
+"""
+
+import os
+import sys
+from typing import Final
+
+_STREAMS: Final = (
+    ("stdin", os.O_RDONLY, "r"),
+    ("stdout", os.O_RDONLY, "w"),
+    ("stderr", os.O_WRONLY, "w"),
+)
+
+
+def take_places() -> None:
+    """Put something in the place of each stream that is closed."""
+    for number, (name, how, mode) in enumerate(_STREAMS):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, how)  # the lowest that is free
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
