@@ -2,11 +2,14 @@
 
 A server that is anybody's can send its head a byte now and then, interim answers without end, or a chunk that never
 has a size: each read comes in time, and nothing of it reaches whoever counts the body.  So the connections of a client
-count.  A head may take as long as a read, a body :data:`pfgov.client.bounds.ANSWER_SECONDS`; the body of an answer that
-is long by its nature has only the time of each read.
+count; and all addresses of a server's name have the time of one.  A head may take as long as a read, a body
+:data:`pfgov.client.bounds.ANSWER_SECONDS`; the body of an answer that is long by its nature has only the time of each
+read.
 """
 
 import importlib
+import inspect
+import socket
 import time
 from typing import Any
 
@@ -73,9 +76,32 @@ class _Backend:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def connect_tcp(self, *given: Any, **named: Any) -> Any:
-        made = self._inner.connect_tcp(*given, **named)
-        return _later(made) if hasattr(made, "__await__") else _Stream(made)
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **named: Any) -> Any:
+        if inspect.iscoroutinefunction(
+            self._inner.connect_tcp
+        ):  # it has one time for all by itself
+            return _later(self._inner.connect_tcp(host, port, timeout=timeout, **named))
+        return _Stream(self._connected(host, port, timeout, named))
+
+    def _connected(self, host: str, port: int, timeout: float | None, named: dict[str, Any]) -> Any:
+        """Connect to the first address of *host* that answers: all of them together have *timeout*."""
+        addresses = _addresses(host, port)
+        due = float("inf") if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if timeout is None else max(due - time.monotonic(), 0.001)
+            at = addresses.pop(0)
+            try:
+                return self._inner.connect_tcp(at, port, timeout=left, **named)
+            except Exception:  # whatever it was, the next address may answer
+                if not addresses or time.monotonic() >= due:
+                    raise
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        return [str(one[-1][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except (OSError, UnicodeError):  # the client says that in its own words
+        return [host]
 
 
 async def _later(made: Any) -> "_AsyncStream":

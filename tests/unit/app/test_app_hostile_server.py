@@ -298,3 +298,10 @@ def test_hostile_all_addresses_of_a_name_together_have_one_end_in_time(
         with pytest.raises(TimeoutError):
             timed("log.example", port, 0.2, is_secure=False).request("GET", "/")
         assert time.monotonic() - began < 2
+        began = time.monotonic()
+        with (
+            Client(f"http://log.example:{port}", timeout=0.2, retry=Retry(patience=0.0)) as client,
+            pytest.raises(UnreachableError),
+        ):
+            client.get("/api/packets")
+        assert time.monotonic() - began < 4
