@@ -102,7 +102,7 @@ class Lead:
         with translating(self._location):
             while True:
                 taken = self._connection.execute(
-                    _TAKE, (self._token, holder, listens_at, LEASE_SECONDS, self.ledger)
+                    _TAKE.encode(), (self._token, holder, listens_at, LEASE_SECONDS, self.ledger)
                 ).fetchone()
                 if taken is not None:
                     break
@@ -120,7 +120,7 @@ class Lead:
         return _ADVISORY, self.ledger
 
     def _look(self) -> Leader | None:
-        row = self._connection.execute(_LOOK, (self.ledger,)).fetchone()
+        row = self._connection.execute(_LOOK.encode(), (self.ledger,)).fetchone()
         return None if row is None else Leader(*row)
 
     def _require_row(self) -> None:
@@ -144,7 +144,7 @@ class Lead:
         """
         with translating(self._location):
             row = self._connection.execute(
-                _BEGIN_TERM,
+                _BEGIN_TERM.encode(),
                 {"token": self._token, "seconds": LEASE_SECONDS, "ledger": self.ledger},
             ).fetchone()
         if row is None:

@@ -70,7 +70,7 @@ class PostgresPresence:
             self._open()
         is_draining = self._lead.is_draining(self._listens_at, served)
         with translating(self._address.location):
-            row = self._connection.execute(_STANDING, (self._lead.ledger,)).fetchone()
+            row = self._connection.execute(_STANDING.encode(), (self._lead.ledger,)).fetchone()
         if row is None:
             raise schema.missing(self._address.location)
         term, size, leader, is_free = row
@@ -102,7 +102,7 @@ def nodes(address: Address) -> list[Node]:
     try:
         with translating(address.location):
             schema.check(connection)
-            rows = connection.execute(_NODES, (address.name, GONE_SECONDS)).fetchall()
+            rows = connection.execute(_NODES.encode(), (address.name, GONE_SECONDS)).fetchall()
     finally:
         connection.close()
     found = [
