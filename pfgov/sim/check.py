@@ -17,7 +17,7 @@ from pfgov.sim.history import ViolationError
 from pfgov.sim.record import Record, save
 from pfgov.sim.shrink import shrink
 from pfgov.sim.simulation import make_template, run_plan
-from pfgov.sim.steps import Plan, draw_plan, swarm_weights
+from pfgov.sim.steps import Plan, draw_plan, draw_swarm_plan
 from pfgov.sim.workload import workspace
 
 CHUNK: Final = 20
@@ -119,7 +119,7 @@ def _results(
 
 def plan_of(seed: int, *, swarm: bool = False) -> Plan:
     """Return the history of *seed*, of a *swarm* or not."""
-    return draw_plan(seed, weights=swarm_weights(seed)) if swarm else draw_plan(seed)
+    return draw_swarm_plan(seed) if swarm else draw_plan(seed)
 
 
 def _run_chunk(work: tuple[Path, Path, bool, int, int]) -> Result:

@@ -7,8 +7,8 @@ the engine nor time.
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Final, Literal, NamedTuple
 
 
 class Step(NamedTuple):
@@ -96,12 +96,13 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A history before it runs: how many members and packets, and the steps."""
+    """A history before it runs: how many members and packets, the steps, and the folder of its other policy set."""
 
     seed: int
     members: int
     packets: int
     steps: tuple[Step, ...]
+    policies: Literal["policies", "telling"] = "policies"
 
 
 def without_faults(weights: Mapping[str, int]) -> dict[str, int]:
@@ -115,6 +116,10 @@ SWARM: Final = (0.0, 0.3, 1.0, 1.0, 3.0, 10.0)
 _NEEDED: Final = frozenset({"register", "submit", "tick", "advance"})
 """Steps that no history of a swarm is without."""
 
+_LARGE: Final = Shape(members_min=8, members_max=16)
+_TELLING: Final = {**WEIGHTS, "register": 40, "hand_off": 40, "policy": 30}
+"""Weights that the telling policies need: many members, who hand off, and the set binding for long."""
+
 
 def swarm_weights(seed: int) -> dict[str, float]:
     """Return weights under which some steps are drawn far more often and others never, other ones for each seed.
@@ -125,6 +130,13 @@ def swarm_weights(seed: int) -> dict[str, float]:
     source = random.Random(seed)
     drawn = {name: weight * source.choice(SWARM) for name, weight in WEIGHTS.items()}
     return {name: max(w, WEIGHTS[name] / 3) if name in _NEEDED else w for name, w in drawn.items()}
+
+
+def draw_swarm_plan(seed: int) -> Plan:
+    """Return the history of *seed* in a swarm; in every second one reasons tell of all that a rule can read."""
+    if seed % 2 == 0:
+        return draw_plan(seed, weights=swarm_weights(seed))
+    return replace(draw_plan(seed, shape=_LARGE, weights=_TELLING), policies="telling")
 
 
 def draw_plan(

@@ -52,10 +52,10 @@ class Fault:
     full: bool = False
 
 
-@lru_cache(maxsize=1)
-def policy_sets() -> tuple[PolicySet, ...]:
-    """Return the sets that histories switch between: the starter set, and a stricter one."""
-    with resources.as_file(resources.files("pfgov.sim") / "policies") as folder:
+@lru_cache(maxsize=2)
+def policy_sets(other: str = "policies") -> tuple[PolicySet, ...]:
+    """Return the sets that histories switch between: the starter set, and the *other*: stricter, or telling more."""
+    with resources.as_file(resources.files("pfgov.sim") / other) as folder:
         found = load_starter(), load_directory(folder)
     _KEPT.extend(from_document(one.document) for one in found)
     return found
@@ -140,7 +140,7 @@ class World:
 
     def policies(self) -> tuple[PolicySet, ...]:
         """Return the sets that the history switches between."""
-        return policy_sets()
+        return policy_sets(self.plan.policies)
 
     def close(self) -> None:
         """Release the engine's files."""

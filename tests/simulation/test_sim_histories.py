@@ -13,11 +13,10 @@ from pfgov.core.apply import apply
 from pfgov.core.decide import packets
 from pfgov.engine import Engine
 from pfgov.engine.sequencing.deciding import Decider
-from pfgov.sim.check import plan_of
 from pfgov.sim.history import History, ViolationError
 from pfgov.sim.shrink import shrink
 from pfgov.sim.simulation import run_plan
-from pfgov.sim.steps import draw_plan
+from pfgov.sim.steps import draw_plan, draw_swarm_plan
 from pfgov.storage import open_store
 
 SLICE = examples(60)
@@ -39,7 +38,7 @@ def test_sim_a_slice_of_histories_keeps_every_promise(template: Path, workspace:
 def test_sim_a_slice_of_a_swarm_keeps_every_promise(template: Path, workspace: Path) -> None:
     """What takes many steps of one kind, or none of another, is never drawn."""
     for seed in range(SWARM):
-        run_plan(plan_of(seed, swarm=True), template, workspace)
+        run_plan(draw_swarm_plan(seed), template, workspace)
 
 
 def test_sim_equal_seeds_give_equal_ledgers(template: Path, workspace: Path) -> None:
