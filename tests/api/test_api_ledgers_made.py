@@ -106,7 +106,8 @@ def test_odd_names_are_names(many: NamedApi, name: str) -> None:
     "key",
     [{"id": "a" * 8}, {"digest": "0" * 64}, {"id": "A" * 8, "digest": "0" * 64}, {"id": "a" * 9, "digest": "0" * 64},
      {"id": "a" * 8, "digest": "0" * 63}, {"id": "a" * 8, "digest": "G" * 64}, {"id": "../../..", "digest": "0" * 64},
-     {"id": "a" * 8, "digest": "0" * 64, "scopes": ["emergency"]}, KEY],
+     {"id": "a" * 8, "digest": "0" * 64, "scopes": ["emergency"]},
+     pytest.param(KEY, id="a-whole-key")],
 )  # fmt: skip
 def test_what_is_no_first_key_is_refused(many: NamedApi, key: Any) -> None:
     """A key is taken that nobody could have, or one that came whole over the wire."""
