@@ -23,7 +23,7 @@ def watch(client: Any) -> None:
 def keep_time(transport: Any) -> None:
     """Let each connection of *transport* keep time: of one that others stand before, which a client does not see."""
     pool = getattr(transport, "_pool", None)
-    if pool is not None:
+    if pool is not None and not isinstance(pool._network_backend, _Backend):  # noqa: SLF001
         pool._network_backend = _Backend(pool._network_backend)  # noqa: SLF001
 
 

@@ -118,14 +118,16 @@ def _asked(
     scope: dict[str, Any] = {
         "type": "http", "method": verb, "path": path, "raw_path": path.encode(), "query_string": b"",
         "http_version": "1.1",
-        "headers": [(b"host", one) for one in (host, *more)] + [(b"authorization", f"Bearer {key}".encode())],
+        "headers": [*((b"host", one) for one in (host, *more)), (b"authorization", f"Bearer {key}".encode()),
+                    *([(b"content-type", b"application/json")] if verb == "POST" else [])],
         "scheme": "http", "root_path": "", "server": ("localhost", 80), "client": ("127.0.0.1", 1),
         "asgi": {"version": "3.0"},
     }  # fmt: skip
     sent: list[Any] = []
 
     async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        body = b'{"name": "gamma"}' if verb == "POST" else b""
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -161,7 +163,7 @@ def test_at_a_ledgers_host_there_is_no_other_ledger(
         assert hosted.rest("alpha", 0)
     for verb in ("GET", "POST"):
         answer = _asked(hosted, verb, path, ALPHA["host"].encode(), keys["alpha"])
-        if path == "/api/ledgers" and verb == "GET":
+        if path == "/api/ledgers":
             problem(answer, 404, "ledger.alone")
         assert answer.status_code in {404, 405}, (verb, answer.status_code, answer.text)
     for name in ("", "beta"):

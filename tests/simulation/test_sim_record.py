@@ -23,11 +23,11 @@ def test_record_a_check_goes_on_where_it_was_stopped(
     """What was done is done again, or what was not is left out; the whole comes to the same as without a stop."""
     ran: list[int] = []
 
-    def chunk(work: tuple[Path, Path, int, int]) -> tuple[int, int, int, tuple[Broken, ...]]:
-        ran.append(work[2])
+    def chunk(work: tuple[Path, Path, bool, int, int]) -> tuple[int, int, int, tuple[Broken, ...]]:
+        ran.append(work[3])
         if len(ran) == 2:
             raise KeyboardInterrupt
-        return work[2], work[3], 100, ()
+        return work[3], work[4], 100, ()
 
     monkeypatch.setattr("pfgov.sim.check._run_chunk", chunk)
     path = tmp_path / "checked.json"
@@ -47,7 +47,7 @@ def test_record_a_violation_is_kept_and_checked_again(
 ) -> None:
     """A part that broke a promise counts as done."""
     broken = Broken(3, "promise 5: ...")
-    monkeypatch.setattr("pfgov.sim.check._run_chunk", lambda work: (work[2], 4, 10, (broken,)))
+    monkeypatch.setattr("pfgov.sim.check._run_chunk", lambda work: (work[3], 4, 10, (broken,)))
     path = tmp_path / "checked.json"
     assert check(0, 20, processes=1, record=_record(path)).broken == (broken,)
     kept = msgspec.json.decode(path.read_bytes(), type=Record)
@@ -60,8 +60,8 @@ def test_record_a_check_goes_on_after_a_violation_and_ends_after_many(
 ) -> None:
     """One history that breaks a promise keeps all after it from being checked, or none ever ends the check."""
 
-    def run(work: tuple[Path, Path, int, int]) -> tuple[int, int, int, tuple[Broken, ...]]:
-        first, count = work[2:]
+    def run(work: tuple[Path, Path, bool, int, int]) -> tuple[int, int, int, tuple[Broken, ...]]:
+        first, count = work[3:]
         if first // CHUNK % 2:
             return first, 1, 0, (Broken(first, "promise 6"),)
         return first, count, 7, ()

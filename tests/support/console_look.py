@@ -49,7 +49,7 @@ class Look:
 
     def _said(self, message: Any) -> None:
         if message.type in {"error", "warning"}:
-            self.wrong.append(message.text)
+            self.wrong.append(f"{message.text} [{message.location.get('url', '')}]")
 
     def _asked(self, request: Any) -> None:
         if not request.url.startswith((self.server.url, "data:")):

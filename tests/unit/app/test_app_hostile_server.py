@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import httpx2
 import pytest
 
 from pfgov.app.monitor.fetching import Fetcher
@@ -18,7 +19,7 @@ from pfgov.app.remote.session import Address, Session
 from pfgov.app.webhook import delivering
 from pfgov.app.webhook.delivering import Poster
 from pfgov.app.webhook.endpoints import Endpoint
-from pfgov.client import AsyncClient, Client, bounds
+from pfgov.client import AsyncClient, Client, bounds, timing
 from pfgov.client.core import Ask, Retry, UnreachableError
 from pfgov.client.refusals import ApiError
 from pfgov.client.stream import EVENT_BYTES_MAX, EventParser
@@ -305,3 +306,12 @@ def test_hostile_all_addresses_of_a_name_together_have_one_end_in_time(
         ):
             client.get("/api/packets")
         assert time.monotonic() - began < 4
+
+
+def test_hostile_time_is_kept_once_on_a_connection_that_two_ask_for_it() -> None:
+    """Of a transport that is watched twice, an asynchronous one is taken for the other kind."""
+    with httpx2.Client() as client:
+        timing.watch(client)
+        backend = client._transport._pool._network_backend
+        timing.keep_time(client._transport)
+        assert client._transport._pool._network_backend is backend
