@@ -143,6 +143,10 @@ def test_a_ledger_is_made_on_a_running_server(
         key = file.read_text().strip()
         assert said.status == 0, said
         assert key not in said.out + said.err
+        assert "\\x" not in said.out
+        for name in ("..", "new"):  # no name, and one that is taken: nobody was told of the key
+            line.refused("ledger", "create", name, "--first-key", tmp_path / "fresh.key")
+            assert not (tmp_path / "fresh.key").exists()
         assert file.stat().st_mode & 0o077 == 0
         made = line.ok("ledger", "create", "new", "--first-key", file)
         assert made["origin"] in said.out

@@ -34,15 +34,23 @@ def create(output: Output, name: str, first_key: Path | None) -> int:
 
     from pfgov.app.remote.ledgers import create_ledger
     from pfgov.cli.opening import asking
+    from pfgov.errors import ConflictError, ForbiddenError, InputError, NotFoundError
 
     if output.url is None:
         raise click.UsageError(
             "name a server with --url; in a folder it is: pfgov init --dir DIR/NAME",
             click.get_current_context(),
         )
+    key, is_drawn = (None, False) if first_key is None else _key(first_key)
     with asking(output) as session:
-        made = create_ledger(session, name, None if first_key is None else _key(first_key))
-    at = session.to.url + made.path if made.host is None else made.host
+        try:
+            made = create_ledger(session, name, key)
+        except (InputError, ForbiddenError, NotFoundError, ConflictError):
+            if is_drawn and first_key is not None:  # it was refused, so nobody was told of the key
+                first_key.unlink(missing_ok=True)
+            raise
+        at = session.to.url + made.path
+    log_key = next(line for line in made.anchor.splitlines() if "+" in line)
     output.show(
         msgspec.to_builtins(made),
         f"created the ledger {made.name}",
@@ -50,7 +58,8 @@ def create(output: Output, name: str, first_key: Path | None) -> int:
             (
                 ("origin", made.origin),
                 ("address", at),
-                ("anchor", made.anchor.strip()),
+                *(() if made.host is None else (("host", made.host),)),
+                ("log key", log_key),
                 *(() if first_key is None else (("first key", f"{first_key}: its owner's alone"),)),
             )
         ),
@@ -58,8 +67,8 @@ def create(output: Output, name: str, first_key: Path | None) -> int:
     return 0
 
 
-def _key(path: Path) -> str:
-    """Return the key in *path*; a new one is written there before anybody is told of it.
+def _key(path: Path) -> tuple[str, bool]:
+    """Return the key in *path*, and whether it is new: it is written there before anybody is told of it.
 
     Raises:
         InvalidError: something else is there.
@@ -72,10 +81,10 @@ def _key(path: Path) -> str:
         if not path.exists():
             key = draw_key()
             replace_private(path, f"{key}\n".encode(), durably=True)
-            return key
+            return key, True
         found = read_regular(path).decode("utf-8", "replace").strip()
     try:
         named(found)
     except ValueError as error:
         raise InvalidError(f"{path}: {error}", hint="name a file that is not there") from error
-    return found
+    return found, False
