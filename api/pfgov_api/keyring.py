@@ -168,18 +168,11 @@ class KeyRing:
         Raises:
             InvalidError: an unknown scope, or none.
         """
-        check_scopes(scopes)
         identity = _text(draw(_ID_BYTES))
         secret = _text(draw(_SECRET_BYTES))
         key = f"pfgov_{identity}_{secret}"
-        record = KeyRecord(
-            identity, hashlib.sha256(key.encode()).hexdigest(), tuple(sorted(scopes)), now, name
-        )
-        with self._alone() as records:
-            if len(records) >= KEYS_MAX:
-                raise InvalidError(f"there are {KEYS_MAX} keys already")
-            self._write([*records, record])
-        return record, key
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        return self.adopt(identity, digest, scopes, now=now, name=name), key
 
     def adopt(
         self, identity: str, digest: str, scopes: tuple[str, ...], *, now: int, name: str = ""
@@ -187,11 +180,13 @@ class KeyRing:
         """Take in a key that its owner drew: *digest* is the SHA-256 of the whole of it, in hex.
 
         Raises:
-            InvalidError: an unknown scope, or none.
+            InvalidError: an unknown scope, or none; or there are too many keys.
         """
         check_scopes(scopes)
         record = KeyRecord(identity, digest, tuple(sorted(scopes)), now, name)
         with self._alone() as records:
+            if len(records) >= KEYS_MAX:
+                raise InvalidError(f"there are {KEYS_MAX} keys already")
             self._write([*records, record])
         return record
 

@@ -26,7 +26,7 @@ from pfgov.client.core import (
     value_of,
 )
 from pfgov.client.exchange import exchange_async
-from pfgov.client.first_key import named
+from pfgov.client.first_key import new_ledger
 from pfgov.client.job import OnError, Rule
 from pfgov.client.receipts import ReceiptChecker
 from pfgov.client.stream import EventParser, StreamEvent
@@ -106,8 +106,7 @@ class AsyncClient:
             UnreachableError: no answer came in time.
             ValueError: *first_key* is no such key.
         """
-        body = {"name": name} | ({} if first_key is None else {"key": named(first_key)})
-        made: dict[str, Any] = await self.ask("/api/ledgers", body)
+        made: dict[str, Any] = await self.ask("/api/ledgers", new_ledger(name, first_key))
         return made
 
     async def register(self, member: Mapping[str, Any], *, key: str | None = None) -> Recorded:

@@ -27,5 +27,14 @@ def named(key: str) -> dict[str, str]:
     return {"id": found["id"], "digest": hashlib.sha256(key.encode()).hexdigest()}
 
 
+def new_ledger(name: str, first_key: str | None) -> dict[str, object]:
+    """Return what a server is asked with that is to make the ledger *name*.
+
+    Raises:
+        ValueError: as of :func:`named`.
+    """
+    return {"name": name} if first_key is None else {"name": name, "key": named(first_key)}
+
+
 def _text(size: int) -> str:
     return base64.b32encode(secrets.token_bytes(size)).decode().rstrip("=").lower()

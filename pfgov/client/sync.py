@@ -21,7 +21,7 @@ from pfgov.client.core import (
     packet_path,
 )
 from pfgov.client.exchange import Closing, exchange
-from pfgov.client.first_key import named
+from pfgov.client.first_key import new_ledger
 from pfgov.client.receipts import ReceiptChecker
 
 
@@ -103,8 +103,7 @@ class Client(Closing):
             UnreachableError: no answer came in time.
             ValueError: *first_key* is no such key.
         """
-        body = {"name": name} | ({} if first_key is None else {"key": named(first_key)})
-        made: dict[str, Any] = self.ask("/api/ledgers", body)
+        made: dict[str, Any] = self.ask("/api/ledgers", new_ledger(name, first_key))
         return made
 
     def register(self, member: Mapping[str, Any], *, key: str | None = None) -> Recorded:

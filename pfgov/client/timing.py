@@ -77,9 +77,7 @@ class _Backend:
         return getattr(self._inner, name)
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **named: Any) -> Any:
-        if inspect.iscoroutinefunction(
-            self._inner.connect_tcp
-        ):  # it has one time for all by itself
+        if inspect.iscoroutinefunction(self._inner.connect_tcp):  # one time for all by itself
             return _later(self._inner.connect_tcp(host, port, timeout=timeout, **named))
         return _Stream(self._connected(host, port, timeout, named))
 

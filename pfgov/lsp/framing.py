@@ -25,11 +25,9 @@ class Framed:
     def readline(self) -> bytes:
         """Return the next line of a header, or nothing at the end."""
         line = self._sent.readline(LINE_BYTES_MAX + 1)
-        return (
-            line
-            if len(line) <= LINE_BYTES_MAX
-            else self._ends("a line of a header", LINE_BYTES_MAX)
-        )
+        if len(line) > LINE_BYTES_MAX:
+            return self._ends("a line of a header", LINE_BYTES_MAX)
+        return line
 
     def read(self, size: int) -> bytes:
         """Return the next *size* bytes, or nothing at the end."""

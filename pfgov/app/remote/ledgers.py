@@ -7,7 +7,8 @@ from pfgov.app.remote.routes import with_query
 from pfgov.app.remote.session import Session
 from pfgov.app.tenancy.listing import Listed
 from pfgov.client.core import Ask
-from pfgov.client.first_key import named
+from pfgov.client.first_key import new_ledger
+from pfgov_ledger import errors, keys
 
 PAGE: int = 1_000
 
@@ -23,18 +24,19 @@ class MadeLedger(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None
 
 
-def create_ledger(session: Session, name: str, first_key: str | None) -> MadeLedger:
-    """Have the server make a ledger, once however often it has to be asked.
+def create_ledger(session: Session, name: str, first_key: str | None) -> tuple[MadeLedger, str]:
+    """Have the server make a ledger, once however often it has to be asked; return it, and its log's verifier key.
 
     Raises:
         PfgovError: refused; or ``server.*``.
         ValueError: *first_key* is no key that was drawn for this.
     """
-    body = {"name": name} | ({} if first_key is None else {"key": named(first_key)})
-    answer = session.write("POST", "/api/ledgers", msgspec.json.encode(body))
+    body = msgspec.json.encode(new_ledger(name, first_key))
+    answer = session.write("POST", "/api/ledgers", body)
     try:
-        return msgspec.convert(answer, MadeLedger)
-    except msgspec.ValidationError as error:
+        made = msgspec.convert(answer, MadeLedger)
+        return made, str(keys.parse_anchor(made.anchor).log_vkey)
+    except (msgspec.ValidationError, errors.LedgerError) as error:
         raise _another(session, error) from error
 
 

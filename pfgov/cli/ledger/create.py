@@ -44,13 +44,12 @@ def create(output: Output, name: str, first_key: Path | None) -> int:
     key, is_drawn = (None, False) if first_key is None else _key(first_key)
     with asking(output) as session:
         try:
-            made = create_ledger(session, name, key)
+            made, log_key = create_ledger(session, name, key)
         except (InputError, ForbiddenError, NotFoundError, ConflictError):
             if is_drawn and first_key is not None:  # it was refused, so nobody was told of the key
                 first_key.unlink(missing_ok=True)
             raise
         at = session.to.url + made.path
-    log_key = next(line for line in made.anchor.splitlines() if "+" in line)
     output.show(
         msgspec.to_builtins(made),
         f"created the ledger {made.name}",

@@ -126,8 +126,8 @@ def _clause(planned: PlannedRule) -> Clause:
 
 
 _ABSENT: Final = object()
-_PLAIN: Final = frozenset({str, float, int})
-_TEXT: Final = frozenset({str})
+_PLAIN: Final[frozenset[type]] = frozenset({str, float, int})
+_TEXT: Final[frozenset[type]] = frozenset({str})
 
 
 class Fingerprint:
@@ -137,30 +137,29 @@ class Fingerprint:
     and ``1.0`` are two values.
     """
 
-    __slots__ = ("_freeze", "_member", "_plain", "_shared")
+    __slots__ = ("_member", "_plain", "_shared")
 
     def __init__(self, paths: Iterable[tuple[str, ...]], *, validated: bool = True) -> None:
         every = sorted(set(paths))
         self._plain = _PLAIN if validated else _TEXT
-        self._freeze = _freeze if validated else _freeze_with_type
         self._member = tuple(path[1:] for path in every if path[0] in MEMBER_ROOTS)
         self._shared = tuple(path for path in every if path[0] not in MEMBER_ROOTS)
 
     def shared(self, shared: Facts) -> tuple[object, ...]:
         """Return the part of the key that is the same for every candidate."""
-        freeze = self._freeze
-        return tuple([freeze(_read(shared, path)) for path in self._shared])
+        plain = self._plain
+        return tuple([_freeze(_read(shared, path), plain) for path in self._shared])
 
     def member(self, member: Facts) -> tuple[object, ...]:
         """Return the candidate's own part of the key."""
         if type(member) is not dict:
-            return (self._freeze(member),)
+            return (_freeze(member, self._plain),)
         facts = cast("dict[str, object]", member)
         parts: list[object] = []
-        plain, freeze = self._plain, self._freeze
+        plain = self._plain
         for path in self._member:
             value = facts.get(path[0], _ABSENT) if len(path) == 1 else _read(facts, path)
-            parts.append(value if type(value) in plain else freeze(value))
+            parts.append(value if type(value) in plain else _freeze(value, plain))
         return tuple(parts)
 
 
@@ -183,29 +182,17 @@ def _read(values: Facts, path: tuple[str, ...]) -> object:
     return value
 
 
-def _freeze(value: object) -> object:
+def _freeze(value: object, plain: frozenset[type]) -> object:
+    """Return what only an equal value of the same type shares; those of a *plain* type stand for themselves."""
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in plain:
         return value
     if kind is list:
-        return (list, *[_freeze(item) for item in cast("list[object]", value)])
-    if kind is dict:
-        pairs = cast("dict[str, object]", value).items()
-        return (dict, *[(key, _freeze(item)) for key, item in pairs])
-    return (kind, value)
-
-
-def _freeze_with_type(value: object) -> object:
-    """Return what only an equal value of the same type shares: neither 1 and 1.0, nor 0.0 and -0.0."""
-    kind = type(value)
-    if kind is str:
-        return value
-    if kind is list:
-        return (list, *[_freeze_with_type(item) for item in cast("list[object]", value)])
+        return (list, *[_freeze(item, plain) for item in cast("list[object]", value)])
     if kind is dict:
         pairs = cast("dict[object, object]", value).items()
-        return (dict, *[(_freeze_with_type(k), _freeze_with_type(item)) for k, item in pairs])
-    return (kind, value, repr(value)) if kind is float else (kind, value)
+        return (dict, *[(_freeze(key, plain), _freeze(item, plain)) for key, item in pairs])
+    return (kind, value, repr(value)) if kind is float else (kind, value)  # 0.0 is equal to -0.0
 
 
 # --- is there time left -----------------------------------------------------------------------------------------------
