@@ -21,7 +21,7 @@ from pfgov.core.lifecycle import (
 )
 from pfgov.core.records import Packet, Stamp
 from pfgov.core.state import State
-from pfgov.sim.oracle import objections, overfull
+from pfgov.sim.oracle import objections, overfull, starter_objections
 
 
 class ViolationError(Exception):
@@ -34,8 +34,13 @@ class ViolationError(Exception):
 
 @dataclass(slots=True)
 class History:
-    """What the ledger said so far.  Feed it every committed entry once, in order."""
+    """What the ledger said so far.  Feed it every committed entry once, in order.
 
+    Attributes:
+        starter: The digest of the policy set that the oracle restates as a whole; of other sets it restates the kernel.
+    """
+
+    starter: str | None = None
     shadow: State = field(default_factory=State)
     created: int = 0
     ended: int = 0
@@ -112,7 +117,8 @@ class History:
                 1, f"{owner.member_id} in life {owner.incarnation} got a packet and does not live"
             )
         packet = self.shadow.packets[event.packet_id]
-        if found := objections(self.shadow, packet, member, stamp.time):
+        object_to = starter_objections if self.shadow.policy == self.starter else objections
+        if found := object_to(self.shadow, packet, member, stamp.time):
             raise ViolationError(
                 1, f"{owner.member_id} got {event.packet_id} at {stamp.seq} despite {found}"
             )

@@ -23,7 +23,7 @@ from pfgov.core.records import Member, Packet, Stamp
 from pfgov.core.state import State
 from pfgov.errors import PfgovError
 from pfgov.sim.history import ViolationError
-from pfgov.sim.oracle import objections
+from pfgov.sim.oracle import starter_objections
 
 TICKS_MAX: Final = 3
 """Ticks for which a packet may wait although somebody could own it: the tick that notices and one on either side."""
@@ -205,7 +205,7 @@ def _is_placeable(packet: Packet, dry_run: DryRun) -> bool:
 
 
 def _could_take(state: State, packet: Packet, member: Member, now: int) -> bool:
-    """Whether *packet*, which waits for room, could go to *member* now; restated without the policy engine."""
+    """Whether *packet*, which waits for room, could go to *member* now under the starter set, said by the oracle."""
     waits = packet.waiting is not None and packet.waiting.outcome == "no_capacity"
     if not waits or packet.request is not None or not _is_asking(state, packet, now):
         return False
@@ -217,7 +217,7 @@ def _could_take(state: State, packet: Packet, member: Member, now: int) -> bool:
     return (
         not member.pressed
         and _has_room(member, packet)
-        and not objections(state, packet, member, now)
+        and not starter_objections(state, packet, member, now)
     )
 
 

@@ -1,11 +1,13 @@
 """A second opinion on every placement, written by hand and sharing no code with the policy engine.
 
-It restates what the kernel policy, the starter set and the kernel promise about an owner in plain Python over the
-folded state, and is asked about each assignment and handoff that the ledger records.  Where it differs from the
-engine, one of the two is wrong.  It knows nothing of CEL.
+It restates what the kernel policy and the kernel promise about an owner, and what the starter set adds to that, in
+plain Python over the folded state.  It is asked about each assignment and handoff that the ledger records, and about
+whoever waits while somebody else gets room.  Where it differs from the engine, one of the two is wrong.  It knows
+nothing of CEL.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from packaging.specifiers import SpecifierSet
 
@@ -18,8 +20,19 @@ from pfgov.core.state import State
 def objections(
     state: State, packet: Packet, member: Member, now: int, *, is_retained: bool = False
 ) -> list[str]:
-    """Return why *member* may not own *packet* at *now*, as the policies of the simulation promise; empty if it may."""
+    """Return why *member* may not own *packet* at *now*, as every set of the simulation promises; empty if it may."""
     return list(_objections(state, packet, member, now, is_retained=is_retained))
+
+
+def starter_objections(state: State, packet: Packet, member: Member, now: int) -> list[str]:
+    """Return why *member* may not get *packet* at *now* under the starter set; empty exactly where that lets it.
+
+    A review that the set asks for counts as an objection until it is there, as the kernel's does.
+    """
+    return [
+        *_objections(state, packet, member, now, is_retained=False),
+        *_more_of_the_starter_set(state, packet, member, now),
+    ]
 
 
 def _objections(
@@ -48,6 +61,41 @@ def _objections(
         and not _is_reviewed(state, packet, member, now)
     ):
         yield "not reviewed"
+
+
+TRUST_FLOOR: Final = from_text("0.5")
+PII_TRUST: Final = from_text("0.8")
+MOVES_UNREVIEWED: Final = 3
+CLOSED: Final = ("embargoed",)
+
+
+def _more_of_the_starter_set(
+    state: State, packet: Packet, member: Member, now: int
+) -> Iterator[str]:
+    trust = _trust(member, now)
+    if trust is None or trust < TRUST_FLOOR:
+        yield f"trust {trust} below the floor"
+    handles_pii = any(_is_pii(data_class) for data_class in packet.terms.data_classes)
+    if handles_pii and (trust is None or trust < PII_TRUST):
+        yield f"trust {trust} too low for personal data"
+    if _within(member.region, CLOSED):
+        yield f"region {member.region} is closed"
+    residency = dict(packet.terms.labels).get("residency")
+    if residency is not None and not _within(member.region, (residency,)):
+        yield f"region {member.region} is not the residency {residency}"
+    if packet.last_owner is None:
+        return
+    moves = packet.handoff_count
+    if handles_pii and moves >= MOVES_UNREVIEWED and not _is_reviewed(state, packet, member, now):
+        yield "moved too often without a review"
+    source = state.members.get(packet.last_owner.member_id)
+    is_quarantined = source is not None and source.status is MemberStatus.QUARANTINED
+    if is_quarantined and packet.terms.constraints.pii_review_required:
+        yield "its last owner is quarantined"
+
+
+def _is_pii(data_class: str) -> bool:
+    return data_class.partition(".")[0] == "pii"
 
 
 def _trust(member: Member, now: int) -> int | None:

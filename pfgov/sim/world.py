@@ -81,7 +81,7 @@ class World:
         self.plan = plan
         self.directory = directory
         self.clock = ManualClock(START + SECOND)
-        self.history = History()
+        self.history = History(self.policies()[0].digest)
         self.members = [SimMember(names.member_id(i)) for i in range(plan.members)]
         self.network: list[tuple[str, c.Action]] = []
         self.log: list[str] = []

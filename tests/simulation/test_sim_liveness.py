@@ -9,18 +9,24 @@ from support.ledgers import SECOND, START, claim, fresh, opened, packet, registe
 
 from pfgov.clock import ManualClock
 from pfgov.core import commands as c
+from pfgov.core import events as e
 from pfgov.core.apply import apply
 from pfgov.core.decide import due as due_function
 from pfgov.core.decide import evening, expiry, handoff, placement, queue
+from pfgov.core.lifecycle import MemberStatus
 from pfgov.core.records import Stamp
 from pfgov.core.state import State
 from pfgov.engine import Engine
 from pfgov.sim.history import ViolationError
 from pfgov.sim.liveness import Liveness
+from pfgov.sim.oracle import starter_objections
 from pfgov.sim.simulation import run_plan
 from pfgov.sim.steps import draw_plan
 
 CAUGHT_WITHIN = 40
+
+NOT_OF_POLICIES = {"pfgov:pressure", "pfgov:capacity"}
+"""Why the engine itself may leave out a member that every policy lets have a packet."""
 
 
 def _caught(template: Path, workspace: Path) -> ViolationError:
@@ -149,3 +155,40 @@ def test_sim_catches_a_drain_without_an_end(
 
     monkeypatch.setattr(module, "_members", forgetful)
     assert "draining" in str(_caught(template, workspace))
+
+
+@pytest.mark.searched
+def test_sim_the_oracle_lets_a_packet_go_exactly_where_the_starter_set_does(
+    template: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oracle knows fewer rules than the set, and says that a packet waits for what it may not have."""
+    compared, differences = 0, list[str]()
+    add = Liveness.add
+
+    def comparing(self: Liveness, event: e.Event, stamp: Stamp, before: State) -> None:
+        nonlocal compared
+        add(self, event, stamp, before)
+        if not isinstance(event, e.AssignmentDecision) or event.decision.policy != self.starter:
+            return
+        decision, packet = event.decision, before.packets.get(event.packet_id)
+        if packet is None or decision.considered < len(before.roster()):  # somebody is named
+            return
+        if packet.last_owner is not None and not packet.terms.handoff.allowed:
+            return
+        if dict(decision.rejected).keys() & NOT_OF_POLICIES:
+            return
+        let = [
+            name
+            for name, member in before.members.items()
+            if member.status not in {MemberStatus.FAILED, MemberStatus.RETIRED}
+            and not starter_objections(before, packet, member, stamp.time)
+        ]
+        compared += 1
+        if len(let) != decision.eligible:
+            differences.append(f"{self} {stamp.seq}: {let} and {decision}")
+
+    monkeypatch.setattr(Liveness, "add", comparing)
+    for seed in range(20):
+        run_plan(draw_plan(seed), template, workspace)
+    assert not differences, differences[:3]
+    assert compared > 100
