@@ -21,7 +21,7 @@ from pfgov.storage import open_store
 
 SLICE = examples(60)
 SWARM = examples(30)
-ONCE_WRONG = (2832, 11321, 21999, 34749, 39495)
+ONCE_WRONG = (2832, 11321, 21999, 34749, 39495, 43584)
 """Seeds that once failed: a bug of the engine or of the checker."""
 
 CAUGHT_WITHIN = 1_000

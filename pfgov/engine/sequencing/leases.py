@@ -151,6 +151,9 @@ class Leases:
         Each goes on with what was left of it when it was kept.  The first time after a member was heard it is a whole
         lease instead, for its heartbeats since then may be lost with the process; that does not add up, so that a
         server that restarts all the time ends the leases of the dead, too.
+
+        A member can have been seen later than now, where the clock of the earlier run was ahead: it counts as seen now.
+        Else it would be silent since a moment to come, and no evidence would ever speak against it.
         """
         self.progress.since = now
         kept, self._leases = self._leases, {}
@@ -160,8 +163,10 @@ class Leases:
             lease = kept.get(member.member_id)
             if lease is not None and lease.incarnation == member.incarnation:
                 left = lease.ttl if not lease.is_graced else max(lease.end - lease.kept_at, 0)
-                stretch = now + left - lease.ttl - lease.last_seen
-                self._leases[member.member_id] = replace(lease, stretch=stretch, is_graced=True)
+                seen = min(lease.last_seen, now)
+                self._leases[member.member_id] = replace(
+                    lease, last_seen=seen, stretch=now + left - lease.ttl - seen, is_graced=True
+                )
             elif member.lease_seconds is not None and not _is_away(member):
                 self.heard(member, now, 0)
                 self._leases[member.member_id] = replace(

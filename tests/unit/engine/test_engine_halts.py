@@ -135,3 +135,31 @@ def test_engine_who_was_named_dead_before_a_halt_gets_no_lease_at_its_end(
         engine.settle()
         failed = [m.member_id for m in engine.reader.members() if m.status is MemberStatus.FAILED]
         assert failed == ["m2", "m3", "m4", "m5", "m6"]
+
+
+@pytest.mark.parametrize("years", [10, 1, 0.01])
+def test_engine_a_halt_ends_after_a_start_under_a_clock_that_was_ahead(
+    tmp_path: Path, years: float
+) -> None:
+    """Who was seen by a clock that is set right since is silent for no time at all, and its dead lease never ends."""
+    directory, clock = fresh(tmp_path), ManualClock(START + SECOND)
+    ahead = round(years * 365 * 86_400) * SECOND
+    with opened(directory, clock) as engine:
+        for i in range(6):
+            register(engine, f"m{i}", lease_seconds=30)
+        clock.step(ahead)
+        engine.resume()  # somebody takes the clock for right, and everybody gets a lease by it
+    clock.step(-ahead)
+    with opened(directory, clock) as engine:
+        for _ in range(30):
+            clock.advance(10 * SECOND)
+            _two_live(engine)
+            engine.tick()
+        engine.settle()
+        failed = {m.member_id for m in engine.reader.members() if m.status is MemberStatus.FAILED}
+        assert failed == {"m2", "m3", "m4", "m5"}
+        assert engine.status().halted is None
+        for recorded in engine.reader.entries():
+            seen = getattr(getattr(recorded.event.command, "do", None), "last_seen", 0)
+            assert seen <= recorded.row.time
+        engine.reader.replay()
