@@ -149,6 +149,8 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
         try:
             if service.forwarder is not None and operation.writes:
                 sound(headers, twice)
+                if service.access.is_open:  # the leader is asked by its own name
+                    require_here(headers)
                 has_begun = True
                 body = await _body(operation, request, headers)
                 reply = await _sent_on(service.forwarder, request, headers, body)

@@ -123,7 +123,8 @@ class KeyRing:
         try:
             found = self.path.stat()
         except FileNotFoundError as error:
-            if self.must_exist:
+            # A link that leads nowhere was laid by who has the keys elsewhere: they are missing now.
+            if self.must_exist or self.path.is_symlink():
                 raise _unreadable(self.path, error) from error
             self._checked = now
             return ()
@@ -144,7 +145,7 @@ class KeyRing:
     @property
     def has_been_used(self) -> bool:
         """Whether a key was ever made or revoked in this folder, as far as its files tell."""
-        return self.path.exists() or self._lock.exists()
+        return os.path.lexists(self.path) or os.path.lexists(self._lock)
 
     @property
     def _lock(self) -> Path:

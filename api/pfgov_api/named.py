@@ -25,6 +25,7 @@ from pfgov.app.tenancy.making import Made, make_ledger
 from pfgov.errors import (
     BusyError,
     EngineStoppedError,
+    GrantEndedError,
     InvalidError,
     PfgovError,
     StoreUnavailableError,
@@ -55,14 +56,19 @@ KEYS_SECONDS: Final = 0.25
 
 
 class NamedAccess(Access):
-    """The door of one ledger of many; its principals are counted apart from those of the others."""
+    """The door of one ledger of many; its principals are counted apart from those of the others.
 
-    def __init__(self, name: str, keyring: KeyRing) -> None:
+    Without keys it is open for only as long as the *default* one is: somebody may make the first key while they run.
+    """
+
+    def __init__(self, name: str, keyring: KeyRing, default: Access) -> None:
         super().__init__(keyring)
         self._name = name
+        self._default = default
 
     def grant(self, authorization: str | None) -> Grant:
         """Return who sends this ``Authorization`` header; errors as of :class:`Access`."""
+        self._follow_default()
         try:
             granted = super().grant(authorization)
         except StoreUnavailableError as error:
@@ -71,12 +77,26 @@ class NamedAccess(Access):
                 code=error.code,
                 hint="whoever runs the server makes one: pfgov key create --dir DIR/NAME --scope operator",
             ) from error
-        return replace(granted, share=granted.share and f"{self._name}/{granted.share}")
+        share = granted.share and f"{self._name}/{granted.share}"
+        return replace(granted, share=share, holds=lambda: self._still(granted))
+
+    def _still(self, granted: Grant) -> bool:
+        self._follow_default()
+        return granted.holds()
 
     @property
     def is_open(self) -> bool:
         """Whether everybody on this machine is its operator: never where a key must exist."""
+        self._follow_default()
         return not self.keyring.must_exist and super().is_open
+
+    def _follow_default(self) -> None:
+        """Demand a key from when on the default ledger does; one that cannot tell does."""
+        if not self.keyring.must_exist:
+            try:
+                self.keyring.must_exist = not self._default.is_open
+            except StoreUnavailableError:
+                self.keyring.must_exist = True
 
 
 class SharedAccess(Access):
@@ -215,14 +235,16 @@ class Named:
             keyring = KeyRing(
                 place.directory / FILE, must_exist=must_exist, recheck_seconds=KEYS_SECONDS
             )
-            door = self._doors[place.name] = NamedAccess(place.name, keyring)
+            door = NamedAccess(place.name, keyring, self._default.access)
+            self._doors[place.name] = door
         return door
 
-    async def make(self, wanted: NewLedger, by: str) -> tuple[Made, bool]:
+    async def make(self, wanted: NewLedger, by: Grant) -> tuple[Made, bool]:
         """Make the ledger that is *wanted* by a principal; its first key is one that its owner drew.
 
         Raises:
             InvalidError: a key is needed, or none is of use.
+            GrantEndedError: the principal lost its rights before its turn came.
             EngineStoppedError: the server is stopping.
             PfgovError: as of :func:`pfgov.app.tenancy.making.make_ledger`.
         """
@@ -246,11 +268,18 @@ class Named:
                 KeyRing(directory / FILE).adopt(key.id, key.digest, FIRST_SCOPES, now=now)
 
         asked = hashlib.sha256(msgspec.json.encode(wanted.model_dump())).hexdigest()
-        making = self._make(Request(wanted.name, by, asked), finish)
+        making = self._make(Request(wanted.name, by.principal.id, asked), by, finish)
         return await asyncio.shield(making)  # a caller that goes away does not stop it
 
-    async def _make(self, wanted: Request, finish: Callable[[Path], None]) -> tuple[Made, bool]:
+    async def _make(
+        self, wanted: Request, by: Grant, finish: Callable[[Path], None]
+    ) -> tuple[Made, bool]:
         async with self._making:  # one at a time: it takes a thread
+            if not by.holds():  # others may have been made meanwhile, for seconds
+                raise GrantEndedError(
+                    f"the rights of {by.principal.id} ended before its turn came",
+                    hint="ask for a new key or token",
+                )
             if self._default.stopping.is_set():
                 raise EngineStoppedError("the server is stopping", hint="ask again when it is back")
             folder, clock = self.keeper.folder, self._default.engine.clock

@@ -44,6 +44,7 @@ from pfgov_api.oidc.tokens import Tokens
 from pfgov_api.scarcity import exhausted
 from pfgov_api.service import Service
 from pfgov_api.standby import Standby
+from pfgov_ledger.escaping import shown
 
 GRACE_SECONDS: Final = 3
 ENDS_SECONDS: Final = 4.0
@@ -266,7 +267,7 @@ def _has_no_keys(keyring: KeyRing) -> bool:
     Raises:
         StoreUnavailableError: ``key.file``, there is one by which nobody could be let in.
     """
-    if not keyring.path.exists():
+    if not os.path.lexists(keyring.path):
         return True
     keyring.records()
     return False
@@ -294,10 +295,14 @@ def _require_no_keys_ever(engine: Engine, keyring: KeyRing) -> None:
     Raises:
         ForbiddenError: ``serve.keys_missing``.
     """
-    seen = engine.reader.other_principal()
-    if seen is None and not keyring.has_been_used:
+    seen, before = engine.reader.other_principal(), engine.reader.predecessor()
+    if seen is None and before is None and not keyring.has_been_used:
         return
-    why = f"the ledger knows commands of {seen}" if seen else "keys were made here"
+    why = "keys were made here"
+    if seen is not None:
+        why = f"the ledger knows commands of {seen}"
+    elif before is not None:
+        why = f"the ledger continues {before}, whose keys are not taken over"
     raise ForbiddenError(
         f"{keyring.path} is missing, and {why}: without it everybody on this machine would be the operator",
         code="serve.keys_missing",
@@ -464,4 +469,4 @@ class Greeting:
     def say(self) -> None:
         """Say it on standard error."""
         for line in self.lines():
-            print(line, file=sys.stderr, flush=True)  # noqa: T201 - a server says where it listens
+            print(shown(line), file=sys.stderr, flush=True)  # noqa: T201 - a server says where it listens

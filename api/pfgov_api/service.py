@@ -24,6 +24,7 @@ from pfgov.errors import BusyError, PfgovError
 from pfgov.model import NewLedger
 from pfgov_api.access import Access, Quota
 from pfgov_api.forwarding import Forwarder
+from pfgov_api.grants import Grant
 from pfgov_api.hosts import Domain
 from pfgov_api.keyring import KeyRing
 from pfgov_api.limits import (
@@ -118,7 +119,7 @@ class Others(Protocol):
         """Where each of them has a host of its own."""
         ...
 
-    async def make(self, wanted: NewLedger, by: str) -> tuple[Made, bool]:
+    async def make(self, wanted: NewLedger, by: Grant) -> tuple[Made, bool]:
         """Make one more; return how it was made, and whether the same request had made it."""
         ...
 

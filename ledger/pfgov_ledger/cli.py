@@ -229,7 +229,14 @@ def _recomputer() -> "RecomputerFactory | None":
     from importlib.metadata import entry_points
     from typing import cast
 
-    for point in entry_points(group=RECOMPUTERS, name="impact"):
+    offered = {point.value: point for point in entry_points(group=RECOMPUTERS, name="impact")}
+    if len(offered) > 1:
+        raise CommandError(
+            f"several installed packages make reports of impact again: {', '.join(sorted(offered))}; "
+            "uninstall all but the one that you trust",
+            EXIT_NOT_CHECKED,
+        )
+    for point in offered.values():
         try:
             return cast("RecomputerFactory", point.load())
         except ImportError as error:

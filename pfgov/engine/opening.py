@@ -3,6 +3,7 @@
 The engine's own module says in which order.  Nothing here decides, and nothing is signed but through the parts.
 """
 
+import os
 from collections.abc import Callable
 
 from pfgov.clock import Clock, Timekeeper
@@ -19,6 +20,7 @@ from pfgov.errors import (
     InvalidError,
     LeadershipLostError,
     PfgovError,
+    StoreCorruptError,
     StoreError,
 )
 from pfgov.storage.leading import WriterLock
@@ -77,10 +79,11 @@ def refuse_other_rules(state: State, store: Store) -> None:
 
 
 def refuse_existing(store: Store) -> None:
-    """Refuse a place in which a ledger has entries already.
+    """Refuse a place in which a ledger has entries already, or had: its keys would sign a second history.
 
     Raises:
         DuplicateError: ``ledger.exists``.
+        StoreCorruptError: ``store.rolled_back``, its database is gone.
         PfgovError: ``store.*``, what is there cannot be read.
     """
     if store.has_entries():
@@ -88,6 +91,14 @@ def refuse_existing(store: Store) -> None:
             f"there is a ledger in {store.directory} already",
             code="ledger.exists",
             hint="use it, or choose another folder with --dir",
+        )
+    layout = Layout(store.directory)
+    # The anchor is written once the first entry is committed: no creation that was interrupted before that left one.
+    if os.path.lexists(layout.anchor) and layout.interrupted_origin() is not None:
+        raise StoreCorruptError(
+            f"{store.directory} has the keys and the anchor of a ledger, and {store.location} has no entry of it",
+            code="store.rolled_back",
+            hint="put the database back: pfgov ledger restore; a new ledger begins in an empty folder",
         )
 
 

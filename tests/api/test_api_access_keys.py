@@ -7,12 +7,19 @@ from pathlib import Path
 import httpx2
 import pytest
 from support.api_server import Api, problem
+from support.ledgers import START, fresh, opened
 
+from pfgov.clock import ManualClock
 from pfgov.core.commands import Principal
 from pfgov.engine.answers import Caller
 from pfgov.engine.maintenance.ceremony import rotate
 from pfgov.engine.maintenance.erasing import Target, erase
-from pfgov.errors import GrantEndedError
+from pfgov.engine.maintenance.restoring import succeed
+from pfgov.errors import ForbiddenError, GrantEndedError, StoreUnavailableError
+from pfgov.storage import open_store
+from pfgov_api import serve
+from pfgov_api.keyring import FILE, KeyRing
+from pfgov_api.replies import Reply
 
 
 def test_a_revoked_key_is_refused_with_the_next_request(api: Api) -> None:
@@ -56,6 +63,49 @@ def test_an_emptied_file_of_keys_opens_nothing(tmp_path: Path) -> None:
         api.keyring.path.write_text('{"keys": []}')
         problem(api.get("/api/status"), 401)
         problem(api.post("/api/packets", {"workload_type": "x"}), 401)
+
+
+def test_a_link_to_keys_that_are_not_there_opens_nothing(tmp_path: Path) -> None:
+    """Where the keys lie elsewhere, and that is not there after a restart, everybody here is the operator."""
+    with Api(tmp_path) as api:
+        api.keyring.path.symlink_to(tmp_path / "not-mounted" / FILE)
+        problem(api.get("/api/status"), 503, "key.file")
+        problem(api.post("/api/packets", {"workload_type": "x"}), 503, "key.file")
+        assert api.keyring.has_been_used
+        with pytest.raises(StoreUnavailableError):
+            serve._has_no_keys(KeyRing(api.keyring.path))
+
+
+def test_a_ledger_that_continues_another_opens_nothing_without_keys(tmp_path: Path) -> None:
+    """A ledger that asked for keys cannot go on, and its successor is everybody's on this machine."""
+    new = tmp_path / "new"
+    succeed(open_store(new), open_store(fresh(tmp_path)), clock=ManualClock(START))
+    with opened(new) as engine:
+        with pytest.raises(ForbiddenError, match="continues pfgov") as refused:
+            serve._require_no_keys_ever(engine, KeyRing(new / FILE))
+        assert refused.value.code == "serve.keys_missing"
+
+
+def test_what_is_no_request_of_this_machine_is_not_sent_on_as_one(api: Api) -> None:
+    """A standby without keys sends a write to the leader under the leader's own name, whatever name was asked."""
+    sent: list[str] = []
+
+    class Sending:
+        """Takes note of what it would send."""
+
+        async def forward(self, method: str, *_: object) -> Reply:
+            """Answer for the leader."""
+            sent.append(method)
+            return Reply(200, b"{}")
+
+    api.service.forwarder = Sending()  # type: ignore[assignment]
+    try:
+        for headers in ({"Host": "pfgov.example"}, {"Via": "1.1 proxy"}):
+            answer = api.post("/api/packets", {"workload_type": "x"}, headers=headers)
+            problem(answer, 403, "http.cross_site")
+        assert not sent
+    finally:
+        api.service.forwarder = None
 
 
 @pytest.mark.parametrize(

@@ -101,3 +101,12 @@ def test_the_greeting_prints_what_works(api: Api) -> None:
     wanted = """curl -s -H "Authorization: Bearer $PFGOV_API_KEY" 'https://pfgov.example/api/ledger/export'"""
     assert wanted in greeting()
     assert "listening  http://127.0.0.1:1 " in greeting()
+
+
+def test_the_greeting_steers_no_terminal(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line of the anchor, or a folder's name, clears the screen of who starts the server."""
+    api.engine.layout.anchor.write_text("\x1b[2J\u202ePASSED\n")
+    Greeting(api.service, api.directory, "http://127.0.0.1:1", is_new=False).say()
+    said = capsys.readouterr().err
+    assert all(line.isprintable() for line in said.splitlines())
+    assert "\\x1b[2J\\u{202e}PASSED" in said

@@ -214,6 +214,28 @@ def test_two_at_once_are_one(many: NamedApi) -> None:
     assert len(list(many.folder.iterdir())) == 4
 
 
+def test_a_key_that_ended_while_others_were_made_makes_nothing(
+    many: NamedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever's key is revoked goes on making ledgers, each with a first key of his own, for as long as his requests
+    wait their turn.
+    """
+    ring, key = many.default.keyring, many.keys("")["admin"]
+
+    class Busy(asyncio.Lock):
+        """A turn that comes when the keys are revoked."""
+
+        async def __aenter__(self) -> None:
+            """Wait for it."""
+            for record in ring.records():
+                ring.revoke(record.id, now=1)
+            await super().__aenter__()
+
+    monkeypatch.setattr(many.named, "_making", Busy())
+    problem(_make(many, key=key), 401, "principal.ended")
+    assert {one.name for one in many.folder.iterdir()} == {"alpha", "beta"}
+
+
 # --- whole or not at all --------------------------------------------------------------------------
 
 

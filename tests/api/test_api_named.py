@@ -237,6 +237,31 @@ def test_a_ledger_that_had_keys_lets_nobody_in_without(tmp_path: Path) -> None:
         assert found.get(f"{BETA}/api/status").status_code == 200
 
 
+def test_ledgers_without_keys_close_when_the_default_one_gets_some(many: NamedApi) -> None:
+    """The first key is made while the server runs, and the ledgers beside stay everybody's until it is started anew."""
+    many.member("alpha")
+    granted = many.named.access(many.place("alpha")).grant(None)
+    assert granted.holds()
+    many.default.keys()
+    assert not granted.holds()
+    for path in (ALPHA, BETA):  # one is open, the other rests
+        for answer in (
+            many.get(f"{path}/api/status"),
+            many.post(f"{path}/api/packets", {"workload_type": "x"}),
+        ):
+            assert answer.status_code in {401, 503}, answer.text
+    assert many.get(f"{ALPHA}/api/status", key=many.keys("alpha")["operator"]).status_code == 200
+    problem(many.get(f"{ALPHA}/api/status"), 401)
+
+
+def test_ledgers_without_keys_close_when_those_of_the_default_one_are_lost(many: NamedApi) -> None:
+    """Where nobody can tell any more who may enter the default ledger, everybody may enter the others."""
+    many.default.keys()
+    assert many.default.get("/api/status", scope="operator").status_code == 200
+    many.default.keyring.path.unlink()
+    assert many.get(f"{ALPHA}/api/status").status_code in {401, 503}
+
+
 def test_shared_keys_open_every_ledger_with_the_same_rights(tmp_path: Path) -> None:
     """With shared keys a ledger's own still count; or the default one's do not."""
     with NamedApi(tmp_path, share=True, check=None) as found:

@@ -40,7 +40,7 @@ def _others(call: Call) -> Others:
 
 async def _create(call: Call) -> Answer:
     named = _others(call)
-    made, was_there = await named.make(call.body, call.principal.id)
+    made, was_there = await named.make(call.body, call.grant)
     name: str = call.body.name
     anchor = named.keeper.folder / name / "anchor.txt"
     body: dict[str, Any] = {

@@ -1,18 +1,22 @@
-"""From ledgers into a root: what each says of itself now, with the proof that it extends what the root has."""
+"""From ledgers into a root: what each says of itself now, with the proof that it extends what the root has.
+
+Whose checkpoint it is says the anchor in the ledger's folder, and not the database: whoever writes that could name a
+key of his own, or another ledger, and what a root has signed it never takes back.
+"""
 
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfgov.engine.keys.signing import ledger_keys
+from pfgov.engine.layout import Layout
 from pfgov.engine.loading.tree import StoredNodes
 from pfgov.engine.reading.reader import LedgerReader
-from pfgov.errors import PfgovError
+from pfgov.errors import PfgovError, StoreUnavailableError, file_errors
+from pfgov.files import read_regular
 from pfgov.storage import open_store
-from pfgov.storage.port import Queries
 from pfgov.storage.root import Offer, RootWriter
-from pfgov_ledger import checkpoint, errors, merkle, note
+from pfgov_ledger import checkpoint, errors, keys, merkle, note
 from pfgov_ledger.checkpoint import Checkpoint
 
 log = logging.getLogger("pfgov.api")
@@ -35,14 +39,17 @@ def offer_of(directory: Path, known: Known) -> Offer | None:
     """Return the newest checkpoint of the ledger in *directory*, for a root that has *known*; None if it has that.
 
     Raises:
-        PfgovError: ``store.*``, the ledger cannot be read.
-        LedgerError: what it says of itself cannot be.
+        PfgovError: ``store.*``, the ledger or its anchor cannot be read.
+        LedgerError: what it says of itself cannot be, or is another ledger's.
     """
     with LedgerReader(open_store(directory)) as reader, reader.snapshot() as queries:
         latest = queries.checkpoint()
         if latest is None:
             return None
         stated = checkpoint.parse_text(note.split(latest[1])[0])
+        log = _log_key(directory)  # after the checkpoint: a rotation renews it at once
+        if stated.origin != log.name:
+            raise errors.OriginMismatchError(expected=log.name, found=stated.origin)
         before = known(stated.origin)
         if before == stated:
             return None
@@ -53,16 +60,22 @@ def offer_of(directory: Path, known: Known) -> Offer | None:
             if old <= stated.size
             else ()
         )
-        return Offer(latest[1], tuple(proof), _log_keys(queries, stated.origin))
+        return Offer(latest[1], tuple(proof), (log,))
 
 
-def _log_keys(queries: Queries, origin: str) -> tuple[note.Vkey, ...]:
-    """Return the log's keys that are not revoked."""
-    return tuple(
-        note.vkey(origin, bytes.fromhex(public))
-        for public, key in ledger_keys(queries).items()
-        if key.role == "log" and not key.revoked
-    )
+def _log_key(directory: Path) -> note.Vkey:
+    """Return the log's present key, as the anchor beside the ledger names it.
+
+    Raises:
+        StoreUnavailableError: there is none that can be read.
+    """
+    path = Layout(directory).anchor
+    with file_errors(path):
+        raw = read_regular(path)
+    try:
+        return keys.parse_anchor(raw.decode(errors="replace")).log_vkey
+    except errors.LedgerError as error:
+        raise StoreUnavailableError(f"{path} is no anchor: {error}") from error
 
 
 def feed(root: RootWriter, ledgers: Iterable[tuple[str, Path]]) -> list[Trouble]:

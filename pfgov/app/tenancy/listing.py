@@ -12,6 +12,7 @@ from pfgov.errors import PfgovError
 from pfgov.storage import open_store
 from pfgov_ledger import checkpoint
 from pfgov_ledger import note as notes
+from pfgov_ledger.errors import LedgerError
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -59,8 +60,11 @@ def _one(directory: Path) -> Listed:
             )
         with LedgerReader(store) as reader:
             stated = checkpoint.parse_text(notes.split(reader.head().note)[0])
-    except PfgovError as error:
-        trouble = Trouble(error.code, error.message)
+    except (
+        PfgovError,
+        LedgerError,
+    ) as error:  # one whose checkpoint was changed, too, is told of alone
+        trouble = Trouble(error.code, str(error))
         return Listed(name=directory.name, state="failed", error=trouble)
     root = stated.root.hex()
     return Listed(

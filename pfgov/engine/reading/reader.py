@@ -175,6 +175,14 @@ class LedgerReader:
                     return found
         return None
 
+    def predecessor(self) -> str | None:
+        """Return the name of the ledger that this one continues; None where it is the first, or has no entries."""
+        with self.snapshot() as queries:
+            row = queries.entry(0)
+        event = None if row is None else receipts.event_of(row)
+        before = event.predecessor if isinstance(event, e.LedgerCreated) else None
+        return None if before is None else before.origin
+
     def entries(self, wanted: EntryFilter | None = None) -> list[Recorded]:
         """Return the entries that *wanted* asks for; give it a limit."""
         with self.snapshot() as queries:

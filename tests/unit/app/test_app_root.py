@@ -1,6 +1,7 @@
 """A root in a folder: what it takes in, what it refuses, and what it does when its files are not those it wrote."""
 
 import io
+import json
 import os
 import shutil
 import sqlite3
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.ledgers import opened, register
-from support.roots import Tenant, ledger_at
+from support.roots import Tenant, ledger_at, signer
 
 from pfgov.app.local.folder import reading_folder
 from pfgov.app.root import feeding
@@ -18,6 +19,7 @@ from pfgov.app.root import folder as roots
 from pfgov.app.root.feeding import feed
 from pfgov.app.root.keeping import Root
 from pfgov.app.root.proving import path
+from pfgov.engine.maintenance.ceremony import rotate
 from pfgov.errors import (
     DuplicateError,
     InvalidError,
@@ -27,7 +29,7 @@ from pfgov.errors import (
     StoreLockedError,
 )
 from pfgov.storage.root import Offer, RootLostError, RootReader, RootWriter
-from pfgov_ledger import checkpoint, keys, note, proof, via
+from pfgov_ledger import checkpoint, keys, merkle, note, proof, via
 from pfgov_ledger.conclusions import Witnessing
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.verify import verify
@@ -172,6 +174,62 @@ def test_root_alarms_about_a_ledger_that_was_put_back(folder: Path, tmp_path: Pa
             assert (alarm.code, alarm.is_alarm) == (f"ledger.{code}", True)
         assert feed(root, [("a", old)]) == []
     assert roots.examine(folder) == roots.Examined(2, 2)
+
+
+def test_root_takes_a_ledgers_keys_from_its_folder_and_not_from_its_database(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Whoever writes a ledger's database, without its keys, has a history of his own signed upon: the ledger's own is
+    an alarm for ever after, for what a root has signed it never takes back.
+    """
+    place, other = ledger_at(tmp_path / "a"), ledger_at(tmp_path / "b")
+    _goes_on(place, "m1")
+    honest = shutil.copy(place / "ledger.db", tmp_path / "honest.db")
+    for origin in ("a.example/t", "b.example/t"):  # its own name, or another ledger's
+        _forge(place, origin)
+        with roots.writing(folder) as root:
+            (alarm,) = feed(root, [("a", place)])
+            assert (alarm.is_alarm, root.head().size) == (True, 0)
+        shutil.copy(honest, place / "ledger.db")
+    with roots.writing(folder) as root:
+        assert feed(root, [("a", place), ("b", other)]) == []
+        with opened(place) as engine:
+            rotate(engine, "log")
+        assert feed(root, [("a", place)]) == []
+        (place / "anchor.txt").rename(tmp_path / "anchor.txt")
+        (trouble,) = feed(root, [("a", place), ("b", other)])
+        assert (trouble.name, trouble.is_alarm) == ("a", False)
+    assert roots.examine(folder) == roots.Examined(3, 2)
+
+
+def _forge(place: Path, origin: str) -> None:
+    """Let the database hold another history of *origin*, signed by a key of which only its row of keys knows."""
+    stranger = signer(origin, salt=7)
+    database = sqlite3.connect(place / "ledger.db")
+    triggers = database.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+    ).fetchall()
+    for name, _ in triggers:
+        database.execute(f"DROP TRIGGER {name}")
+    tree = merkle.LeafTree()
+    leaves = [leaf for (leaf,) in database.execute("SELECT leaf FROM entry ORDER BY seq")]
+    for leaf in (*leaves[:-1], b"x" * 32):
+        tree.add(leaf)
+    size = tree.size
+    stated = checkpoint.Checkpoint(origin, size, merkle.root(tree, size))
+    database.execute("UPDATE entry SET leaf = ? WHERE seq = ?", (b"x" * 32, size - 1))
+    database.execute(
+        "UPDATE checkpoint SET note = ? WHERE size = ?", (checkpoint.sign(stated, stranger), size)
+    )
+    (body,) = database.execute("SELECT body FROM ledger_state WHERE key = 'keys'").fetchone()
+    known = [*json.loads(body), {"role": "log", "public": stranger.public.hex(), "since": 0}]
+    database.execute(
+        "UPDATE ledger_state SET body = ? WHERE key = 'keys'", (json.dumps(known).encode(),)
+    )
+    for _, statement in triggers:
+        database.execute(statement)
+    database.commit()
+    database.close()
 
 
 def _goes_on(directory: Path, *members: str) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from pfgov.core import commands as c
 from pfgov.engine import LedgerReader
 from pfgov.engine.sequencing import rest
 from pfgov.storage import open_store
+from pfgov.storage.sqlite import schema
 
 
 def _left(host: Host) -> int | None:
@@ -200,6 +202,20 @@ def test_tenancy_a_note_says_where_a_ledger_ended(shelf: Shelf) -> None:
     alpha, beta = listed(shelf.folder)
     assert (alpha.size, alpha.due) == (head.size, "2026-06-24T20:00:00Z")
     assert (beta.state, beta.due) == ("readable", None)
+
+
+def test_tenancy_a_ledger_whose_checkpoint_was_changed_is_listed_alone(shelf: Shelf) -> None:
+    """One row that somebody changed keeps all the other ledgers from being listed."""
+    database = sqlite3.connect(shelf.folder / "alpha" / "ledger.db")
+    database.execute("DROP TRIGGER checkpoint_no_update")
+    database.execute("UPDATE checkpoint SET note = x'00'")
+    database.execute(schema.TRIGGERS["checkpoint_no_update"])
+    database.commit()
+    database.close()
+    alpha, beta = listed(shelf.folder)
+    assert (alpha.state, beta.state) == ("failed", "readable")
+    assert alpha.error is not None
+    assert alpha.error.code == "ledger.note_malformed"
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,25 @@ def test_engine_a_new_folder_is_its_owners_alone(tmp_path: Path) -> None:
         assert (tmp_path / "new").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize("origin", [None, "pfgov.test/one"])
+def test_engine_a_ledger_whose_database_is_gone_does_not_begin_anew(
+    tmp_path: Path, origin: str | None
+) -> None:
+    """Whoever takes the database away, or a volume that is missing after a restart, has the same keys sign a second
+    history under the same name, and the anchor replaced by that of it.
+    """
+    directory = fresh(tmp_path)
+    anchor = (directory / "anchor.txt").read_bytes()
+    for path in (*directory.glob("ledger.db*"), *directory.glob("head.db*")):
+        path.unlink()
+    (directory / "store.url").unlink(missing_ok=True)
+    with pytest.raises(StoreCorruptError) as refused:
+        Engine.create(open_store(directory), origin, clock=ManualClock(START))
+    assert refused.value.code == "store.rolled_back"
+    assert (directory / "anchor.txt").read_bytes() == anchor
+    assert not list(directory.glob("*.db"))
+
+
 def test_engine_a_restored_backup_is_refused(tmp_path: Path) -> None:
     """A ledger that is shorter than what was published must not sign again; reading its evidence is possible."""
     directory = fresh(tmp_path)

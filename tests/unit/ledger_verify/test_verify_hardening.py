@@ -8,6 +8,8 @@ import subprocess
 import sys
 import unicodedata
 from collections.abc import Iterator
+from importlib import metadata
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +125,36 @@ def test_the_folder_it_runs_in_is_not_imported_from(tmp_path: Path) -> None:
 def test_documented_commands_have_a_safe_path() -> None:
     """A document tells the reader to run a module with the current folder among the places to import from."""
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("ledger/*.md")):
-        assert not re.search(r"python3? -m pfgov_ledger[ .][A-Za-z]", path.read_text()), path
+        text = path.read_text()
+        assert not re.search(r"python3? -m pfgov_ledger[ .][A-Za-z]", text), path
+        assert not re.search(r"^\$? ?\(?.*\bpython3? (-c|[a-z_]+\.py)", text, re.MULTILINE), path
+
+
+def test_documented_copies_of_the_database_are_their_owners_alone() -> None:
+    """A document has the reader make a backup that others may read, with the contexts of packets in it."""
+    lines = [
+        (path, line)
+        for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
+        for line in path.read_text().splitlines()
+        if re.search(r"ledger\.db.*[. ]backup\b", line) and re.search(r"python|sqlite3 ", line)
+    ]
+    assert len(lines) >= 2
+    assert [(path, line) for path, line in lines if "(umask 077 && " not in line] == []
+
+
+def test_two_packages_that_make_a_report_again_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A package puts what says that a report of impact holds in the place of ours."""
+    ours = EntryPoint("impact", "json:loads", cli.RECOMPUTERS)
+    theirs = EntryPoint("impact", "helpful_reports:recomputer", cli.RECOMPUTERS)
+    for offered in ([theirs, ours], [ours, theirs]):
+        monkeypatch.setattr(metadata, "entry_points", lambda offered=offered, **_: offered)
+        with pytest.raises(cli.CommandError, match="helpful_reports:recomputer, json:loads") as why:
+            cli._recomputer()
+        assert why.value.status == cli.EXIT_NOT_CHECKED
+    monkeypatch.setattr(metadata, "entry_points", lambda **_: [ours, ours])
+    assert cli._recomputer() is json.loads
 
 
 # --- keys ----------------------------------------------------------------------------------------
