@@ -60,10 +60,7 @@ def _one(directory: Path) -> Listed:
             )
         with LedgerReader(store) as reader:
             stated = checkpoint.parse_text(notes.split(reader.head().note)[0])
-    except (
-        PfgovError,
-        LedgerError,
-    ) as error:  # one whose checkpoint was changed, too, is told of alone
+    except (PfgovError, LedgerError) as error:  # whatever was changed in it, it is told of alone
         trouble = Trouble(error.code, str(error))
         return Listed(name=directory.name, state="failed", error=trouble)
     root = stated.root.hex()
