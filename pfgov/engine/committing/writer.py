@@ -19,12 +19,12 @@ from pfgov.engine.loading.intact import (
     Ends,
     check_entry,
     ends_of,
-    issuers_of,
     leaf_of,
     map_of,
 )
 from pfgov.engine.loading.receipts import erased_commitment
 from pfgov.engine.loading.tree import TILE, TILE_LEVELS, StoredNodes, frontier_at, load_head
+from pfgov.engine.loading.vouched import check_head, vkeys_of, vouched_issuers
 from pfgov.errors import StoreCorruptError, StoreError, StoreUnavailableError
 from pfgov.storage.port import EntryFilter, EntryRow, HeadLock, Probe, Published, Store, untouched
 from pfgov_ledger import merkle, note
@@ -69,6 +69,7 @@ class Writer:
         self._replaced: list[Signer] = []
         self._subjects: SubjectMap | None = None
         self._ends: Ends | None = None
+        self._signed_by: dict[str, bytes] | None = None
         self.new_term: int | None = None
         """The term of this writer, where there is no entry of it yet."""
         self._tiles: dict[int, list[bytes]] = {}
@@ -96,6 +97,7 @@ class Writer:
         origin = signers.log.name
         self._issuer, self._log = signers.issuer, signers.log
         try:
+            check_head(self.queries, layout, vkeys_of(self._sources.at_hand("log")))
             head = load_head(self.queries, origin)
             if head.term < self.store.term:
                 head.term = self.new_term = self.store.term
@@ -164,6 +166,8 @@ class Writer:
         batch.writes.checkpoint = (head.size, committed.note)
         self.store.write(batch.writes)
         self._publish(before, Published(head.size, head.frontier.root()))
+        if any(row.type in KEY_EVENTS for row in rows):
+            self._signed_by = None
         appender.forget(appender.mark())
         for subject in batch.ended:
             appender.evict(subject)
@@ -195,8 +199,10 @@ class Writer:
         return None if row is None else (row.subject_seq + 1, row.leaf)
 
     def _issuers(self) -> dict[str, bytes]:
-        known = ledger_keys(self.queries)
-        return issuers_of({public: key.role for public, key in known.items()})
+        if self._signed_by is None:
+            layout = self._sources.layout
+            self._signed_by = vouched_issuers(self.queries, layout, self._published, self._root)
+        return self._signed_by
 
     def _rows(self) -> Iterable[EntryRow]:
         return self.queries.entries(EntryFilter(stop=self._published))

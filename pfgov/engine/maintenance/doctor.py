@@ -28,6 +28,7 @@ from pfgov.engine.loading.intact import (
     issuers_of,
     opens,
 )
+from pfgov.engine.loading.vouched import check_head
 from pfgov.engine.options import Options
 from pfgov.engine.reading import LedgerReader
 from pfgov.engine.reading.older_orders import OlderOrders
@@ -257,6 +258,7 @@ def _signers(patient: Patient) -> Finding:
             f"{layout.anchor} is not this ledger's anchor",
             "compare it with the copies that you gave away",
         )
+    check_head(queries, layout, [anchor.log_vkey])
     return Finding(
         "signers", "ok", "the keys at hand are in force, and the anchor is this ledger's"
     )

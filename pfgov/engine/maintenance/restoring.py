@@ -16,6 +16,7 @@ from pfgov.engine.layout import Layout
 from pfgov.engine.loading import load_state
 from pfgov.engine.loading.intact import check_policies
 from pfgov.engine.loading.tree import StoredNodes, frontier_at, load_head
+from pfgov.engine.loading.vouched import check_head, vouched_logs
 from pfgov.errors import InvalidError, StoreCorruptError, StoreError, StoreUnavailableError
 from pfgov.policy import PolicySet, from_document
 from pfgov.storage.port import Published, Queries, Store
@@ -75,6 +76,7 @@ def restore(
         queries = store.open_queries()
         try:
             state = load_state(queries)
+            check_head(queries, Layout(store.directory), ())
             head = load_head(queries, state.origin)
             evidence = _evidence(store, queries, head, seen, is_newest=is_newest)
         finally:
@@ -191,7 +193,8 @@ def succeed(
     queries = old.open_queries()
     try:
         state = load_state(queries)
-        size, root = _last_signed(queries, _log_keys(state))
+        logs = vouched_logs(queries, Layout(old.directory))
+        size, root = _last_signed(queries, _log_keys(state) if logs is None else logs)
         policy = _policy(queries, state.policy)
     finally:
         queries.close()

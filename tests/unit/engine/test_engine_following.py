@@ -17,6 +17,7 @@ from support.ledgers import (
     submit,
     verified,
 )
+from support.roots import signer
 
 from pfgov.clock import ManualClock
 from pfgov.core import commands as c
@@ -24,8 +25,10 @@ from pfgov.core import events as e
 from pfgov.engine import Engine, Options
 from pfgov.engine.committing.writer import Writer
 from pfgov.engine.following import Follower
+from pfgov.engine.maintenance.ceremony import rotate
 from pfgov.errors import BusyError, NotFoundError, PfgovError, StandbyError, StoreCorruptError
 from pfgov.storage import keep_in_database, open_store
+from pfgov_ledger import checkpoint, note
 from pfgov_ledger.entry import parse
 
 ONE, TWO = "http://one.test:8000", "http://two.test:8000"
@@ -213,6 +216,45 @@ def test_follower_remembers_what_it_followed(first: Path, second: Path) -> None:
         with pytest.raises(StoreCorruptError) as caught:
             attempt()
         assert caught.value.code == "store.rolled_back"
+
+
+def test_follower_publishes_nothing_that_no_key_of_the_log_signed(
+    first: Path, second: Path
+) -> None:
+    """Whoever writes the database has a standby move its head lock to what he made up: it never follows again."""
+    with opened(first, address=ONE) as leader:
+        register(leader, "m")
+        size, signed = leader.status().size, leader.reader.head().note
+    forged = checkpoint.sign(checkpoint.parse_text(note.split(signed)[0]), signer(ORIGIN, salt=9))
+    store = open_store(second)
+    known = store.read_head(ORIGIN)
+    with postgres.connected(store) as connection:
+        connection.execute("SET session_replication_role = replica")
+        name = (first / "store.url").read_text().strip().partition("#")[2]
+        changed = connection.execute(
+            "UPDATE pfgov.checkpoint c SET note = %s FROM pfgov.head h"
+            " WHERE h.name = %s AND c.ledger = h.ledger AND c.size = %s",
+            (forged, name, size),
+        )
+        assert changed.rowcount == 1
+    with pytest.raises(StoreCorruptError) as caught:
+        _following(second)
+    assert caught.value.code == "store.altered"
+    assert store.read_head(ORIGIN) == known
+
+
+def test_follower_follows_a_key_that_took_over_on_another_machine(
+    first: Path, second: Path
+) -> None:
+    """A leader's log key is replaced, and a standby that has not got the new one yet takes its ledger for forged."""
+    with opened(first, address=ONE) as leader:
+        rotate(leader, "log")
+        register(leader, "m")
+        follower = _following(second)
+        try:
+            assert follower.size == leader.status().size
+        finally:
+            follower.close()
 
 
 def test_follower_takes_over_when_the_lease_is_over(first: Path, second: Path) -> None:

@@ -1,7 +1,9 @@
 """What somebody changed in the database is neither signed upon nor handed out, and the doctor names it."""
 
+import hashlib
 import io
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,19 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.ledgers import fresh, opened, packet, place, register, submit, verified
+from support.ledgers import ORIGIN, fresh, opened, packet, place, register, submit, verified
+from support.roots import signer
 
 from pfgov.core import commands as c
 from pfgov.engine import EntryFilter, Idempotency, LedgerReader
 from pfgov.engine.answers import decode_refusal
 from pfgov.engine.loading import intact
-from pfgov.engine.loading.tree import TILE
+from pfgov.engine.loading.tree import TILE, load_head
 from pfgov.engine.maintenance.doctor import examine
 from pfgov.engine.maintenance.erasing import Target, erase, payload_objects
+from pfgov.engine.maintenance.restoring import restore, succeed
 from pfgov.engine.reading.exporting import stored_log, write_export
 from pfgov.errors import NotFoundError, PfgovError, StoreCorruptError
 from pfgov.policy import load_directory, shipped_directory
 from pfgov.storage import open_store
+from pfgov_ledger import dsse, keys
+from pfgov_ledger.appender import Appender
 
 
 def _change(directory: Path, *statements: str) -> None:
@@ -252,6 +258,112 @@ def test_nothing_is_signed_upon_another_entry_once_there_is_an_index(
             submit(engine, c.CancelPacket(packet_id="p"))
         assert submit(engine, c.CancelPacket(packet_id="later-1")).count == 1
         assert submit(engine, packet("new")).count == 2
+
+
+def _added(directory: Path) -> int:
+    """Add an entry about a member that nobody registered, signed by keys of one's own; return where it stands."""
+    stranger, log = signer("stranger", "issuer"), signer(ORIGIN, salt=9)
+    with LedgerReader(open_store(directory)) as reader, reader.snapshot() as queries:
+        head, last = load_head(queries, ORIGIN), queries.entry(queries.size() - 1)
+        registered = next(row for row in queries.entries() if row.type == "member_registered")
+        known = json.loads(next(row.body for row in queries.ledger_state() if row.key == "keys"))
+    assert last is not None
+    appender = Appender(head=head, issuer=stranger, log=log)
+    made = appender.append(
+        type="member_registered",
+        subject="member/ghost",
+        time=last.time,
+        command_seq=last.seq + 1,
+        command_index=0,
+        body=json.loads(registered.raw.replace(b'"m"', b'"ghost"'))["body"],
+    )
+    known += [
+        {"role": "issuer", "public": stranger.public.hex(), "since": 0},
+        {"role": "log", "public": log.public.hex(), "since": 0},
+    ]
+    database = sqlite3.connect(directory / "ledger.db")
+    row = (
+        made.seq,
+        made.subject,
+        0,
+        "member_registered",
+        last.time,
+        made.leaf,
+        made.signature,
+        made.raw,
+    )
+    database.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    database.execute("INSERT INTO checkpoint VALUES (?, ?)", (made.seq + 1, appender.checkpoint()))
+    database.execute(
+        "UPDATE ledger_state SET body = ? WHERE key = 'keys'", (json.dumps(known).encode(),)
+    )
+    database.commit()
+    database.close()
+    return made.seq
+
+
+@pytest.mark.parametrize("has_anchor", [True, False])
+def test_nothing_is_signed_upon_an_entry_that_was_added(
+    directory: Path, tmp_path: Path, has_anchor: bool
+) -> None:
+    """Whoever writes the database adds an entry and a checkpoint over it, and a key to the row of keys. With the next
+    entry the log's own key vouches for it: its receipt passes every verifier, and the ledger never passes again.
+    """
+    before = shutil.copytree(directory, tmp_path / "before")
+    _added(directory)
+    assert _found(directory)["signers"] == "failed"
+    if not has_anchor:
+        (directory / "anchor.txt").unlink()
+    with pytest.raises(StoreCorruptError) as refused:
+        opened(directory)
+    assert refused.value.code == "store.altered"
+    for name in ("ledger.db", "anchor.txt"):
+        shutil.copy(before / name, directory / name)
+    with opened(directory) as engine:  # nothing was published of it
+        register(engine, "n")
+    assert verified(directory, tmp_path).exit_status == 0
+
+
+def test_what_a_stranger_signed_is_neither_restored_nor_continued(
+    directory: Path, tmp_path: Path
+) -> None:
+    """The head lock is moved to it, so that the true ledger is refused; or a successor's genesis names it."""
+    _added(directory)
+    known = open_store(directory).read_head(ORIGIN)
+    for attempt in (
+        lambda: restore(open_store(directory), None, is_newest=True),
+        lambda: succeed(open_store(tmp_path / "new"), open_store(directory)),
+    ):
+        with pytest.raises(StoreCorruptError) as refused:
+            attempt()
+        assert refused.value.code == "store.altered"
+    assert open_store(directory).read_head(ORIGIN) == known
+
+
+def test_a_key_that_stands_in_the_database_alone_signed_nothing(directory: Path) -> None:
+    """Whoever writes the database changes the last entry of a packet, signs it anew, and names his key beside it."""
+    stranger = signer("stranger", "issuer")
+    with opened(directory) as engine:
+        _change(
+            directory,
+            "UPDATE ledger_state SET body = CAST(substr(CAST(body AS TEXT), 1, length(CAST(body AS TEXT)) - 1) ||"
+            f' \',{{"role":"issuer","public":"{stranger.public.hex()}","since":0}}]\' AS BLOB)'
+            " WHERE key = 'keys'",
+        )
+        with sqlite3.connect(directory / "ledger.db") as database:
+            raw = bytes(database.execute(f"SELECT raw FROM entry WHERE {LAST_OF_P}").fetchone()[0])
+        database.close()
+        mine = json.loads(raw)["issuer"].encode()
+        forged = raw.replace(mine, keys.key_id(stranger.public).encode())
+        signature = stranger.sign(dsse.entry_pae(forged))
+        leaf = hashlib.sha256(b"\x00" + forged).digest()
+        _change(
+            directory,
+            f"UPDATE entry SET raw = x'{forged.hex()}', signature = x'{signature.hex()}', leaf = x'{leaf.hex()}'"
+            f" WHERE {LAST_OF_P}",
+        )
+        with pytest.raises(StoreCorruptError):
+            submit(engine, c.CancelPacket(packet_id="p"))
 
 
 def test_a_changed_hash_is_not_indexed(directory: Path) -> None:
