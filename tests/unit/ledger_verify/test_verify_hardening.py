@@ -154,7 +154,8 @@ def test_two_packages_that_make_a_report_again_are_refused(
             cli._recomputer()
         assert why.value.status == cli.EXIT_NOT_CHECKED
     monkeypatch.setattr(metadata, "entry_points", lambda **_: [ours, ours])
-    assert cli._recomputer() is json.loads
+    found: Any = cli._recomputer()
+    assert found is json.loads
 
 
 # --- keys ----------------------------------------------------------------------------------------
