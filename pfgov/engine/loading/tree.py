@@ -74,6 +74,13 @@ def load_head(queries: Queries, origin: str) -> Head:
     found = entries.parse(last.raw)
     if found.leaf != last.leaf or found.seq != size - 1:
         raise StoreCorruptError(f"entry {size - 1} is not the one that was signed")
+    stated = (found.subject, found.subject_seq, found.type, found.time)
+    if stated != (last.subject, last.subject_seq, last.type, last.time):
+        raise StoreCorruptError(
+            f"entry {size - 1} was changed in the database: its columns say something else than its bytes",
+            code="store.altered",
+            hint="restore a backup; nothing is signed after it: pfgov ledger doctor",
+        )
     if found.log != origin:
         raise StoreCorruptError(f"the ledger is {found.log}, and the log key is {origin}'s")
     return Head(origin, frontier, last.leaf, found.term, last.time)

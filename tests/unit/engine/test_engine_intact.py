@@ -324,6 +324,23 @@ def test_nothing_is_signed_upon_an_entry_that_was_added(
     assert verified(directory, tmp_path).exit_status == 0
 
 
+@pytest.mark.parametrize("column", ["time = time + 2500000000000000", "type = 'packet_failed'"])
+def test_nothing_is_signed_after_a_last_entry_whose_columns_were_changed(
+    directory: Path, tmp_path: Path, column: str
+) -> None:
+    """The time of the last entry is changed by decades: what follows is signed with it, and every deadline has passed
+    for good.
+    """
+    kept = shutil.copy(directory / "ledger.db", tmp_path / "kept.db")
+    _change(directory, f"UPDATE entry SET {column} WHERE seq = (SELECT max(seq) FROM entry)")
+    with pytest.raises(StoreCorruptError) as refused:
+        opened(directory)
+    assert refused.value.code == "store.altered"
+    shutil.copy(kept, directory / "ledger.db")
+    with opened(directory) as engine:
+        register(engine, "n")
+
+
 def test_what_a_stranger_signed_is_neither_restored_nor_continued(
     directory: Path, tmp_path: Path
 ) -> None:
