@@ -5,6 +5,7 @@ import msgspec
 from pfgov.app.remote.errors import ServerVersionError
 from pfgov.app.remote.routes import with_query
 from pfgov.app.remote.session import Session
+from pfgov.app.tenancy.limits import NAMED_LEDGERS_MAX
 from pfgov.app.tenancy.listing import Listed
 from pfgov.client.core import Ask
 from pfgov.client.first_key import new_ledger
@@ -67,6 +68,8 @@ def ledgers(session: Session) -> list[Listed]:
         except msgspec.ValidationError as error:
             raise _another(session, error) from error
         found += page.items
-        if page.next is None or page.next == after:
+        if page.next is None:
             return found
+        if not page.items or len(found) > NAMED_LEDGERS_MAX:
+            raise _another(session, ValueError("a list of ledgers that does not end"))
         after = page.next

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 
 from pfgov.app.monitor.fetching import Fetcher
+from pfgov.app.remote.ledgers import ledgers
 from pfgov.app.remote.session import Address, Session
 from pfgov.app.webhook import delivering
 from pfgov.app.webhook.delivering import Poster
@@ -257,6 +258,27 @@ def test_an_answer_that_is_drawn_out_ends_at_every_door(monkeypatch: pytest.Monk
     for one in threads:
         one.join(max(given_up - time.monotonic(), 0.0))
     assert held == set()
+
+
+@pytest.mark.parametrize("names", [0, 1_000])
+def test_a_list_of_ledgers_that_does_not_end_is_refused(names: int) -> None:
+    """Page follows upon page, empty or not, and `pfgov ledger list` never ends, or takes all memory."""
+    asked: list[str] = []
+
+    class Endless:
+        """A server that always knows more."""
+
+        to = Address("http://localhost:8000")
+
+        def ask(self, ask: Ask) -> dict[str, Any]:
+            """Answer one page."""
+            asked.append(ask.path)
+            assert len(asked) < 100
+            items = [{"name": f"l{one}", "state": "open"} for one in range(names)]
+            return {"items": items, "next": f"l{len(asked)}"}
+
+    with pytest.raises(PfgovError, match="does not end"):
+        ledgers(Endless())  # type: ignore[arg-type]
 
 
 def test_a_long_answer_is_not_ended_by_the_time_of_a_short_one(
