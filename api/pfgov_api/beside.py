@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pfgov.app.hosting import Engine
 from pfgov.app.root.keeping import Root
+from pfgov.app.tenancy.claims import Claims
 from pfgov.app.tenancy.limits import OPEN_LEDGERS_MAX
 from pfgov_api.hosts import Domain
 from pfgov_api.keyring import KeyRing
@@ -59,10 +60,10 @@ def others(
     beside: Beside | None,
     default: Service,
     check: Callable[[Engine, KeyRing], None] | None,
-    address: str,
+    claims: Claims,
     directory: Path,
 ) -> Named | None:
-    """Return the ledgers *beside* the *default* one, which is in *directory* and served at *address*."""
+    """Return the ledgers *beside* the *default* one, which is in *directory*, as far as they are this server's."""
     if beside is None:
         return None
     return Named(
@@ -73,7 +74,7 @@ def others(
         domain=beside.domain,
         check=check,
         most=beside.most,
-        address=address,
+        claims=claims,
         leave_out=directory,
     )
 

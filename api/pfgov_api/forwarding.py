@@ -54,10 +54,22 @@ _OWN: Final = frozenset(
 class Forwarder:
     """Sends requests on to whoever leads."""
 
-    def __init__(self, follower: Follower, log_keys: Callable[[], Sequence[Signer]]) -> None:
-        """Send what is asked to whoever *follower* says leads, and has one of the log's keys as this server does."""
+    def __init__(
+        self,
+        follower: Follower,
+        log_keys: Callable[[], Sequence[Signer]],
+        claimant: Callable[[], str | None] | None = None,
+    ) -> None:
+        """Send what is asked to whoever leads, and proves to have one of the log's keys, as this server does.
+
+        Args:
+            follower: Says who leads.
+            log_keys: The log's keys.
+            claimant: Says who is to lead while nobody does: a ledger that rests is opened there by what is sent.
+        """
         self._follower = follower
         self._log_keys = log_keys
+        self._claimant = claimant
         self._proved: str | None = None
         self._threads = ThreadPoolExecutor(FORWARD_THREADS, thread_name_prefix="forward")
         self._changed = asyncio.Event()
@@ -78,17 +90,25 @@ class Forwarder:
             UnknownOutcomeError: the leader was lost before it answered.
         """
         standing = self._follower.standing
-        if standing is None or standing.leader is None or FORWARDED in headers:
+        if standing is None or FORWARDED in headers:
             raise self._follower.refusal()
-        at = urlsplit(standing.leader)
-        connection = timed(
-            at.hostname or "", at.port, FORWARD_SECONDS, is_secure=at.scheme == "https"
-        )
+        leader = standing.leader
+        if leader is None and standing.is_free and self._claimant is not None:
+            leader = self._claimant()
+        if leader is None:
+            raise self._follower.refusal()
+        try:
+            at = urlsplit(leader)
+            connection = timed(
+                at.hostname or "", at.port, FORWARD_SECONDS, is_secure=at.scheme == "https"
+            )
+        except ValueError:  # whoever writes the database can write anything there
+            raise self._follower.refusal() from None
         sent = {name: value for name, value in headers.items() if name not in _OWN}
         sent[FORWARDED] = str(standing.term)
         loop = asyncio.get_running_loop()
         asking = loop.run_in_executor(
-            self._threads, self._ask, standing.leader, connection, method, target, sent, body
+            self._threads, self._ask, leader, connection, method, target, sent, body
         )
         cut = asyncio.ensure_future(self._changed.wait())
         either: set[asyncio.Future[Any]] = {asking, cut}
@@ -112,15 +132,16 @@ class Forwarder:
         headers: dict[str, str],
         body: bytes,
     ) -> Reply:
+        mount = urlsplit(leader).path.rstrip("/")
         try:
             try:
                 connection.connect()
             except OSError:
                 raise self._follower.refusal() from None
             if self._proved != leader:
-                self._prove(leader, connection)
+                self._prove(leader, mount, connection)
             try:
-                connection.request(method, target, body=body or None, headers=headers)
+                connection.request(method, mount + target, body=body or None, headers=headers)
                 answer = connection.getresponse()
                 raw = answer.read()
             except (OSError, http.client.HTTPException) as error:
@@ -133,7 +154,7 @@ class Forwarder:
         kept = {name: value for name, value in found.items() if name not in _OWN}
         return Reply(answer.status, raw, media_type=kept.get("content-type", ""), headers=kept)
 
-    def _prove(self, leader: str, connection: TimedConnection) -> None:
+    def _prove(self, leader: str, mount: str, connection: TimedConnection) -> None:
         """Have whoever answers prove that it is a server of this ledger.
 
         Raises:
@@ -141,7 +162,7 @@ class Forwarder:
         """
         challenge = drawn()
         try:
-            connection.request("GET", LIVE, headers={CHALLENGE: challenge})
+            connection.request("GET", mount + LIVE, headers={CHALLENGE: challenge})
             answer = connection.getresponse()
             answer.read(LIVE_BYTES_MAX)
             said = answer.getheader(PROOF, "") if answer.isclosed() else ""

@@ -22,12 +22,14 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from pfgov.app.hosting import TICK_SECONDS, Engine
 from pfgov.app.tenancy import Keeper, Place, Request, Stage, is_name, unknown
 from pfgov.app.tenancy.making import Made, make_ledger
+from pfgov.app.turns import Follower
 from pfgov.errors import (
     BusyError,
     EngineStoppedError,
     GrantEndedError,
     InvalidError,
     PfgovError,
+    StoreLockedError,
     StoreUnavailableError,
 )
 from pfgov.model import NewLedger
@@ -45,6 +47,7 @@ from pfgov_api.mounting import LEDGER, MOUNT, PREFIX, SERVICE
 from pfgov_api.operations import ANYONE, Operation
 from pfgov_api.origins import require_here
 from pfgov_api.service import Service
+from pfgov_api.standby import Standby
 
 _PREFIX: Final = PREFIX.encode()
 
@@ -214,15 +217,34 @@ class Named:
         access = self.access(place)
         if access.is_open and self._check is not None:
             self._check(engine, access.keyring)
-        service = Service(
+        service = self._serving(place, engine, access)
+        service.leave = lambda: self.keeper.drop(place)
+        return service
+
+    def _serving(self, place: Place, engine: Engine, access: Access) -> Service:
+        """Return what serves a ledger that this server leads, or follows."""
+        if not isinstance(engine, Follower):
+            return Service(
+                engine,
+                access.keyring,
+                access=access,
+                beside=self._default,
+                tick_seconds=self._tick_seconds,
+            )
+
+        def lead() -> None:
+            if not self.keeper.is_ours(place):
+                raise StoreLockedError("another server is to lead it")
+
+        return Standby(
             engine,
             access.keyring,
+            lead,
             access=access,
             beside=self._default,
             tick_seconds=self._tick_seconds,
+            claimant=lambda: self.keeper.is_at(place),
         )
-        service.leave = lambda: self.keeper.drop(place)
-        return service
 
     def access(self, place: Place) -> Access:
         """Return the door of a ledger, open or not: its own keys, unless all are shared."""

@@ -165,6 +165,9 @@ class Service(Host):
         self.trials: Trials = Trials() if beside is None else beside.trials
         self.simulations: Simulations = Simulations() if beside is None else beside.simulations
         self._is_beside = beside is not None
+        self._known_risks: Callable[[], Sequence[str]] = lambda: (
+            () if beside is None else beside.risks
+        )
         self.named: Others | None = None
         """The ledgers beside this one, where it is the default one of several."""
         self.looking = Looking()
@@ -207,7 +210,8 @@ class Service(Host):
         except PfgovError as error:
             self.risks = (f"it is not known what the database promises: {error.message}",)
         for risk in self.risks:
-            log.warning("durability: %s", risk)
+            if risk not in self._known_risks():
+                log.warning("durability: %s", risk)
 
     async def stop(self) -> None:
         """End streams and ticks; what was accepted is answered."""

@@ -2,6 +2,7 @@
 
 Four times a second it looks how the ledger stands.  When the lead is free it opens the engine beside what it is doing,
 and only when that has succeeded it hands over: the listening socket stays, and who has connected meanwhile waits in it.
+One ledger of many is followed less often, and opened anew when the lead is free: whoever asks for it meanwhile waits.
 """
 
 import threading
@@ -12,6 +13,7 @@ from typing import Final
 from pfgov.app.hosting import Engine
 from pfgov.app.turns import Follower, Standing
 from pfgov.errors import LeadershipLostError, PfgovError, StoreLockedError
+from pfgov_api.access import Access
 from pfgov_api.forwarding import Forwarder
 from pfgov_api.keyring import KeyRing
 from pfgov_api.oidc.tokens import Tokens
@@ -24,23 +26,42 @@ FOLLOW_SECONDS: Final = 0.25
 class Standby(Service):
     """What a server has that does not lead."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a service may be given
         self,
         follower: Follower,
         keyring: KeyRing,
-        lead: Callable[[], Engine],
+        lead: Callable[[], Engine | None],
         *,
+        tick_seconds: float = FOLLOW_SECONDS,
         tokens: Tokens | None = None,
         public_url: str | None = None,
+        access: Access | None = None,
+        beside: Service | None = None,
+        claimant: Callable[[], str | None] | None = None,
     ) -> None:
-        """Take what follows the leader, and what opens the engine when nobody leads."""
+        """Follow the leader.
+
+        Args:
+            follower: What follows it.
+            keyring: The ledger's keys.
+            lead: Opens the engine when nobody leads, or returns None where that is done once this service has stopped;
+                ``StoreLockedError`` if another server is to lead.
+            tick_seconds: How often to look.
+            tokens: As of a service.
+            public_url: As of a service.
+            access: As of a service.
+            beside: As of a service.
+            claimant: Says where the server is that is to lead while nobody does; what is to be written goes there then.
+        """
         super().__init__(
-            follower, keyring, tokens=tokens, public_url=public_url, tick_seconds=FOLLOW_SECONDS
-        )
+            follower, keyring, tokens=tokens, public_url=public_url, tick_seconds=tick_seconds,
+            access=access, beside=beside,
+        )  # fmt: skip
         self.follower = follower
-        self._forwarding = Forwarder(follower, self.log_keys)
+        self._forwarding = Forwarder(follower, self.log_keys, claimant)
         self.forwarder = self._forwarding
         self._lead = lead
+        self._takes_over = False
         self._won: Engine | None = None
         self._looking = threading.Lock()
 
@@ -65,7 +86,7 @@ class Standby(Service):
             self._forwarding.changed()
         if size != self.follower.size:
             self.news.publish()
-        if self._won is not None:
+        if self._takes_over:
             self.hand_over()
 
     def _look(self) -> Standing:
@@ -74,10 +95,11 @@ class Standby(Service):
             if standing.is_free and not standing.is_draining and not self.stopping.is_set():
                 with suppress(StoreLockedError, LeadershipLostError):  # another was sooner
                     self._won = self._lead()
+                    self._takes_over = True
             return standing
 
     def won(self) -> Engine | None:
-        """Return the engine that was opened, once this service has stopped."""
+        """Return the engine that was opened, if one was, once this service has stopped."""
         with self._looking:
             return self._won
 

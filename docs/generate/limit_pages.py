@@ -105,6 +105,10 @@ AREAS = (
             "SCAN_SECONDS": "a ledger that was added is found at the next look",
             "UNFINISHED_SECONDS": "it is taken away; until then it lies there, and nobody serves it",
             "STAMP_SECONDS": "it is visited, for a deadline may be new",
+            "SERVERS_MAX": "the others have none of them, and are no worse to ask",
+            "SERVER_SILENT_SECONDS": "the others take over what was its",
+            "HANDED_OVER_AT_ONCE": "the next ones at the next look",
+            "AGAIN_SECONDS": "it is looked at once more",
         },
     ),
     Area(

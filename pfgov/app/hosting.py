@@ -27,6 +27,7 @@ from pfgov.core.ids import RANDOM_BYTES, ulid
 from pfgov.engine import Attachment, Engine, Idempotency, Receipt, Request, Status
 from pfgov.engine.answers import Caller, PolicyDocument
 from pfgov.engine.committing import kill_writers
+from pfgov.engine.following import Follower
 from pfgov.engine.loading import receipt_of
 from pfgov.engine.maintenance.ceremony import Changed
 from pfgov.engine.reading import LedgerReader
@@ -116,6 +117,11 @@ class Host:
         self._loop_reader: LedgerReader | None = None
         self._drawn = b""
         self._asking: asyncio.Task[Status] | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the ledger; where it does not, another does, or nobody."""
+        return not isinstance(self.engine, Follower)
 
     @property
     def reader(self) -> LedgerReader:

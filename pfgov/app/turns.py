@@ -44,6 +44,10 @@ class Turns:
         """Whether this server may lead and stand by in turns."""
         return self._store.can_be_led
 
+    def nodes(self) -> Sequence[Node]:
+        """Return the servers of the ledger, whoever leads first; errors as of :func:`nodes`."""
+        return self._store.nodes()
+
     def begin(self) -> tuple[Engine, bool]:
         """Lead the ledger, or follow who does; create it where there is none, and say whether it is new.
 

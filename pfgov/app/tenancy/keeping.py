@@ -3,24 +3,25 @@
 A ledger that is closed costs a small record.  It is opened again by a request, or by a visit when something in it is
 due: so leases and deadlines end in ledgers that nobody asks for, too.  What cannot be opened fails alone, and is not
 tried again for a while.  An open ledger is closed when nobody has used it for some time, or sooner when another needs
-its place; never while it is used, nor while something is due soon.  Everything runs in one event loop, except what
-touches a disk.
+its place; never while it is used, nor while something is due soon.  Where servers share ledgers, each visits its own
+and hands over what is another's.  Everything runs in one event loop, except what touches a disk.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from pfgov.app.hosting import Host
 from pfgov.app.tenancy import limits
+from pfgov.app.tenancy.claims import Claims
 from pfgov.app.tenancy.names import unknown
 from pfgov.app.tenancy.opening import Folder, open_engine, put_to_rest
-from pfgov.app.tenancy.places import Place, TooManyLedgersError
+from pfgov.app.tenancy.patience import Late, for_ever, heard
+from pfgov.app.tenancy.places import Counts, Place, TooManyLedgersError
 from pfgov.app.tenancy.visits import Visits
 from pfgov.clock import Clock, SystemClock
 from pfgov.engine import Engine, Options
@@ -42,18 +43,6 @@ CANDIDATES_MAX: Final = 8
 log = logging.getLogger("pfgov.api")
 
 
-@dataclass(slots=True)
-class Counts:
-    """What a keeper did."""
-
-    openings: int = 0
-    opening_micros: int = 0
-    closings: int = 0
-    failures: int = 0
-    visits: int = 0
-    refused: int = 0
-
-
 class Keeper:
     """Keeps the ledgers in one folder.  Only its event loop may call it."""
 
@@ -63,7 +52,7 @@ class Keeper:
         host_of: HostOf,
         *,
         most: int = limits.OPEN_LEDGERS_MAX,
-        address: str | None = None,
+        claims: Claims | None = None,
         leave_out: Path | None = None,
         clock: Clock | None = None,
         options: Options | None = None,
@@ -74,7 +63,7 @@ class Keeper:
             folder: The folder of the ledgers' folders.
             host_of: Makes what serves an open ledger.
             most: How many may be open at once.
-            address: Where they are reached, to be named to whoever finds one locked.
+            claims: Where they are reached, to be named to whoever finds one locked, and which are for which server.
             leave_out: A folder that is none of them, for it is served already.
             clock: The system's by default.
             options: How each engine runs.
@@ -84,7 +73,7 @@ class Keeper:
         self.counts = Counts()
         self._host_of = host_of
         self._most = most
-        self._address = address
+        self._claims = claims
         self._clock = clock or SystemClock()
         self._options = options or Options()
         self._open: dict[str, Place] = {}
@@ -97,7 +86,7 @@ class Keeper:
         self._room = asyncio.Semaphore(limits.OPENINGS_AT_ONCE)
         self._threads = ThreadPoolExecutor(CLOSING_THREADS, thread_name_prefix="ledgers")
         self._running: list[asyncio.Task[None]] = []
-        self._late: dict[tuple[str, str], asyncio.Future[Any]] = {}
+        self._late = Late()
 
     # --- running ---------------------------------------------------------------------------
 
@@ -109,11 +98,13 @@ class Keeper:
             InvalidError: ``store.head_lock_shared``, all of them would have one head lock.
         """
         await self._run(self._folder.check)
+        if self._claims is not None:
+            await self._run(self._claims.refresh)
         await self.scan()
         self._stamped_at = self._clock.monotonic()
         self._running = [
-            asyncio.create_task(_for_ever(self.look, limits.SCAN_SECONDS)),
-            asyncio.create_task(_for_ever(self._visit_and_wait, 0.0)),
+            asyncio.create_task(for_ever(self.look, limits.SCAN_SECONDS)),
+            asyncio.create_task(for_ever(self._visit_and_wait, 0.0)),
         ]
 
     def begin_to_stop(self) -> None:
@@ -164,14 +155,26 @@ class Keeper:
         for name in found.names:
             if name not in self.places:
                 place = self.places[name] = Place(name, self.folder / name)
+                place.can_be_led = name in found.by_turns
                 place.note = found.notes.get(name)
-                if place.note is None:
-                    self._visits.soon(place)
-                else:
+                if place.note is not None:
                     self._visits.at(place, place.note.due)
+                elif self.is_ours(place):
+                    self._visits.soon(place)
         for name in self.places.keys() - set(found.names):
             if self.places[name].is_at_rest:
                 del self.places[name]
+
+    def is_ours(self, place: Place) -> bool:
+        """Whether this server may have the ledger of *place*, as far as the others are concerned."""
+        return not place.can_be_led or self._claims is None or self._claims.is_ours(place.name)
+
+    def is_at(self, place: Place) -> str | None:
+        """Return where the ledger of *place* is to be had, if that is at another server."""
+        if self._claims is None or self.is_ours(place):
+            return None
+        at = self._claims.server_of(place.name)
+        return None if at in {None, self._claims.address} else f"{at}/l/{place.name}"
 
     # --- using -----------------------------------------------------------------------------
 
@@ -203,7 +206,7 @@ class Keeper:
                 raise self._refused(f"{len(self._opening)} ledgers wait to be opened")
             self._opening.add(place)
             place.opening = asyncio.create_task(self._open_it(place))
-            place.opening.add_done_callback(_heard)
+            place.opening.add_done_callback(heard)
         return await asyncio.shield(place.opening)
 
     def _refuse_late(self) -> None:
@@ -238,7 +241,7 @@ class Keeper:
         self.counts.openings += 1
         self.counts.opening_micros += self._clock.monotonic() - began
         place.works()
-        place.host, place.was_open, place.visit_at = host, True, None
+        place.host, place.was_open, place.visit_at = host, host.leads, None
         place.used_at = self._clock.monotonic()
         place.look_at = 0
         self._open[place.name] = place
@@ -281,11 +284,11 @@ class Keeper:
                 hint="see whether the disk or the database is slow or full",
             )
         opening = asyncio.ensure_future(
-            self._run(open_engine, place, self._clock, self._options, self._address)
+            self._run(open_engine, place, self._clock, self._options, self._claims)
         )
         done, _ = await asyncio.wait([opening], timeout=limits.OPENING_SECONDS)
         if not done:
-            self._is_late(("open", place.name), opening)
+            self._late.add(("open", place.name), opening)
             opening.add_done_callback(self._came_late)
             raise StoreUnavailableError(
                 f"{place.directory} was not opened within {limits.OPENING_SECONDS:g} s",
@@ -320,11 +323,17 @@ class Keeper:
 
         What is due now happens first.  One whose disk hangs is left alone until it answers.
         """
-        return await self._for_a_while("rest", place.name, self._rest(place, least_seconds)) is True
+        return await self._late.wait("rest", place.name, self._rest(place, least_seconds)) is True
 
     async def _rest(self, place: Place, least_seconds: float) -> bool:
         host, used_at = place.host, place.used_at
-        if host is None or not self._is_idle(place) or host.is_keeping or host.fault is not None:
+        if host is None or not self._is_idle(place) or host.is_keeping:
+            return False
+        if not host.leads:  # what is due is another's business
+            again = self._clock.now() + round(limits.AGAIN_SECONDS * MICRO)
+            await asyncio.shield(self._closing(place, host, again if self.is_ours(place) else None))
+            return True
+        if host.fault is not None:
             return False
         try:
             due = await self._run(_next_due, host.engine)
@@ -348,9 +357,10 @@ class Keeper:
         return place.host is not None and not place.users
 
     def drop(self, place: Place) -> None:
-        """Close the ledger of *place*, whoever uses it: another server leads it."""
+        """Close the ledger of *place*, whoever uses it: it is another server's from now on, or is to be ours."""
         if place.host is not None:
-            self._closing(place, place.host, self._clock.now())
+            due = self._clock.now() if self.is_ours(place) else None
+            self._closing(place, place.host, due)
 
     def _closing(
         self, place: Place, host: Host, due: int | None, *, is_known: bool = False
@@ -359,7 +369,7 @@ class Keeper:
         place.host = None
         del self._open[place.name]
         place.closing = asyncio.create_task(self._close(place, host, due, is_known=is_known))
-        place.closing.add_done_callback(_heard)
+        place.closing.add_done_callback(heard)
         return place.closing
 
     async def _close(self, place: Place, host: Host, due: int | None, *, is_known: bool) -> None:
@@ -384,6 +394,7 @@ class Keeper:
     async def look(self) -> None:
         """Learn of new ledgers, let those rest that nobody uses, and notice when somebody else wrote one that rests."""
         await self.scan()
+        await self._late.wait("servers", "", self._share_out())
         now = self._clock.monotonic()
         for place in tuple(self._open.values()):
             is_idle = not place.users and now - place.used_at >= limits.REST_SECONDS * MICRO
@@ -392,7 +403,34 @@ class Keeper:
                 await self.rest(place, limits.REST_SECONDS)
         if now - self._stamped_at >= limits.STAMP_SECONDS * MICRO:
             self._stamped_at = now
-            await self._for_a_while("stamps", "", self._look_at_stamps())
+            await self._late.wait("stamps", "", self._look_at_stamps())
+
+    async def _share_out(self) -> None:
+        """Learn which servers there are; look after what is ours now, and hand over what is another's, a few at a time.
+
+        What somebody did with a ledger while it was another's is not known here: it is looked at.
+        """
+        if self._claims is None:
+            return
+        if await self._run(self._claims.refresh):
+            resting = [one for one in self.places.values() if one.can_be_led and one.is_at_rest]
+            for place, is_ours in zip(
+                resting, await self._run(list, map(self.is_ours, resting)), strict=True
+            ):
+                self._visits.at(place, None)
+                place.was_open = False
+                if is_ours:
+                    self._visits.soon(place)
+        leaving = [
+            place
+            for place in self._open.values()
+            if place.host is not None
+            and place.host.leads
+            and not place.host.is_keeping
+            and not self.is_ours(place)
+        ]
+        for place in leaving[: limits.HANDED_OVER_AT_ONCE]:
+            self.drop(place)
 
     async def _look_at_stamps(self) -> None:
         known = {
@@ -414,8 +452,10 @@ class Keeper:
 
     async def visit(self, place: Place) -> None:
         """Open a ledger that nobody asked for, let happen what is due, and close it if nothing more is due soon."""
-        self.counts.visits += 1
         place.visit_at = None
+        if not self.is_ours(place):
+            return
+        self.counts.visits += 1
         try:
             async with self.using(place) as host:
                 await host.settle()
@@ -432,32 +472,9 @@ class Keeper:
             await asyncio.sleep(limits.SCAN_SECONDS)
             return
         began = self._clock.monotonic()
-        await self._for_a_while("visit", place.name, self.visit(place))
+        await self._late.wait("visit", place.name, self.visit(place))
         took = (self._clock.monotonic() - began) / MICRO
         await asyncio.sleep(min(limits.VISIT_SHARE * took, limits.SCAN_SECONDS))
-
-    async def _for_a_while(self, what: str, name: str, work: Coroutine[Any, Any, T]) -> T | None:
-        """Wait for *work* on one ledger, but not so long that the others suffer from a disk that hangs.
-
-        While that is so the same is not begun again, for each takes a thread; None is returned where nothing came.
-        """
-        if (what, name) in self._late:
-            work.close()
-            return None
-        task = asyncio.create_task(work)
-        self._is_late((what, name), task)
-        task.add_done_callback(_heard)
-        await asyncio.wait([task], timeout=limits.OPENING_SECONDS)
-        if not task.done() or task.cancelled():
-            return None
-        if (error := task.exception()) is not None:
-            log.error("the ledger %s: %s failed", name, what, exc_info=error)
-            return None
-        return task.result()
-
-    def _is_late(self, key: tuple[str, str], work: "asyncio.Future[Any]") -> None:
-        self._late[key] = work
-        work.add_done_callback(lambda _: self._late.pop(key, None))
 
     @property
     def overdue(self) -> int:
@@ -476,19 +493,3 @@ class Keeper:
 def _next_due(engine: Engine) -> int | None:
     """Let happen what is due in *engine*, and return when something will be again."""
     return engine.queue.do(rest)
-
-
-def _heard(task: "asyncio.Future[Any]") -> None:
-    """Take note of how *task* ended, so that asyncio does not complain where nobody waited."""
-    if not task.cancelled():
-        task.exception()
-
-
-async def _for_ever(do: Callable[[], Coroutine[Any, Any, None]], pause: float) -> None:
-    while True:
-        try:
-            await do()
-        except Exception as error:  # it must outlive whatever goes wrong
-            log.exception("keeping the ledgers failed", exc_info=error)
-            await asyncio.sleep(limits.SCAN_SECONDS)
-        await asyncio.sleep(pause)

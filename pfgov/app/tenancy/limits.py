@@ -37,3 +37,15 @@ SCAN_SECONDS: Final = 1.0
 
 STAMP_SECONDS: Final = 30.0
 """How often it is looked whether somebody else has written a ledger that rests."""
+
+SERVERS_MAX: Final = 32
+"""Servers among which ledgers are shared out, the first by their addresses; each is weighed for each ledger."""
+
+SERVER_SILENT_SECONDS: Final = 3.0
+"""After so long without a word another server's ledgers are shared out among the rest; as long as a lease lasts."""
+
+HANDED_OVER_AT_ONCE: Final = 4
+"""Open ledgers that are handed over to another server at one look; each closes here and is opened there."""
+
+AGAIN_SECONDS: Final = 5.0
+"""How soon a ledger that is to be ours, and that another server has still, is looked at again."""

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from pfgov.app.tenancy.claims import Claims
 from pfgov.app.tenancy.names import is_folder, ledger_names, unknown
 from pfgov.app.tenancy.notes import Note, read_note, write_note
 from pfgov.app.tenancy.places import Place
 from pfgov.clock import Clock
 from pfgov.engine import Engine, Options
-from pfgov.errors import InvalidError, PfgovError, StoreUnavailableError
+from pfgov.engine.following import Follower
+from pfgov.errors import InvalidError, PfgovError, StoreLockedError, StoreUnavailableError
 from pfgov.storage import open_store
 from pfgov_ledger import checkpoint
 from pfgov_ledger import note as notes
@@ -22,10 +24,18 @@ FRESH_NS: Final = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found in a folder: names, the notes of those that were not known, whether there are too many."""
+    """What was found in a folder.
+
+    Attributes:
+        names: Every ledger's.
+        notes: Those of ledgers that were not known.
+        by_turns: Of these, the ones that several servers may have by turns.
+        is_cut: Whether there are too many.
+    """
 
     names: list[str]
     notes: dict[str, Note]
+    by_turns: frozenset[str]
     is_cut: bool
 
 
@@ -70,8 +80,14 @@ class Folder:
             for name in names
             if name not in known and (note := self._valid_note(name)) is not None
         }
+        by_turns = frozenset(one for one in names if one not in known and self._can_be_led(one))
         self._scanned = 0 if self._clock.now() * 1_000 - changed < FRESH_NS else changed
-        return Found(names, new, is_cut)
+        return Found(names, new, by_turns, is_cut)
+
+    def _can_be_led(self, name: str) -> bool:
+        with suppress(PfgovError):
+            return open_store(self.path / name).can_be_led
+        return False
 
     def _valid_note(self, name: str) -> Note | None:
         """Return the note of a ledger that nobody has written since."""
@@ -85,8 +101,12 @@ class Folder:
         return None
 
 
-def open_engine(place: Place, clock: Clock, options: Options, address: str | None) -> Engine:
+def open_engine(
+    place: Place, clock: Clock, options: Options, claims: Claims | None = None
+) -> Engine:
     """Open the ledger of *place*; members' leases went on while this process had it, open or at rest.
+
+    One that servers have by turns is led here if it is to be ours and nobody else has it, and followed otherwise.
 
     Raises:
         UnknownLedgerError: there is none.
@@ -97,9 +117,15 @@ def open_engine(place: Place, clock: Clock, options: Options, address: str | Non
     store = open_store(place.directory)
     if not store.exists():
         raise unknown(place.name)
-    at = None if address is None else f"{address}/l/{place.name}"
+    place.can_be_led = store.can_be_led
+    at = None if claims is None else f"{claims.address}/l/{place.name}"
     options = replace(options, address=at, fresh_leases=not place.was_open)
-    return Engine.open(store, clock=clock, options=options)
+    if at is None or claims is None or not store.can_be_led:
+        return Engine.open(store, clock=clock, options=options)
+    if claims.is_ours(place.name):
+        with suppress(StoreLockedError):
+            return Engine.open(store, clock=clock, options=options)
+    return Follower(store, at, clock=clock, options=options)
 
 
 def put_to_rest(place: Place, engine: Engine, due: int | None) -> Note | None:

@@ -1,4 +1,7 @@
-"""One ledger of many: whether it is open, who uses it, and when it is to be looked at.  It opens nothing itself."""
+"""One ledger of many: whether it is open, who uses it, and when it is to be looked at; and what was done with all.
+
+Nothing is opened here.
+"""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -29,6 +32,7 @@ class Stage(Enum):
     RESTING = "resting"
     OPENING = "opening"
     OPEN = "open"
+    STANDBY = "standby"
     CLOSING = "closing"
     FAILED = "failed"
 
@@ -50,6 +54,7 @@ class Place:
         retry_at: Until when that is not tried again, on the monotonic clock.
         wait: How long that was.
         was_open: Whether this process had it open: its leases then went on, for it was always listened for.
+        can_be_led: Whether several servers may have it by turns.
         opening: What opens it, where something does.
         closing: What closes it, where something does.
     """
@@ -66,6 +71,7 @@ class Place:
     retry_at: int = 0
     wait: int = 0
     was_open: bool = False
+    can_be_led: bool = False
     opening: "asyncio.Task[Host] | None" = field(default=None, repr=False)
     closing: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
@@ -73,7 +79,7 @@ class Place:
     def stage(self) -> Stage:
         """How it stands."""
         if self.host is not None:
-            return Stage.OPEN
+            return Stage.OPEN if self.host.leads else Stage.STANDBY
         if self.closing is not None:
             return Stage.CLOSING
         if self.opening is not None:
@@ -116,3 +122,15 @@ class Place:
             code=why.code,
             hint="whoever runs the server finds out why with: pfgov ledger list",
         )
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a keeper did."""
+
+    openings: int = 0
+    opening_micros: int = 0
+    closings: int = 0
+    failures: int = 0
+    visits: int = 0
+    refused: int = 0

@@ -1,7 +1,7 @@
 """When which ledger is looked at though nobody asks for it: what is due first, then what nothing is known of."""
 
 import heapq
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Mapping
 
 from pfgov.app.tenancy.places import Place
@@ -12,7 +12,9 @@ class Visits:
 
     def __init__(self) -> None:
         self._due: list[tuple[int, str]] = []
-        self._unseen: deque[str] = deque()
+        self._unseen: OrderedDict[str, None] = (
+            OrderedDict()
+        )  # a dict looks for its first item from the very beginning
 
     def at(self, place: Place, moment: int | None) -> None:
         """Visit *place* at *moment* and at no other, or never."""
@@ -23,7 +25,7 @@ class Visits:
     def soon(self, place: Place) -> None:
         """Visit *place* when there is time, for nothing is known of it."""
         place.note = None
-        self._unseen.append(place.name)
+        self._unseen[place.name] = None
 
     def next(self, places: Mapping[str, Place], now: int) -> Place | None:
         """Return the ledger that is to be visited at *now*; it is not named again."""
@@ -33,7 +35,7 @@ class Visits:
             if place is not None and place.visit_at == moment and place.host is None:
                 return place
         while self._unseen:
-            place = places.get(self._unseen.popleft())
+            place = places.get(self._unseen.popitem(last=False)[0])
             if place is not None and place.host is None and place.note is None:
                 return place
         return None
