@@ -107,7 +107,7 @@ AREAS = (
             "STAMP_SECONDS": "it is visited, for a deadline may be new",
             "SERVERS_MAX": "the others have none of them, and are no worse to ask",
             "SERVER_SILENT_SECONDS": "the others take over what was its",
-            "HANDED_OVER_AT_ONCE": "the next ones at the next look",
+            "HANDED_OVER_MAX": "the next ones at the next look",
             "AGAIN_SECONDS": "it is looked at once more",
         },
     ),

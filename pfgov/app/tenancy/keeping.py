@@ -10,7 +10,7 @@ and hands over what is another's.  Everything runs in one event loop, except wha
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -168,6 +168,9 @@ class Keeper:
     def is_ours(self, place: Place) -> bool:
         """Whether this server may have the ledger of *place*, as far as the others are concerned."""
         return not place.can_be_led or self._claims is None or self._claims.is_ours(place.name)
+
+    def _ours_of(self, places: Sequence[Place]) -> set[str]:
+        return {place.name for place in places if self.is_ours(place)}
 
     def is_at(self, place: Place) -> str | None:
         """Return where the ledger of *place* is to be had, if that is at another server."""
@@ -414,12 +417,11 @@ class Keeper:
             return
         if await self._run(self._claims.refresh):
             resting = [one for one in self.places.values() if one.can_be_led and one.is_at_rest]
-            for place, is_ours in zip(
-                resting, await self._run(list, map(self.is_ours, resting)), strict=True
-            ):
+            ours = await self._run(self._ours_of, resting)
+            for place in resting:
                 self._visits.at(place, None)
                 place.was_open = False
-                if is_ours:
+                if place.name in ours:
                     self._visits.soon(place)
         leaving = [
             place
@@ -429,7 +431,7 @@ class Keeper:
             and not place.host.is_keeping
             and not self.is_ours(place)
         ]
-        for place in leaving[: limits.HANDED_OVER_AT_ONCE]:
+        for place in leaving[: limits.HANDED_OVER_MAX]:
             self.drop(place)
 
     async def _look_at_stamps(self) -> None:

@@ -44,7 +44,7 @@ SERVERS_MAX: Final = 32
 SERVER_SILENT_SECONDS: Final = 3.0
 """After so long without a word another server's ledgers are shared out among the rest; as long as a lease lasts."""
 
-HANDED_OVER_AT_ONCE: Final = 4
+HANDED_OVER_MAX: Final = 4
 """Open ledgers that are handed over to another server at one look; each closes here and is opened there."""
 
 AGAIN_SECONDS: Final = 5.0

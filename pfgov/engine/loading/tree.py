@@ -74,8 +74,8 @@ def load_head(queries: Queries, origin: str) -> Head:
     found = entries.parse(last.raw)
     if found.leaf != last.leaf or found.seq != size - 1:
         raise StoreCorruptError(f"entry {size - 1} is not the one that was signed")
-    stated = (found.subject, found.subject_seq, found.type, found.time)
-    if stated != (last.subject, last.subject_seq, last.type, last.time):
+    columns = (found.subject, found.subject_seq, found.type, found.time)
+    if columns != (last.subject, last.subject_seq, last.type, last.time):
         raise StoreCorruptError(
             f"entry {size - 1} was changed in the database: its columns say something else than its bytes",
             code="store.altered",

@@ -97,9 +97,9 @@ def test_tenancy_servers_hand_over_when_another_comes(servers: Servers) -> None:
             await one.look()
             looks += 1
             gone = open_before - sum(stage is Stage.OPEN for stage in stages(one).values())
-            assert 0 < gone <= limits.HANDED_OVER_AT_ONCE
+            assert 0 < gone <= limits.HANDED_OVER_MAX
             await closed(one)
-        assert looks == -(-len(wanted) // limits.HANDED_OVER_AT_ONCE)
+        assert looks == -(-len(wanted) // limits.HANDED_OVER_MAX)
         two.drop(two.find(wanted[0]))
         for name in wanted:
             await used(two, name)
