@@ -11,6 +11,7 @@ from pfgov.app.hosting import Engine
 from pfgov.app.root.keeping import Root
 from pfgov.app.tenancy.claims import Claims
 from pfgov.app.tenancy.limits import OPEN_LEDGERS_MAX
+from pfgov.app.turns import Turns
 from pfgov_api.hosts import Domain
 from pfgov_api.keyring import KeyRing
 from pfgov_api.named import Named
@@ -60,10 +61,10 @@ def others(
     beside: Beside | None,
     default: Service,
     check: Callable[[Engine, KeyRing], None] | None,
-    claims: Claims,
+    turns: Turns,
     directory: Path,
 ) -> Named | None:
-    """Return the ledgers *beside* the *default* one, which is in *directory*, as far as they are this server's."""
+    """Return the ledgers *beside* the *default* one, which is in *directory* and had by *turns*."""
     if beside is None:
         return None
     return Named(
@@ -74,7 +75,7 @@ def others(
         domain=beside.domain,
         check=check,
         most=beside.most,
-        claims=claims,
+        claims=Claims(turns.address.rstrip("/"), turns.nodes if turns.can_change else None),
         leave_out=directory,
     )
 

@@ -26,7 +26,6 @@ import uvicorn
 from pfgov import __version__
 from pfgov.accepting import ACCEPTED_AT_ONCE, Scarcity
 from pfgov.app.hosting import Engine, kill_writers
-from pfgov.app.tenancy.claims import Claims
 from pfgov.app.turns import Follower, Turns
 from pfgov.app.webhook import Webhooks, delivery_of
 from pfgov.app.witnesses import Witnesses
@@ -131,9 +130,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
     _closed.clear()
     try:
         address = local_url(host, sockets[0].getsockname()[1])
-        reached_at = node_url or address
-        turns = Turns(directory, reached_at, signers)
-        claims = Claims(reached_at.rstrip("/"), turns.nodes if turns.can_change else None)
+        turns = Turns(directory, node_url or address, signers)
 
         def answer(engine: Engine, is_new: bool) -> Service:  # noqa: FBT001 - as it comes
             if check is not None:
@@ -143,7 +140,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
                 service = _standby(engine, turns, keyring, tokens, public)
             else:
                 service = _leader(engine, keyring, tokens, public, witnesses, webhooks)
-            service.named = others(beside, service, check, claims, directory)
+            service.named = others(beside, service, check, turns, directory)
             service.root = root_over(rooted, service, directory)
             say = Greeting(service, directory, address, is_new=is_new).say
             _answer(service, say, sockets, can_hand_over=turns.can_change)

@@ -30,7 +30,7 @@ class Turns:
             address: Where the server listens, to be named to whoever finds the ledger led.
             signers: (role, URI) of signing keys that are not the folder's own files, oldest first.
         """
-        self._address = address
+        self.address = address
         self._store = open_store(directory)
         self._options = Options(
             address=address,
@@ -70,7 +70,7 @@ class Turns:
 
     def follow(self) -> Follower:
         """Stand by; errors as of :class:`pfgov.engine.following.Follower`."""
-        return Follower(self._store, self._address, options=self._options)
+        return Follower(self._store, self.address, options=self._options)
 
 
 def nodes(directory: Path) -> Sequence[Node]:
