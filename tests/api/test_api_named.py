@@ -250,6 +250,7 @@ def test_ledgers_without_keys_close_when_the_default_one_gets_some(many: NamedAp
             many.post(f"{path}/api/packets", {"workload_type": "x"}),
         ):
             assert answer.status_code in {401, 503}, answer.text
+    many.named.access(many.place("alpha")).keyring.recheck_seconds = 0.0  # notice the next key now
     assert many.get(f"{ALPHA}/api/status", key=many.keys("alpha")["operator"]).status_code == 200
     problem(many.get(f"{ALPHA}/api/status"), 401)
 
