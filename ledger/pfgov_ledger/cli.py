@@ -122,20 +122,34 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
+    if None in {sys.stdin, sys.stdout, sys.stderr}:
+        from pfgov_ledger.streams import take_places
+
+        take_places()
     try:
         arguments = parser().parse_args(argv)
         return _run(arguments)
     except CommandError as error:
         _say(str(error))
         return error.status
-    except BrokenPipeError:
-        return EXIT_NOT_CHECKED
     except OSError as error:
-        _say(f"cannot write the report: {error.strerror}")
+        if not isinstance(error, BrokenPipeError):
+            _say(f"cannot write the report: {error.strerror}")
+        _give_up_stdout()
         return EXIT_NOT_CHECKED
     except KeyboardInterrupt:
         _say("interrupted")
         return EXIT_NOT_CHECKED
+
+
+def _give_up_stdout() -> None:
+    """Keep what could not be written from changing the exit status while Python ends."""
+    from pfgov_ledger.streams import quiet_stdout
+
+    try:
+        sys.stdout.flush()
+    except OSError:
+        quiet_stdout()
 
 
 def _say(message: str) -> None:

@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from pfgov_ledger.streams import quiet_stdout, take_places
+
 DEBUG_VARIABLE = "PFGOV_DEBUG"
 """With this environment variable set, an error shows its traceback."""
 
@@ -31,8 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     gc.set_threshold(*COLLECTED_EVERY)
     if None in {sys.stdin, sys.stdout, sys.stderr}:
-        from pfgov.cli.streams import take_places
-
         take_places()
     given = list(sys.argv[1:] if arguments is None else arguments)
     status = run(given)
@@ -69,8 +69,3 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return report(error, output)
     return status if isinstance(status, int) else 0
-
-
-def quiet_stdout() -> None:
-    """Nobody reads any more: keep the interpreter from complaining about it while it shuts down."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

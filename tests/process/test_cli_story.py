@@ -157,7 +157,7 @@ def test_a_stream_that_is_closed_is_no_mistake_of_ours(tmp_path: Path, closed: s
 def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
     """A file that is opened takes the number of a closed stream: what a library writes there goes into it."""
     said = (
-        "import os, sys; from pfgov.cli.streams import take_places; take_places();"
+        "import os, sys; from pfgov_ledger.streams import take_places; take_places();"
         "sys.exit(os.open(sys.executable, os.O_RDONLY) < 3)"
     )
     done = subprocess.run(

@@ -232,8 +232,8 @@ class Keeper:
                     host = await self._started(place)
                 finally:
                     self._starting -= 1
-        except TooManyLedgersError:
-            raise
+        except (TooManyLedgersError, EngineStoppedError):
+            raise  # it is not the ledger's fault
         except Exception as error:
             known = error if isinstance(error, PfgovError) else PfgovError("it failed unexpectedly")
             self._could_not(place, known, error)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from pfgov.app.tenancy import limits
+from pfgov.errors import PfgovError
 
 T = TypeVar("T")
 
@@ -55,11 +56,22 @@ def heard(task: "asyncio.Future[Any]") -> None:
 
 
 async def for_ever(do: Callable[[], Coroutine[Any, Any, None]], pause: float) -> None:
-    """Do it again and again, whatever goes wrong, with a *pause* of so many seconds in between."""
+    """Do it again and again, whatever goes wrong, with a *pause* of so many seconds in between.
+
+    What goes wrong is said once, until it is something else or works again.
+    """
+    said: str | None = None
     while True:
         try:
             await do()
+            said = None
         except Exception as error:  # it must outlive whatever goes wrong
-            log.exception("keeping the ledgers failed", exc_info=error)
+            what = (
+                f"{error.message} ({error.code})" if isinstance(error, PfgovError) else repr(error)
+            )
+            if what != said:
+                trace = None if isinstance(error, PfgovError) else error
+                log.log(logging.ERROR, "keeping the ledgers failed: %s", what, exc_info=trace)
+            said = what
             await asyncio.sleep(limits.SCAN_SECONDS)
         await asyncio.sleep(pause)

@@ -59,11 +59,15 @@ def create(output: Output, name: str, first_key: Path | None) -> int:
                 ("address", at),
                 *(() if made.host is None else (("host", made.host),)),
                 ("log key", log_key),
-                *(() if first_key is None else (("first key", f"{first_key}: its owner's alone"),)),
+                *(() if first_key is None else (("first key", _is_in(first_key, is_drawn)),)),
             )
         ),
     )
     return 0
+
+
+def _is_in(path: Path, is_drawn: bool) -> str:
+    return f"{path}: its owner's alone" if is_drawn else f"{path}: the one that was there"
 
 
 def _key(path: Path) -> tuple[str, bool]:

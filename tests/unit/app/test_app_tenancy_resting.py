@@ -1,5 +1,6 @@
 """Many ledgers in one process: closed when they rest, and looked at when something is due."""
 
+import asyncio
 import base64
 import json
 import sqlite3
@@ -16,10 +17,12 @@ from pfgov.app.tenancy import (
 )
 from pfgov.app.tenancy.listing import listed
 from pfgov.app.tenancy.notes import FILE, read_note, write_note
+from pfgov.app.tenancy.patience import for_ever
 from pfgov.app.tenancy.places import Stage
 from pfgov.core import commands as c
 from pfgov.engine import LedgerReader
 from pfgov.engine.sequencing import rest
+from pfgov.errors import StoreUnavailableError
 from pfgov.storage import open_store
 from pfgov.storage.sqlite import schema
 
@@ -258,3 +261,36 @@ def test_tenancy_a_revocation_that_is_due_does_not_wait_for_who_asks(tmp_path: P
         await keeper.stop()
 
     run(story())
+
+
+def test_tenancy_what_goes_wrong_again_and_again_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder that cannot be read fills the log, with a trace every second; or what is new is not said any more."""
+    monkeypatch.setattr(limits, "SCAN_SECONDS", 0.0)
+    goes = iter(
+        [
+            StoreUnavailableError("the folder cannot be read"),
+            StoreUnavailableError("the folder cannot be read"),
+            StoreUnavailableError("the folder is no folder"),
+            None,
+            StoreUnavailableError("the folder is no folder"),
+            ValueError("a mistake of ours"),
+        ]
+    )
+
+    async def look() -> None:
+        wrong = next(goes, asyncio.CancelledError())
+        if wrong is not None:
+            raise wrong
+
+    with pytest.raises(asyncio.CancelledError):
+        run(for_ever(look, 0.0))
+    assert [
+        (one.getMessage().partition(": ")[2], bool(one.exc_info)) for one in caplog.records
+    ] == [
+        ("the folder cannot be read (store.unavailable)", False),
+        ("the folder is no folder (store.unavailable)", False),
+        ("the folder is no folder (store.unavailable)", False),
+        ("ValueError('a mistake of ours')", True),
+    ]

@@ -117,6 +117,20 @@ def test_a_report_that_cannot_be_written_is_4() -> None:
     assert (done.returncode, "Traceback" in done.stderr) == (4, False), done.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-", "<&- >&- 2>&-", "2>&-"])
+@pytest.mark.parametrize("named", [FULL, "missing.lineage.jsonl"])
+def test_a_stream_that_is_closed_is_no_verdict(closed: str, named: str) -> None:
+    """A program that closes what it does not read is told that a good export is a forgery."""
+    done = subprocess.run(
+        ["bash", "-c", f'"$0" -m pfgov_ledger "$1" --key "$2" --full {closed}', sys.executable, named, ANCHOR],
+        stdin=subprocess.DEVNULL, capture_output=True, check=False,
+    )  # fmt: skip
+    is_heard = closed == "2>&-" and named == FULL
+    assert done.returncode == (0 if is_heard else 4), done.stderr
+    assert b"Traceback" not in done.stderr
+    assert done.stdout.endswith(b"PASSED\n") == is_heard
+
+
 def test_remembering(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A remembered checkpoint is not asked for, not kept, lowered, or kept after a failure."""
     note = tmp_path / "seen.note"

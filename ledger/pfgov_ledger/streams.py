@@ -1,4 +1,4 @@
-"""The three streams of a program, where whoever started it closed one.
+"""The three streams of a program, where whoever started it closed one.  Every program of this project begins with it.
 
 Python has none then, and the next file that is opened takes its number: what is written to a stream by that number goes
 into a ledger's file.  What reads a stream that is not there is at its end, what writes its answer into one fails and
@@ -29,3 +29,8 @@ def take_places() -> None:
                 os.dup2(opened, number)
                 os.close(opened)
         setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def quiet_stdout() -> None:
+    """Nobody reads any more: keep the interpreter from complaining about it while it shuts down."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
