@@ -9,6 +9,7 @@ import os
 import sys
 from typing import Final
 
+_STDOUT: Final = 1
 _STREAMS: Final = (
     ("stdin", os.O_RDONLY, "r"),
     ("stdout", os.O_RDONLY, "w"),
@@ -33,4 +34,4 @@ def take_places() -> None:
 
 def quiet_stdout() -> None:
     """Nobody reads any more: keep the interpreter from complaining about it while it shuts down."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
