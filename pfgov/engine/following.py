@@ -21,7 +21,7 @@ from pfgov.engine.engine import Engine
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading import StoredNodes, load_head, load_state
 from pfgov.engine.loading.tree import frontier_at
-from pfgov.engine.loading.vouched import check_head, vkeys_of
+from pfgov.engine.loading.vouched import check_head, check_rows, vkeys_of
 from pfgov.engine.opening import key_sources, refuse_other_rules
 from pfgov.engine.options import Options, Status
 from pfgov.engine.sequencing import CommandQueue, Decider, Sequencer, Started
@@ -90,6 +90,7 @@ class Follower(Engine):
             with self.reader.snapshot() as queries:
                 check_head(queries, self.layout, vkeys_of(self.sources.at_hand("log")))
                 head = load_head(queries, self._origin)
+                check_rows(queries, self.layout, head.size, head.frontier.root())
                 nodes = StoredNodes(queries)
                 if self._presence.may_publish():
                     lock = self.place.open_head_lock(self._origin, sync=False)

@@ -24,16 +24,19 @@ from pfgov.engine.loading.intact import (
 )
 from pfgov.engine.loading.receipts import erased_commitment
 from pfgov.engine.loading.tree import TILE, TILE_LEVELS, StoredNodes, frontier_at, load_head
-from pfgov.engine.loading.vouched import check_head, vkeys_of, vouched_issuers
+from pfgov.engine.loading.vouched import check_head, check_rows, vkeys_of, vouched_issuers
 from pfgov.errors import StoreCorruptError, StoreError, StoreUnavailableError
 from pfgov.storage.port import EntryFilter, EntryRow, HeadLock, Probe, Published, Store, untouched
 from pfgov_ledger import merkle, note
-from pfgov_ledger.appender import Appender
+from pfgov_ledger.appender import Appender, Head
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.keys import Signer
 from pfgov_ledger.subject_map import SubjectMap
 
 KEY_EVENTS: Final = frozenset({"key_rotated", "key_revoked"})
+
+TERMS_AT_ONCE_MAX: Final = 1 << 32
+"""Terms between two entries: one is taken at each opening, and this many take a century."""
 
 ORPHAN_SECONDS: Final = 30.0
 """How long a writer waits for one that outlived its killed engine to finish its last batch and end."""
@@ -91,16 +94,16 @@ class Writer:
 
     def _open(self, *, sync_head: bool, must_exist: bool) -> None:
         layout, known = self._sources.layout, ledger_keys(self.queries)
-        if known:
-            adopt(layout, known, self._probe)
         signers = self._sources.chosen(known) if known else self._sources.first()
         origin = signers.log.name
         self._issuer, self._log = signers.issuer, signers.log
         try:
             check_head(self.queries, layout, vkeys_of(self._sources.at_hand("log")))
             head = load_head(self.queries, origin)
-            if head.term < self.store.term:
-                head.term = self.new_term = self.store.term
+            now = Published(head.size, head.frontier.root())
+            if head.size:
+                check_rows(self.queries, layout, *now)
+            self._begin_term(head)
             self._appender = Appender(
                 head=head,
                 issuer=self._issuer,
@@ -110,6 +113,7 @@ class Writer:
         except LedgerError as error:
             raise StoreCorruptError(f"{self._place.location}: {error}") from error
         if (genesis := self.queries.entry(0)) is not None:
+            adopt(layout, known, self._probe)  # files follow what was checked
             renew_anchor(layout, self._log, genesis.leaf, self._probe)
         self._head_lock = self._place.open_head_lock(origin, sync=sync_head)
         try:
@@ -117,12 +121,22 @@ class Writer:
                 self._head_lock.start(merkle.EMPTY_ROOT)
             erased = [erased_commitment(row) for row in self.queries.erasures()]
             self.erased_again = self.store.apply_erasures(erased)
-            now = Published(head.size, head.frontier.root())
             reconcile(self._head_lock, now, self.root_at, self._monotonic())
         except BaseException:
             self._head_lock.close()
             raise
         self._published, self._root = head.size, now.root
+
+    def _begin_term(self, head: Head) -> None:
+        """Go on under the store's term.  None goes back: one near the last that there is would be nobody's for good."""
+        if self.store.term - head.term > TERMS_AT_ONCE_MAX:
+            raise StoreCorruptError(
+                f"the term was changed in the database: {self.store.term}, and the last entry's is {head.term}",
+                code="store.altered",
+                hint="set it to the last entry's; see what else was changed: pfgov ledger doctor",
+            )
+        if head.term < self.store.term:
+            head.term = self.new_term = self.store.term
 
     @property
     def size(self) -> int:

@@ -69,15 +69,15 @@ def erased_commitment(row: EntryRow) -> str:
 
 
 def is_erased(queries: Queries, digest: str) -> bool:
-    """Whether an entry says that the payload behind a commitment (hex), or what it is a view of, was erased.
+    """Whether an entry says that the payload behind a commitment (hex) was erased, as one does of each view, too.
 
-    That its row says so is not believed.
+    That its row says so is not believed, nor that it is a view of what was.
     """
     for row in queries.payload_and_views(digest):
         if row.digest == digest:
             wanted = EntryFilter(subject=row.subject, types=("attachment_erased",))
             erased = set(map(erased_commitment, queries.entries(wanted)))
-            return not erased.isdisjoint({digest, row.parent})
+            return digest in erased
     return False
 
 

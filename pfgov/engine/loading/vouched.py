@@ -2,15 +2,18 @@
 
 The log's keys that count are those at hand, and those to which the ledger's own key events lead, each signed by a key
 before it, from the genesis that the anchor names.  The issuers' are in the same events; without an anchor their genesis
-is the one under the root that was signed.  Which of them signs next is not known here.
+is the one under the root that was signed.  By the same events the folded rows of keys and policies are judged.  Where
+the keys lie is not known here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+from pfgov.core.state import State
 from pfgov.engine.layout import Layout
-from pfgov.engine.loading.intact import altered, leaf_of
+from pfgov.engine.loading import receipts
+from pfgov.engine.loading.intact import altered, check_entry, leaf_of, unreadable
 from pfgov.engine.loading.tree import StoredNodes
 from pfgov.errors import StoreCorruptError
 from pfgov.files import read_regular
@@ -18,10 +21,13 @@ from pfgov.storage.port import EntryFilter, Queries
 from pfgov_ledger import checkpoint, entry, keys, merkle, note
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.keys import Signer
-from pfgov_ledger.lifecycle import KeyRing
+from pfgov_ledger.lifecycle import LEDGER_ROLES, KeyRing
 from pfgov_ledger.note import Vkey
 
 _KEYS: Final = EntryFilter(subject="keys")
+_ACTIVATED: Final = EntryFilter(
+    subject="policy", types=("policy_activated",), newest_first=True, limit=1
+)
 
 
 def vkeys_of(signers: Iterable[Signer]) -> list[Vkey]:
@@ -72,9 +78,85 @@ def vouched_issuers(queries: Queries, layout: Layout, size: int, root: bytes) ->
     Raises:
         StoreCorruptError: ``store.altered``, the first entry is another, or a key event is not authorised.
     """
+    if queries.entry(0) is None:
+        return {}
+    return _issuers(_vouched_ring(queries, layout, size, root))
+
+
+def check_rows(queries: Queries, layout: Layout, size: int, root: bytes) -> None:
+    """Refuse a ledger of *size* entries, whose *root* was signed, if its rows of keys and policies say something else.
+
+    The row of keys says who signs next, and what another than these signs passes no verifier again; by the row of the
+    policies everything is decided.  Where key events are hidden the newest entry and checkpoint are signed by
+    keys that none of the others brought in.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, a row says something else, or a key signed last that may not sign.
+    """
+    ring = _vouched_ring(queries, layout, size, root)
+    issuers, state = _issuers(ring), _ledger_rows(queries)
+    stated = {(key.role, public, key.until is None) for public, key in state.keys.items()}
+    if stated != {
+        (role, public.hex(), public in ring.active(role))
+        for role in LEDGER_ROLES
+        for public in ring.ever(role)
+    }:
+        raise unreadable("the row of keys", ValueError("the key events say something else"))
+    last, latest = queries.entry(size - 1), queries.checkpoint()
+    if last is None or latest is None:
+        raise altered(size - 1, "it is gone, or what was signed of it")
+    found = check_entry(last, issuers)
+    is_key_event = found.subject == "keys"  # its key may have been replaced by it
+    try:
+        if not is_key_event:
+            ring.issuer_of(found)
+    except LedgerError as error:
+        raise altered(found.seq, f"its key does not sign any more: {error}") from error
+    publics = ring.ever("log") if is_key_event else ring.active("log")
+    if not _is_signed(latest[1], [note.vkey(found.log, public) for public in publics]):
+        raise altered(found.seq, "no log key that is in force signed the newest checkpoint")
+    check_policy(queries, state.policy, issuers)
+
+
+def check_policy(
+    queries: Queries, digest: str | None, issuers: Mapping[str, bytes] | None = None
+) -> None:
+    """Refuse *digest* as the binding policy set's unless the newest activation names it, signed by one of *issuers*.
+
+    Without *issuers* its signature is not looked at.
+
+    Raises:
+        StoreCorruptError: ``store.altered``.
+    """
+    row, named = next(iter(queries.entries(_ACTIVATED)), None), None
+    if row is not None:
+        if issuers is None:
+            leaf_of(row)
+        else:
+            check_entry(row, issuers)
+        named = receipts.event_of(row)
+    if digest != getattr(named, "digest", None):
+        raise unreadable(
+            "the row of the policies", ValueError("the newest activation names another set")
+        )
+
+
+def _ledger_rows(queries: Queries) -> State:
+    state = State()
+    for row in queries.ledger_state():
+        state.load_row("ledger_state", row.key, row.body)
+    return state
+
+
+def _issuers(ring: KeyRing) -> dict[str, bytes]:
+    return {keys.key_id(public): public for public in ring.ever("issuer")}
+
+
+def _vouched_ring(queries: Queries, layout: Layout, size: int, root: bytes) -> KeyRing:
+    """Return the keys to which key events lead, of the ledger whose *root* was signed."""
     row = queries.entry(0)
     if row is None:
-        return {}
+        raise altered(0, "it is gone")
     leaf, anchor = leaf_of(row), _anchor(layout)
     if anchor is None or anchor.genesis_leaf != leaf:
         try:
@@ -82,7 +164,7 @@ def vouched_issuers(queries: Queries, layout: Layout, size: int, root: bytes) ->
             merkle.check_inclusion(leaf, 0, size, hashes, root)
         except LedgerError as error:
             raise altered(0, "it is not under the root that was signed") from error
-    return {keys.key_id(public): public for public in _ring(queries, leaf).ever("issuer")}
+    return _ring(queries, leaf)
 
 
 def _anchor(layout: Layout) -> keys.Anchor | None:

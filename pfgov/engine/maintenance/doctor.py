@@ -18,6 +18,7 @@ from pfgov.core.canonical import IN_ORDER
 from pfgov.core.records import Stamp
 from pfgov.core.state import State
 from pfgov.core.wording import counted
+from pfgov.engine.answers import VIEW
 from pfgov.engine.keys import KeySources
 from pfgov.engine.layout import ROLES, Layout, SigningKeyError, key_errors
 from pfgov.engine.loading import load_head, load_state, receipts
@@ -28,7 +29,7 @@ from pfgov.engine.loading.intact import (
     issuers_of,
     opens,
 )
-from pfgov.engine.loading.vouched import check_head
+from pfgov.engine.loading.vouched import check_head, check_rows
 from pfgov.engine.options import Options
 from pfgov.engine.reading import LedgerReader
 from pfgov.engine.reading.older_orders import OlderOrders
@@ -259,6 +260,9 @@ def _signers(patient: Patient) -> Finding:
             "compare it with the copies that you gave away",
         )
     check_head(queries, layout, [anchor.log_vkey])
+    stated = checkpoint.parse_text(note.split(latest[1])[0]) if latest is not None else None
+    if stated is not None and stated.size == queries.size():
+        check_rows(queries, layout, stated.size, stated.root)
     return Finding(
         "signers", "ok", "the keys at hand are in force, and the anchor is this ledger's"
     )
@@ -418,14 +422,16 @@ def _payloads(patient: Patient) -> Finding:
     queries, origin = patient.queries, load_state(patient.queries).origin
     altered, seen, present, missing = list[str](), set[str](), 0, 0
     for row in queries.entries():
-        for digest, _ in named_in(entry.parse(row.raw).body, row.raw):
+        for digest, field in named_in(entry.parse(row.raw).body, row.raw):
             if digest in seen:
                 continue
             seen.add(digest)
             stored = queries.attachment(digest)
             present += stored is not None
             if stored is not None:
-                altered += [] if opens(stored, origin) else [digest]
+                is_view = stored.parent is not None
+                is_whole = opens(stored, origin) and is_view == (field == VIEW)
+                altered += [] if is_whole else [digest]
             elif not receipts.is_erased(queries, digest):
                 is_known = queries.attachment_state(digest) is not None
                 altered += [digest] if is_known else []

@@ -7,19 +7,21 @@ This module deletes nothing itself: the committing side does, in the transaction
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from pfgov.core import commands as c
 from pfgov.core import events as e
-from pfgov.engine.answers import Caller, Idempotency, Receipt, Request
+from pfgov.engine.answers import VIEW, Caller, Idempotency, Receipt, Request
 from pfgov.engine.loading import load_state, receipts
 from pfgov.engine.loading.intact import opens
 from pfgov.engine.sequencing.exclusive import earlier, run_to_completion
-from pfgov.errors import NotFoundError
+from pfgov.errors import NotFoundError, StoreCorruptError
 from pfgov.limits import BATCH_MAX
 from pfgov.storage.port import EntryFilter, Queries, StoredPayload
+from pfgov_ledger import entry
+from pfgov_ledger.commitments import named_in
 
 if TYPE_CHECKING:
     from pfgov.engine.engine import Engine
@@ -46,6 +48,7 @@ class Target:
 
         Raises:
             NotFoundError: ``packet.not_found`` or ``attachment.not_found``.
+            StoreCorruptError: ``attachment.altered``, a row says of a payload that it is a view, and no entry does.
         """
         if self.packet_id is not None:
             if queries.packet(self.packet_id) is None:
@@ -64,7 +67,24 @@ class Target:
                 hint="list a packet's commitments: pfgov ledger erase --packet ID",
                 pointer="/commitment",
             )
+        _require_views(queries, [one for one in found if one.digest != self.commitment], found[0])
         return found
+
+
+def _require_views(queries: Queries, views: Sequence[StoredPayload], of: StoredPayload) -> None:
+    """Refuse *views* that are none of the packet of which they are said to be: they are erased in somebody's name."""
+    if not views:
+        return
+    named: set[tuple[str, str]] = set()
+    for row in queries.entries(EntryFilter(subject=of.subject)):
+        named.update(named_in(entry.parse(row.raw).body, row.raw))
+    for one in views:
+        if (one.digest, VIEW) not in named:
+            raise StoreCorruptError(
+                f"the payload under {one.digest} was changed in the database: it is no view of {of.digest}",
+                code="attachment.altered",
+                hint="restore it from a backup; see what else was changed: pfgov ledger doctor",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +246,7 @@ def state_of(queries: Queries, one: StoredPayload, whys: dict[str, str], origin:
     row = queries.attachment(one.digest)
     if row is not None:
         return "present" if opens(row, origin) else "altered"
-    return "altered" if whys.keys().isdisjoint({one.digest, one.parent}) else "erased"
+    return "erased" if one.digest in whys else "altered"
 
 
 def payload_object(one: StoredPayload, whys: dict[str, str], state: str) -> dict[str, object]:
@@ -239,5 +259,5 @@ def payload_object(one: StoredPayload, whys: dict[str, str], state: str) -> dict
         "view_of": one.parent,
         "bytes": one.size,
         "state": state,
-        "why": whys.get(one.digest) or whys.get(one.parent or ""),
+        "why": whys.get(one.digest),
     }

@@ -16,7 +16,13 @@ from pfgov.engine.layout import Layout
 from pfgov.engine.loading import load_state
 from pfgov.engine.loading.intact import check_policies
 from pfgov.engine.loading.tree import StoredNodes, frontier_at, load_head
-from pfgov.engine.loading.vouched import check_head, vouched_logs
+from pfgov.engine.loading.vouched import (
+    check_head,
+    check_policy,
+    check_rows,
+    vouched_issuers,
+    vouched_logs,
+)
 from pfgov.errors import InvalidError, StoreCorruptError, StoreError, StoreUnavailableError
 from pfgov.policy import PolicySet, from_document
 from pfgov.storage.port import Published, Queries, Store
@@ -78,6 +84,8 @@ def restore(
             state = load_state(queries)
             check_head(queries, Layout(store.directory), ())
             head = load_head(queries, state.origin)
+            if head.size:
+                check_rows(queries, Layout(store.directory), head.size, head.frontier.root())
             evidence = _evidence(store, queries, head, seen, is_newest=is_newest)
         finally:
             queries.close()
@@ -195,6 +203,8 @@ def succeed(
         state = load_state(queries)
         logs = vouched_logs(queries, Layout(old.directory))
         size, root = _last_signed(queries, _log_keys(state) if logs is None else logs)
+        issuers = vouched_issuers(queries, Layout(old.directory), size, bytes.fromhex(root))
+        check_policy(queries, state.policy, issuers)
         policy = _policy(queries, state.policy)
     finally:
         queries.close()

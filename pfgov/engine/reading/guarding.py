@@ -12,6 +12,7 @@ from pfgov.core.policy_port import Facts
 from pfgov.core.state import State
 from pfgov.core.verdicts import Point
 from pfgov.engine.loading.intact import check_policies
+from pfgov.engine.loading.vouched import check_policy
 from pfgov.policy import PolicySet, from_document, kernel_only
 from pfgov.scheduling.registry import scheduler
 from pfgov.storage.port import Queries
@@ -54,6 +55,7 @@ def check_export(
     stored = None if packet_id is None else queries.packet(packet_id)
     if stored is not None:
         state.load_row("packet", stored.key, stored.body)
+    check_policy(queries, state.policy)
     policies = _binding(queries, state.policy)
     tools = Tools(
         policies=lambda _: policies,

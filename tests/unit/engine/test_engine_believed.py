@@ -1,0 +1,274 @@
+"""No column or row beside what was signed decides who signs, what binds, what was erased, or under which term."""
+
+import hashlib
+import io
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from support.intruder import change
+from support.ledgers import ORIGIN, fresh, opened, packet, place, register, submit, verified
+
+from pfgov.core import commands as c
+from pfgov.engine import LedgerReader
+from pfgov.engine.layout import Layout
+from pfgov.engine.loading.tree import load_head
+from pfgov.engine.maintenance import ceremony
+from pfgov.engine.maintenance.doctor import examine
+from pfgov.engine.maintenance.erasing import Target, erase, payload_objects
+from pfgov.engine.maintenance.restoring import restore, succeed
+from pfgov.engine.reading.exporting import stored_log, write_export
+from pfgov.errors import StoreCorruptError
+from pfgov.policy import load_directory, shipped_directory
+from pfgov.storage import open_store
+from pfgov.storage.sqlite.writing import SqliteWriter
+from pfgov_ledger import keys
+from pfgov_ledger.appender import Appender
+from pfgov_ledger.keys import SeedSigner
+
+
+def _found(directory: Path) -> dict[str, str]:
+    return {one.check: one.outcome for one in examine(open_store(directory))}
+
+
+def _refused(directory: Path, **options: object) -> None:
+    with pytest.raises(StoreCorruptError) as refused:
+        opened(directory, **options)
+    assert refused.value.code == "store.altered"
+
+
+def _keys(directory: Path, body: list[dict[str, object]]) -> None:
+    change(
+        directory,
+        f"UPDATE ledger_state SET body = x'{json.dumps(body).encode().hex()}' WHERE key = 'keys'",
+    )
+
+
+def _row(directory: Path, key: str) -> bytes:
+    with sqlite3.connect(directory / "ledger.db") as database:
+        found = database.execute("SELECT body FROM ledger_state WHERE key = ?", (key,)).fetchone()
+    database.close()
+    return bytes(found[0])
+
+
+# --- what was erased ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def carrying(tmp_path: Path) -> Path:
+    """A ledger with two packets that carry a context; what one of them carried is erased."""
+    found = fresh(tmp_path)
+    with opened(found) as engine:
+        register(engine, "m")
+        for name in ("p", "x"):
+            attached = engine.attach(f"packet/{name}", "context", b'{"a":1}')
+            submit(engine, packet(name, context=attached.commitment), attachments=(attached,))
+    return found
+
+
+def _context(directory: Path, name: str) -> str:
+    with LedgerReader(open_store(directory)) as reader:
+        found = reader.packet(name).context
+    assert found is not None
+    return found.digest
+
+
+@pytest.mark.parametrize("subject", ["packet/p", "packet/x"])
+def test_what_was_taken_away_as_the_view_of_an_erased_payload_is_named(
+    carrying: Path, subject: str
+) -> None:
+    """A row says itself what it is a view of, and of which packet: whoever writes it had anything pass for erased."""
+    with opened(carrying) as engine:
+        erase(engine, Target(packet_id="p"), "retention")
+        engine.commit_index()
+    erased, taken = _context(carrying, "p"), _context(carrying, "x")
+    change(
+        carrying,
+        f"UPDATE attachment SET state = 'erased', salt = NULL, payload = NULL, parent = '{erased}',"
+        f" subject = '{subject}' WHERE digest = '{taken}'",
+    )
+    assert _found(carrying)["payloads"] == "failed"
+    with LedgerReader(open_store(carrying)) as reader:
+        with pytest.raises(StoreCorruptError) as refused:
+            reader.payload(taken)
+        assert refused.value.code == "attachment.altered"
+        with stored_log(reader) as log:
+            written = write_export(log, io.BytesIO(), principal=c.LOCAL_OPERATOR, now=1)
+        assert written.altered == 1
+        with reader.snapshot() as queries:
+            shown = payload_objects(queries, Target(packet_id=subject.removeprefix("packet/")))
+    assert {str(one["commitment"]): one["state"] for one in shown}[taken] == "altered"
+
+
+def test_nothing_is_erased_in_somebodys_name_that_only_a_row_calls_a_view(carrying: Path) -> None:
+    """Another packet's payload was erased with it, by an entry that names the operator."""
+    asked, other = _context(carrying, "p"), _context(carrying, "x")
+    change(carrying, f"UPDATE attachment SET parent = '{asked}' WHERE digest = '{other}'")
+    assert _found(carrying)["payloads"] == "failed"
+    with opened(carrying) as engine:
+        with pytest.raises(StoreCorruptError) as refused:
+            erase(engine, Target(commitment=asked), "legal_order")
+        assert refused.value.code == "attachment.altered"
+        assert engine.reader.payload(other) == b'{"a":1}'
+
+
+# --- who signs ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Path:
+    """A ledger beside which a key lies ready that no entry names yet: a ceremony was interrupted."""
+    found = fresh(tmp_path)
+    layout = Layout(found)
+    for role, name in (("issuer", f"{ORIGIN}/issuer"), ("log", ORIGIN)):
+        keys.write_file(layout.next_key(role), keys.generate(role=role, name=name))
+    return found
+
+
+@pytest.mark.parametrize("role", ["issuer", "log"])
+def test_no_key_signs_because_the_database_names_it(
+    waiting: Path, tmp_path: Path, role: str
+) -> None:
+    """What a key signs that no entry brought in passes no verifier, for good; and files and the anchor followed it."""
+    layout, anchor = Layout(waiting), (waiting / "anchor.txt").read_bytes()
+    honest = _row(waiting, "keys")
+    known = json.loads(honest)
+    for one in known:
+        if one["role"] == role:
+            one["until"] = 1
+    new = keys.file_signer(layout.next_key(role)).public.hex()
+    _keys(waiting, [*known, {"role": role, "public": new, "since": 1}])
+    assert _found(waiting)["rows"] == "failed"
+    _refused(waiting)
+    assert layout.next_key(role).exists()
+    assert (waiting / "anchor.txt").read_bytes() == anchor
+    _keys(waiting, json.loads(honest))
+    with opened(waiting) as engine:
+        register(engine, "m")
+    assert verified(waiting, tmp_path).exit_status == 0
+
+
+def _rotated(directory: Path, role: ceremony.Role) -> tuple[str, ...]:
+    """Let another key take over; return where both are, the older first."""
+    old = shutil.copy(Layout(directory).key(role), directory / "old.key")
+    old.chmod(0o600)
+    with opened(directory) as engine:
+        ceremony.rotate(engine, role)
+    with opened(directory, seed="after") as engine:
+        register(engine, "m")
+    return f"file:{old}", f"file:{Layout(directory).key(role)}"
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_a_key_that_was_replaced_signs_no_more_whatever_the_database_says(
+    tmp_path: Path, is_hidden: bool
+) -> None:
+    """Both are configured, as during a ceremony; the row, and the entry's column, make the old one the newest."""
+    directory = fresh(tmp_path)
+    uris = _rotated(directory, "issuer")
+    with opened(directory, issuer=uris, seed="honest") as engine:
+        register(engine, "n")
+    known = [one for one in json.loads(_row(directory, "keys")) if one["since"] == 0]
+    for one in known:
+        one.pop("until", None)
+    _keys(directory, known)
+    if is_hidden:
+        change(directory, "UPDATE entry SET subject = 'keyz' WHERE type = 'key_rotated'")
+    _refused(directory, issuer=uris)
+    if not is_hidden:
+        change(directory, "DELETE FROM ledger_state WHERE key = 'keys'")
+        _refused(directory, issuer=uris)
+
+
+def _added_by(directory: Path, log: SeedSigner, issuer: SeedSigner) -> None:
+    """Add an entry signed by *issuer*, and a checkpoint signed by *log*."""
+    with LedgerReader(open_store(directory)) as reader, reader.snapshot() as queries:
+        head, last = load_head(queries, ORIGIN), queries.entry(queries.size() - 1)
+        registered = next(row for row in queries.entries() if row.type == "member_registered")
+    assert last is not None
+    appender = Appender(head=head, issuer=issuer, log=log)
+    body = json.loads(registered.raw.replace(b'"m"', b'"ghost"'))["body"]
+    made = appender.append(
+        type="member_registered",
+        subject="member/ghost",
+        time=last.time,
+        command_seq=last.seq + 1,
+        command_index=0,
+        body=body,
+    )
+    note = appender.checkpoint()
+    change(
+        directory,
+        f"INSERT INTO entry VALUES ({made.seq}, 'member/ghost', 0, 'member_registered', {last.time},"
+        f" x'{made.leaf.hex()}', x'{(made.signature or b'').hex()}', x'{made.raw.hex()}')",
+        f"INSERT INTO checkpoint VALUES ({made.seq + 1}, x'{note.hex()}')",
+    )
+
+
+@pytest.mark.parametrize("stolen", ["replaced log key", "log key"])
+def test_a_stolen_log_key_alone_adds_no_entry(tmp_path: Path, stolen: str) -> None:
+    """Its checkpoint covers what no issuer signed; or it was replaced because it was stolen, and counts no more."""
+    directory = fresh(tmp_path)
+    old, new = (keys.file_signer(Path(uri[5:])) for uri in _rotated(directory, "log"))
+    issuer = keys.file_signer(Layout(directory).key("issuer"))
+    stranger = keys.generate(role="issuer", name=f"{ORIGIN}/issuer")
+    if stolen == "log key":
+        _added_by(directory, new, stranger)
+    else:
+        _added_by(directory, old, issuer)
+    assert _found(directory)["signers"] == "failed"
+    _refused(directory)
+    lock = open_store(directory).read_head(ORIGIN)
+    with pytest.raises(StoreCorruptError):
+        restore(open_store(directory), None, is_newest=True)
+    assert open_store(directory).read_head(ORIGIN) == lock
+
+
+# --- what binds ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["none", "a stranger's"])
+def test_no_policy_set_binds_because_the_database_says_so(tmp_path: Path, which: str) -> None:
+    """Nothing is decided, exported or continued under a set that no entry activated, or under the kernel alone."""
+    directory = fresh(tmp_path)
+    with opened(directory) as engine:
+        register(engine, "m")
+        place(engine, "p")
+    binding = json.loads(_row(directory, "policy"))
+    binding["active"] = None
+    if which != "none":
+        document = load_directory(shipped_directory("starter")).document
+        binding["active"] = hashlib.sha256(document).hexdigest()
+        change(
+            directory,
+            f"INSERT INTO policy_set VALUES ('{binding['active']}', x'{document.hex()}')",
+        )
+    body = json.dumps(binding).encode().hex()
+    change(directory, f"UPDATE ledger_state SET body = x'{body}' WHERE key = 'policy'")
+    assert _found(directory)["rows"] == "failed"
+    _refused(directory)
+    with LedgerReader(open_store(directory)) as reader, stored_log(reader) as log:
+        with pytest.raises(StoreCorruptError) as refused:
+            write_export(log, io.BytesIO(), principal=c.LOCAL_OPERATOR, now=1)
+        assert refused.value.code == "store.altered"
+    with pytest.raises(StoreCorruptError, match="newest activation"):
+        succeed(open_store(tmp_path / "new"), open_store(directory))
+
+
+# --- under which term ---------------------------------------------------------------------
+
+
+def test_no_term_is_signed_that_leaves_room_for_none_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Terms never go back: after the last that there is nobody could ever lead the ledger again."""
+    directory = fresh(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteWriter, "term", 2**53 - 1)
+        _refused(directory)
+        patch.setattr(SqliteWriter, "term", 2**20)
+        with opened(directory) as engine:
+            register(engine, "m")
+    assert verified(directory, tmp_path).exit_status == 0
