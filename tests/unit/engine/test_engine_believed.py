@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.intruder import change
@@ -25,7 +26,7 @@ from pfgov.policy import load_directory, shipped_directory
 from pfgov.storage import open_store
 from pfgov.storage.sqlite.writing import SqliteWriter
 from pfgov_ledger import keys
-from pfgov_ledger.appender import Appender
+from pfgov_ledger.appender import Appender, Head
 from pfgov_ledger.keys import SeedSigner
 
 
@@ -33,7 +34,7 @@ def _found(directory: Path) -> dict[str, str]:
     return {one.check: one.outcome for one in examine(open_store(directory))}
 
 
-def _refused(directory: Path, **options: object) -> None:
+def _refused(directory: Path, **options: Any) -> None:
     with pytest.raises(StoreCorruptError) as refused:
         opened(directory, **options)
     assert refused.value.code == "store.altered"
@@ -152,7 +153,7 @@ def test_no_key_signs_because_the_database_names_it(
 
 def _rotated(directory: Path, role: ceremony.Role) -> tuple[str, ...]:
     """Let another key take over; return where both are, the older first."""
-    old = shutil.copy(Layout(directory).key(role), directory / "old.key")
+    old = Path(shutil.copy(Layout(directory).key(role), directory / "old.key"))
     old.chmod(0o600)
     with opened(directory) as engine:
         ceremony.rotate(engine, role)
@@ -207,23 +208,73 @@ def _added_by(directory: Path, log: SeedSigner, issuer: SeedSigner) -> None:
     )
 
 
-@pytest.mark.parametrize("stolen", ["replaced log key", "log key"])
+@pytest.mark.parametrize("stolen", ["replaced log key", "log key", "replaced issuer"])
 def test_a_stolen_log_key_alone_adds_no_entry(tmp_path: Path, stolen: str) -> None:
     """Its checkpoint covers what no issuer signed; or it was replaced because it was stolen, and counts no more."""
     directory = fresh(tmp_path)
-    old, new = (keys.file_signer(Path(uri[5:])) for uri in _rotated(directory, "log"))
-    issuer = keys.file_signer(Layout(directory).key("issuer"))
-    stranger = keys.generate(role="issuer", name=f"{ORIGIN}/issuer")
+    role: ceremony.Role = "issuer" if stolen == "replaced issuer" else "log"
+    old = keys.file_signer(Path(_rotated(directory, role)[0][5:]))
+    layout = Layout(directory)
+    log, issuer = (keys.file_signer(layout.key(one)) for one in ("log", "issuer"))
     if stolen == "log key":
-        _added_by(directory, new, stranger)
-    else:
+        _added_by(directory, log, keys.generate(role="issuer", name=f"{ORIGIN}/issuer"))
+    elif role == "log":
         _added_by(directory, old, issuer)
+    else:
+        _added_by(directory, log, old)
     assert _found(directory)["signers"] == "failed"
     _refused(directory)
     lock = open_store(directory).read_head(ORIGIN)
     with pytest.raises(StoreCorruptError):
         restore(open_store(directory), None, is_newest=True)
     assert open_store(directory).read_head(ORIGIN) == lock
+
+
+def _made_up(directory: Path) -> None:
+    """Put a whole history in the place of the ledger's, whose genesis names the ledger's keys beside one's own."""
+    log = keys.generate(role="log", name=ORIGIN)
+    issuer = keys.generate(role="issuer", name=f"{ORIGIN}/issuer")
+    with LedgerReader(open_store(directory)) as reader, reader.snapshot() as queries:
+        genesis, size = queries.entry(0), queries.size()
+    assert genesis is not None
+    body, known = json.loads(genesis.raw)["body"], json.loads(_row(directory, "keys"))
+    own = [{"public": one.public.hex(), "role": one.role} for one in (log, issuer)]
+    body["keys"] += own
+    appender = Appender(head=Head(ORIGIN), issuer=issuer, log=log)
+    made = appender.append(
+        type="ledger_created",
+        subject="ledger",
+        time=genesis.time,
+        command_seq=0,
+        command_index=0,
+        body=body,
+    )
+    note, nothing = appender.checkpoint(), b'{"active":null,"policies":[],"since":0}'
+    _keys(directory, [*known, *({**one, "since": 0} for one in own)])
+    change(
+        directory,
+        *(f"DELETE FROM entry WHERE seq = {seq}" for seq in range(size)),
+        f"INSERT INTO entry VALUES (0, 'ledger', 0, 'ledger_created', {genesis.time}, x'{made.leaf.hex()}',"
+        f" x'{(made.signature or b'').hex()}', x'{made.raw.hex()}')",
+        f"DELETE FROM checkpoint WHERE size = {size}",
+        f"INSERT OR REPLACE INTO checkpoint VALUES (1, x'{note.hex()}')",
+        f"UPDATE ledger_state SET body = x'{nothing.hex()}' WHERE key = 'policy'",
+    )
+
+
+@pytest.mark.parametrize("has_anchor", [True, False])
+def test_a_whole_history_that_was_made_up_is_nobodys(tmp_path: Path, has_anchor: bool) -> None:
+    """It brings in the keys at hand by itself, and is signed throughout, but by nobody whom the folder knows."""
+    directory = fresh(tmp_path)
+    _made_up(directory)
+    if not has_anchor:
+        (directory / "anchor.txt").unlink()
+    _refused(directory)
+    if has_anchor:
+        (directory / "head.db").unlink()
+        with pytest.raises(StoreCorruptError) as refused:
+            restore(open_store(directory), None, is_newest=True)
+        assert refused.value.code == "store.altered"
 
 
 # --- what binds ---------------------------------------------------------------------------
