@@ -88,8 +88,27 @@ def receipt_of(queries: Queries, first: int, length: int, *, replayed: bool) -> 
 
 
 def replayed(queries: Queries, answer: AnswerRow) -> Receipt:
-    """Return the receipt that an idempotency key was given before."""
+    """Return the receipt that an idempotency key was given before: of one command of who asked, and all of it.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, the stored answer is another.
+    """
+    if not _is_command(queries, answer):
+        raise unreadable("a stored answer", LookupError("it is not one command of who asked"))
     return receipt_of(queries, answer.first, answer.length, replayed=True)
+
+
+def _is_command(queries: Queries, answer: AnswerRow) -> bool:
+    """Whether the entries of *answer* are all that one command of its principal made."""
+    at, stop = answer.first, answer.first + answer.length
+    for row in queries.entries(EntryFilter(start=at, stop=stop + 1)):
+        asked = principal_of(row)
+        if at == stop:
+            return asked is not None and answer.length > 0
+        if row.seq != at or asked != (answer.principal if at == answer.first else None):
+            return False
+        at += 1
+    return at == stop and answer.length > 0
 
 
 def refused(stored: bytes) -> PfgovError:

@@ -10,10 +10,20 @@ from typing import Any
 
 import pytest
 from support.intruder import change
-from support.ledgers import ORIGIN, fresh, opened, packet, place, register, submit, verified
+from support.ledgers import (
+    OPERATOR,
+    ORIGIN,
+    fresh,
+    opened,
+    packet,
+    place,
+    register,
+    submit,
+    verified,
+)
 
 from pfgov.core import commands as c
-from pfgov.engine import LedgerReader
+from pfgov.engine import Idempotency, LedgerReader
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading.tree import load_head
 from pfgov.engine.maintenance import ceremony
@@ -306,6 +316,29 @@ def test_no_policy_set_binds_because_the_database_says_so(tmp_path: Path, which:
         assert refused.value.code == "store.altered"
     with pytest.raises(StoreCorruptError, match="newest activation"):
         succeed(open_store(tmp_path / "new"), open_store(directory))
+
+
+# --- what was answered --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "stated", ["first = 3", "first = 6", "first = 1000", "length = 1", "length = 3", "length = 0"]
+)
+def test_nobody_is_answered_with_what_another_asked_for(tmp_path: Path, stated: str) -> None:
+    """Who asks again with a key got the receipt of any entries that the stored answer names, or an error of ours."""
+    directory = fresh(tmp_path)
+    key = Idempotency("again", hashlib.sha256(b"asked").digest())
+    with opened(directory) as engine:
+        register(engine, "m")
+        other = c.Principal(id="another", rights=OPERATOR.rights)
+        submit(engine, packet("a"), principal=other)
+        made = submit(engine, packet("p"), idempotency=key)
+        again = submit(engine, packet("p"), idempotency=key)
+        assert (again.position, again.count) == (made.position, made.count) == (5, 2)
+        change(directory, f"UPDATE idempotency SET {stated}")
+        with pytest.raises(StoreCorruptError) as refused:
+            submit(engine, packet("p"), idempotency=key)
+        assert refused.value.code == "store.altered"
 
 
 # --- under which term ---------------------------------------------------------------------
