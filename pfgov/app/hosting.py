@@ -179,7 +179,7 @@ class Host:
 
     def log_keys(self) -> list[Signer]:
         """Return the log's keys that this machine has, the newest first: every server of a ledger has them."""
-        return self.engine.sources.at_hand("log")
+        return list(self.engine.sources.at_hand("log"))
 
     # --- running ---------------------------------------------------------------------------
 

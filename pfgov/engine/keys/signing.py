@@ -104,13 +104,14 @@ class KeySources(Struct, frozen=True):
             hint="see what became of it: pfgov ledger log --subject keys",
         )
 
-    def at_hand(self, role: Role) -> list[Signer]:
-        """Return the keys of *role* that can be opened here, the newest first, whatever the ledger says of them."""
-        found: list[Signer] = []
+    def at_hand(self, role: Role) -> Iterator[Signer]:
+        """Give the keys of *role* that can be opened here, the newest first, whatever the ledger says of them.
+
+        None is opened before it is asked for: an older one may be gone from where it was, or take long to say so.
+        """
         for uri in reversed(self.uris(role)):
             with suppress(SigningKeyError):
-                found.append(self.opened(uri))
-        return found
+                yield self.opened(uri)
 
     def successor(self, role: Role, public: str) -> Signer | None:
         """Return the signer at hand whose public key (hex) is *public*, if there is one."""

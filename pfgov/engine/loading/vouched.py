@@ -6,7 +6,7 @@ is the one under the root that was signed.  By the same events the folded rows o
 the keys lie is not known here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -30,12 +30,12 @@ _ACTIVATED: Final = EntryFilter(
 )
 
 
-def vkeys_of(signers: Iterable[Signer]) -> list[Vkey]:
-    """Return what the log's keys among *signers* are verified with."""
-    return [keys.vkey_of(one) for one in signers if one.role == "log"]
+def vkeys_of(signers: Iterable[Signer]) -> Iterator[Vkey]:
+    """Give what the log's keys among *signers* are verified with."""
+    return (keys.vkey_of(one) for one in signers if one.role == "log")
 
 
-def check_head(queries: Queries, layout: Layout, at_hand: Sequence[Vkey]) -> None:
+def check_head(queries: Queries, layout: Layout, at_hand: Iterable[Vkey]) -> None:
     """Refuse a ledger whose newest checkpoint no key of its log signed: what it covers was added in the database.
 
     Without a key at hand and without an anchor nobody can tell, and nothing is refused.
@@ -43,11 +43,15 @@ def check_head(queries: Queries, layout: Layout, at_hand: Sequence[Vkey]) -> Non
     Raises:
         StoreCorruptError: ``store.altered``.
     """
-    latest = queries.checkpoint()
-    if latest is None or _is_signed(latest[1], at_hand):
+    latest, is_any = queries.checkpoint(), False
+    if latest is None:
         return
+    for one in at_hand:
+        is_any = True
+        if _is_signed(latest[1], [one]):
+            return
     logs = vouched_logs(queries, layout)
-    if (logs is None and not at_hand) or _is_signed(latest[1], logs or ()):
+    if (logs is None and not is_any) or _is_signed(latest[1], logs or ()):
         return
     raise StoreCorruptError(
         f"no key of the log signed the newest checkpoint, over {latest[0]} entries: they were changed or added to in "

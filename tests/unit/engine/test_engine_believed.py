@@ -193,6 +193,22 @@ def test_a_key_that_was_replaced_signs_no_more_whatever_the_database_says(
         _refused(directory, issuer=uris)
 
 
+def test_a_key_that_was_replaced_may_be_gone_from_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key service that has forgotten it, and says so in its own way, kept an honest ledger from being opened."""
+
+    def gone(rest: str) -> keys.Signer:
+        raise OSError(rest)
+
+    monkeypatch.setitem(keys.SCHEMES, "gone", gone)
+    directory = fresh(tmp_path)
+    _, log = _rotated(directory, "log")
+    with opened(directory, log=("gone:old", log), seed="honest") as engine:
+        register(engine, "n")
+    assert verified(directory, tmp_path).exit_status == 0
+
+
 def _added_by(directory: Path, log: SeedSigner, issuer: SeedSigner) -> None:
     """Add an entry signed by *issuer*, and a checkpoint signed by *log*."""
     with LedgerReader(open_store(directory)) as reader, reader.snapshot() as queries:
