@@ -57,7 +57,8 @@ def test_no_read_of_a_changed_database_is_a_mistake_of_ours(
     monkeypatch.setattr(api_server, "fresh", lambda _: directory)
     told: set[str] = set()
     with Api(tmp_path) as api:
-        _changed(directory, change, DEEP.decode())  # a ledger whose genesis was changed is not opened
+        # under a server that runs: a ledger whose genesis was changed is not opened
+        _changed(directory, change, DEEP.decode())
         for operation in READS:
             for seq in ("0", "3") if "{seq}" in operation.path else ("0",):
                 answer = api.get(operation.path.format(**path_values(seq=seq)))
