@@ -28,6 +28,7 @@ from pfgov.core import events as e
 from pfgov.core.lifecycle import PacketStatus
 from pfgov.engine import Engine, EntryFilter, Idempotency, LedgerReader, Options, PacketFilter
 from pfgov.engine.layout import SigningKeyError
+from pfgov.engine.maintenance.erasing import Target, erase
 from pfgov.errors import (
     DuplicateError,
     EngineStoppedError,
@@ -255,10 +256,7 @@ def test_engine_a_redacted_owner_reads_a_view(tmp_path: Path) -> None:
         assert engine.reader.payload(decision.view.digest) == b'{"open":1}'
         report = verified(directory, tmp_path)
         assert (report.exit_status, report.attachments["disclosed"]) == (0, 2)
-        erase = c.EraseAttachment(
-            subject="packet/p", commitment=context.commitment.digest, why="legal_order"
-        )
-        submit(engine, erase)
+        erase(engine, Target(commitment=context.commitment.digest), "legal_order")
         assert engine.reader.payload(decision.view.digest) is None
 
 
