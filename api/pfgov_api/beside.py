@@ -75,7 +75,7 @@ def others(
         domain=beside.domain,
         check=check,
         most=beside.most,
-        claims=Claims(turns.address.rstrip("/"), turns.nodes if turns.can_change else None),
+        claims=Claims(turns.address, turns.nodes if turns.can_change else None),
         leave_out=directory,
     )
 

@@ -164,10 +164,7 @@ class Service(Host):
         # Processes of their own: so many for the whole server, however many ledgers it has.
         self.trials: Trials = Trials() if beside is None else beside.trials
         self.simulations: Simulations = Simulations() if beside is None else beside.simulations
-        self._is_beside = beside is not None
-        self._known_risks: Callable[[], Sequence[str]] = lambda: (
-            () if beside is None else beside.risks
-        )
+        self._default = beside
         self.named: Others | None = None
         """The ledgers beside this one, where it is the default one of several."""
         self.looking = Looking()
@@ -203,14 +200,20 @@ class Service(Host):
         if self.root is not None and not self._is_beside:
             self.root.start()
 
+    @property
+    def _is_beside(self) -> bool:
+        """Whether this is one ledger of many, and what the server has but once is the default one's."""
+        return self._default is not None
+
     async def _weigh(self) -> None:
-        """Learn what a loss would cost, and say it once."""
+        """Learn what a loss would cost, and say it once: not again what the default ledger's service said."""
         try:
             self.risks = await self._at_once(self.engine.store.risks)
         except PfgovError as error:
             self.risks = (f"it is not known what the database promises: {error.message}",)
+        said = () if self._default is None else self._default.risks
         for risk in self.risks:
-            if risk not in self._known_risks():
+            if risk not in said:
                 log.warning("durability: %s", risk)
 
     async def stop(self) -> None:

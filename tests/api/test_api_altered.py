@@ -1,12 +1,12 @@
 """A database in which somebody wrote is no mistake of ours: whoever reads over HTTP is told that it was changed."""
 
 import shutil
-import sqlite3
 from pathlib import Path
 
 import pytest
 from support import api_server
 from support.api_server import Api, path_values
+from support.intruder import inside
 
 from pfgov_api.routes import OPERATIONS
 
@@ -28,16 +28,8 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _changed(directory: Path, statement: str, *values: object) -> None:
-    with sqlite3.connect(directory / "ledger.db") as database:
-        triggers = database.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-        ).fetchall()
-        for name, _ in triggers:
-            database.execute(f"DROP TRIGGER {name}")
+    with inside(directory) as database:
         assert database.execute(statement, values).rowcount > 0
-        for _, sql in triggers:
-            database.execute(sql)
-    database.close()
 
 
 @pytest.mark.parametrize(

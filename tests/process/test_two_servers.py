@@ -16,6 +16,7 @@ import pytest
 from support import postgres
 from support.api_process import Server
 from support.commandline import spawn
+from support.waiting import until
 
 from pfgov.client import Client, Retry
 from pfgov.engine import Engine, LedgerReader, Options
@@ -60,13 +61,7 @@ def servers(database: postgres.Server, tmp_path: Path) -> Iterator[tuple[Server,
 
 
 def _until(what: Callable[[], Any]) -> float:
-    """Wait until *what* holds; return how long that took, to be said and not asserted."""
-    began = time.monotonic()
-    while time.monotonic() - began < PATIENCE_SECONDS:
-        if what():
-            return time.monotonic() - began
-        time.sleep(0.05)
-    raise AssertionError(f"{what} does not come to hold")
+    return until(what, PATIENCE_SECONDS)
 
 
 def _ready(server: Server) -> tuple[int, str]:

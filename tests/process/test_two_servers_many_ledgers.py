@@ -13,6 +13,7 @@ import pytest
 from support import postgres
 from support.api_process import Server
 from support.commandline import spawn
+from support.waiting import until
 
 from pfgov.client import Client, Retry
 from pfgov.engine import Engine, LedgerReader, Options
@@ -78,13 +79,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 
 def _until(what: Callable[[], Any]) -> float:
-    """Wait until *what* holds; return how long that took, to be said and not asserted."""
-    began = time.monotonic()
-    while time.monotonic() - began < PATIENCE_SECONDS:
-        if what():
-            return time.monotonic() - began
-        time.sleep(0.1)
-    raise AssertionError(f"{what} does not come to hold")
+    return until(what, PATIENCE_SECONDS)
 
 
 class Load:
