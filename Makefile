@@ -9,7 +9,7 @@ WHERE := $(shell command -v uv >/dev/null 2>&1 && echo "--python $(BIN)/python" 
 INSTALL := $(PIP) install -q $(WHERE) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-try bench-lsp bench-api bench-ledgers bench-scale bench-console console-size fleet test-two-servers faults-postgres load clean
+.PHONY: help demo test test-long coverage check docs screenshots wheel fuzz mutants mutants-policies sim-check impact-check verifier-diff test-frameworks test-kubernetes peers plants prov-toolbox pyz bench bench-ledger bench-lineage bench-policy bench-scheduling bench-impact bench-try bench-lsp bench-api bench-ledgers bench-scale bench-console console-size fleet test-two-servers other-python faults-postgres load clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -167,6 +167,14 @@ fleet: $(VENV)/.test  ## 500 packets, six workers that crash, hang, are cut off 
 test-two-servers: $(VENV)/.test  ## the API's document, workers and a stream at two servers on one database, behind a balancer (minutes)
 	@PFGOV_TWO_SERVERS=1 $(BIN)/python -m pytest -q -m long tests/api/test_api_openapi.py tests/process/test_worker_fleet.py \
 	  tests/process/test_balanced_events.py -k '(schemathesis and 2) or servers or takeovers' $(ARGS)
+
+# An environment of its own under build/: two interpreters cannot share one.
+other-python: $(VENV)/.test  ## a ledger written with one interpreter replays with another (PYTHON=python3.13; a minute)
+	@test "$$($(PYTHON) -c 'import sys; print(sys.version_info[:2])')" != "$$($(BIN)/python -c 'import sys; print(sys.version_info[:2])')" \
+	  || { echo "name another Python than that of $(VENV): make other-python PYTHON=python3.13"; exit 1; }
+	@$(PYTHON) -m venv build/other-python
+	@build/other-python/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@PFGOV_OTHER_PYTHON=$(CURDIR)/build/other-python/bin/python $(BIN)/python -m pytest -q tests/process/test_other_interpreter.py $(ARGS)
 
 faults-postgres: $(VENV)/.test  ## 1,000 random faults on two servers, their network and their database; then everything is checked (hours; ARGS="--faults 25 --seed 7")
 	@$(BIN)/python tests/faults/postgres_faults.py $(ARGS)

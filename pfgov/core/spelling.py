@@ -10,6 +10,7 @@ import re
 import unicodedata
 from typing import Final
 
+from pfgov.core.characters import category, is_assigned, normalized
 from pfgov.core.lookalikes import FILLERS, UNSEEN, oddity, plainly
 from pfgov.errors import InvalidError
 
@@ -107,16 +108,41 @@ def check_label(text: str, pointer: str | None = None) -> str:
     Raises:
         InvalidError: it begins or ends with a space, holds what nobody sees, or has another normal form (NFC).
     """
-    unseen = next((ch for ch in text if unicodedata.category(ch) in UNSEEN or ch in FILLERS), None)
+    check_recorded_label(text, pointer)
+    new = next((ch for ch in text if unicodedata.category(ch) in UNSEEN), None)
+    if new is not None:
+        raise _bad_label(f"the value {text!r} holds U+{ord(new):04X}, which nobody sees", pointer)
+    if not unicodedata.is_normalized("NFC", text):
+        raise _bad_label(f"the value {text!r} is not in normal form (NFC)", pointer)
+    return text
+
+
+def check_recorded_label(text: str, pointer: str | None = None) -> str:
+    """Return *text* if it can be the value of a label on record, the same on every interpreter.
+
+    Characters that Unicode 14.0 does not know pass: whether they are seen was asked where they came in.
+
+    Raises:
+        InvalidError: what :func:`check_label` says, of the other characters.
+    """
+    unseen = next((ch for ch in text if _is_unseen(ch)), None)
     if unseen is not None:
         message = f"the value {text!r} holds U+{ord(unseen):04X}, which nobody sees"
     elif text != text.strip():
         message = f"the value {text!r} begins or ends with a space"
-    elif not unicodedata.is_normalized("NFC", text):
+    elif normalized("NFC", text) != text:
         message = f"the value {text!r} is not in normal form (NFC)"
     else:
         return text
-    raise InvalidError(message, code="label.value", pointer=pointer, hint="write it plainly")
+    raise _bad_label(message, pointer)
+
+
+def _is_unseen(char: str) -> bool:
+    return char in FILLERS or (category(char) in UNSEEN and is_assigned(char))
+
+
+def _bad_label(message: str, pointer: str | None) -> InvalidError:
+    return InvalidError(message, code="label.value", pointer=pointer, hint="write it plainly")
 
 
 def as_seen(text: str) -> str:

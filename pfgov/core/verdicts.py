@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from pfgov.core.characters import escaped
 from pfgov.core.commands import Obligation
 
 
@@ -116,7 +117,7 @@ def combine(
     """
     undoable = [item.type for item in obligations if item.type not in CARRIED_OUT]
     if undoable and not any(reason.name == UNDOABLE for reason in reasons):
-        said = f"pfgov cannot carry out the obligation {undoable[0]!r}"
+        said = f"pfgov cannot carry out the obligation {escaped(repr(undoable[0]))}"
         reasons = (*reasons, reserved("obligation", said))
     if not reasons:
         return Verdict("allow", (), obligations, shadow) if obligations or shadow else ALLOW

@@ -5,11 +5,11 @@ an activation closes all of them.  Agreeing is for somebody else than who propos
 keys of one name is one person.  What does not count is refused and recorded.
 """
 
-import unicodedata
 from typing import Final, Literal
 
 from pfgov.core import commands as c
 from pfgov.core import events as e
+from pfgov.core.characters import category, folded, normalized
 from pfgov.core.decide import publishing
 from pfgov.core.decide.context import Context, Decided
 from pfgov.core.decide.guarding import while_few
@@ -136,8 +136,8 @@ def is_one_person(one: tuple[str, str | None], other: tuple[str, str | None]) ->
 
 def _person(name: str) -> str:
     """Return *name* as far as a person reads it: without marks, spaces, capitals and what nobody sees."""
-    plain = unicodedata.normalize("NFKD", name).casefold()
-    return "".join(ch for ch in plain if unicodedata.category(ch) not in _UNSEEN)
+    plain = folded(normalized("NFKD", name))
+    return "".join(ch for ch in plain if category(ch) not in _UNSEEN)
 
 
 def refused(

@@ -17,7 +17,13 @@ from pfgov.core.decide.asking import active_policy, facts_of_packet, question_of
 from pfgov.core.decide.context import Context, Decided
 from pfgov.core.policy_port import Facts
 from pfgov.core.records import Member, Packet
-from pfgov.core.spelling import check_class, check_dimension, check_label, check_name, check_region
+from pfgov.core.spelling import (
+    check_class,
+    check_dimension,
+    check_name,
+    check_recorded_label,
+    check_region,
+)  # fmt: skip
 from pfgov.core.verdicts import Point, Reason, Verdict
 from pfgov.errors import ForbiddenError, InvalidError, PfgovError
 from pfgov.limits import DENIALS_PER_HOUR_MAX, MICRO, REASONS_MAX
@@ -196,7 +202,7 @@ def _check_dimensions(ctx: Context, amounts: c.Pairs | None, pointer: str) -> No
 
 def _check_values(labels: c.Pairs | None) -> None:
     for name, value in labels or ():
-        check_label(value, f"/labels/{name}")
+        check_recorded_label(value, f"/labels/{name}")
 
 
 def check_packet_labels(ctx: Context, before: c.Pairs | None, after: c.Pairs | None) -> None:

@@ -23,6 +23,7 @@ from pfgov.policy.cel.values import (
     map_get,
     no_overload,
     type_name,
+    written,
 )  # fmt: skip
 
 Frame = list[Any]
@@ -176,7 +177,7 @@ def index(operand: Closure, key: Closure, path: str | None) -> Closure:
             return containers.item(value, at)
         except CelError as error:
             if error.path is None and path is not None:
-                shown = f"{path}.{at}" if type(at) is str else f"{path}[{at!r}]"
+                shown = f"{path}.{at}" if type(at) is str else f"{path}[{written(at)}]"
                 error.path = shown if error.kind == "missing" else path
             raise
 

@@ -24,6 +24,7 @@ from pfgov.policy.cel.values import (
     map_size,
     no_overload,
     type_name,
+    written,
 )  # fmt: skip
 
 _ABSENT: Final = object()
@@ -76,7 +77,7 @@ def item(container: object, key: object) -> object:
         value = map_get(container, key, _ABSENT)
         if value is not _ABSENT:
             return value
-        raise CelError(f"no such key: {key!r}", kind="missing")
+        raise CelError(f"no such key: {written(key)}", kind="missing")
     raise no_overload("_[_]", container, key)
 
 

@@ -30,7 +30,7 @@ class Failure:
     Attributes:
         kind: Which of :data:`FAILURE_KINDS`.
         path: The access path concerned, such as ``member.trust_score``, when there is one.
-        message: For people; may change in any release.
+        message: For people, and part of the recorded reason: to change it is to change the rules.
     """
 
     kind: FailureKind

@@ -22,6 +22,7 @@ from pfgov.policy.cel.values import (
     map_items,
     no_overload,
     type_name,
+    written,
 )  # fmt: skip
 
 _CLAUSE: Final = re.compile(r"%(?:\.(\d{1,9}))?(.?)", re.DOTALL)
@@ -58,7 +59,7 @@ def _render(match: re.Match[str], values: Iterator[object]) -> str:
         raise CelError(f"format: precision above {FORMAT_PRECISION}")
     verbs = _VERBS.get(verb)
     if verbs is None:
-        raise CelError(f"format: unrecognized formatting clause {match.group()!r}")
+        raise CelError(f"format: unrecognized formatting clause {written(match.group())}")
     try:
         value = next(values)
     except StopIteration:

@@ -6,6 +6,7 @@ Fixed UTC offsets are understood here; time zones with names are a question for 
 machine's tables and only serve environments that allow them.
 """
 
+import calendar
 import datetime as dt
 import re
 import zoneinfo
@@ -44,14 +45,27 @@ def parse_timestamp(text: str) -> Timestamp:
     if year == 0:
         raise CelError("timestamp overflow: outside the years 0001 to 9999")
     fraction, _zulu, sign, offset_hours, offset_minutes = match.groups()[6:]
-    try:
-        moment = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
-    except ValueError as error:
-        raise CelError(f"not an RFC 3339 timestamp: {error}") from None
+    wrong = _wrong_part(year, month, day, hour, minute, second)
+    if wrong is not None:
+        raise CelError(f"not an RFC 3339 timestamp: {wrong}")
+    moment = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
     seconds = (moment - _EPOCH) // dt.timedelta(seconds=1)
     if sign:
         seconds -= _offset_seconds(sign, int(offset_hours), int(offset_minutes))
     return timestamp(seconds * _SECOND + int((fraction or "0").ljust(9, "0")))
+
+
+def _wrong_part(year: int, month: int, day: int, hour: int, minute: int, second: int) -> str | None:
+    """What is wrong with a date or a time of day; in our words, because a reason is recorded and Python's change."""
+    if not 1 <= month <= 12:
+        return "month must be in 1..12"
+    if not 1 <= day <= calendar.monthrange(year, month)[1]:
+        return "day is out of range for month"
+    if hour > 23:
+        return "hour must be in 0..23"
+    if minute > 59:
+        return "minute must be in 0..59"
+    return "second must be in 0..59" if second > 59 else None
 
 
 def _offset_seconds(sign: str, hours: int, minutes: int) -> int:
@@ -126,7 +140,9 @@ def _moment(value: Timestamp, zone: str) -> dt.datetime:
             return _EPOCH + dt.timedelta(seconds=seconds)
         moment = _EPOCH + dt.timedelta(seconds=seconds)
         return moment if zone in ("UTC", "Z") else moment.astimezone(zoneinfo.ZoneInfo(zone))
-    except (OverflowError, ValueError, KeyError, OSError) as error:
+    except OverflowError:
+        raise CelError("no such time zone or date: date value out of range") from None
+    except (ValueError, KeyError, OSError) as error:  # of a zone by name, which no policy can use
         raise CelError(f"no such time zone or date: {error}") from None
 
 

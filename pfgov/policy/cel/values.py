@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeGuard, cast
 
+from pfgov.core.characters import escaped
 from pfgov.policy.cel.errors import CelError
 from pfgov.policy.cel.limits import FACT_DEPTH
 
@@ -136,6 +137,11 @@ def no_overload(operation: str, *operands: object) -> CelError:
     """The error for an operation that does not exist on these operands."""
     types = ", ".join(type_name(operand) for operand in operands)
     return CelError(f"no such overload: {operation} on ({types})", kind="type")
+
+
+def written(value: object) -> str:
+    """*value* in a sentence: the same on every interpreter, because a sentence is part of a decision."""
+    return escaped(repr(value))
 
 
 # --- size ------------------------------------------------------------------------------------
@@ -296,7 +302,7 @@ def make_map(pairs: Iterable[tuple[object, object]]) -> MapValue:
             raise CelError("double cannot be a map key", kind="type")
         normal = map_key(key)
         if normal in entries:
-            raise CelError(f"repeated map key: {key!r}")
+            raise CelError(f"repeated map key: {written(key)}")
         plain = plain and type(key) is str
         entries[normal] = (key, value)
     if plain:

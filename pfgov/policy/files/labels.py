@@ -18,7 +18,7 @@ from pfgov.policy.cel import CelError
 from pfgov.policy.cel.strings import re2
 from pfgov.policy.cel.times import parse_timestamp
 from pfgov.policy.cel.types import BOOL, DOUBLE, INT, TIMESTAMP, CelType, StringType
-from pfgov.policy.cel.values import Timestamp
+from pfgov.policy.cel.values import Timestamp, written
 from pfgov.policy.facts import LabelTypes
 from pfgov.policy.files.model import Label, LabelOwner, Labels
 
@@ -49,7 +49,9 @@ class Unreadable:
         self.text = text
 
     def _fails(self, *_: object) -> Never:
-        raise CelError(f"the label's value {self.text!r} is not of its declared type", kind="type")
+        raise CelError(
+            f"the label's value {written(self.text)} is not of its declared type", kind="type"
+        )
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _fails
     __len__ = __iter__ = __contains__ = __getitem__ = _fails
@@ -57,7 +59,7 @@ class Unreadable:
     __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __neg__ = __float__ = __int__ = _fails
 
     def __repr__(self) -> str:
-        return f"unreadable {self.text!r}"
+        return f"unreadable {written(self.text)}"
 
 
 class LabelValueError(ValueError):

@@ -13,9 +13,11 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from pfgov.core.capability import is_region_inside
+from pfgov.core.characters import folded, is_alphanumeric
 from pfgov.policy.cel.errors import CelError
 from pfgov.policy.cel.library import Function, Overload, traversal
 from pfgov.policy.cel.types import BOOL, STRING, ListType, MapType
+from pfgov.policy.cel.values import written
 
 _REQUIREMENT: Final = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._:@-]|~(?!=))*)\s*(?P<bounds>(?:[<>!=~]=|[<>]).*)?"
@@ -31,10 +33,10 @@ def class_within(data_class: str, outer: str) -> bool:
     >>> class_within("pii.email", "pii"), class_within("PII:special", "pii"), class_within("piicture", "pii")
     (True, True, False)
     """
-    inner, whole = data_class.casefold(), outer.casefold()
+    inner, whole = folded(data_class), folded(outer)
     if not inner.startswith(whole):
         return False
-    return len(inner) == len(whole) or not inner[len(whole)].isalnum()
+    return len(inner) == len(whole) or not is_alphanumeric(inner[len(whole)])
 
 
 @lru_cache(maxsize=4_096)
@@ -46,7 +48,9 @@ def split_requirement(requirement: str) -> tuple[str, str | None]:
     """
     match = _REQUIREMENT.fullmatch(requirement)
     if match is None:
-        raise ValueError(f"{requirement!r} is not a capability, nor one with a version specifier")
+        raise ValueError(
+            f"{written(requirement)} is not a capability, nor one with a version specifier"
+        )
     bounds = match["bounds"]
     if bounds is not None:
         _specifiers(bounds)
@@ -58,7 +62,7 @@ def _specifiers(bounds: str) -> SpecifierSet:
     try:
         return SpecifierSet(bounds)
     except InvalidSpecifier:
-        raise ValueError(f"{bounds!r} is not a PEP 440 version specifier") from None
+        raise ValueError(f"{written(bounds)} is not a PEP 440 version specifier") from None
 
 
 @lru_cache(maxsize=16_384)
@@ -67,7 +71,7 @@ def _contains(bounds: str, version: str) -> bool:
     try:
         exact = Version(version)
     except InvalidVersion:
-        raise ValueError(f"{version!r} is not a PEP 440 version") from None
+        raise ValueError(f"{written(version)} is not a PEP 440 version") from None
     # Stated outright, because the default for pre-releases has changed between releases.
     return specifiers.contains(exact, prereleases=bool(specifiers.prereleases))
 

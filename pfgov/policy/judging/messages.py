@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, cast
 
+from pfgov.core.characters import escaped, is_printable
 from pfgov.limits import TEXT_LENGTH_MAX
 from pfgov.policy.cel.values import Duration, Timestamp, Uint
 
@@ -123,7 +124,7 @@ def _show_map(value: object, write: Callable[[object], str] = show) -> str:
 def _show_text(value: object) -> str:
     # Control characters would break tables and let a label forge lines of a log.
     text = shorten(cast("str", value))
-    return text if text.isprintable() else repr(text)
+    return text if is_printable(text) else escaped(repr(text))
 
 
 def _show_ns(value: object) -> str:
