@@ -122,10 +122,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
-    if None in {sys.stdin, sys.stdout, sys.stderr}:
-        from pfgov_ledger.streams import take_places
+    from pfgov_ledger.streams import show_anything, take_places
 
+    if None in {sys.stdin, sys.stdout, sys.stderr}:
         take_places()
+    show_anything()
     try:
         arguments = parser().parse_args(argv)
         return _run(arguments)

@@ -1,10 +1,11 @@
-"""The three streams of a program, where whoever started it closed one.  Every program of this project begins with it.
+"""The three streams of a program, as whoever started it left them.  Every program of this project begins with it.
 
-Python has none then, and the next file that is opened takes its number: what is written to a stream by that number goes
-into a ledger's file.  What reads a stream that is not there is at its end, what writes its answer into one fails and
-says so, and words about errors go nowhere.
+Of one that was closed Python has none, and the next file that is opened takes its number: what is written to a stream
+by that number goes into a ledger's file.  What reads a stream that is not there is at its end, what writes its answer
+into one fails and says so, and words about errors go nowhere.  And a file may say what a terminal has no character for.
 """
 
+import io
 import os
 import sys
 from typing import Final
@@ -30,6 +31,12 @@ def take_places() -> None:
                 os.dup2(opened, number)
                 os.close(opened)
         setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def show_anything() -> None:
+    """Let what standard output has no character for be written as its number, as on standard error; it is no error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def quiet_stdout() -> None:

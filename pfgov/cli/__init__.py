@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pfgov_ledger.streams import quiet_stdout, take_places
+from pfgov_ledger.streams import quiet_stdout, show_anything, take_places
 
 DEBUG_VARIABLE = "PFGOV_DEBUG"
 """With this environment variable set, an error shows its traceback."""
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.set_threshold(*COLLECTED_EVERY)
     if None in {sys.stdin, sys.stdout, sys.stderr}:
         take_places()
+    show_anything()
     given = list(sys.argv[1:] if arguments is None else arguments)
     status = run(given)
     if status:

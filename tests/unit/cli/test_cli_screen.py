@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.commandline import CommandLine
 
+from pfgov.cli import main
 from pfgov.cli import output as screens
 from pfgov.cli.output import (
     Output,
@@ -30,6 +31,22 @@ def test_text_from_outside_is_no_markup(capsys: pytest.CaptureFixture[str]) -> N
     """A label that looks like markup or a link is printed letter by letter."""
     Output().tell(facts((("label", "[red]x[/red] :smile: [link=http://a]b[/link]"),)))
     assert "[red]x[/red] :smile: [link=http://a]b[/link]" in capsys.readouterr().out
+
+
+def test_what_the_terminal_has_no_character_for_is_a_number(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Under a locale that lacks a character of a file, what is wrong with the file is called a mistake of ours."""
+    (tmp_path / "x.policy.yaml").write_text(
+        "apiVersion: pfgov/v1\nkind: \u2603\n", encoding="utf-8"
+    )
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", out)
+    with pytest.raises(SystemExit) as left:
+        main(["policy", "check", str(tmp_path)])
+    out.seek(0)
+    assert left.value.code == 3
+    assert "`\\u2603` is no kind of file" in out.read()
 
 
 def test_logs_of_the_smaller_servers_steer_no_terminal() -> None:

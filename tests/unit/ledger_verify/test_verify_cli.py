@@ -1,6 +1,7 @@
 """``pfgov-verify`` as people and programs use it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import cast
 
 import pytest
 from conformance.ledger_verify.corpus.build import VECTORS
+from conformance.ledger_verify.corpus.memory_log import signer
 
-from pfgov_ledger import cli, keys, receipt
+from pfgov_ledger import checkpoint, cli, keys, proof, receipt
 from pfgov_ledger.verify import Replayer, verify
 
 ANCHOR = str(VECTORS / "anchor.txt")
@@ -129,6 +131,23 @@ def test_a_stream_that_is_closed_is_no_verdict(closed: str, named: str) -> None:
     assert done.returncode == (0 if is_heard else 4), done.stderr
     assert b"Traceback" not in done.stderr
     assert done.stdout.endswith(b"PASSED\n") == is_heard
+
+
+def test_a_character_that_the_terminal_lacks_is_no_verdict(tmp_path: Path) -> None:
+    """A file that holds is called a forgery where the locale has no character for what it says."""
+    witness = signer("witness", "w\u00e4chter.example/w")
+    found = proof.parse((VECTORS / "golden" / "v1" / "entry-13.tlog-proof").read_bytes())
+    cosigned = checkpoint.cosign(found.checkpoint, witness, time=1)
+    path, trusted = tmp_path / "entry-13.tlog-proof", tmp_path / "witnesses.txt"
+    path.write_bytes(proof.write(proof.TlogProof(found.index, found.hashes, cosigned, found.extra)))
+    trusted.write_text(f"{keys.vkey_of(witness)}\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pfgov_ledger", path, "--key", ANCHOR, "--witness", trusted],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert b"w\\xe4chter.example/w saw it" in done.stdout
+    assert done.stdout.endswith(b"PASSED\n")
 
 
 def test_remembering(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
