@@ -136,14 +136,20 @@ def is_other_gzip(path: Path) -> bool:
 
 
 def _before_fault(decompress: Callable[[bytes], bytes], data: bytes) -> Iterator[bytes]:
-    """What *data* gives before the byte with which it is found to be damaged, however it is buffered."""
+    """What *data* gives before the byte with which it is found to be damaged, however it is buffered.
+
+    In blocks: byte by byte a long line would be begun anew with each.
+    """
+    block = bytearray()
     for at in range(len(data)):
         try:
-            block = decompress(data[at : at + 1])
+            block += decompress(data[at : at + 1])
         except zlib.error:
-            return
-        if block:
-            yield block
+            break
+        if len(block) >= _BUFFER_BYTES:
+            yield bytes(block)
+            block.clear()
+    yield bytes(block)
 
 
 def _refusal(line: bytes) -> errors.LedgerError:
