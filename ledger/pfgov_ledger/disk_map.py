@@ -87,6 +87,14 @@ class DiskMap(Generic[V]):
             for key, value in self._store.execute("SELECT key, value FROM row ORDER BY key"):
                 yield key, self._unpack(value)
 
+    def in_file(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, V]]:
+        """The rows from the key *first* to the key *last*, by key; all of them are in the file then."""
+        self.flush()
+        assert self._store is not None
+        asked = "SELECT key, value FROM row WHERE key BETWEEN ? AND ? ORDER BY key"
+        for key, value in self._store.execute(asked, (first, last)):
+            yield key, self._unpack(value)
+
     def close(self) -> None:
         """Remove the file."""
         if self._store is not None:

@@ -16,12 +16,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.searching import examples
 
-from pfgov_ledger import canonical, custody, ed25519, errors, reader, signatures, subject_map
+from pfgov_ledger import (
+    canonical,
+    custody,
+    ed25519,
+    errors,
+    reader,
+    signatures,
+    subject_map,
+    subjects,
+)
 from pfgov_ledger.disk_map import DiskMap
 from pfgov_ledger.examine import Examination
 from pfgov_ledger.histories import Claim, Histories
 from pfgov_ledger.report import dumps
-from pfgov_ledger.subjects import SubjectTable, root_of_sorted
+from pfgov_ledger.subjects import Row, SubjectTable, root_of_sorted
 from pfgov_ledger.verdicts import Findings
 
 CASES = sorted(
@@ -58,6 +67,13 @@ def test_several_processes_give_the_same_report(monkeypatch: pytest.MonkeyPatch)
         assert dumps(found) == dumps(expected), path.name
 
 
+def scanned(heads: dict[str, tuple[int, bytes]]) -> bytes:
+    """The subject map's root of *heads*, by an ordered scan."""
+    rows = sorted((subject_map.subject_key(name), *head) for name, head in heads.items())
+    found = root_of_sorted((key, subject_map.leaf_hash(key, seq, leaf)) for key, seq, leaf in rows)
+    return found or subject_map.EMPTY_ROOT
+
+
 @settings(max_examples=examples(80), deadline=None)
 @given(
     st.dictionaries(
@@ -68,8 +84,40 @@ def test_several_processes_give_the_same_report(monkeypatch: pytest.MonkeyPatch)
 )
 def test_the_scan_gives_the_map_root(heads: dict[str, tuple[int, bytes]]) -> None:
     """The subject map's root by an ordered scan is not the one of the tree."""
-    rows = sorted((subject_map.subject_key(name), *head) for name, head in heads.items())
-    assert root_of_sorted(rows) == subject_map.root_of(heads)
+    assert scanned(heads) == subject_map.root_of(heads)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=90))
+def test_a_map_on_disk_is_the_same_whenever_it_is_asked_for(steps: list[tuple[int, bool]]) -> None:
+    """A root that was kept of rows in the file outlives a change below it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subjects, "ROWS_READ_MAX", 2)
+        table, heads = SubjectTable(1), dict[str, tuple[int, bytes]]()
+        for number, (name, is_asked) in enumerate(steps):
+            subject, leaf = f"packet/{name}", number.to_bytes(32, "big")
+            seq = heads[subject][0] + 1 if subject in heads else 0
+            heads[subject] = seq, leaf
+            table.put(subject, Row(seq + 1, leaf))
+            if is_asked:
+                assert table.root() == subject_map.root_of(heads)
+        assert table.root() == subject_map.root_of(heads)
+        table.close()
+
+
+def test_a_map_on_disk_is_read_only_where_it_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each map that a log of many subjects commits to costs as much as all of them: 2 s of 200,001, over and over."""
+    read: list[str] = []
+    unpack = subjects._unpack
+    monkeypatch.setattr(subjects, "_unpack", lambda text: (read.append(text), unpack(text))[1])
+    table = SubjectTable(100)
+    for number in range(5_000):
+        table.put(f"packet/{number}", Row(1, number.to_bytes(32, "big")))
+    table.root()
+    read.clear()
+    table.put("ledger", Row(1, bytes(32)))
+    table.root()
+    assert 0 < len(read) <= subjects.ROWS_READ_MAX + 1
+    table.close()
 
 
 @given(
@@ -137,8 +185,7 @@ def test_the_map_is_one_however_it_grew(
             for name, leaf in batch:
                 heads[f"packet/{name}"] = (number, leaf)
                 grown.update(f"packet/{name}", number, leaf)
-            rows = sorted((subject_map.subject_key(name), *head) for name, head in heads.items())
-            assert grown.root() == root_of_sorted(rows)
+            assert grown.root() == scanned(heads)
         for name, head in heads.items():
             assert subject_map.check_present(grown.prove(name), grown.root(), name) == head
         subject_map.check_absent(grown.prove("packet/none"), grown.root(), "packet/none")
