@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from pfgov.client.lines import Lines
+
 LINE_BYTES_MAX: Final = 4 * 1024 * 1024
 
 EVENT_BYTES_MAX: Final = 2 * LINE_BYTES_MAX
@@ -28,7 +30,7 @@ class EventParser:
     """Feed it bytes; it gives events.  ``last`` is the position to resume after, None before the first."""
 
     last: int | None = None
-    _rest: bytes = b""
+    _lines: Lines = field(default_factory=Lines)
     _fields: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     _size: int = 0
 
@@ -38,8 +40,8 @@ class EventParser:
         Raises:
             ValueError: a line or an event is too long, or it is not what pfgov sends.
         """
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        if len(self._rest) > LINE_BYTES_MAX:
+        lines = self._lines.feed(piece)
+        if self._lines.held > LINE_BYTES_MAX:
             raise ValueError("a line of the stream of events is too long")
         for line in lines:
             text = line.rstrip(b"\r").decode()
@@ -55,7 +57,7 @@ class EventParser:
 
     def restart(self) -> None:
         """Forget what is half read: the connection broke."""
-        self._rest, self._size = b"", 0
+        self._lines, self._size = Lines(), 0
         self._fields.clear()
 
     def _event(self) -> StreamEvent | None:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pfgov.client import bounds
 from pfgov.client.core import http
+from pfgov.client.lines import Lines
 from pfgov.errors import PfgovError
 from pfgov.kubernetes.connecting import Connection
 from pfgov.kubernetes.shapes import map_in, maps_in
@@ -175,13 +176,12 @@ class Kubernetes:
             ) as answer:
                 if answer.status_code != 200:
                     self._refuse(answer.status_code, await answer.aread())
-                rest = b""
+                lines = Lines()
                 async for piece in answer.aiter_bytes():
-                    *lines, rest = (rest + piece).split(b"\n")
-                    for line in lines:
+                    for line in lines.feed(piece):
                         if line.strip():
                             yield self._change(line)
-                    if len(rest) > LINE_BYTES_MAX:
+                    if lines.held > LINE_BYTES_MAX:
                         raise NoAnswerError("a line of a watch is too long")
         except self._httpx.TransportError as error:
             raise NoAnswerError(f"the watch of {kind.plural} broke: {error!r}") from error

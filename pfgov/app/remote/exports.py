@@ -9,6 +9,7 @@ from typing import BinaryIO, Final
 from pfgov.app.remote.errors import CutExportError
 from pfgov.app.remote.session import Session
 from pfgov_ledger.export import GzipWriter, Progress, Written
+from pfgov_ledger.export_format import LINE_BYTES_MAX
 
 WRITTEN: Final = "pfgov-export"
 """The header that says what was written."""
@@ -20,7 +21,7 @@ def fetch(
     """Write the export at *path* to *file*.
 
     Raises:
-        CutExportError: it is not the one that the server wrote.
+        CutExportError: it is not the one that the server wrote, or none.
         PfgovError: the server refuses, or cannot be asked.
     """
     out = GzipWriter(file) if compress else file
@@ -30,6 +31,11 @@ def fetch(
         for piece in answer.iter_bytes():
             out.write(piece)
             body.add(piece)
+            if body.held > LINE_BYTES_MAX:
+                raise CutExportError(
+                    f"what {session.to.url} sent is no export: a line of it is longer than any has",
+                    hint="is that the server, and this its address? --url, or PFGOV_URL",
+                )
             if progress is not None:
                 progress(min(body.lines, written.entries), written.entries)
     if isinstance(out, GzipWriter):
@@ -48,14 +54,21 @@ class _Body:
     def __init__(self) -> None:
         self.lines = 0
         self._digest = hashlib.sha256()
-        self._last = b""
+        self._last = bytearray()
+
+    @property
+    def held(self) -> int:
+        """How many bytes are held back."""
+        return len(self._last)
 
     def add(self, piece: bytes) -> None:
         """Take the next piece; the last whole line is held back, because it may be the trailer."""
-        held = self._last + piece
-        end = held.rfind(b"\n", 0, max(len(held) - 1, 0)) + 1
-        self._digest.update(held[:end])
-        self._last = held[end:]
+        before = self.held
+        self._last += piece
+        # No line ends in what was held back, but perhaps with its last byte.
+        end = self._last.rfind(b"\n", max(before - 1, 0), max(self.held - 1, 0)) + 1
+        self._digest.update(self._last[:end])
+        del self._last[:end]
         self.lines += piece.count(b"\n")
 
     @property
