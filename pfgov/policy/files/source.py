@@ -172,8 +172,10 @@ class _Composer:
         return self._error("syntax", what, line, column, hint)
 
     def _line(self, number: int) -> str:
+        """Return the line of that number, if it is short enough for guesses, which go back and forth in it."""
         lines = self._text.splitlines()
-        return lines[number - 1] if 0 < number <= len(lines) else ""
+        line = lines[number - 1] if 0 < number <= len(lines) else ""
+        return line if len(line) <= _LINE_GUESSED_MAX else ""
 
     def _document(self, events: Iterator[Any]) -> Node:
         root: Node | None = None
@@ -369,3 +371,4 @@ def _quoted(value: str) -> str:
 
 
 _HINT_MAX: Final = 120
+_LINE_GUESSED_MAX: Final = 1_000

@@ -1,5 +1,6 @@
 """A file that is being written: what was sound before is not checked again, and nothing is missed by that."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -10,6 +11,7 @@ from support import policy_kit as kit
 from pfgov.lsp.beside import Beside
 from pfgov.policy.authoring.checking import check_directory
 from pfgov.policy.authoring.editing.checked import Alone, check
+from pfgov.policy.authoring.editing.names import Names
 from pfgov.policy.compile import wrong_in
 from pfgov.policy.load import Files, read_directory
 from pfgov.policy.problems import Problem
@@ -50,6 +52,26 @@ EDITS = {
 def files(tmp_path: Path) -> Files:
     """Read a folder in which nothing is wrong."""
     return read_directory(kit.write(tmp_path, {"p.policy.yaml": GOOD, "near.yaml": NEAR}))
+
+
+@pytest.mark.parametrize(
+    "line", ["a" * 8_000, "a." * 4_000 + "!", "deny: [" * 1_100 + "]", "a." * 100_000]
+)
+def test_a_long_line_is_completed_at_once(line: str) -> None:
+    """A name before the cursor is looked for from each character of the line to its end: two seconds for 8,000."""
+    begun = time.process_time()
+    Names(Files()).completions(line, 0, len(line))
+    assert time.process_time() - begun < 0.5
+
+
+def test_a_name_is_completed_wherever_its_line_is_short_enough() -> None:
+    """The end of a long expression is not seen."""
+    line = "  require: " + "true && " * 800 + "member.trust_"
+    assert [
+        one.name
+        for one in Names(Files()).completions(line, 0, len(line))
+        if one.name == "trust_score"
+    ]
 
 
 @pytest.mark.parametrize("name", EDITS)

@@ -1,5 +1,7 @@
 """The strict YAML reader: what it refuses, and that it knows where things stand."""
 
+import time
+
 import pytest
 
 from pfgov.policy.files.source import Entries, Scalar, SourceError, plain, read
@@ -35,6 +37,15 @@ REFUSED = [
     ("a: " + "[" * YAML_DEPTH_MAX + "]" * YAML_DEPTH_MAX, "too_deep", 1, 3 + YAML_DEPTH_MAX),
     ("a: " + "x" * FILE_BYTES_MAX, "too_large", 1, 1),
 ]
+
+
+@pytest.mark.parametrize("odd", ['"a" b: c', "- : : :", "a: !x y", "a: {b} c"])
+def test_a_long_line_is_refused_at_once(odd: str) -> None:
+    """What was probably meant is guessed by going back and forth in a line: 256 kB take a quarter of an hour."""
+    begun = time.process_time()
+    with pytest.raises(SourceError):
+        read(f"a: b\n{' ' * 60_000}{odd}\n", "x.policy.yaml")
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize(("text", "code", "line", "column"), REFUSED)

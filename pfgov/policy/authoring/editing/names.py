@@ -31,6 +31,9 @@ _WORD: Final = re.compile(rf"(?<![\w.\"'])({_SEGMENT})?$")
 _POINTS: Final = re.compile(r"^\s*(?:- +)?on:\s*\[[^\]]*$")
 _RULES: Final = re.compile(r"""(?:deny|escalate|shadow):\s*\[[^\]]*$""")
 _POLICY: Final = re.compile(r"^policy:\s*[\w.-]*$")
+_BEFORE_MAX: Final = 8_192
+_NAME_MAX: Final = 512
+"""Characters before the cursor in which what is being written is looked for, and in which a name is."""
 _OWN: Final = re.compile(rf"^(params|variables):|^  ({_SEGMENT}):|^(\S)")
 _LABEL_ROOTS: Final = {
     "packet": "packet",
@@ -128,12 +131,12 @@ class Names:
         """Return what could stand at a place, by the names that are to be inserted after what stands there already."""
         lines = text.split("\n")
         before = lines[line][:character] if 0 <= line < len(lines) else ""
-        return list(self._completions(before, text))
+        return list(self._completions(before, text)) if len(before) <= _BEFORE_MAX else []
 
     def _completions(self, before: str, text: str) -> Iterator[Meaning]:
         if found := _IN_LABELS.search(before):
             yield from self._labels_of(_LABEL_ROOTS[found[1]])
-        elif found := _BEFORE.search(before):
+        elif found := _BEFORE.search(before, max(len(before) - _NAME_MAX, 0)):
             yield from self._members(found[1].replace("?", ""), text)
         elif _POINTS.search(before):
             yield from (Meaning(point.value, "point") for point in Point)
