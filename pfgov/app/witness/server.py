@@ -4,6 +4,7 @@ It is made for a few logs that ask every few seconds.  A request has a length, a
 framed in a way that two readers could understand differently ends the connection.  TLS is a proxy's business.
 """
 
+import errno
 import logging
 import socket
 import threading
@@ -26,6 +27,11 @@ CONNECTION_SECONDS: Final = 60.0
 
 CONNECTIONS_MAX: Final = 64
 
+EXHAUSTED_SECONDS: Final = 0.1
+"""For how long no connection is taken where there is no descriptor or no memory for one."""
+
+_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
 log = logging.getLogger("pfgov.witness")
 
 
@@ -44,6 +50,15 @@ class WitnessServer(ThreadingHTTPServer):
         self.places = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self._since: dict[socket.socket, float] = {}
         super().__init__(address, _Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; where that cannot be, not again at once: it waits, and so does whoever asked."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                time.sleep(EXHAUSTED_SECONDS)
+            raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread, unless there are too many."""

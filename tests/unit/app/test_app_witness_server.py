@@ -1,9 +1,13 @@
 """The witness's server among callers that trickle, and on a machine that has no threads to give."""
 
+import errno
 import http.client
 import socket
+import socketserver
 import threading
+import time
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import pytest
@@ -98,4 +102,24 @@ def test_places_are_not_lost_with_threads(tmp_path: Path, monkeypatch: pytest.Mo
                 with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
                     assert one.recv(1) == b""
         assert len(refused) == server.CONNECTIONS_MAX + 1
+        assert _is_there(port)
+
+
+def test_without_descriptors_a_connection_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be accepted is there again at once, and takes a whole processor for as long as somebody holds it."""
+    asked: list[bool] = []
+
+    def exhausted(_: socketserver.TCPServer) -> NoReturn:
+        asked.append(True)
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with served(tmp_path / "w", "w") as line:
+        port = _port(line)
+        with monkeypatch.context() as patch:
+            patch.setattr(socketserver.TCPServer, "get_request", exhausted)
+            with socket.create_connection(("127.0.0.1", port), timeout=20):
+                time.sleep(0.5)
+        assert 0 < len(asked) <= 0.5 / server.EXHAUSTED_SECONDS + 1
         assert _is_there(port)
