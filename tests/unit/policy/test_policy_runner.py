@@ -203,6 +203,16 @@ def test_junit_names_every_check(tmp_path: Path) -> None:
     assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
 
 
+def test_junit_is_xml_and_steers_no_terminal_whatever_a_test_is_called(tmp_path: Path) -> None:
+    """A name of a test makes a document that no build server reads, failures and all, or that clears a screen."""
+    hostile = case("{good: allow, low: allow}").replace(
+        "name: x", r'name: "a\e[2J\u202e\x08\u2028&<b"'
+    )
+    text = junit(run(tmp_path, hostile))
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert ET.fromstring(text)[0][1].get("name") == r"a\x1b[2J\u{202e}\x08\u{2028}&<b: low"
+
+
 @pytest.mark.parametrize("pack", shipped_names())
 def test_every_shipped_pack_passes_with_full_coverage(pack: str) -> None:
     """Every pack that an author may copy is tested to the last outcome, and at the last point."""
