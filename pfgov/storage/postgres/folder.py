@@ -30,12 +30,12 @@ def kept_url(directory: Path) -> str | None:
 
 
 def keep_url(directory: Path, url: str) -> None:
-    """Write the URL into the folder's file, for its owner alone.
+    """Write the URL into the folder's file; both are their owner's alone.
 
     Raises:
         StoreUnavailableError: the folder cannot be written.
     """
     path = directory / URL_FILE
     with file_errors(path):
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_private(path, f"{url}\n".encode())

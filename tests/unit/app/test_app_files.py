@@ -26,6 +26,7 @@ from pfgov.files import copy_regular, read_regular, replace_private, replace_pub
 from pfgov.policy.load import parse_file
 from pfgov.policy.problems import Problem
 from pfgov.storage.moving import POINTER, leave, require_here
+from pfgov.storage.postgres.folder import keep_url
 from pfgov_api.keyring import KeyRing
 from pfgov_api.oidc.settings import read_settings
 from pfgov_ledger.errors import LedgerError
@@ -255,6 +256,19 @@ def test_what_is_made_for_its_owner_is_written_by_nobody_else(tmp_path: Path) ->
     (tmp_path / "x" / LOGS).symlink_to(tmp_path / "theirs")
     create(tmp_path / "x", "two.test/w")
     assert not (tmp_path / "theirs").exists()
+
+
+@pytest.mark.parametrize("mask", [0, 0o002, 0o022])
+def test_the_folder_of_a_ledger_in_a_database_is_its_owners_alone(
+    tmp_path: Path, mask: int
+) -> None:
+    """Whoever is in the group puts another head lock, other API keys or another database into the folder."""
+    before = os.umask(mask)
+    try:
+        keep_url(tmp_path / "ledger", "postgresql://role@host/database#name")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "ledger").stat().st_mode) == 0o700
 
 
 def test_a_public_file_is_read_by_others_and_written_by_none(tmp_path: Path) -> None:
