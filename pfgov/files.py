@@ -66,6 +66,22 @@ def copy_regular(path: Path, to: Path) -> None:
         to.chmod(stat.S_IMODE(os.fstat(source.fileno()).st_mode) & 0o755)
 
 
+def public_opener(path: str, flags: int) -> int:
+    """Open a file that others may read and only its owner writes: as Python's ``open`` wants it."""
+    return os.open(path, flags, 0o644)
+
+
+def make_public(folder: Path) -> None:
+    """Let *folder* be there, and what it lies in, for whoever the umask lets read it and for its owner alone to write.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o755, exist_ok=True)
+
+
 def replace_private(path: Path, raw: bytes, *, durably: bool = False) -> None:
     """Let *raw* be what is in the file *path*, as a whole, for its owner alone; *durably* before this returns.
 

@@ -268,10 +268,16 @@ def _write_anchor(path: Path, text: str) -> None:
             EXIT_NOT_CHECKED,
         )
     try:
-        with path.open("x", encoding="ascii") as file:
+        with open(path, "x", encoding="ascii", opener=_for_its_owner_to_write) as file:
             file.write(text)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}", EXIT_NOT_CHECKED) from None
+
+
+def _for_its_owner_to_write(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags, 0o644)
 
 
 def _read_text(path: str, what: str) -> str:

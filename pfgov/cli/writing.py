@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pfgov.errors import PfgovError
+from pfgov.files import public_opener
 
 
 class OutputError(PfgovError):
@@ -44,7 +45,7 @@ def target(path: Path, *, is_public: bool = False) -> Generator[BinaryIO]:
         )
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(unfinished, "xb", opener=_public if is_public else _private) as file:
+        with open(unfinished, "xb", opener=public_opener if is_public else _private) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -70,11 +71,6 @@ def put(path: Path, raw: bytes, *, is_public: bool = False) -> None:
 def _private(path: str, flags: int) -> int:
     """Open a file for its owner alone, whatever the umask: an export holds the contexts of packets."""
     return os.open(path, flags, 0o600)
-
-
-def _public(path: str, flags: int) -> int:
-    """Open a file that others may read, and only its owner writes."""
-    return os.open(path, flags, 0o644)
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

@@ -22,7 +22,7 @@ from pfgov.app.publishers import NAME_HINT
 from pfgov.core.commands import BundleRef
 from pfgov.decoding import Reader
 from pfgov.errors import PolicyError
-from pfgov.files import read_regular
+from pfgov.files import make_public, public_opener, read_regular
 from pfgov.model.fields import ID_PATTERN
 from pfgov.policy import PolicyErrors, PolicySet, load_directory
 from pfgov.policy.files.folder import POLICY_SUFFIXES
@@ -306,7 +306,7 @@ def unpack(bundle: Bundle, folder: Path) -> None:
         PolicyError: ``bundle.unreadable``, it exists, or cannot be made.
     """
     try:
-        folder.mkdir()
+        folder.mkdir(mode=0o755)
     except OSError as error:
         raise PolicyError(
             f"cannot make {folder}: {error.strerror}",
@@ -320,8 +320,8 @@ def _write(bundle: Bundle, folder: Path) -> None:
     try:
         for name, text in bundle.files.items():
             path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
+            make_public(path.parent)
+            with open(path, "xb", opener=public_opener) as file:
                 file.write(text.encode())
     except OSError as error:
         raise _altered(f"its files cannot lie in one folder: {error.strerror}") from None

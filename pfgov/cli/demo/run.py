@@ -19,6 +19,7 @@ from pfgov.cli.demo.stage import Stage, Voice
 from pfgov.cli.demo.story import ACTS, FAR, FIRST, PACKET
 from pfgov.cli.ledger.verify import examine, fresh_replay
 from pfgov.cli.output import Output, facts, indented, styled
+from pfgov.cli.writing import put, target
 from pfgov.clock import ManualClock
 from pfgov.errors import StateConflictError
 from pfgov.model.times import to_microseconds
@@ -69,7 +70,7 @@ def _folder(keep: Path | None) -> Generator[Path]:
         raise StateConflictError(
             f"{keep} is not empty", code="demo.not_empty", hint="name a new folder with --keep"
         )
-    keep.mkdir(parents=True, exist_ok=True)
+    keep.mkdir(mode=0o700, parents=True, exist_ok=True)
     yield keep
 
 
@@ -91,7 +92,7 @@ def _opened(folder: Path, voice: Voice) -> Generator[Stage]:
 
 def _export(book: LocalReading, folder: Path, voice: Voice) -> Path:
     path = folder / EXPORT
-    with path.open("wb") as file:
+    with target(path) as file:
         written = book.export(ExportWanted(), file)
     voice.chapter(
         "Export, and verify offline",
@@ -118,7 +119,7 @@ def _tamper(path: Path, book: LocalReading, anchor: Anchor, voice: Voice) -> dic
     )
     changed = _one_byte_changed(path.read_bytes(), seq)
     forged = path.with_name(f"forged-{path.name}")
-    forged.write_bytes(changed)
+    put(forged, changed)
     voice.chapter(
         "One byte is changed",
         f"In entry {seq} the export now says that {FAR} was chosen, not {FIRST}.",

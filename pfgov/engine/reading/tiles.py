@@ -15,7 +15,7 @@ from pfgov.engine.loading.tree import StoredNodes
 from pfgov.engine.reading.exporting import StoredLog, stored_log
 from pfgov.engine.reading.reader import LedgerReader
 from pfgov.errors import NotFoundError, StateConflictError, file_errors
-from pfgov.files import read_regular, replace_public
+from pfgov.files import make_public, read_regular, replace_public
 from pfgov.storage.port import Queries
 from pfgov_ledger import checkpoint, merkle, note, tiles
 from pfgov_ledger.errors import LedgerError
@@ -121,7 +121,7 @@ def _other(folder: Path, why: str) -> StateConflictError:
 
 
 def _write(path: Path, raw: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_public(path.parent)
     replace_public(path, raw)
 
 

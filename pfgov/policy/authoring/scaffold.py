@@ -3,9 +3,9 @@
 Files are copied, never linked: they are the author's from then on.  Nothing is overwritten.
 """
 
-import shutil
 from pathlib import Path
 
+from pfgov.files import make_public, replace_public
 from pfgov.policy.files.model import KERNEL
 from pfgov.policy.load import shipped_directory, shipped_names
 from pfgov.policy.problems import PolicyTargetError, UnknownPackError
@@ -34,7 +34,7 @@ def make(target: Path, pack: str = "starter") -> list[Path]:
     for path in sorted(origin.rglob("*")):
         if path.is_file() and path.suffix in {".yaml", ".md"}:
             place = target / path.relative_to(origin)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place)
+            make_public(place.parent)
+            replace_public(place, path.read_bytes())
             copied.append(place)
     return copied

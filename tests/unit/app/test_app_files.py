@@ -7,12 +7,16 @@ import stat
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from conformance.ledger_verify.corpus.build import VECTORS
 from support.ledgers import fresh
 
+from pfgov.app.change.bundling import unpack
 from pfgov.app.local.folder import acting_on_folder, reading_folder
+from pfgov.app.local.tiles import publish
 from pfgov.app.webhook import Delivery, Webhooks, read_webhooks
 from pfgov.app.webhook import delivering as webhook
 from pfgov.app.witness.book import LOGS, create
@@ -23,12 +27,14 @@ from pfgov.engine.witnessing import keeping
 from pfgov.engine.witnessing.rounds import read_policy
 from pfgov.errors import PfgovError, StoreUnavailableError
 from pfgov.files import copy_regular, read_regular, replace_private, replace_public
+from pfgov.policy.authoring.scaffold import make
 from pfgov.policy.load import parse_file
 from pfgov.policy.problems import Problem
 from pfgov.storage.moving import POINTER, leave, require_here
 from pfgov.storage.postgres.folder import keep_url
 from pfgov_api.keyring import KeyRing
 from pfgov_api.oidc.settings import read_settings
+from pfgov_ledger.cli import main
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.following import FollowingFileError, _open
 
@@ -276,11 +282,23 @@ def test_a_public_file_is_read_by_others_and_written_by_none(tmp_path: Path) -> 
     before = os.umask(0)
     try:
         replace_public(tmp_path / "anchor.txt", b"public")
-        anchor = fresh(tmp_path / "ledger") / "anchor.txt"
+        anchor = (ledger := fresh(tmp_path / "ledger")) / "anchor.txt"
+        publish(ledger, tmp_path / "host" / "tiles")
+        make(tmp_path / "policies")
+        bundle: Any = SimpleNamespace(files={"a/x.policy.yaml": "x", "labels.yaml": "y"})
+        unpack(bundle, tmp_path / "unpacked")
+        good, pinned = VECTORS / "golden" / "v1" / "full.lineage.jsonl", VECTORS / "anchor.txt"
+        new = tmp_path / "new-anchor.txt"
+        assert main([str(good), "--key", str(pinned), "--full", "--new-anchor", str(new)]) == 0
     finally:
         os.umask(before)
-    for path in (tmp_path / "anchor.txt", anchor):
+    for path in (tmp_path / "anchor.txt", anchor, new):
         assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    made = [
+        one for name in ("host", "policies", "unpacked") for one in (tmp_path / name).rglob("*")
+    ]
+    assert len(made) > 20
+    assert {stat.S_IMODE(one.stat().st_mode) & 0o022 for one in made} == {0}
 
 
 def test_the_pointer_to_a_moved_ledger_goes_into_no_file_that_lies_there(tmp_path: Path) -> None:
