@@ -17,6 +17,7 @@ from support.ed25519_vectors import Case, cctv, own, wycheproof
 from support.other_verifiers import ASK, Verifier, one_file, page_in_node
 
 from pfgov_ledger import keys
+from pfgov_ledger.conclusions import Witnessing
 from pfgov_ledger.receipt import RECEIPT_BYTES_MAX
 from pfgov_ledger.report import dumps
 from pfgov_ledger.verify import Question, verify
@@ -104,6 +105,59 @@ def test_honest_random_logs_pass() -> None:
 def test_a_seed_makes_the_same_log() -> None:
     """A seed that was reported cannot be looked at again."""
     assert Teller(7).tell().full() == Teller(7).tell().full()
+
+
+@pytest.mark.process
+def test_the_page_agrees_about_a_proof_of_a_place_beyond_all_others(page: Verifier) -> None:
+    """The page rounds the place that a proof is for, and reports another one."""
+    anchor = (VECTORS / "anchor.txt").read_text()
+    good = (VECTORS / "golden/v1/entry-13.tlog-proof").read_bytes()
+    case = {
+        "question": {"kind": "file", "subject": None},
+        "quick": False,
+        "witnesses": [],
+        "quorum": 0,
+    }
+    case |= {"max_age": None, "now": 0}
+    for index in (b"9007199254740993", b"9999999999999999", b"14", b"13"):
+        data = good.replace(b"\nindex 13\n", b"\nindex " + index + b"\n")
+        said = page.report(data, anchor, case)
+        assert said == dumps(verify(io.BytesIO(data), anchor=keys.parse_anchor(anchor)))
+        assert index == b"13" or f'"found": "{index.decode()}"' in said
+
+
+@pytest.mark.process
+def test_the_page_agrees_about_a_witness_that_is_the_log(page: Verifier) -> None:
+    """Whoever names the log's own key as a witness is told by the page that the log did not sign."""
+    anchor = (VECTORS / "anchor.txt").read_text()
+    pinned = keys.parse_anchor(anchor)
+    data = (VECTORS / "golden/v1/full.lineage.jsonl").read_bytes()
+    case = {
+        "question": {"kind": "file", "subject": None},
+        "quick": True,
+        "quorum": 0,
+        "max_age": None,
+        "now": 0,
+    }
+    case |= {"witnesses": [str(pinned.log_vkey)]}
+    trusted = Witnessing((pinned.log_vkey,))
+    expected = verify(io.BytesIO(data), anchor=pinned, witnessing=trusted, quick=True)
+    assert page.report(data, anchor, case) == dumps(expected)
+    assert expected.exit_status == 0
+
+
+@pytest.mark.process
+def test_the_page_shows_the_entry_that_it_names() -> None:
+    """A body that says of itself that it is another entry is shown in the place of the first bad one."""
+    log = MemoryLog()
+    genesis(log)
+    decoy = {"packet_id": "a", "says": {"of": 1, "seq": 2, "subject": "x"}}
+    log.add("packet_created", "packet/a", decoy)
+    log.add("packet_created", "packet/b", {"packet_id": "b"})
+    log.commit()
+    ask = "async ({ data }) => pfgovVerify.entryAt(new Blob([pfgovVerify.base64(data)]), 2)"
+    with page_in_node(ask) as shown:
+        assert json.loads(shown.report(log.full(), None, {}))["body"] == {"packet_id": "b"}
 
 
 def test_every_verifier_reads_what_the_text_says_is_a_receipt(page: Verifier) -> None:
