@@ -21,7 +21,7 @@ from pfgov.files import read_regular
 from pfgov.lsp.beside import Beside, CheckLostError
 from pfgov.lsp.framing import Framed
 from pfgov.policy.authoring.editing import checked
-from pfgov.policy.authoring.editing.fixing import fix_of
+from pfgov.policy.authoring.editing.fixing import LINE_CHARACTERS_MAX, fix_of
 from pfgov.policy.authoring.editing.names import Meaning, Names
 from pfgov.policy.limits import FILE_BYTES_MAX
 from pfgov.policy.load import Files
@@ -29,6 +29,9 @@ from pfgov.policy.problems import Problem
 
 PAUSE_SECONDS: Final = 0.2
 """How long nothing has to be typed before a whole folder is checked."""
+
+PROBLEMS_MAX: Final = 500
+"""Problems of one document that an editor is told of: ``policy check`` prints all."""
 
 SUFFIXES: Final = (".yaml", ".yml")
 _KINDS: Final[Mapping[str, str]] = {
@@ -212,7 +215,7 @@ class PolicyServer:
                         code=problem.code,
                         source="pfgov",
                     )
-                    for problem in problems
+                    for problem in problems[:PROBLEMS_MAX]
                 ],
             )
         )
@@ -241,8 +244,13 @@ class PolicyServer:
     def _client_range(
         self, document: Any, lines: list[str], line: int, start: int, end: int
     ) -> Any:
-        """Return a stretch of a line, given in code points, in the units that the client counts in."""
+        """Return a stretch of a line, given in code points, in the units that the client counts in.
+
+        To count them takes the whole line before it: in one that nobody reads it is the line's beginning.
+        """
         types, codec = self.types, document.position_codec
+        if len(lines[line] if line < len(lines) else "") > LINE_CHARACTERS_MAX:
+            start = end = 0
         return types.Range(
             start=codec.position_to_client_units(lines or [""], types.Position(line, start)),
             end=codec.position_to_client_units(lines or [""], types.Position(line, end)),

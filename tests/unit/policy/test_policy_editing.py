@@ -4,13 +4,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from support import policy_kit as kit
 
 from pfgov.lsp.beside import Beside
+from pfgov.lsp.serving import PROBLEMS_MAX, PolicyServer
 from pfgov.policy.authoring.checking import check_directory
 from pfgov.policy.authoring.editing.checked import Alone, check
+from pfgov.policy.authoring.editing.fixing import fix_of
 from pfgov.policy.authoring.editing.names import Names
 from pfgov.policy.compile import wrong_in
 from pfgov.policy.load import Files, read_directory
@@ -62,6 +66,32 @@ def test_a_long_line_is_completed_at_once(line: str) -> None:
     begun = time.process_time()
     Names(Files()).completions(line, 0, len(line))
     assert time.process_time() - begun < 0.5
+
+
+def test_problems_in_a_long_line_are_told_at_once() -> None:
+    """Where each stands is counted from the beginning of the line: a file of one line stops the editor for minutes."""
+    workspace = pytest.importorskip("pygls.workspace")
+    served, told = PolicyServer(), list[Any]()
+    line = " zz: 1," * 12_000
+    document = SimpleNamespace(position_codec=workspace.PositionCodec(), source=line, version=1)
+    served.server = SimpleNamespace(
+        workspace=SimpleNamespace(get_text_document=lambda _: document),
+        text_document_publish_diagnostics=told.append,
+    )
+    served._open[Path("/x.policy.yaml")] = line
+    hint = "did you mean `rules`?"
+    problems = [
+        Problem("a", "a policy has no key `zz`", "x", 1, 7 * n + 2, hint=hint)
+        for n in range(12_000)
+    ]
+    begun = time.process_time()
+    served._publish("file:///x.policy.yaml", tuple(problems))
+    assert not any(fix_of(problem, [line]) for problem in problems)
+    assert time.process_time() - begun < 2
+    assert len(told[0].diagnostics) == PROBLEMS_MAX
+    assert {
+        (one.range.start.character, one.range.end.character) for one in told[0].diagnostics
+    } == {(0, 0)}
 
 
 def test_a_name_is_completed_wherever_its_line_is_short_enough() -> None:

@@ -9,6 +9,9 @@ from typing import Final
 
 from pfgov.policy.problems import Problem
 
+LINE_CHARACTERS_MAX: Final = 10_000
+"""Characters of a line in which an editor is told where something is, and offered what was meant."""
+
 _MEANT: Final = re.compile(r"did you mean `([^`]+)`\?")
 _QUOTED: Final = re.compile(r"`([^`]+)`|'([^']+)'")
 
@@ -34,6 +37,10 @@ def fix_of(problem: Problem, lines: list[str]) -> Fix | None:
     if meant is None or not 0 < problem.line <= len(lines):
         return None
     line, at = lines[problem.line - 1], max(problem.column - 1, 0)
+    if (
+        len(line) > LINE_CHARACTERS_MAX
+    ):  # each of thousands of problems would be looked for in all of it
+        return None
     for found in _QUOTED.finditer(problem.message):
         quoted = found[1] or found[2]
         for word in dict.fromkeys((quoted, quoted.rpartition(".")[2])):
