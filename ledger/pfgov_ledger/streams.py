@@ -34,9 +34,11 @@ def take_places() -> None:
 
 
 def show_anything() -> None:
-    """Let what standard output has no character for be written as its number, as on standard error; it is no error."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    """Let what a stream has no character for be written as its number: it is no error."""
+    for name, _, how in _STREAMS:
+        stream = getattr(sys, name)
+        if how == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def quiet_stdout() -> None:
