@@ -14,7 +14,7 @@ from pfgov.cli.output import table as grid
 from pfgov.core.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pfgov.sim.compare import Estimate
     from pfgov.sim.start import Start
@@ -181,7 +181,8 @@ def run(
     if plot is not None and outcome.windows:
         from pfgov.sim.plots import plot_windows
 
-        written = [str(path) for path in plot_windows(name, outcome.windows, plot)]
+        windows = outcome.windows
+        written = drawn(lambda path: plot_windows(name, windows, path), plot)
     result: dict[str, Any] = {
         "scenario": name,
         "seed": seed,
@@ -419,7 +420,7 @@ def compare(
     if plot is not None:
         from pfgov.sim.plots import plot as draw
 
-        written += [str(path) for path in draw(comparison, SHOWN, plot)]
+        written += drawn(lambda path: draw(comparison, SHOWN, path), plot)
     shown = {
         scheduler: {
             metric: None if one is None else {"mean": one.mean, "half_width": one.half_width}
@@ -443,6 +444,30 @@ def _estimate(metric: str, found: "Estimate | None") -> str:
     from pfgov.sim.metrics import DEFINITIONS
 
     return DEFINITIONS[metric].of_nothing if found is None else str(found)
+
+
+def drawn(draw: "Callable[[Path], Iterable[Path]]", path: Path) -> list[str]:
+    """Have pictures drawn under the name of *path*, and put them where they belong; return their files.
+
+    The library takes its settings, a program that sets type among them, from the folder that somebody stands in, and
+    writes into whatever lies there: it is given a folder of its own.
+
+    Raises:
+        OutputError: a picture cannot be written.
+    """
+    from contextlib import chdir
+    from tempfile import TemporaryDirectory
+
+    from pfgov.cli.writing import put
+
+    written: list[str] = []
+    with TemporaryDirectory(prefix="pfgov-plot-") as folder:
+        with chdir(folder):
+            pictures = {one.suffix: one.read_bytes() for one in draw(Path(folder) / path.name)}
+        for suffix, picture in pictures.items():
+            put(path.with_suffix(suffix), picture, is_public=True)
+            written.append(str(path.with_suffix(suffix)))
+    return written
 
 
 def _write_csv(path: Path, runs: list["Outcome"]) -> None:

@@ -18,6 +18,8 @@ from support.commandline import CommandLine
 from pfgov.app.change.showing import code
 from pfgov.app.views.audit import AuditAnswer, AuditEntry, AuditLine, PacketAudit, audit_markdown
 from pfgov.cli.output import Output
+from pfgov.cli.sim import drawn
+from pfgov.cli.writing import OutputError
 from pfgov.policy.authoring.scaffold import make
 from pfgov.policy.authoring.showing import source_text
 
@@ -147,6 +149,32 @@ def _link(path: Path) -> None:
 
 def _dangling(path: Path) -> None:
     path.symlink_to(path.with_name("elsewhere"))
+
+
+def test_pictures_are_drawn_elsewhere_and_go_into_nothing_that_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plot obeys a matplotlibrc in the folder that somebody stands in, and is written through a link."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "out.png").symlink_to("theirs")
+    stood: list[Path] = []
+
+    def draw(path: Path) -> list[Path]:
+        stood.append(Path.cwd())
+        pictures = [path.with_suffix(".png"), path.with_suffix(".svg")]
+        for one in pictures:
+            one.write_bytes(b"drawn")
+        return pictures
+
+    with pytest.raises(OutputError):
+        drawn(draw, Path("out"))
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    (tmp_path / "out.png").unlink()
+    assert drawn(draw, Path("out")) == ["out.png", "out.svg"]
+    assert (tmp_path / "out.png").read_bytes() == b"drawn"
+    assert tmp_path not in stood
+    assert Path.cwd() == tmp_path
 
 
 @pytest.mark.parametrize("odd", [os.mkfifo, _link, _dangling])
