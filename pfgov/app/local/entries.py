@@ -237,7 +237,9 @@ class LocalHistory(LocalState):
         from pfgov.engine.reading.guarding import check_export
 
         with self.reader.snapshot() as queries:
-            check_export(queries, self.principal, SystemClock().now(), subject=subject)
+            check_export(
+                queries, self.reader.layout, self.principal, SystemClock().now(), subject=subject
+            )
 
     def vouchers(self, seq: int, signed: bytes | None = None) -> dict[str, str]:
         """Return what lets the receipt of an entry verify alone: the issuer's key, and a proof.

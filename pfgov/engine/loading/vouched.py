@@ -122,22 +122,29 @@ def check_rows(queries: Queries, layout: Layout, size: int, root: bytes) -> None
     check_policy(queries, state.policy, issuers)
 
 
-def check_policy(
-    queries: Queries, digest: str | None, issuers: Mapping[str, bytes] | None = None
-) -> None:
-    """Refuse *digest* as the binding policy set's unless the newest activation names it, signed by one of *issuers*.
+def anchored_issuers(queries: Queries, layout: Layout) -> dict[str, bytes]:
+    """Return every key that ever signed entries, by the id that they name, for whoever reads: as the anchor has it.
 
-    Without *issuers* its signature is not looked at.
+    Without an anchor nobody can tell, and the first entry is believed.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, the first entry is another, or a key event is not authorised.
+    """
+    anchor, row = _anchor(layout), queries.entry(0)
+    if anchor is not None and anchor.genesis_leaf is not None:
+        return _issuers(_ring(queries, anchor.genesis_leaf))
+    return {} if row is None else _issuers(_ring(queries, leaf_of(row)))
+
+
+def check_policy(queries: Queries, digest: str | None, issuers: Mapping[str, bytes]) -> None:
+    """Refuse *digest* as the binding policy set's unless the newest activation names it, signed by one of *issuers*.
 
     Raises:
         StoreCorruptError: ``store.altered``.
     """
     row, named = next(iter(queries.entries(_ACTIVATED)), None), None
     if row is not None:
-        if issuers is None:
-            leaf_of(row)
-        else:
-            check_entry(row, issuers)
+        check_entry(row, issuers)
         named = receipts.event_of(row)
     if digest != getattr(named, "digest", None):
         raise unreadable(

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 
 from pfgov.core.commands import Principal
+from pfgov.engine.layout import Layout
 from pfgov.engine.loading.receipts import is_erased
 from pfgov.engine.reading.guarding import check_export
 from pfgov.engine.reading.reader import LedgerReader
@@ -21,7 +22,7 @@ from pfgov_ledger.errors import IndexNeededError
 class StoredLog:
     """One snapshot of a ledger, for ``write_full``, ``write_subject`` and ``write_range``."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Queries, layout: Layout) -> None:
         """Look at the newest published checkpoint.
 
         Raises:
@@ -31,6 +32,7 @@ class StoredLog:
         if latest is None:
             raise NotFoundError("the ledger has no entries yet", hint="create it with: pfgov init")
         self._queries = queries
+        self._layout = layout
         self._size, self._note = latest
         self._origin = checkpoint.parse_text(note.split(self._note)[0]).origin
 
@@ -52,7 +54,7 @@ class StoredLog:
         Raises:
             PolicyDeniedError: it does not allow it.
         """
-        check_export(self._queries, principal, now, subject=subject, span=span)
+        check_export(self._queries, self._layout, principal, now, subject=subject, span=span)
 
     def size(self) -> int:
         """The number of entries."""
@@ -117,7 +119,7 @@ def stored_log(reader: LedgerReader) -> Generator[StoredLog]:
         StoreUnavailableError: ``store.unpublished``.
     """
     with reader.snapshot() as queries:
-        yield StoredLog(queries)
+        yield StoredLog(queries, reader.layout)
 
 
 def write_export(

@@ -11,8 +11,9 @@ from pfgov.core.decide.guarding import guard
 from pfgov.core.policy_port import Facts
 from pfgov.core.state import State
 from pfgov.core.verdicts import Point
+from pfgov.engine.layout import Layout
 from pfgov.engine.loading.intact import check_policies
-from pfgov.engine.loading.vouched import check_policy
+from pfgov.engine.loading.vouched import anchored_issuers, check_policy
 from pfgov.policy import PolicySet, from_document, kernel_only
 from pfgov.scheduling.registry import scheduler
 from pfgov.storage.port import Queries
@@ -34,6 +35,7 @@ def _binding(queries: Queries, digest: str | None) -> PolicySet:
 
 def check_export(
     queries: Queries,
+    layout: Layout,
     principal: c.Principal,
     now: int,
     *,
@@ -55,7 +57,7 @@ def check_export(
     stored = None if packet_id is None else queries.packet(packet_id)
     if stored is not None:
         state.load_row("packet", stored.key, stored.body)
-    check_policy(queries, state.policy)
+    check_policy(queries, state.policy, anchored_issuers(queries, layout))
     policies = _binding(queries, state.policy)
     tools = Tools(
         policies=lambda _: policies,

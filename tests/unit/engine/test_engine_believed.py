@@ -22,6 +22,7 @@ from support.ledgers import (
     verified,
 )
 
+from pfgov.app.local.reading import LocalReading
 from pfgov.core import commands as c
 from pfgov.engine import Idempotency, LedgerReader
 from pfgov.engine.layout import Layout
@@ -31,7 +32,7 @@ from pfgov.engine.maintenance.doctor import examine
 from pfgov.engine.maintenance.erasing import Target, erase, payload_objects
 from pfgov.engine.maintenance.restoring import restore, succeed
 from pfgov.engine.reading.exporting import stored_log, write_export
-from pfgov.errors import StoreCorruptError
+from pfgov.errors import PfgovError, StoreCorruptError
 from pfgov.policy import load_directory, shipped_directory
 from pfgov.storage import open_store
 from pfgov.storage.sqlite.writing import SqliteWriter
@@ -332,6 +333,51 @@ def test_no_policy_set_binds_because_the_database_says_so(tmp_path: Path, which:
         assert refused.value.code == "store.altered"
     with pytest.raises(StoreCorruptError, match="newest activation"):
         succeed(open_store(tmp_path / "new"), open_store(directory))
+
+
+def test_no_export_is_allowed_by_an_activation_that_nobody_signed(tmp_path: Path) -> None:
+    """Its entry was changed along with the row: to the digest of a set that somebody put beside, hash and all."""
+    directory, strict = fresh(tmp_path), tmp_path / "strict"
+    strict.mkdir()
+    closed = """
+        apiVersion: pfgov/v1
+        kind: Policy
+        metadata: {name: closed, version: "1", description: Nobody takes anything out.}
+        on: [register, place, retain, export]
+        rules:
+          - {id: nobody, on: [export], require: principal.id == "nobody", message: "no"}
+          - {id: named, on: [register, place, retain], require: member.id != "", message: "no"}
+    """
+    (strict / "closed.policy.yaml").write_text(closed)
+    found = load_directory(strict)
+    with opened(directory) as engine:
+        engine.activate(found, principal=OPERATOR)
+        engine.commit_index()
+        row = next(
+            one.row for one in engine.reader.entries() if found.digest.encode() in one.row.raw
+        )
+    document = load_directory(shipped_directory("starter")).document
+    digest = hashlib.sha256(document).hexdigest()
+    raw = row.raw.replace(found.digest.encode(), digest.encode())
+    body = _row(directory, "policy").replace(found.digest.encode(), digest.encode())
+
+    def exported() -> str:
+        with LedgerReader(open_store(directory)) as reader, stored_log(reader) as log:
+            with pytest.raises(PfgovError) as refused:
+                write_export(log, io.BytesIO(), principal=c.LOCAL_OPERATOR, now=1)
+            return refused.value.code
+
+    assert exported() == "policy.denied"
+    change(
+        directory,
+        f"INSERT INTO policy_set VALUES ('{digest}', x'{document.hex()}')",
+        f"UPDATE ledger_state SET body = x'{body.hex()}' WHERE key = 'policy'",
+        f"UPDATE entry SET raw = x'{raw.hex()}', leaf = x'{hashlib.sha256(bytes(1) + raw).hexdigest()}'"
+        f" WHERE seq = {row.seq}",
+    )
+    assert exported() == "store.altered"
+    with LedgerReader(open_store(directory)) as reader, pytest.raises(StoreCorruptError):
+        LocalReading(reader).check_export()
 
 
 # --- what was answered --------------------------------------------------------------------
