@@ -256,6 +256,10 @@ class Queries(Protocol):
         """Return how many payloads are stored."""
         ...
 
+    def still_present(self, digests: Sequence[str]) -> list[str]:
+        """Return those of *digests* behind which a payload is stored."""
+        ...
+
     def attachment_state(self, digest: str) -> str | None:
         """Return ``present`` or ``erased``; None if it was never stored."""
         ...

@@ -229,7 +229,7 @@ class LocalReading(LocalHistory):
         from pfgov.engine.maintenance.erasing import Target, payload_objects
 
         with self.reader.snapshot() as queries:
-            return payload_objects(queries, Target(packet_id, commitment))
+            return payload_objects(queries, self.reader.layout, Target(packet_id, commitment))
 
     def discover(self, asked: "str | FlightPacket") -> Discovery:
         """Return who could take a packet; errors as of :meth:`search`."""

@@ -10,11 +10,13 @@ opens a new one.  Signatures of a failed commit do not leave this object.  It de
 import zlib
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 from pfgov.core import events as e
 from pfgov.engine.committing.batch import Batch, Committed
 from pfgov.engine.keys.signing import KeySources, adopt, ledger_keys, renew_anchor
+from pfgov.engine.loading.erased import signed_erasures
 from pfgov.engine.loading.intact import (
     Ends,
     check_entry,
@@ -22,7 +24,7 @@ from pfgov.engine.loading.intact import (
     leaf_of,
     map_of,
 )
-from pfgov.engine.loading.receipts import erased_commitment
+from pfgov.engine.loading.receipts import erasure_of
 from pfgov.engine.loading.tree import TILE, TILE_LEVELS, StoredNodes, frontier_at, load_head
 from pfgov.engine.loading.vouched import check_head, check_rows, vkeys_of, vouched_issuers
 from pfgov.errors import StoreCorruptError, StoreError, StoreUnavailableError
@@ -119,13 +121,22 @@ class Writer:
         try:
             if not must_exist and head.size == 0:
                 self._head_lock.start(merkle.EMPTY_ROOT)
-            erased = [erased_commitment(row) for row in self.queries.erasures()]
-            self.erased_again = self.store.apply_erasures(erased)
+            self._erase_again(now)
             reconcile(self._head_lock, now, self.root_at, self._monotonic())
         except BaseException:
             self._head_lock.close()
             raise
         self._published, self._root = head.size, now.root
+
+    def _erase_again(self, now: Published) -> None:
+        """Delete what is here although an entry says that it was erased: an older database was put back."""
+        queries, layout = self.queries, self._sources.layout
+        named = [erasure_of(row).commitment for row in queries.erasures()]
+        left = set(queries.still_present(named))
+        rows = (row for row in queries.erasures() if erasure_of(row).commitment in left)
+        issuers = partial(vouched_issuers, queries, layout, now.size, now.root)
+        signed = signed_erasures(rows, issuers) if left else ()
+        self.erased_again = self.store.apply_erasures([one.commitment for one in signed])
 
     def _begin_term(self, head: Head) -> None:
         """Go on under the store's term.  None goes back: one near the last that there is would be nobody's for good."""

@@ -56,8 +56,8 @@ def principal_of(row: EntryRow) -> str | None:
     return None if command is None else command.principal.id
 
 
-def erased_commitment(row: EntryRow) -> str:
-    """Return the commitment whose payload an ``attachment_erased`` entry took away.
+def erasure_of(row: EntryRow) -> e.AttachmentErased:
+    """Return what an ``attachment_erased`` entry records.
 
     Raises:
         StoreCorruptError: ``store.altered``, only its row says that it is one.
@@ -65,20 +65,7 @@ def erased_commitment(row: EntryRow) -> str:
     event = event_of(row)
     if not isinstance(event, e.AttachmentErased):
         raise unreadable(f"entry {row.seq}", TypeError(f"it is {event.type}"))
-    return event.commitment
-
-
-def is_erased(queries: Queries, digest: str) -> bool:
-    """Whether an entry says that the payload behind a commitment (hex) was erased, as one does of each view, too.
-
-    That its row says so is not believed, nor that it is a view of what was.
-    """
-    for row in queries.payload_and_views(digest):
-        if row.digest == digest:
-            wanted = EntryFilter(subject=row.subject, types=("attachment_erased",))
-            erased = set(map(erased_commitment, queries.entries(wanted)))
-            return digest in erased
-    return False
+    return event
 
 
 def receipt_of(queries: Queries, first: int, length: int, *, replayed: bool) -> Receipt:

@@ -9,6 +9,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal
 
 from pfgov.clock import JUMP_MAX, Clock, SystemClock
@@ -22,6 +23,7 @@ from pfgov.engine.answers import VIEW
 from pfgov.engine.keys import KeySources
 from pfgov.engine.layout import ROLES, Layout, SigningKeyError, key_errors
 from pfgov.engine.loading import load_head, load_state, receipts
+from pfgov.engine.loading.erased import is_erased, signed_erasures
 from pfgov.engine.loading.intact import (
     check_entry,
     check_policies,
@@ -29,7 +31,7 @@ from pfgov.engine.loading.intact import (
     issuers_of,
     opens,
 )
-from pfgov.engine.loading.vouched import check_rows
+from pfgov.engine.loading.vouched import anchored_issuers, check_rows
 from pfgov.engine.options import Options
 from pfgov.engine.reading import LedgerReader
 from pfgov.engine.reading.older_orders import OlderOrders
@@ -321,8 +323,9 @@ def _orders(patient: Patient) -> Finding:
 def _erasures(patient: Patient) -> Finding:
     """Whatever the log says was erased is gone, from the table and from the write-ahead log."""
     queries = patient.queries
-    erased = [receipts.erased_commitment(row) for row in queries.erasures()]
-    left = sum(queries.attachment_state(digest) == "present" for digest in erased)
+    issuers = partial(anchored_issuers, queries, patient.layout)
+    erased = [one.commitment for one in signed_erasures(queries.erasures(), issuers)]
+    left = len(queries.still_present(erased))
     says = f"{len(erased)} erasures, {queries.payloads_present()} payloads"
     if left:
         return Finding(
@@ -431,7 +434,7 @@ def _payloads(patient: Patient) -> Finding:
                 is_view = stored.parent is not None
                 is_whole = opens(stored, origin) and is_view == (field == VIEW)
                 altered += [] if is_whole else [digest]
-            elif not receipts.is_erased(queries, digest):
+            elif not is_erased(queries, patient.layout, digest):
                 is_known = queries.attachment_state(digest) is not None
                 altered += [digest] if is_known else []
                 missing += not is_known

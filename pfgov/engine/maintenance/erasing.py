@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.engine.answers import VIEW, Caller, Idempotency, Receipt, Request
-from pfgov.engine.loading import load_state, receipts
+from pfgov.engine.layout import Layout
+from pfgov.engine.loading import load_state
+from pfgov.engine.loading.erased import erasures_of
 from pfgov.engine.loading.intact import opens
 from pfgov.engine.sequencing.exclusive import earlier, run_to_completion
 from pfgov.errors import NotFoundError, StoreCorruptError
@@ -111,15 +113,12 @@ class Erasure:
         return self.is_flushed and not self.left
 
 
-def reasons(queries: Queries, found: Iterable[StoredPayload]) -> dict[str, str]:
+def reasons(queries: Queries, layout: Layout, found: Iterable[StoredPayload]) -> dict[str, str]:
     """Return commitment -> the recorded reason, over the subjects of *found*."""
     whys: dict[str, str] = {}
     for subject in {one.subject for one in found}:
-        wanted = EntryFilter(subject=subject, types=("attachment_erased",))
-        for row in queries.entries(wanted):
-            event = receipts.event_of(row)
-            if isinstance(event, e.AttachmentErased):
-                whys.setdefault(event.commitment, event.why)
+        for event in erasures_of(queries, layout, subject):
+            whys.setdefault(event.commitment, event.why)
     return whys
 
 
@@ -133,7 +132,9 @@ def erase(engine: "Engine", target: Target, why: Why, *, caller: Caller = LOCAL)
         NotFoundError: ``packet.not_found`` or ``attachment.not_found``.
         PfgovError: as :meth:`Engine.submit`.
     """
-    return engine.exclusively(lambda sequencer: _erase(sequencer, target, why, caller))
+    return engine.exclusively(
+        lambda sequencer: _erase(sequencer, engine.layout, target, why, caller)
+    )
 
 
 def erase_all(engine: "Engine", target: Target, why: Why) -> Erasure:
@@ -154,11 +155,13 @@ def erase_all(engine: "Engine", target: Target, why: Why) -> Erasure:
     return done
 
 
-def _erase(sequencer: "Sequencer", target: Target, why: Why, caller: Caller) -> Erasure:
+def _erase(
+    sequencer: "Sequencer", layout: Layout, target: Target, why: Why, caller: Caller
+) -> Erasure:
     queries = sequencer.queries
     first = _earlier(sequencer, caller)
     found = target.payloads(queries)
-    named = reasons(queries, found)
+    named = reasons(queries, layout, found)
     missing = [one for one in reversed(found) if one.digest not in named]
     requests = [
         Request(
@@ -229,14 +232,14 @@ def _commitment(receipt: Receipt) -> str:
     return event.commitment
 
 
-def payload_objects(queries: Queries, target: Target) -> list[dict[str, object]]:
+def payload_objects(queries: Queries, layout: Layout, target: Target) -> list[dict[str, object]]:
     """Return what is shown of the payloads of *target*.
 
     Raises:
         NotFoundError: as :meth:`Target.payloads`.
     """
     found = target.payloads(queries)
-    whys = reasons(queries, found)
+    whys = reasons(queries, layout, found)
     origin = load_state(queries).origin
     return [payload_object(one, whys, state_of(queries, one, whys, origin)) for one in found]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from pfgov.core.commands import Principal
 from pfgov.engine.layout import Layout
-from pfgov.engine.loading.receipts import is_erased
+from pfgov.engine.loading.erased import is_erased
 from pfgov.engine.reading.guarding import check_export
 from pfgov.engine.reading.reader import LedgerReader
 from pfgov.errors import InvalidError, NotFoundError, StateConflictError
@@ -101,7 +101,7 @@ class StoredLog:
         is_known = self._queries.attachment_state(commitment) is not None
         return (
             (bytes(SALT_BYTES), b"")
-            if is_known and not is_erased(self._queries, commitment)
+            if is_known and not is_erased(self._queries, self._layout, commitment)
             else None
         )
 

@@ -21,6 +21,7 @@ from pfgov.core.records import Member, Packet
 from pfgov.core.state import State
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading import receipts
+from pfgov.engine.loading.erased import is_erased
 from pfgov.engine.loading.intact import (
     RowDecoder,
     check_payload,
@@ -270,7 +271,7 @@ class LedgerReader:
             if found is not None and genesis is not None:
                 return check_payload(found, parse(genesis.raw).log)
             is_known = queries.attachment_state(digest) is not None
-            if is_known and not receipts.is_erased(queries, digest):
+            if is_known and not is_erased(queries, self.layout, digest):
                 raise missing_payload(digest)
             return None
 
@@ -283,7 +284,7 @@ class LedgerReader:
         found = self.payload(digest)
         if found is None:
             with self.snapshot() as queries:
-                if not receipts.is_erased(queries, digest):
+                if not is_erased(queries, self.layout, digest):
                     raise missing_payload(digest)
         return found
 

@@ -341,6 +341,14 @@ class PostgresQueries:
         )
         return 0 if row is None else int(row[0])
 
+    def still_present(self, digests: Sequence[str]) -> list[str]:
+        """Return those of *digests* behind which a payload is stored."""
+        rows = self._all(
+            "SELECT digest FROM pfgov.attachment WHERE ledger = %s AND state = 'present' AND digest = ANY(%s)",
+            ([one for one in digests if "\0" not in one],),
+        )
+        return [row[0] for row in rows]
+
     def attachment_state(self, digest: str) -> str | None:
         """Return ``present`` or ``erased``; None if it was never stored."""
         row = self._one(

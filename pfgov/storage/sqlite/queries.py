@@ -24,6 +24,9 @@ from pfgov.storage.sqlite.errors import translated, translating
 _SQLITE_MIN: Final = -(2**63)
 _SQLITE_MAX: Final = 2**63 - 1
 
+_BOUND_AT_ONCE: Final = 500
+"""Values that one statement is given, at most: every SQLite takes so many."""
+
 
 class SqliteQueries:
     """Reads over one connection; implements :class:`pfgov.storage.port.Queries`."""
@@ -272,6 +275,19 @@ class SqliteQueries:
         if row is None:
             return 0, None
         return _int(row[0]), None if row[1] is None else _int(row[1])
+
+    def still_present(self, digests: Sequence[str]) -> list[str]:
+        """Return those of *digests* behind which a payload is stored."""
+        found: list[str] = []
+        for start in range(0, len(digests), _BOUND_AT_ONCE):
+            some = digests[start : start + _BOUND_AT_ONCE]
+            rows = self._rows(
+                "SELECT digest FROM attachment WHERE state = 'present'"  # noqa: S608 - literals only
+                f" AND digest IN ({', '.join('?' * len(some))})",
+                some,
+            )
+            found += [_str(row[0]) for row in rows]
+        return found
 
     def attachment_state(self, digest: str) -> str | None:
         """Return ``present`` or ``erased``; None if it was never stored."""

@@ -31,7 +31,7 @@ from pfgov.engine.maintenance import ceremony
 from pfgov.engine.maintenance.doctor import examine
 from pfgov.engine.maintenance.erasing import Target, erase, payload_objects
 from pfgov.engine.maintenance.restoring import restore, succeed
-from pfgov.engine.reading.exporting import stored_log, write_export
+from pfgov.engine.reading.exporting import StoredLog, stored_log, write_export
 from pfgov.errors import PfgovError, StoreCorruptError
 from pfgov.policy import load_directory, shipped_directory
 from pfgov.storage import open_store
@@ -110,7 +110,9 @@ def test_what_was_taken_away_as_the_view_of_an_erased_payload_is_named(
             written = write_export(log, io.BytesIO(), principal=c.LOCAL_OPERATOR, now=1)
         assert written.altered == 1
         with reader.snapshot() as queries:
-            shown = payload_objects(queries, Target(packet_id=subject.removeprefix("packet/")))
+            shown = payload_objects(
+                queries, reader.layout, Target(packet_id=subject.removeprefix("packet/"))
+            )
     assert {str(one["commitment"]): one["state"] for one in shown}[taken] == "altered"
 
 
@@ -124,6 +126,52 @@ def test_nothing_is_erased_in_somebodys_name_that_only_a_row_calls_a_view(carryi
             erase(engine, Target(commitment=asked), "legal_order")
         assert refused.value.code == "attachment.altered"
         assert engine.reader.payload(other) == b'{"a":1}'
+
+
+def _said_to_be_erased(directory: Path, name: str) -> str:
+    """Put into the place of another entry one that says that a packet's context was erased; return which."""
+    digest = _context(directory, name)
+    with LedgerReader(open_store(directory)) as reader:
+        entries = reader.entries()
+        other = next(one.row for one in entries if one.row.type == "member_registered")
+    erased = {"commitment": digest, "subject": f"packet/{name}", "why": "retention"}
+    body = {**json.loads(other.raw), "type": "attachment_erased", "body": erased}
+    change(
+        directory,
+        f"UPDATE entry SET type = 'attachment_erased', subject = 'packet/{name}', subject_seq = 99,"
+        f" raw = x'{json.dumps(body).encode().hex()}' WHERE seq = {other.seq}",
+    )
+    return digest
+
+
+def test_nothing_was_erased_by_an_entry_that_nobody_signed(carrying: Path) -> None:
+    """Whoever writes the row of a payload can write that of an entry, too, which says that it was erased."""
+    taken = _said_to_be_erased(carrying, "x")
+    change(
+        carrying,
+        "UPDATE attachment SET state = 'erased', salt = NULL, payload = NULL"
+        f" WHERE digest = '{taken}'",
+    )
+    assert _found(carrying)["payloads"] == "failed"
+    with LedgerReader(open_store(carrying)) as reader:
+        for read in (reader.payload, reader.named_payload):
+            with pytest.raises(StoreCorruptError) as refused:
+                read(taken)
+            assert refused.value.code == "attachment.altered"
+        with reader.snapshot() as queries:
+            shown = payload_objects(queries, reader.layout, Target(packet_id="x"))
+            assert StoredLog(queries, reader.layout).attachments(taken) is not None
+    assert [one["state"] for one in shown] == ["altered"]
+
+
+def test_nothing_is_called_erased_that_is_here_still(carrying: Path) -> None:
+    """Asked to erase it, an operator was told that it was done: the row of an entry said so."""
+    asked = _said_to_be_erased(carrying, "x")
+    with opened(carrying) as engine:
+        assert engine.reader.payload(asked) == b'{"a":1}'  # nor is it erased by such a row
+        with pytest.raises(StoreCorruptError) as refused:
+            erase(engine, Target(packet_id="x"), "data_subject_request")
+        assert refused.value.code == "store.altered"
 
 
 # --- who signs ----------------------------------------------------------------------------

@@ -426,7 +426,7 @@ def test_a_changed_payload_is_named_at_every_door(
         with pytest.raises(StoreCorruptError, match=digest.digest):
             reader.payload(digest.digest)
         with reader.snapshot() as queries:
-            shown = payload_objects(queries, Target(commitment=digest.digest))
+            shown = payload_objects(queries, reader.layout, Target(commitment=digest.digest))
         assert [one["state"] for one in shown] == ["altered"]
     with opened(directory) as engine:
         engine.commit_index()
@@ -453,7 +453,7 @@ def test_an_erased_payload_is_not_called_altered(directory: Path) -> None:
         assert digest is not None
         assert reader.payload(digest.digest) is None
         with reader.snapshot() as queries:
-            shown = payload_objects(queries, Target(packet_id="p"))
+            shown = payload_objects(queries, reader.layout, Target(packet_id="p"))
         assert [one["state"] for one in shown] == ["erased"]
         with stored_log(reader) as log:
             written = write_export(log, io.BytesIO(), principal=c.LOCAL_OPERATOR, now=1)
