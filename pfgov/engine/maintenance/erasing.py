@@ -8,6 +8,7 @@ This module deletes nothing itself: the committing side does, in the transaction
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -17,13 +18,15 @@ from pfgov.engine.answers import VIEW, Caller, Idempotency, Receipt, Request
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading import load_state
 from pfgov.engine.loading.erased import erasures_of
-from pfgov.engine.loading.intact import opens
+from pfgov.engine.loading.intact import altered, check_entry, opens
+from pfgov.engine.loading.vouched import anchored_issuers
 from pfgov.engine.sequencing.exclusive import earlier, run_to_completion
 from pfgov.errors import NotFoundError, StoreCorruptError
 from pfgov.limits import BATCH_MAX
-from pfgov.storage.port import EntryFilter, Queries, StoredPayload
+from pfgov.storage.port import EntryFilter, EntryRow, Queries, StoredPayload
 from pfgov_ledger import entry
-from pfgov_ledger.commitments import named_in
+from pfgov_ledger.commitments import Named, named_in
+from pfgov_ledger.errors import LedgerError
 
 if TYPE_CHECKING:
     from pfgov.engine.engine import Engine
@@ -79,7 +82,7 @@ def _require_views(queries: Queries, views: Sequence[StoredPayload], of: StoredP
         return
     named: set[tuple[str, str]] = set()
     for row in queries.entries(EntryFilter(subject=of.subject)):
-        named.update(named_in(entry.parse(row.raw).body, row.raw))
+        named.update(_named_by(row))
     for one in views:
         if (one.digest, VIEW) not in named:
             raise StoreCorruptError(
@@ -87,6 +90,42 @@ def _require_views(queries: Queries, views: Sequence[StoredPayload], of: StoredP
                 code="attachment.altered",
                 hint="restore it from a backup; see what else was changed: pfgov ledger doctor",
             )
+
+
+def _named_by(row: EntryRow) -> list[Named]:
+    try:
+        return named_in(entry.parse(row.raw).body, row.raw)
+    except LedgerError as error:
+        raise altered(row.seq, str(error)) from error
+
+
+def _require_named(
+    queries: Queries, layout: Layout, subject: str, found: Sequence[StoredPayload], *, is_all: bool
+) -> None:
+    """Refuse to erase as payloads of *subject* what its signed entries do not name; and where that *is_all*, to leave
+    out what they do: whoever asks is told that it was done, and it is done in somebody's name.
+
+    Raises:
+        StoreCorruptError: ``attachment.altered``, a row says of which packet a payload is, and the entries do not;
+            ``store.altered``, one of these cannot be read.
+    """
+    wanted, named, vouched = {one.digest for one in found}, set[str](), set[str]()
+    issuers: dict[str, bytes] | None = None
+    for row in queries.entries(EntryFilter(subject=subject)):
+        of_this = {digest for digest, _ in _named_by(row)}
+        named |= of_this
+        if of_this & wanted - vouched:
+            issuers = anchored_issuers(queries, layout) if issuers is None else issuers
+            with suppress(StoreCorruptError):
+                check_entry(row, issuers)
+                vouched |= of_this
+    left_out = queries.still_present(sorted(named - wanted)) if is_all else ()
+    for digest in (*sorted(wanted - vouched), *left_out):
+        raise StoreCorruptError(
+            f"the payload under {digest} was changed in the database: whose it is, its row and the entries differ",
+            code="attachment.altered",
+            hint="restore it from a backup; see what else was changed: pfgov ledger doctor",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +202,10 @@ def _erase(
     found = target.payloads(queries)
     named = reasons(queries, layout, found)
     missing = [one for one in reversed(found) if one.digest not in named]
+    whole = None if target.packet_id is None else f"packet/{target.packet_id}"
+    for subject in sorted({one.subject for one in missing} | ({whole} if whole else set())):
+        of_this = [one for one in missing if one.subject == subject]
+        _require_named(queries, layout, subject, of_this, is_all=subject == whole)
     requests = [
         Request(
             c.EraseAttachment(subject=one.subject, commitment=one.digest, why=why),

@@ -55,7 +55,7 @@ CHECKPOINT: Final = "INSERT INTO pfgov.checkpoint VALUES (%s, %s, %s)"
 LEASE: Final = "INSERT INTO pfgov.lease VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 _ERASE: Final = """UPDATE pfgov.attachment SET state = 'erased', salt = NULL, payload = NULL
-    WHERE ledger = %s AND (digest = %s OR parent = %s) AND state = 'present'"""
+    WHERE ledger = %s AND digest = %s AND state = 'present'"""
 
 TRIMMED_MAX: Final = 1_000
 """Rows of a kind that one trim deletes."""
@@ -159,7 +159,7 @@ class PostgresWriter:
                 probe("checkpoint", "after")
             for digest in batch.erased:
                 probe("erased", "before")
-                connection.execute(_ERASE, (ledger, digest, digest))
+                connection.execute(_ERASE, (ledger, digest))
                 probe("erased", "after")
             probe("commit", "before")
             connection.execute("COMMIT")
@@ -201,7 +201,7 @@ class PostgresWriter:
 
     def apply_erasures(self, digests: Sequence[str]) -> int:
         """Delete payloads and salts again that the log says were erased (a restored backup); return how many."""
-        return self._guarded((_ERASE, [(self._ledger, digest, digest) for digest in digests]))
+        return self._guarded((_ERASE, [(self._ledger, digest) for digest in digests]))
 
     def flush_erased(self) -> bool:
         """Vacuum what was deleted out of the table; False while a reader may still see it.

@@ -50,7 +50,7 @@ TRIMMED_MAX: Final = 1_000
 """Rows of a kind that one trim deletes."""
 
 _ERASE_SET: Final = "UPDATE attachment SET state = 'erased', salt = NULL, payload = NULL"
-_ERASE: Final = f"{_ERASE_SET} WHERE digest = ? OR parent = ?"
+_ERASE: Final = f"{_ERASE_SET} WHERE digest = ?"
 
 
 class SqliteWriter:
@@ -126,7 +126,7 @@ class SqliteWriter:
             self._probe("checkpoint", "after")
         for digest in batch.erased:
             self._probe("erased", "before")
-            self.connection.execute(_ERASE, (digest, digest))
+            self.connection.execute(_ERASE, (digest,))
             self._probe("erased", "after")
 
     def _abandon(self) -> None:
@@ -157,8 +157,7 @@ class SqliteWriter:
         with translating(self._path):
             for digest in digests:
                 found += self.connection.execute(
-                    f"{_ERASE_SET} WHERE (digest = ? OR parent = ?) AND state = 'present'",
-                    (digest, digest),
+                    f"{_ERASE} AND state = 'present'", (digest,)
                 ).rowcount
         return found
 

@@ -174,6 +174,37 @@ def test_nothing_is_called_erased_that_is_here_still(carrying: Path) -> None:
         assert refused.value.code == "store.altered"
 
 
+@pytest.mark.parametrize("is_reopened", [False, True])
+def test_nothing_is_erased_with_another_because_its_row_names_that(
+    carrying: Path, is_reopened: bool
+) -> None:
+    """By packet, and again at each opening, what a column calls a view of something erased went with it, unnamed."""
+    asked, other = _context(carrying, "p"), _context(carrying, "x")
+    called = f"UPDATE attachment SET parent = '{asked}' WHERE digest = '{other}'"
+    if not is_reopened:
+        change(carrying, called)
+    with opened(carrying) as engine:
+        assert erase(engine, Target(packet_id="p"), "legal_order").erased == (asked,)
+    if is_reopened:
+        change(carrying, called)
+    with opened(carrying) as engine:
+        assert engine.reader.payload(asked) is None
+        assert engine.reader.payload(other) == b'{"a":1}'
+
+
+@pytest.mark.parametrize("moved", ["into it", "out of it"])
+def test_a_packets_payloads_are_those_that_its_entries_name(carrying: Path, moved: str) -> None:
+    """Another's was erased with it, in an operator's name; or its own was left out, and called erased."""
+    asked, other = _context(carrying, "p"), _context(carrying, "x")
+    digest, subject = (other, "packet/p") if moved == "into it" else (asked, "packet/y")
+    change(carrying, f"UPDATE attachment SET subject = '{subject}' WHERE digest = '{digest}'")
+    with opened(carrying) as engine:
+        with pytest.raises(StoreCorruptError) as refused:
+            erase(engine, Target(packet_id="p"), "data_subject_request")
+        assert refused.value.code == "attachment.altered"
+        assert [one for one in engine.reader.lineage("packet/p") if "erased" in one.row.type] == []
+
+
 # --- who signs ----------------------------------------------------------------------------
 
 
