@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+from pfgov.core.events import LedgerCreated
 from pfgov.core.state import State
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading import receipts
@@ -25,6 +26,9 @@ from pfgov_ledger.lifecycle import LEDGER_ROLES, KeyRing
 from pfgov_ledger.note import Vkey
 
 _KEYS: Final = EntryFilter(subject="keys")
+_UPGRADED: Final = EntryFilter(
+    subject="ledger", types=("engine_upgraded",), newest_first=True, limit=1
+)
 _ACTIVATED: Final = EntryFilter(
     subject="policy", types=("policy_activated",), newest_first=True, limit=1
 )
@@ -88,11 +92,11 @@ def vouched_issuers(queries: Queries, layout: Layout, size: int, root: bytes) ->
 
 
 def check_rows(queries: Queries, layout: Layout, size: int, root: bytes) -> None:
-    """Refuse a ledger of *size* entries, whose *root* was signed, if its rows of keys and policies say something else.
+    """Refuse a ledger of *size* entries, whose *root* was signed, if its rows of keys, policies or rules say otherwise.
 
     The row of keys says who signs next, and what another than these signs passes no verifier again; by the row of the
-    policies everything is decided.  Where key events are hidden the newest entry and checkpoint are signed by
-    keys that none of the others brought in.
+    policies everything is decided, under the rules, and for the name, that are in the row of the ledger.  Where key
+    events are hidden the newest entry and checkpoint are signed by keys that none of the others brought in.
 
     Raises:
         StoreCorruptError: ``store.altered``, a row says something else, or a key signed last that may not sign.
@@ -120,6 +124,7 @@ def check_rows(queries: Queries, layout: Layout, size: int, root: bytes) -> None
     if not _is_signed(latest[1], [note.vkey(found.log, public) for public in publics]):
         raise altered(found.seq, "no log key that is in force signed the newest checkpoint")
     check_policy(queries, state.policy, issuers)
+    _check_begun(queries, state, issuers)
 
 
 def anchored_issuers(queries: Queries, layout: Layout) -> dict[str, bytes]:
@@ -150,6 +155,26 @@ def check_policy(queries: Queries, digest: str | None, issuers: Mapping[str, byt
         raise unreadable(
             "the row of the policies", ValueError("the newest activation names another set")
         )
+
+
+def _check_begun(queries: Queries, state: State, issuers: Mapping[str, bytes]) -> None:
+    """Refuse a row of the ledger that has another name or predecessor than the first entry, or other rules.
+
+    Raises:
+        StoreCorruptError: ``store.altered``.
+    """
+    row = queries.entry(0)
+    begun = None if row is None else receipts.event_of(row)
+    if not isinstance(begun, LedgerCreated):
+        raise altered(0, "it is no first entry")
+    rules = begun.semantics
+    if state.semantics != rules:
+        for one in queries.entries(_UPGRADED):
+            check_entry(one, issuers)
+            rules = getattr(receipts.event_of(one), "semantics", rules)
+    stated = (state.origin, state.predecessor, state.semantics)
+    if stated != (begun.origin, begun.predecessor, rules):
+        raise unreadable("the row of the ledger", ValueError("its entries say something else"))
 
 
 def _ledger_rows(queries: Queries) -> State:

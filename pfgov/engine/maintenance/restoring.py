@@ -202,7 +202,8 @@ def succeed(
     try:
         state = load_state(queries)
         logs = vouched_logs(queries, Layout(old.directory))
-        size, root = _last_signed(queries, _log_keys(state) if logs is None else logs)
+        before = _last_signed(queries, _log_keys(state) if logs is None else logs)
+        _, size, root = before
         issuers = vouched_issuers(queries, Layout(old.directory), size, bytes.fromhex(root))
         check_policy(queries, state.policy, issuers)
         policy = _policy(queries, state.policy)
@@ -212,22 +213,19 @@ def succeed(
         raise StoreUnavailableError(
             f"the ledger in {old.directory} has no entries", code="store.missing"
         )
-    predecessor = (state.origin, size, root)
-    with Engine.create(
-        store, origin, clock=clock, policy=policy, predecessor=predecessor
-    ) as engine:
-        return Succeeded(engine.origin, *predecessor)
+    with Engine.create(store, origin, clock=clock, policy=policy, predecessor=before) as engine:
+        return Succeeded(engine.origin, *before)
 
 
-def _last_signed(queries: Queries, logs: list[note.Vkey]) -> tuple[int, str]:
-    """Return the size and root of the newest checkpoint: what was signed counts, whatever came after it.
+def _last_signed(queries: Queries, logs: list[note.Vkey]) -> tuple[str, int, str]:
+    """Return whose the newest checkpoint is, its size and root: what was signed counts, whatever came after it.
 
     Raises:
         StoreCorruptError: ``store.altered``, none of *logs*, the log's keys, signed it.
     """
     latest = queries.checkpoint()
     if latest is None:
-        return 0, ""
+        return "", 0, ""
     try:
         stated = checkpoint.open_checkpoint(latest[1], logs).checkpoint
     except LedgerError as error:
@@ -236,7 +234,7 @@ def _last_signed(queries: Queries, logs: list[note.Vkey]) -> tuple[int, str]:
             code="store.altered",
             hint="a successor names a head that was signed: restore the database from a backup first",
         ) from error
-    return stated.size, stated.root.hex()
+    return stated.origin, stated.size, stated.root.hex()
 
 
 def _policy(queries: Queries, digest: str | None) -> PolicySet | None:

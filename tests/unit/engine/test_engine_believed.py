@@ -459,6 +459,31 @@ def test_no_export_is_allowed_by_an_activation_that_nobody_signed(tmp_path: Path
         LocalReading(reader).check_export()
 
 
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"origin": "bank.example/ledger"},
+        {"semantics": 3},
+        {"predecessor": {"origin": "bank.example/ledger", "size": 1, "root": "00" * 32}},
+    ],
+    ids=["name", "rules", "predecessor"],
+)
+def test_a_ledgers_name_and_rules_are_those_of_its_entries(
+    carrying: Path, tmp_path: Path, stated: dict[str, object]
+) -> None:
+    """Decisions were signed under rules that the row names, and commitments for a name under which none ever opens."""
+    honest = json.loads(_row(carrying, "ledger"))
+    body = json.dumps({**honest, **stated}).encode().hex()
+    change(carrying, f"UPDATE ledger_state SET body = x'{body}' WHERE key = 'ledger'")
+    assert _found(carrying)["rows"] == "failed"
+    with pytest.raises(StoreCorruptError):
+        opened(carrying)
+    with pytest.raises(StoreCorruptError):
+        restore(open_store(carrying), None, is_newest=True)
+    after = succeed(open_store(tmp_path / "after"), open_store(carrying))
+    assert after.predecessor == ORIGIN
+
+
 # --- what was answered --------------------------------------------------------------------
 
 
