@@ -147,15 +147,12 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
     try:
         service.admit(operation.name)
         try:
+            grant = _grant(operation, service, request, headers, twice)
             if service.forwarder is not None and operation.writes:
-                sound(headers, twice)
-                if service.access.is_open:  # the leader is asked by its own name
-                    require_here(headers)
-                has_begun = True
                 body = await _body(operation, request, headers)
+                has_begun = True
                 reply = await _sent_on(service.forwarder, request, headers, body)
             else:
-                grant = _grant(operation, service, request, headers, twice)
                 call = await _call(operation, service, request, headers, request_id.id, grant)
                 if not grant.holds():  # a body may take half a minute to arrive
                     raise GrantEndedError(

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,47 @@ def test_a_standbys_answer_holds_at_least_what_it_says(
         held = answer.json()["items"][0]["seq"] + 1
         assert 0 < int(answer.headers["pfgov-position"]) <= held
         assert int(answer.headers["pfgov-lag"]) >= 0
+
+
+@pytest.mark.parametrize("scopes", [None, ("auditor",), ("operator",)])
+def test_a_standby_takes_no_body_of_whoever_may_not_write(
+    tmp_path: Path, scopes: tuple[str, ...] | None
+) -> None:
+    """A thousand strangers who let their bodies wait kept everybody else out, with a megabyte of memory for each."""
+    first, second = tmp_path / "one", tmp_path / "two"
+    keep_in_database(first, postgres.server().url())
+    options = Options(draw=Drawn("new"))
+    Engine.create(
+        open_store(first), ORIGIN, clock=ManualClock(START), policy=open_policy(), options=options
+    ).close()
+    shutil.copytree(first, second)
+    keyring = KeyRing(second / FILE)
+    _, key = keyring.create(scopes or ("operator",), now=START)
+    follower = Follower(open_store(second), TWO, clock=ManualClock(START), options=Options())
+    service = Standby(follower, keyring, _nobody)
+    taken: list[bytes] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        taken.append(b"{}")
+        yield b"{}"
+
+    async def ask() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=create_app(service))
+        headers = {"content-type": "application/json"}
+        if scopes is not None:
+            headers["authorization"] = f"Bearer {key}"
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as web:
+            answer = await web.post("/api/packets", content=body(), headers=headers)
+        await service.stop()
+        return answer
+
+    try:
+        answer = asyncio.run(ask())
+    finally:
+        follower.close()
+    may_write = scopes == ("operator",)
+    expected = {None: 401, ("auditor",): 403, ("operator",): 503}  # nobody leads
+    assert (answer.status_code, bool(taken)) == (expected[scopes], may_write)
 
 
 class _Turns:
