@@ -118,6 +118,19 @@ def always() -> bool:
     return True
 
 
+def require_rights(principal: Principal, holds: Callable[[], bool]) -> None:
+    """Refuse what *principal* asked for if its rights do not hold any more, now that its turn has come.
+
+    Raises:
+        GrantEndedError: they ended.
+    """
+    if not holds():
+        raise errors.GrantEndedError(
+            f"the rights of {principal.id} ended before the command was decided",
+            hint="ask for a new key or token",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks, as which request, under which idempotency key, whether its rights still hold, and what it expects."""
@@ -231,11 +244,7 @@ class Request:
         Raises:
             GrantEndedError: they ended.
         """
-        if not self.holds():
-            raise errors.GrantEndedError(
-                f"the rights of {self.principal.id} ended before the command was decided",
-                hint="ask for a new key or token",
-            )
+        require_rights(self.principal, self.holds)
 
     def reset(self) -> None:
         """Forget what was decided, so that it can be decided again."""

@@ -150,6 +150,7 @@ class LocalLedger(LocalReading):
         Raises:
             ForbiddenError: who asks does not act for it.
             NotFoundError: no such member.
+            GrantEndedError: its rights ended while it waited for its turn.
             ConflictError: ``member.incarnation`` or ``member.gone``, that life is over; ``member.in_use`` or
                 ``member.taken_over``, it is, or is to be, another process's.
         """
@@ -165,6 +166,7 @@ class LocalLedger(LocalReading):
             leaves=beat.leaves,
             asks_why=beat.asks_why,
             knows=beat.knows,
+            by=self.caller,
         )
         return self.engine.hear(member_id, said)
 
@@ -185,9 +187,18 @@ class LocalLedger(LocalReading):
         return HeartbeatAnswer(result.lease_until, list(result.lost), held_back, Done([], followed))
 
     def resume(self, asked: "Tick") -> None:
-        """Let leases end again after a halt."""
-        self.engine.resume(
-            principal=self.principal, dead=asked.dead, share_permille=asked.share_permille
+        """Let leases end again after a halt, if whoever asks may still when its turn comes."""
+        from pfgov.engine.sequencing.ticking import resume
+
+        holds = self.caller.holds
+        self.engine.queue.do(
+            lambda sequencer: resume(
+                sequencer,
+                self.principal,
+                dead=asked.dead,
+                share_permille=asked.share_permille,
+                holds=holds,
+            )
         )
 
     def tick(self, asked: "Tick") -> tuple[Done, str | None]:

@@ -19,6 +19,7 @@ from pfgov.core import commands as c
 from pfgov.core.lifecycle import OWNED, MemberStatus
 from pfgov.core.records import Member, Packet
 from pfgov.core.state import State
+from pfgov.engine.answers import Caller, require_rights
 from pfgov.engine.loading.intact import RowDecoder
 from pfgov.engine.sequencing.idling import Idle, kept_from
 from pfgov.engine.sequencing.sequencer import Sequencer
@@ -26,6 +27,9 @@ from pfgov.errors import ConflictError, NotFoundError
 from pfgov.limits import MICRO
 
 _PACKET: Final = RowDecoder(Packet, "the row of a packet")
+
+LOCAL: Final = Caller()
+"""Whoever sits at this machine."""
 
 UNNAMED_MAX: Final = 100
 """Packets that one answer names besides those that the member named; the next heartbeat names the rest."""
@@ -45,6 +49,7 @@ class Heartbeat:
         leaves: Whether this process goes, and owns nothing more.
         asks_why: Whether it wants to know what keeps it from the packets that wait.
         knows: Up to which position what it holds accounts for; every packet it had and does not name is put down.
+        by: Whose key says it, and whether that may still.
     """
 
     incarnation: int
@@ -56,6 +61,7 @@ class Heartbeat:
     leaves: bool = False
     asks_why: bool = False
     knows: int | None = None
+    by: Caller = LOCAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,9 @@ def hear(sequencer: Sequencer, member_id: str, beat: Heartbeat) -> HeartbeatResu
         GoneError: ``member.gone`` or ``member.incarnation``, that life is over.
         InUseError: another process lives it.
         TakenOverError: another process is to live it.
+        GrantEndedError: whoever says it lost its rights while it waited for its turn.
     """
+    require_rights(beat.by.principal, beat.by.holds)
     state, leases = sequencer.state, sequencer.leases
     if beat.leaves:
         leases.former.left(member_id, beat.incarnation, beat.session)

@@ -5,7 +5,7 @@ is due, and that is recorded; it ends, on the record, when the clock is back or 
 operator says so.  Halts about leases are in :mod:`pfgov.core.decide.expiry`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 from pfgov.core import commands as c
 from pfgov.core.decide import due, next_due
 from pfgov.core.decide.expiry import survey
-from pfgov.engine.answers import Receipt, Request
+from pfgov.engine.answers import Receipt, Request, always, require_rights
 from pfgov.engine.options import TickReport
 from pfgov.engine.sequencing.sequencer import Sequencer
 from pfgov.errors import PfgovError, StateConflictError
@@ -137,6 +137,7 @@ def resume(
     *,
     dead: Sequence[str] = (),
     share_permille: int | None = None,
+    holds: Callable[[], bool] = always,
 ) -> None:
     """End a halt, because somebody looked.
 
@@ -145,9 +146,11 @@ def resume(
     lease from now.
 
     Raises:
+        GrantEndedError: *principal* lost its rights, by *holds*, while it waited for its turn.
         StateConflictError: ``expiry.more_than_that``, more are silent than was acknowledged.
         PfgovError: ``member.not_found``, ``access.forbidden``, ``store.*``.
     """
+    require_rights(principal, holds)
     sequencer.drain()
     if sequencer.time.ahead > 0 or sequencer.halted == CLOCK:
         sequencer.leases.stretch(max(sequencer.time.ahead, 0))
@@ -169,7 +172,7 @@ def resume(
         leased=found.leased,
         share_permille=share_permille,
     )
-    request = Request(action, principal)
+    request = Request(action, principal, holds=holds)
     sequencer.run([request])
     sequencer.drain()
     if request.error is not None:

@@ -2,7 +2,8 @@
 
 import os
 import threading
-from concurrent.futures import Future
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,13 @@ from support.ledgers import (
     verified,
 )
 
+from pfgov import model
+from pfgov.app.local import LocalLedger
 from pfgov.core import commands as c
 from pfgov.engine import Attachment, Engine, Idempotency, Receipt
-from pfgov.engine.answers import attach
+from pfgov.engine.answers import Caller, attach
 from pfgov.engine.sequencing.command_queue import Job
-from pfgov.errors import BusyError, DuplicateError, PfgovError
+from pfgov.errors import BusyError, DuplicateError, GrantEndedError, PfgovError
 
 
 class Hold:
@@ -223,3 +226,29 @@ def test_engine_a_payload_is_committed_to_while_somebody_has_the_turn(tmp_path: 
         hold.release.set()
         assert len(found) == 1
         assert engine.origin == origin == ORIGIN
+
+
+@pytest.mark.parametrize("what", ["heartbeat", "resume"])
+def test_nothing_is_done_for_a_key_that_was_revoked_while_it_waited(
+    tmp_path: Path, what: str
+) -> None:
+    """What is no command waits for its turn, too, behind a commit that hangs; it took place all the same."""
+    revoked = threading.Event()
+    caller = Caller(
+        c.Principal(id="key:one", rights=("operator",)), holds=lambda: not revoked.is_set()
+    )
+    with opened(fresh(tmp_path)) as engine, ThreadPoolExecutor(1) as thread:
+        register(engine, "m")
+        ledger, before = LocalLedger(engine, caller), engine.status().size
+        hold = Hold(engine)
+        if what == "heartbeat":
+            asked = thread.submit(ledger.hear, "m", model.Heartbeat(incarnation=1))
+        else:
+            asked = thread.submit(ledger.resume, model.Tick(resume=True))
+        while not engine.queue.waiting:
+            time.sleep(0.01)
+        revoked.set()
+        hold.release.set()
+        with pytest.raises(GrantEndedError):
+            asked.result(30)
+        assert engine.status().size == before
