@@ -18,14 +18,17 @@ from pfgov.storage.postgres.leading import FREE, Lead
 from pfgov.storage.sqlite.writer_lock import FileLock
 
 GONE_SECONDS: Final = 60.0
-"""After so long without a word a server is not shown any more."""
+"""After so long without a word a server is not shown any more, nor one whose last word is so long ahead: somebody wrote
+it, or the database's clock went back, and until it has come so far again nobody is there."""
 
 _STANDING: Final = f"""SELECT term, size, CASE WHEN NOT {FREE} THEN address END, {FREE}
     FROM pfgov.head WHERE ledger = %s"""  # noqa: S608 - literals
 _NODES: Final = f"""SELECT s.address, s.holder, h.leader = s.token AND NOT {FREE}, h.term,
     s.size, h.size, extract(epoch FROM clock_timestamp() - s.seen)::float8, s.draining
     FROM pfgov.server s JOIN pfgov.head h USING (ledger)
-    WHERE h.name = %s AND isfinite(s.seen) AND s.seen > clock_timestamp() - make_interval(secs => %s)
+    WHERE h.name = %(name)s AND isfinite(s.seen)
+    AND s.seen > clock_timestamp() - make_interval(secs => %(gone)s)
+    AND s.seen < clock_timestamp() + make_interval(secs => %(gone)s)
     """  # noqa: S608 - literals
 _DRAIN: Final = """UPDATE pfgov.server SET draining = true FROM pfgov.head h
     WHERE h.ledger = server.ledger AND h.name = %s AND server.address = %s"""
@@ -102,13 +105,15 @@ def nodes(address: Address) -> list[Node]:
     try:
         with translating(address.location):
             schema.check(connection)
-            rows = connection.execute(_NODES.encode(), (address.name, GONE_SECONDS)).fetchall()
+            rows = connection.execute(
+                _NODES.encode(), {"name": address.name, "gone": GONE_SECONDS}
+            ).fetchall()
     finally:
         connection.close()
     found = [
         Node(
             at, holder, bool(leads), term, size if not leads else total, 0 if leads else max(total - size, 0),
-            max(silent, 0.0), draining,
+            abs(silent), draining,
         )
         for at, holder, leads, term, size, total, silent, draining in rows
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from support.ledgers import (
     verified,
 )
 
+from pfgov.app.tenancy.claims import Claims
 from pfgov.errors import (
     LeadershipLostError,
     PfgovError,
@@ -225,15 +226,33 @@ def test_postgres_a_row_that_vanishes_while_it_is_waited_for(place: Store) -> No
     assert not open_store(directory).exists()
 
 
-def test_postgres_a_server_that_was_seen_at_no_time_is_none(place: Store) -> None:
-    """A time without an end in one row keeps all servers of a ledger from being listed."""
+@pytest.mark.parametrize("seen", ["'infinity'", "clock_timestamp() + interval '1 hour'"])
+def test_postgres_a_server_that_was_seen_at_no_time_is_none(place: Store, seen: str) -> None:
+    """A time without an end keeps all from being listed; one that is yet to come keeps ledgers from them."""
     postgres.created(place)
     lock = place.lock_writer("http://one.test")
     try:
         with postgres.connected(place) as connection:
             connection.execute(
-                "INSERT INTO pfgov.server SELECT ledger, 'x', '', '', 0, 'infinity' FROM pfgov.head"
+                f"INSERT INTO pfgov.server SELECT ledger, 'x', '', '', 0, {seen} FROM pfgov.head"
+                " ON CONFLICT DO NOTHING".encode()
             )
         assert [node.address for node in place.nodes()] == ["http://one.test"]
     finally:
         lock.release()
+
+
+def test_postgres_a_server_whose_last_word_is_ahead_is_silent(place: Store) -> None:
+    """Where a database's clock goes back, a dead server has its ledgers until it has come so far again."""
+    postgres.created(place)
+    gone = "http://gone.test"
+    with postgres.connected(place) as connection:
+        connection.execute(
+            "INSERT INTO pfgov.server SELECT ledger, 'x', '', %s, 0, clock_timestamp() + interval '30 seconds'"
+            " FROM pfgov.head ON CONFLICT DO NOTHING",
+            (gone,),
+        )
+    claims = Claims("http://one.test", place.nodes)
+    claims.refresh()
+    assert gone not in claims.servers
+    assert all(claims.is_ours(f"ledger-{number}") for number in range(32))
