@@ -280,13 +280,14 @@ class Host:
     async def settle(self) -> bool:
         """Tick until nothing that is due has an effect, for a bounded time; return whether that was reached.
 
-        A tick that fails is the ticker's business: what was asked for is recorded already.
+        A tick that fails, or waits for the exclusive section that long, is the ticker's business: what was asked for is
+        recorded already.
         """
         due = time.monotonic() + PATIENCE_SECONDS
         is_settled, effective = False, 0
         while not is_settled and time.monotonic() < due:
             try:
-                report = await asyncio.to_thread(self.engine.tick)
+                report = await self.exclusively(self.engine.tick)
             except PfgovError:
                 break
             effective += report.effective
