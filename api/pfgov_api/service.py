@@ -164,6 +164,8 @@ class Service(Host):
         # Processes of their own: so many for the whole server, however many ledgers it has.
         self.trials: Trials = Trials() if beside is None else beside.trials
         self.simulations: Simulations = Simulations() if beside is None else beside.simulations
+        self.proving: asyncio.Lock = asyncio.Lock() if beside is None else beside.proving
+        """Held while the log's key signs for whoever asks: in one thread of the whole server."""
         self._default = beside
         self.named: Others | None = None
         """The ledgers beside this one, where it is the default one of several."""

@@ -20,7 +20,8 @@ async def _live(call: Call) -> Answer:
     challenge = call.headers.get(CHALLENGE, "")
     if not is_challenge(challenge):
         return Answer(body)
-    said = await asyncio.to_thread(_proof, call.service, challenge)
+    async with call.service.proving:  # anybody may ask, and a key service may take its time
+        said = await asyncio.to_thread(_proof, call.service, challenge)
     return Answer(body, headers={} if said is None else {PROOF: said})
 
 
