@@ -341,15 +341,16 @@ class Host:
         return self._keeping.locked()
 
     async def keep(self, act: Callable[[], T]) -> T:
-        """Return what *act*, which keeps the ledger itself, returns: one at a time, in a thread.
+        """Return what *act*, which keeps the ledger itself, returns: one at a time, in a thread of this ledger's.
 
-        Several at once would take the threads that the clock needs.  A caller that goes away does not stop it.
+        A caller that goes away does not stop it.
         """
+        loop = asyncio.get_running_loop()
 
         async def run() -> T:
             async with self._keeping:
                 try:
-                    return await asyncio.to_thread(act)
+                    return await loop.run_in_executor(self._section_threads, act)
                 except StoreError as error:
                     self._fails(error)
                     raise
