@@ -34,8 +34,8 @@ T = TypeVar("T")
 HostOf = Callable[[Place, Engine], Host]
 """Makes what serves an engine that was just opened; it may refuse."""
 
-CLOSING_THREADS: Final = 8
-"""Ledgers that are closed at once when everything ends."""
+THREADS: Final = 64
+"""For what touches a disk: so many ledgers may hang, one thread each, before no other can be opened."""
 
 CANDIDATES_MAX: Final = 8
 """Open ledgers that are asked whether they may rest, before whoever wants a place is told that there is none."""
@@ -84,7 +84,7 @@ class Keeper:
         self._stamped_at = 0
         self._is_stopping = False
         self._room = asyncio.Semaphore(limits.OPENINGS_AT_ONCE)
-        self._threads = ThreadPoolExecutor(CLOSING_THREADS, thread_name_prefix="ledgers")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ledgers")
         self._running: list[asyncio.Task[None]] = []
         self._late = Late()
 

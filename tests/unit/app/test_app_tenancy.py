@@ -211,7 +211,7 @@ def test_tenancy_a_ledger_that_hangs_takes_one_thread(
     async def story() -> None:
         keeper = shelf.keeper()
         await keeper.scan()
-        for _ in range(keeping.CLOSING_THREADS + 1):
+        for _ in range(keeping.THREADS + 1):
             with pytest.raises(StoreUnavailableError):
                 await used(keeper, "alpha")
             shelf.clock.advance(round(limits.RETRY_SECONDS[1] * SECOND))
@@ -219,6 +219,41 @@ def test_tenancy_a_ledger_that_hangs_takes_one_thread(
         monkeypatch.setattr(limits, "OPENING_SECONDS", 60)
         assert await used(keeper, "beta") > 0
         goes_on.set()
+        await keeper.stop()
+
+    run(story())
+
+
+def test_tenancy_a_dozen_ledgers_that_hang_keep_no_other_from_being_opened(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of one disk hang together: eight of them took every thread, and no ledger was opened any more."""
+    monkeypatch.setattr(limits, "OPENING_SECONDS", 0.05)
+    goes_on, opens = threading.Event(), keeping.open_engine
+
+    def opening(place: Place, *arguments: Any) -> Engine:
+        if place.name.startswith("hung"):
+            goes_on.wait(60)
+            raise StoreUnavailableError("it hung")
+        return opens(place, *arguments)
+
+    monkeypatch.setattr(keeping, "open_engine", opening)
+
+    async def story() -> None:
+        keeper = shelf.keeper()
+        await keeper.scan()
+        for number in range(12):
+            name = f"hung-{number}"
+            keeper.places[name] = Place(name, shelf.folder / name)
+            with pytest.raises(StoreUnavailableError):
+                await used(keeper, name)
+        monkeypatch.setattr(limits, "OPENING_SECONDS", 60)
+        try:
+            async with asyncio.timeout(20):
+                assert await used(keeper, "beta") > 0
+                await keeper.scan()
+        finally:
+            goes_on.set()
         await keeper.stop()
 
     run(story())
@@ -243,7 +278,7 @@ def test_tenancy_a_ledger_that_hangs_at_rest_makes_others_wait_once(
         await used(keeper, "alpha")
         monkeypatch.setattr(keeping, "_next_due", hanging)
         monkeypatch.setattr(limits, "OPENING_SECONDS", 0.01)
-        for _ in range(keeping.CLOSING_THREADS + 1):
+        for _ in range(keeping.THREADS + 1):
             with pytest.raises(TooManyLedgersError):
                 await asyncio.wait_for(used(keeper, "beta"), 30)
         assert asked == 1
