@@ -13,6 +13,7 @@ from pfgov.core.state import State
 from pfgov.engine.committing import Committer, InlineCommitter, ProcessCommitter, Writer, WriterSpec
 from pfgov.engine.keys import KeySources
 from pfgov.engine.layout import Layout
+from pfgov.engine.loading.vouched import checked_state
 from pfgov.engine.options import Options
 from pfgov.engine.sequencing import Ports, Sequencer
 from pfgov.errors import (
@@ -53,6 +54,7 @@ def open_sequencer(
         tables_kept=options.tables_kept,
         answers_kept=options.answers_kept,
         address=options.address,
+        vouched=lambda queries, state: checked_state(queries, Layout(store.directory), state),
     )
     return Sequencer(ports)
 

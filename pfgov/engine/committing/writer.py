@@ -15,7 +15,7 @@ from typing import Final
 
 from pfgov.core import events as e
 from pfgov.engine.committing.batch import Batch, Committed
-from pfgov.engine.keys.signing import KeySources, adopt, ledger_keys, renew_anchor
+from pfgov.engine.keys.signing import KeySources, adopt, renew_anchor
 from pfgov.engine.loading.erased import signed_erasures
 from pfgov.engine.loading.intact import (
     Ends,
@@ -26,7 +26,13 @@ from pfgov.engine.loading.intact import (
 )
 from pfgov.engine.loading.receipts import erasure_of
 from pfgov.engine.loading.tree import TILE, TILE_LEVELS, StoredNodes, frontier_at, load_head
-from pfgov.engine.loading.vouched import check_head, check_rows, vkeys_of, vouched_issuers
+from pfgov.engine.loading.vouched import (
+    check_head,
+    check_rows,
+    ledger_rows,
+    vkeys_of,
+    vouched_issuers,
+)
 from pfgov.errors import StoreCorruptError, StoreError, StoreUnavailableError
 from pfgov.storage.port import EntryFilter, EntryRow, HeadLock, Probe, Published, Store, untouched
 from pfgov_ledger import merkle, note
@@ -95,7 +101,8 @@ class Writer:
             raise
 
     def _open(self, *, sync_head: bool, must_exist: bool) -> None:
-        layout, known = self._sources.layout, ledger_keys(self.queries)
+        layout, state = self._sources.layout, ledger_rows(self.queries)
+        known = state.keys
         signers = self._sources.chosen(known) if known else self._sources.first()
         origin = signers.log.name
         self._issuer, self._log = signers.issuer, signers.log
@@ -104,7 +111,7 @@ class Writer:
             head = load_head(self.queries, origin)
             now = Published(head.size, head.frontier.root())
             if head.size:
-                check_rows(self.queries, layout, *now)
+                check_rows(self.queries, layout, *now, state)
             self._begin_term(head)
             self._appender = Appender(
                 head=head,

@@ -91,18 +91,21 @@ def vouched_issuers(queries: Queries, layout: Layout, size: int, root: bytes) ->
     return _issuers(_vouched_ring(queries, layout, size, root))
 
 
-def check_rows(queries: Queries, layout: Layout, size: int, root: bytes) -> None:
+def check_rows(
+    queries: Queries, layout: Layout, size: int, root: bytes, state: State | None = None
+) -> None:
     """Refuse a ledger of *size* entries, whose *root* was signed, if its rows of keys, policies or rules say otherwise.
 
     The row of keys says who signs next, and what another than these signs passes no verifier again; by the row of the
     policies everything is decided, under the rules, and for the name, that are in the row of the ledger.  Where key
     events are hidden the newest entry and checkpoint are signed by keys that none of the others brought in.
+    What was loaded of these rows is in *state*, and is what is judged: read again they may say something else.
 
     Raises:
         StoreCorruptError: ``store.altered``, a row says something else, or a key signed last that may not sign.
     """
     ring = _vouched_ring(queries, layout, size, root)
-    issuers, state = _issuers(ring), _ledger_rows(queries)
+    issuers, state = _issuers(ring), state or ledger_rows(queries)
     stated = {(key.role, public, key.until is None) for public, key in state.keys.items()}
     if stated != {
         (role, public.hex(), public in ring.active(role))
@@ -141,6 +144,19 @@ def anchored_issuers(queries: Queries, layout: Layout) -> dict[str, bytes]:
     return {} if row is None else _issuers(_ring(queries, leaf_of(row)))
 
 
+def checked_state(queries: Queries, layout: Layout, state: State) -> State:
+    """Return *state*, which was loaded from the rows of keys, policies and rules that its entries give.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, as :func:`check_rows`.
+    """
+    latest = queries.checkpoint()
+    if state.size and latest is not None:
+        stated = checkpoint.parse_text(note.split(latest[1])[0])
+        check_rows(queries, layout, state.size, stated.root, state)
+    return state
+
+
 def check_policy(queries: Queries, digest: str | None, issuers: Mapping[str, bytes]) -> None:
     """Refuse *digest* as the binding policy set's unless the newest activation names it, signed by one of *issuers*.
 
@@ -177,7 +193,12 @@ def _check_begun(queries: Queries, state: State, issuers: Mapping[str, bytes]) -
         raise unreadable("the row of the ledger", ValueError("its entries say something else"))
 
 
-def _ledger_rows(queries: Queries) -> State:
+def ledger_rows(queries: Queries) -> State:
+    """Return a state with the rows that are not about members and packets.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, no version writes such a row.
+    """
     state = State()
     for row in queries.ledger_state():
         state.load_row("ledger_state", row.key, row.body)

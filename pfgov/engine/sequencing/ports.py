@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pfgov.clock import Timekeeper
+from pfgov.core.state import State
 from pfgov.engine.answers import Entropy
 from pfgov.engine.committing.committers import Committer
+from pfgov.storage.port import Queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Ports:
         tables_kept: Positions behind the head for which they stay stored.
         answers_kept: For how long an idempotency key is answered, in microseconds.
         address: Where the server listens that this engine belongs to, if it does.
+        vouched: Returns a state that was loaded, or refuses it: its rows are others than the entries give.
     """
 
     open_committer: Callable[[], Committer]
@@ -31,3 +34,4 @@ class Ports:
     tables_kept: int
     answers_kept: int
     address: str | None = None
+    vouched: Callable[[Queries, State], State] = lambda _queries, state: state

@@ -70,7 +70,7 @@ class Sequencer:
         try:
             queries = committer.queries
             decider = Decider(
-                load_state(queries),
+                self._ports.vouched(queries, load_state(queries)),
                 queries,
                 self._index,
                 self._ports.draw,

@@ -24,7 +24,9 @@ from support.ledgers import (
 
 from pfgov.app.local.reading import LocalReading
 from pfgov.core import commands as c
+from pfgov.core.state import State
 from pfgov.engine import Idempotency, LedgerReader
+from pfgov.engine.committing import writer
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading.tree import load_head
 from pfgov.engine.maintenance import ceremony
@@ -32,9 +34,11 @@ from pfgov.engine.maintenance.doctor import examine
 from pfgov.engine.maintenance.erasing import Target, erase, payload_objects
 from pfgov.engine.maintenance.restoring import restore, succeed
 from pfgov.engine.reading.exporting import StoredLog, stored_log, write_export
+from pfgov.engine.sequencing import sequencer
 from pfgov.errors import PfgovError, StoreCorruptError
 from pfgov.policy import load_directory, shipped_directory
 from pfgov.storage import open_store
+from pfgov.storage.port import Queries
 from pfgov.storage.sqlite.writing import SqliteWriter
 from pfgov_ledger import keys
 from pfgov_ledger.appender import Appender, Head
@@ -482,6 +486,44 @@ def test_a_ledgers_name_and_rules_are_those_of_its_entries(
         restore(open_store(carrying), None, is_newest=True)
     after = succeed(open_store(tmp_path / "after"), open_store(carrying))
     assert after.predecessor == ORIGIN
+
+
+@pytest.mark.parametrize("read", ["by the writer", "by whoever decides"])
+def test_what_is_loaded_is_what_was_held_to_the_entries(
+    waiting: Path, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    """Rows were read, and read again to be looked at: whoever changes them in between has them believed."""
+    honest = {key: _row(waiting, key) for key in ("keys", "policy")}
+    document = load_directory(shipped_directory("starter")).document
+    binding = {**json.loads(honest["policy"]), "active": hashlib.sha256(document).hexdigest()}
+    known = json.loads(honest["keys"])
+    known = [{**one, "until": 1} if one["role"] == "issuer" else one for one in known]
+    new = keys.file_signer(Layout(waiting).next_key("issuer")).public.hex()
+    forged = {"keys": [*known, {"role": "issuer", "public": new, "since": 1}], "policy": binding}
+
+    def put(key: str, body: bytes) -> None:
+        change(waiting, f"UPDATE ledger_state SET body = x'{body.hex()}' WHERE key = '{key}'")
+
+    if read == "by the writer":
+        check = writer.check_rows
+        put("keys", json.dumps(forged["keys"]).encode())
+
+        def checked(*arguments: Any) -> None:
+            put("keys", honest["keys"])
+            check(*arguments)
+
+        monkeypatch.setattr(writer, "check_rows", checked)
+    else:
+        load = sequencer.load_state
+        digest = binding["active"]
+        change(waiting, f"INSERT INTO policy_set VALUES ('{digest}', x'{document.hex()}')")
+
+        def loaded(queries: Queries) -> State:
+            put("policy", json.dumps(forged["policy"]).encode())
+            return load(queries)
+
+        monkeypatch.setattr(sequencer, "load_state", loaded)
+    _refused(waiting)
 
 
 # --- what was answered --------------------------------------------------------------------
