@@ -2,8 +2,7 @@
 
 A :class:`Store` is the place itself.  It gives one :class:`StoreWriter`, whose commits are all or nothing; readers,
 whose snapshots never go beyond what was published; the locks that keep a second writer out; and the :class:`HeadLock`,
-which remembers what was published.  Rows are plain values and bytes; what they mean is for the caller.  Nothing here
-knows SQL, and nothing above the store knows more than this module.
+which remembers what was published.  Rows are plain values and bytes.  Nothing above the store knows more.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +24,6 @@ PATIENCE_SECONDS: Final = 2.0
 
 Probe: TypeAlias = Callable[[str, Literal["before", "after"]], None]
 """Called around every storage call with its name; a test raises from it."""
-
 
 PacketRow: TypeAlias = tuple[str, str, str | None, int, int, bytes]
 """A packet's row: id, status, owner, epoch, the entries it had seen, canonical JSON."""

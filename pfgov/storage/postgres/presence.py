@@ -26,7 +26,7 @@ _STANDING: Final = f"""SELECT term, size, CASE WHEN NOT {FREE} THEN address END,
 _NODES: Final = f"""SELECT s.address, s.holder, h.leader = s.token AND NOT {FREE}, h.term,
     s.size, h.size, extract(epoch FROM clock_timestamp() - s.seen)::float8, s.draining
     FROM pfgov.server s JOIN pfgov.head h USING (ledger)
-    WHERE h.name = %(name)s AND isfinite(s.seen)
+    WHERE h.name = %(name)s
     AND s.seen > clock_timestamp() - make_interval(secs => %(gone)s)
     AND s.seen < clock_timestamp() + make_interval(secs => %(gone)s)
     """  # noqa: S608 - literals
