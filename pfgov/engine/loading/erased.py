@@ -5,6 +5,8 @@ Rows say it, too, of a payload and of an entry, and whoever can write the databa
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
+from typing import Final
 
 from pfgov.core import events as e
 from pfgov.engine.layout import Layout
@@ -33,22 +35,51 @@ def signed_erasures(rows: Iterable[EntryRow], issuers: Issuers) -> Iterator[e.At
             yield event
 
 
-def erasures_of(
-    queries: Queries, layout: Layout, subject: str, digest: str | None = None
-) -> Iterator[e.AttachmentErased]:
-    """Give the erasures of a *subject*'s payloads, or of the one behind the commitment *digest* (hex) alone."""
-    rows = queries.entries(EntryFilter(subject=subject, types=("attachment_erased",)))
-    if digest is not None:
-        rows = (row for row in rows if erasure_of(row).commitment == digest)
-    return signed_erasures(rows, lambda: anchored_issuers(queries, layout))
+def erasures_of(queries: Queries, layout: Layout, subject: str) -> Iterator[e.AttachmentErased]:
+    """Give the erasures of a *subject*'s payloads."""
+    return signed_erasures(_rows_of(queries, subject), lambda: anchored_issuers(queries, layout))
+
+
+def _rows_of(queries: Queries, subject: str) -> Iterator[EntryRow]:
+    return queries.entries(EntryFilter(subject=subject, types=("attachment_erased",)))
+
+
+_REMEMBERED_MAX: Final = 100_000
+"""Erasures that are remembered over the subjects that one :class:`Erased` was asked about."""
+
+
+class Erased:
+    """Says of one payload after the other, in one snapshot, whether it was erased."""
+
+    def __init__(self, queries: Queries, layout: Layout) -> None:
+        self._queries = queries
+        self._issuers: Issuers = cache(lambda: anchored_issuers(queries, layout))
+        self._known: dict[str, frozenset[str]] = {}
+        self._remembered = 0
+
+    def holds(self, digest: str) -> bool:
+        """Whether an entry says that the payload behind a commitment (hex) was erased, as one does of each view, too.
+
+        That its row says so is not believed, nor that it is a view of what was.
+        """
+        for row in self._queries.payload_and_views(digest):
+            if row.digest == digest:
+                return digest in self._of(row.subject)
+        return False
+
+    def _of(self, subject: str) -> frozenset[str]:
+        known = self._known.get(subject)
+        if known is None:
+            if self._remembered > _REMEMBERED_MAX:
+                self._known.clear()
+                self._remembered = 0
+            rows = _rows_of(self._queries, subject)
+            known = frozenset(one.commitment for one in signed_erasures(rows, self._issuers))
+            self._known[subject] = known
+            self._remembered += len(known) + 1
+        return known
 
 
 def is_erased(queries: Queries, layout: Layout, digest: str) -> bool:
-    """Whether an entry says that the payload behind a commitment (hex) was erased, as one does of each view, too.
-
-    That its row says so is not believed, nor that it is a view of what was.
-    """
-    for row in queries.payload_and_views(digest):
-        if row.digest == digest:
-            return any(True for _ in erasures_of(queries, layout, row.subject, digest))
-    return False
+    """Whether the payload behind one commitment (hex) was erased; as :meth:`Erased.holds`."""
+    return Erased(queries, layout).holds(digest)

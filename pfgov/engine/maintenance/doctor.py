@@ -23,7 +23,7 @@ from pfgov.engine.answers import VIEW
 from pfgov.engine.keys import KeySources
 from pfgov.engine.layout import ROLES, Layout, SigningKeyError, key_errors
 from pfgov.engine.loading import load_head, load_state, receipts
-from pfgov.engine.loading.erased import is_erased, signed_erasures
+from pfgov.engine.loading.erased import Erased, signed_erasures
 from pfgov.engine.loading.intact import (
     check_entry,
     check_policies,
@@ -423,6 +423,7 @@ def _payloads(patient: Patient) -> Finding:
     """Every payload that an entry names opens its commitment, or an entry says that it was erased."""
     queries, origin = patient.queries, load_state(patient.queries).origin
     altered, seen, present, missing = list[str](), set[str](), 0, 0
+    erased = Erased(queries, patient.layout)
     for row in queries.entries():
         for digest, field in named_in(entry.parse(row.raw).body, row.raw):
             if digest in seen:
@@ -434,7 +435,7 @@ def _payloads(patient: Patient) -> Finding:
                 is_view = stored.parent is not None
                 is_whole = opens(stored, origin) and is_view == (field == VIEW)
                 altered += [] if is_whole else [digest]
-            elif not is_erased(queries, patient.layout, digest):
+            elif not erased.holds(digest):
                 is_known = queries.attachment_state(digest) is not None
                 altered += [digest] if is_known else []
                 missing += not is_known

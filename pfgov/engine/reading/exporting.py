@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from pfgov.core.commands import Principal
 from pfgov.engine.layout import Layout
-from pfgov.engine.loading.erased import is_erased
+from pfgov.engine.loading.erased import Erased
 from pfgov.engine.reading.guarding import check_export
 from pfgov.engine.reading.reader import LedgerReader
 from pfgov.errors import InvalidError, NotFoundError, StateConflictError
@@ -33,6 +33,7 @@ class StoredLog:
             raise NotFoundError("the ledger has no entries yet", hint="create it with: pfgov init")
         self._queries = queries
         self._layout = layout
+        self._erased = Erased(queries, layout)
         self._size, self._note = latest
         self._origin = checkpoint.parse_text(note.split(self._note)[0]).origin
 
@@ -99,11 +100,7 @@ class StoredLog:
         if row is not None:
             return row.salt, row.payload
         is_known = self._queries.attachment_state(commitment) is not None
-        return (
-            (bytes(SALT_BYTES), b"")
-            if is_known and not is_erased(self._queries, self._layout, commitment)
-            else None
-        )
+        return (bytes(SALT_BYTES), b"") if is_known and not self._erased.holds(commitment) else None
 
     def policy_set(self, digest: str) -> bytes | None:
         """The bytes whose SHA-256 is *digest* (hex)."""

@@ -7,12 +7,16 @@ from support.faulty import Faulty
 from support.ledgers import claim, fresh, opened, packet, register, submit, verified
 
 from pfgov.core import commands as c
+from pfgov.core import events as e
 from pfgov.engine import Engine, LedgerReader
 from pfgov.engine.answers import Caller, Idempotency
+from pfgov.engine.loading import erased as of_log
 from pfgov.engine.maintenance import erasing
+from pfgov.engine.maintenance.doctor import examine
 from pfgov.engine.reading.replay import Replay
 from pfgov.errors import ForbiddenError, PfgovError
 from pfgov.storage import open_store
+from pfgov.storage.port import EntryRow
 
 SECRET = b'{"secret":"Ms Unmistakable","step":%d}'
 
@@ -131,3 +135,30 @@ def test_faults_a_storage_call_of_an_erasure_fails(tmp_path: Path, name: str, wh
     names = erased(directory)
     assert sorted(names) == sorted(done.erased)
     assert verified(directory, tmp_path, replayer=Replay()).exit_status == 0
+
+
+def test_erasing_much_of_one_packet_is_looked_through_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export and the doctor go through all of a packet's erasures for each of them: hours for ten thousand."""
+    directory = fresh(tmp_path)
+    with opened(directory) as engine:
+        carried(engine, 8)
+        done = erasing.erase_all(engine, erasing.Target(packet_id="p"), "retention")
+    looked = 0
+    really = of_log.erasure_of
+
+    def counted(row: EntryRow) -> e.AttachmentErased:
+        nonlocal looked
+        looked += 1
+        return really(row)
+
+    monkeypatch.setattr(of_log, "erasure_of", counted)
+    count = len(done.erased)
+    assert count >= 8
+    assert verified(directory, tmp_path).exit_status == 0
+    assert 0 < looked <= count
+    looked = 0
+    findings = {one.check: one.outcome for one in examine(open_store(directory))}
+    assert findings["payloads"] == findings["erasures"] == "ok"
+    assert looked <= 2 * count
