@@ -14,6 +14,7 @@ from pfgov.app.views import outcome_view, sentence
 from pfgov.app.views.sentences import halt_says
 from pfgov.core import events as e
 from pfgov.core.commands import Action
+from pfgov.core.state import State
 from pfgov.errors import NotFoundError, StateConflictError
 from pfgov.model import Wire
 from pfgov_api.limits import LARGE_BYTES
@@ -138,18 +139,39 @@ def writing(call: Call) -> LocalLedger:
     return call.service.ledger(call.calls(once(call)))
 
 
-async def run(call: Call, prepared: Prepared, *, part: int | None = None) -> Receipt:
+async def run(
+    call: Call,
+    prepared: Prepared,
+    *,
+    part: int | None = None,
+    expects: Callable[[State], None] | None = None,
+) -> Receipt:
     """Run a command for the caller, once for each ``Idempotency-Key`` (and *part* of a request that runs several).
+
+    What the route *expects* of the state is asked when the command has its turn; where the caller does, too, first.
 
     Raises:
         PfgovError: refused.
     """
     try:
-        expected = precondition(call) if HEADER in call.headers else None
-        caller = call.calls(once(call, part), expected)
+        own = precondition(call) if HEADER in call.headers else None
+        caller = call.calls(once(call, part), _both(own, expects))
         return await call.service.submit(prepared.action, caller, prepared.attachments)
     except NotFoundError as error:
         raise await asyncio.to_thread(call.ledger.suggesting, error, prepared.action) from None
+
+
+def _both(
+    first: Callable[[State], None] | None, second: Callable[[State], None] | None
+) -> Callable[[State], None] | None:
+    if first is None or second is None:
+        return first or second
+
+    def check(state: State) -> None:
+        first(state)
+        second(state)
+
+    return check
 
 
 async def write(call: Call, asked: Wire | Action) -> Receipt:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from support.api_server import Api, problem
 
+from pfgov_api.routes import policies
+
 POLICY = """apiVersion: pfgov/v1
 kind: Policy
 metadata: {name: p, version: "1", description: d}
@@ -95,6 +97,37 @@ def test_an_approval_ends_with_the_key(office: Office) -> None:
     cleo = office.key("cleo", "admin")
     office.post(f"/api/policies/proposals/{digest}/approve", {"proposal": at}, **cleo)
     assert office.post("/api/policies/activate", FILES, **ann).status_code == 200
+
+
+@pytest.mark.parametrize("way", ["activating", "rolling_back"])
+def test_an_approval_ends_with_the_key_though_the_activation_waits(
+    office: Office, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Behind a commit that hangs an approver counts who was let go meanwhile."""
+    ann, ben = office.key("ann", "admin", "operator"), office.key("ben", "admin")
+    before = office.get("/api/policies", **ann).json()["digest"]
+    digest, at = proposed(office, ann)
+    office.post(f"/api/policies/proposals/{digest}/approve", {"proposal": at}, **ben)
+    really = getattr(policies, way)
+    is_emergency = {"emergency": True}
+
+    def meanwhile(*given: Any, **named: Any) -> Any:
+        office.keyring.revoke(office.ids["ben"], now=2)
+        return really(*given, **named)
+
+    if way == "rolling_back":
+        assert office.post("/api/policies/activate", FILES, **ann).status_code == 200
+        back = office.post(
+            "/api/policies/rollback", is_emergency, **office.key("dan", "admin", "emergency")
+        )
+        assert back.status_code == 200, back.text
+        _, at = proposed(office, ann)
+        office.post(f"/api/policies/proposals/{digest}/approve", {"proposal": at}, **ben)
+    monkeypatch.setattr(policies, way, meanwhile)
+    path = "/api/policies/activate" if way == "activating" else "/api/policies/rollback"
+    asked = office.post(path, FILES if way == "activating" else {"digest": digest}, **ann)
+    assert "may not any more" in problem(asked, 403, "policy.not_approved")["detail"]
+    assert office.get("/api/policies", **ann).json()["digest"] == before
 
 
 def test_a_proposal_that_does_not_load_is_none(office: Office) -> None:

@@ -1,7 +1,7 @@
 """Policies: what is binding, making a set binding, and trying one out on facts of one's own."""
 
 import asyncio
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -20,7 +20,8 @@ from pfgov.app.prepare import (
 )
 from pfgov.core import commands as c
 from pfgov.core.coverage import coverage_of
-from pfgov.errors import InvalidError, NotFoundError, PfgovError
+from pfgov.core.state import State
+from pfgov.errors import ForbiddenError, InvalidError, NotFoundError, PfgovError
 from pfgov.policy import PolicySet
 from pfgov.policy.authoring.showing import set_view
 from pfgov_api.answers import recorded, run
@@ -107,7 +108,8 @@ async def _bind(call: Call, raw: bytes, leave_uncovered: Collection[str]) -> Ans
         raise
     gone = await call.service.exclusively(lambda: _gone(call, found.digest))
     prepared = activating(found, leave_uncovered, gone, bundle=found.bundle, report=found.report)
-    answer = await recorded(call, await run(call, prepared))
+    stands = _still_approved(call, found.digest, gone)
+    answer = await recorded(call, await run(call, prepared, expects=stands))
     answer.body["result"]["coverage"] = coverage_of(found.points).view()
     return answer
 
@@ -130,6 +132,28 @@ def _gone(call: Call, digest: str) -> list[str]:
     return sorted(who for who in approvers if not call.service.may_still(who, "admin"))
 
 
+def _still_approved(call: Call, digest: str, gone: Collection[str]) -> Callable[[State], None]:
+    """Return what refuses an activation if more of those who approved it have lost the right than are *gone* already.
+
+    The command names these; it may wait for its turn as long as a commit hangs.
+    """
+
+    def check(state: State) -> None:
+        known = state.proposals.get(digest)
+        approvers = {one.principal for one in known.approvals} if known is not None else set[str]()
+        lost = sorted(
+            who for who in approvers.difference(gone) if not call.service.may_still(who, "admin")
+        )
+        if lost and state.settings.activation_approvals:
+            raise ForbiddenError(
+                f"{', '.join(lost)} approved policy set {digest[:12]}, and may not any more",
+                code="policy.not_approved",
+                hint=f"have another approve it: pfgov policy approve {digest[:12]}",
+            )
+
+    return check
+
+
 async def _roll_back(call: Call) -> Answer:
     body: Rollback = call.body
     chosen = await call.service.exclusively(
@@ -138,7 +162,8 @@ async def _roll_back(call: Call) -> Answer:
     found = await asyncio.to_thread(call.ledger.set_of, chosen)
     gone = await call.service.exclusively(lambda: _gone(call, chosen))
     prepared = rolling_back(found, gone, emergency=body.emergency)
-    answer = await recorded(call, await run(call, prepared))
+    stands = None if body.emergency else _still_approved(call, chosen, gone)
+    answer = await recorded(call, await run(call, prepared, expects=stands))
     answer.body["result"]["digest"] = chosen
     return answer
 
