@@ -33,12 +33,16 @@ def take_places() -> None:
         setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
+_AS_NUMBER: Final = "backslashreplace"
+
+
 def show_anything() -> None:
     """Let what a stream has no character for be written as its number: it is no error."""
     for name, _, how in _STREAMS:
         stream = getattr(sys, name)
-        if how == "w" and isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+        # Standard error is like this from the start, and what it is written to may have been replaced since.
+        if how == "w" and isinstance(stream, io.TextIOWrapper) and stream.errors != _AS_NUMBER:
+            stream.reconfigure(errors=_AS_NUMBER)
 
 
 def quiet_stdout() -> None:
