@@ -57,6 +57,8 @@ _WAITING: Final = frozenset({PacketStatus.PENDING, PacketStatus.AWAITING_REVIEW}
 
 _OF_THIS_MACHINE: Final = frozenset({LOCAL_OPERATOR.id, ENGINE.id})
 
+_CLOSING_SECONDS: Final = 2.0
+
 _MEMBER: Final = RowDecoder(Member, "the row of a member")
 _PACKET: Final = RowDecoder(Packet, "the row of a packet")
 
@@ -375,8 +377,16 @@ class LedgerReader:
             return queries.packet_counts()
 
     def close(self) -> None:
-        """Close the files."""
-        self._store.close()
+        """Close the files, once nobody asks any more: to close SQLite's under a question crashes the process.
+
+        A question that does not end within a moment, on a disk that hangs, keeps them open.
+        """
+        if not self._turn.acquire(timeout=_CLOSING_SECONDS):
+            return
+        try:
+            self._store.close()
+        finally:
+            self._turn.release()
 
     def __enter__(self) -> Self:
         return self

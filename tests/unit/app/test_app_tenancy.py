@@ -264,6 +264,7 @@ def test_tenancy_a_ledger_that_hangs_at_rest_makes_others_wait_once(
 ) -> None:
     """One that is asked whether it may rest, and whose disk hangs, keeps all others from being opened for good."""
     monkeypatch.setattr(limits, "OPENINGS_AT_ONCE", 1)
+    monkeypatch.setattr(keeping, "THREADS", 3)
     goes_on, asks, asked = threading.Event(), keeping._next_due, 0
 
     def hanging(engine: Engine) -> int | None:

@@ -3,6 +3,8 @@
 import hashlib
 import shutil
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from pfgov.engine import Engine, LedgerReader
 from pfgov.engine.committing.writer import StoredNodes, Writer, frontier_at
 from pfgov.engine.keys.signing import KeySources
 from pfgov.engine.layout import Layout, make_keys
+from pfgov.engine.reading import reader as reading
 from pfgov.errors import PfgovError, StoreCorruptError, StoreError
 from pfgov.storage import open_store
 from pfgov.storage.port import EntryRow, WriteSet
@@ -229,3 +232,41 @@ def test_engine_a_command_line_keeps_what_it_learns_of_leases(tmp_path: Path) ->
         engine.settle()
         assert engine.reader.member("m").status == "SUSPECT"
         submit(engine, c.FailMember(member_id="m"))
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_engine_a_reader_is_not_closed_under_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    """SQLite crashes the process when a database is closed that another thread asks; or closing waits for ever."""
+    monkeypatch.setattr(reading, "_CLOSING_SECONDS", 30.0 if ends else 0.05)
+    reader, asks, goes_on = (
+        LedgerReader(open_store(fresh(tmp_path))),
+        threading.Event(),
+        threading.Event(),
+    )
+
+    def ask() -> int:
+        with reader.snapshot() as queries:
+            asks.set()
+            goes_on.wait(30)
+            return queries.size()
+
+    with ThreadPoolExecutor(2) as threads:
+        asking = threads.submit(ask)
+        asks.wait(30)
+        closing = threads.submit(reader.close)
+        if ends:
+            with pytest.raises(TimeoutError):
+                closing.result(0.05)
+        else:
+            closing.result(30)
+        goes_on.set()
+        assert asking.result(30) > 0
+        closing.result(30)
+    if ends:
+        with pytest.raises(PfgovError):
+            reader.head()
+    else:
+        assert reader.head().size > 0
+        reader.close()
