@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import Final
 
-from pfgov.core.characters import category, is_assigned, normalized
+from pfgov.core.characters import category, normalized
 from pfgov.core.lookalikes import FILLERS, UNSEEN, oddity, plainly
 from pfgov.errors import InvalidError
 
@@ -31,6 +31,8 @@ _NAME: Final = re.compile(NAME_PATTERN, re.ASCII)
 _REGION: Final = re.compile(REGION_PATTERN, re.ASCII)
 _DIMENSION: Final = re.compile(DIMENSION_PATTERN, re.ASCII)
 _PII_ALIKE: Final = re.compile(r"pii(?!\.|$)", re.ASCII)
+_UNSEEN_FOR_GOOD: Final = UNSEEN - {"Cn"}
+"""Without characters that Unicode 14.0 does not know: a later one may show them."""
 _SAME_STROKES: Final = str.maketrans("01I", "oll")
 
 
@@ -106,12 +108,23 @@ def check_label(text: str, pointer: str | None = None) -> str:
     """Return *text* if it can be the value of a label: what is seen of it is all of it.
 
     Raises:
-        InvalidError: it begins or ends with a space, holds what nobody sees, or has another normal form (NFC).
+        InvalidError: it begins or ends with a space, holds what nobody sees or this interpreter does not know, or has
+            another normal form (NFC).
     """
     check_recorded_label(text, pointer)
-    new = next((ch for ch in text if unicodedata.category(ch) in UNSEEN), None)
-    if new is not None:
-        raise _bad_label(f"the value {text!r} holds U+{ord(new):04X}, which nobody sees", pointer)
+    if text.isascii():
+        return text
+    for char in text:
+        kind = unicodedata.category(char)
+        if kind == "Cn":
+            version = unicodedata.unidata_version
+            said = (
+                f"the value {text!r} holds U+{ord(char):04X}, which Unicode {version} does not know"
+            )
+            raise _bad_label(said, pointer)
+        if kind in UNSEEN:
+            said = f"the value {text!r} holds U+{ord(char):04X}, which nobody sees"
+            raise _bad_label(said, pointer)
     if not unicodedata.is_normalized("NFC", text):
         raise _bad_label(f"the value {text!r} is not in normal form (NFC)", pointer)
     return text
@@ -138,7 +151,7 @@ def check_recorded_label(text: str, pointer: str | None = None) -> str:
 
 
 def _is_unseen(char: str) -> bool:
-    return char in FILLERS or (category(char) in UNSEEN and is_assigned(char))
+    return char in FILLERS or category(char) in _UNSEEN_FOR_GOOD
 
 
 def _bad_label(message: str, pointer: str | None) -> InvalidError:

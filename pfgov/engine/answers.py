@@ -142,6 +142,10 @@ class Caller:
     expects: Callable[[State], None] | None = None
 
 
+LOCAL: Final = Caller()
+"""Whoever sits at this machine."""
+
+
 class Receipt(msgspec.Struct, frozen=True, gc=False):
     """Proof that a command was recorded: its entries, as stored, and the checkpoint that covers them.
 

@@ -18,7 +18,15 @@ from pfgov.core.decide import Decided
 from pfgov.core.events import SEMANTICS
 from pfgov.core.ids import RANDOM_BYTES, ulid
 from pfgov.core.state import State
-from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receipt, Request, attach
+from pfgov.engine.answers import (
+    Attachment,
+    Idempotency,
+    PolicyDocument,
+    Receipt,
+    Request,
+    always,
+    attach,
+)
 from pfgov.engine.keys import write_anchor
 from pfgov.engine.layout import Layout, make_keys
 from pfgov.engine.opening import (
@@ -369,6 +377,7 @@ class Engine:
         principal: c.Principal = c.LOCAL_OPERATOR,
         dead: Sequence[str] = (),
         share_permille: int | None = None,
+        holds: Callable[[], bool] = always,
     ) -> None:
         """Let leases expire again after a halt, on the record; each begins anew, but for those known to be dead.
 
@@ -377,7 +386,7 @@ class Engine:
         """
         self._queue.do(
             lambda sequencer: ticking.resume(
-                sequencer, principal, dead=dead, share_permille=share_permille
+                sequencer, principal, dead=dead, share_permille=share_permille, holds=holds
             )
         )
 

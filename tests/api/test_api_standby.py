@@ -28,10 +28,8 @@ def _nobody() -> Engine:
     raise StoreLockedError("another leads")
 
 
-def test_a_standbys_answer_holds_at_least_what_it_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An answer that was read before something was followed says that this is in it."""
+def _two_folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Make a ledger in a database; return its folder and a copy of it, as another server has one."""
     first, second = tmp_path / "one", tmp_path / "two"
     keep_in_database(first, postgres.server().url())
     options = Options(draw=Drawn("new"))
@@ -39,6 +37,14 @@ def test_a_standbys_answer_holds_at_least_what_it_says(
         open_store(first), ORIGIN, clock=ManualClock(START), policy=open_policy(), options=options
     ).close()
     shutil.copytree(first, second)
+    return first, second
+
+
+def test_a_standbys_answer_holds_at_least_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that was read before something was followed says that this is in it."""
+    first, second = _two_folders(tmp_path)
     with opened(first, address=ONE) as leader:
         register(leader, "m")
         follower = Follower(open_store(second), TWO, clock=ManualClock(START), options=Options())
@@ -78,13 +84,7 @@ def test_a_standby_takes_no_body_of_whoever_may_not_write(
     tmp_path: Path, scopes: tuple[str, ...] | None
 ) -> None:
     """A thousand strangers who let their bodies wait kept everybody else out, with a megabyte of memory for each."""
-    first, second = tmp_path / "one", tmp_path / "two"
-    keep_in_database(first, postgres.server().url())
-    options = Options(draw=Drawn("new"))
-    Engine.create(
-        open_store(first), ORIGIN, clock=ManualClock(START), policy=open_policy(), options=options
-    ).close()
-    shutil.copytree(first, second)
+    _, second = _two_folders(tmp_path)
     keyring = KeyRing(second / FILE)
     _, key = keyring.create(scopes or ("operator",), now=START)
     follower = Follower(open_store(second), TWO, clock=ManualClock(START), options=Options())

@@ -1,9 +1,12 @@
-"""What somebody does who can write a ledger's database and has no key."""
+"""What somebody does who can write a ledger's database and has no key; and what the doctor finds of it."""
 
 import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
+
+from pfgov.engine.maintenance.doctor import examine
+from pfgov.storage import open_store
 
 
 @contextmanager
@@ -25,3 +28,8 @@ def change(directory: Path, *statements: str) -> None:
     with inside(directory) as database:
         for statement in statements:
             assert database.execute(statement).rowcount == 1
+
+
+def findings(directory: Path) -> dict[str, str]:
+    """Return the outcome of each of the doctor's checks."""
+    return {one.check: one.outcome for one in examine(open_store(directory))}

@@ -188,17 +188,11 @@ class LocalLedger(LocalReading):
 
     def resume(self, asked: "Tick") -> None:
         """Let leases end again after a halt, if whoever asks may still when its turn comes."""
-        from pfgov.engine.sequencing.ticking import resume
-
-        holds = self.caller.holds
-        self.engine.queue.do(
-            lambda sequencer: resume(
-                sequencer,
-                self.principal,
-                dead=asked.dead,
-                share_permille=asked.share_permille,
-                holds=holds,
-            )
+        self.engine.resume(
+            principal=self.principal,
+            dead=asked.dead,
+            share_permille=asked.share_permille,
+            holds=self.caller.holds,
         )
 
     def tick(self, asked: "Tick") -> tuple[Done, str | None]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pfgov.core import commands as c
 from pfgov.core import events as e
-from pfgov.engine.answers import VIEW, Caller, Idempotency, Receipt, Request
+from pfgov.engine.answers import LOCAL, VIEW, Caller, Idempotency, Receipt, Request
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading import load_state
 from pfgov.engine.loading.erased import erasures_of
@@ -37,8 +37,6 @@ Why = Literal["data_subject_request", "retention", "operator_error", "legal_orde
 
 ERASED_AT_ONCE: Final = BATCH_MAX
 """Payloads that one request erases, in one commit; whoever has more asks again."""
-
-LOCAL: Final = Caller()
 
 
 @dataclass(frozen=True, slots=True)

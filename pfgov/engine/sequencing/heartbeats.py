@@ -19,7 +19,7 @@ from pfgov.core import commands as c
 from pfgov.core.lifecycle import OWNED, MemberStatus
 from pfgov.core.records import Member, Packet
 from pfgov.core.state import State
-from pfgov.engine.answers import Caller, require_rights
+from pfgov.engine.answers import LOCAL, Caller, require_rights
 from pfgov.engine.loading.intact import RowDecoder
 from pfgov.engine.sequencing.idling import Idle, kept_from
 from pfgov.engine.sequencing.sequencer import Sequencer
@@ -27,9 +27,6 @@ from pfgov.errors import ConflictError, NotFoundError
 from pfgov.limits import MICRO
 
 _PACKET: Final = RowDecoder(Packet, "the row of a packet")
-
-LOCAL: Final = Caller()
-"""Whoever sits at this machine."""
 
 UNNAMED_MAX: Final = 100
 """Packets that one answer names besides those that the member named; the next heartbeat names the rest."""

@@ -107,18 +107,25 @@ def test_a_seed_makes_the_same_log() -> None:
     assert Teller(7).tell().full() == Teller(7).tell().full()
 
 
+def _asking(**more: object) -> dict[str, object]:
+    """Return what the page is asked about a whole file."""
+    usual: dict[str, object] = {
+        "question": {"kind": "file", "subject": None},
+        "quick": False,
+        "witnesses": [],
+        "quorum": 0,
+        "max_age": None,
+        "now": 0,
+    }
+    return {**usual, **more}
+
+
 @pytest.mark.process
 def test_the_page_agrees_about_a_proof_of_a_place_beyond_all_others(page: Verifier) -> None:
     """The page rounds the place that a proof is for, and reports another one."""
     anchor = (VECTORS / "anchor.txt").read_text()
     good = (VECTORS / "golden/v1/entry-13.tlog-proof").read_bytes()
-    case = {
-        "question": {"kind": "file", "subject": None},
-        "quick": False,
-        "witnesses": [],
-        "quorum": 0,
-    }
-    case |= {"max_age": None, "now": 0}
+    case = _asking()
     for index in (b"9007199254740993", b"9999999999999999", b"14", b"13"):
         data = good.replace(b"\nindex 13\n", b"\nindex " + index + b"\n")
         said = page.report(data, anchor, case)
@@ -132,14 +139,7 @@ def test_the_page_agrees_about_a_witness_that_is_the_log(page: Verifier) -> None
     anchor = (VECTORS / "anchor.txt").read_text()
     pinned = keys.parse_anchor(anchor)
     data = (VECTORS / "golden/v1/full.lineage.jsonl").read_bytes()
-    case = {
-        "question": {"kind": "file", "subject": None},
-        "quick": True,
-        "quorum": 0,
-        "max_age": None,
-        "now": 0,
-    }
-    case |= {"witnesses": [str(pinned.log_vkey)]}
+    case = _asking(quick=True, witnesses=[str(pinned.log_vkey)])
     trusted = Witnessing((pinned.log_vkey,))
     expected = verify(io.BytesIO(data), anchor=pinned, witnessing=trusted, quick=True)
     assert page.report(data, anchor, case) == dumps(expected)
@@ -164,14 +164,7 @@ def test_every_verifier_reads_what_the_text_says_is_a_receipt(page: Verifier) ->
     """Spaces before a receipt, and how many bytes a verifier looks at, decide what the file is."""
     anchor = (VECTORS / "anchor.txt").read_text()
     whole = (VECTORS / "golden/v1/entry-13.receipt.json").read_bytes()
-    case = {
-        "question": {"kind": "file", "subject": None},
-        "quick": False,
-        "witnesses": [],
-        "quorum": 0,
-        "max_age": None,
-        "now": 0,
-    }
+    case = _asking()
     for spaces in (
         0,
         63,
