@@ -141,9 +141,17 @@ class Caller:
     holds: Callable[[], bool] = always
     expects: Callable[[State], None] | None = None
 
+    def require_rights(self) -> None:
+        """Refuse what is asked for if the rights do not hold any more, now that its turn has come.
+
+        Raises:
+            GrantEndedError: they ended.
+        """
+        require_rights(self.principal, self.holds)
+
 
 LOCAL: Final = Caller()
-"""Whoever sits at this machine."""
+"""Whoever sits at this machine owns the files and acts as the local operator."""
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):

@@ -18,15 +18,7 @@ from pfgov.core.decide import Decided
 from pfgov.core.events import SEMANTICS
 from pfgov.core.ids import RANDOM_BYTES, ulid
 from pfgov.core.state import State
-from pfgov.engine.answers import (
-    Attachment,
-    Idempotency,
-    PolicyDocument,
-    Receipt,
-    Request,
-    always,
-    attach,
-)
+from pfgov.engine.answers import Attachment, Idempotency, PolicyDocument, Receipt, Request, attach
 from pfgov.engine.keys import write_anchor
 from pfgov.engine.layout import Layout, make_keys
 from pfgov.engine.opening import (
@@ -371,23 +363,14 @@ class Engine:
                 break
         return effective
 
-    def resume(
-        self,
-        *,
-        principal: c.Principal = c.LOCAL_OPERATOR,
-        dead: Sequence[str] = (),
-        share_permille: int | None = None,
-        holds: Callable[[], bool] = always,
-    ) -> None:
+    def resume(self, *, dead: Sequence[str] = (), share_permille: int | None = None) -> None:
         """Let leases expire again after a halt, on the record; each begins anew, but for those known to be dead.
 
         Raises:
             PfgovError: as :func:`pfgov.engine.sequencing.ticking.resume`.
         """
         self._queue.do(
-            lambda sequencer: ticking.resume(
-                sequencer, principal, dead=dead, share_permille=share_permille, holds=holds
-            )
+            lambda sequencer: ticking.resume(sequencer, dead=dead, share_permille=share_permille)
         )
 
     # --- reading -------------------------------------------------------------------------

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from pfgov.app.local.entries import shown
     from pfgov.app.local.ledger import LocalLedger, receipt_views
     from pfgov.app.local.reading import LocalReading
-    from pfgov.app.local.state import LOCAL
     from pfgov.engine import Recorded
+    from pfgov.engine.answers import LOCAL
 
 __all__ = ["LOCAL", "LocalLedger", "LocalReading", "Recorded", "receipt_views", "shown"]
 
@@ -22,7 +22,7 @@ __getattr__ = face(
             "receipt_views",
         ),
         "pfgov.app.local.reading": ("LocalReading",),
-        "pfgov.app.local.state": ("LOCAL",),
         "pfgov.engine": ("Recorded",),
+        "pfgov.engine.answers": ("LOCAL",),
     },
 )

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pfgov.app.local.reading import LocalReading
-from pfgov.app.local.state import LOCAL
 from pfgov.clock import Clock
 from pfgov.engine import Layout, LedgerReader
-from pfgov.engine.answers import Caller
+from pfgov.engine.answers import LOCAL, Caller
 from pfgov.engine.keys import ROTATING
 from pfgov.faces import face
 from pfgov.storage import keep_in_database, open_store

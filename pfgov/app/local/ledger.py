@@ -13,7 +13,6 @@ from pfgov.app.changing import NOTHING, Rests
 from pfgov.app.done import Done
 from pfgov.app.ledger import EntriesWanted, Erased, HeartbeatAnswer, KeyChange
 from pfgov.app.local.reading import LocalReading
-from pfgov.app.local.state import LOCAL
 from pfgov.app.prepare import (
     Prepared,
     activating,
@@ -31,7 +30,7 @@ from pfgov.core.overview import LedgerView, ledger_view
 from pfgov.core.state import State
 from pfgov.engine import Attachment, Engine, HeartbeatResult, LedgerReader, Receipt
 from pfgov.engine import Heartbeat as Beat
-from pfgov.engine.answers import Caller
+from pfgov.engine.answers import LOCAL, Caller
 from pfgov.errors import BusyError, NotFoundError, PfgovError
 
 if TYPE_CHECKING:
@@ -188,12 +187,10 @@ class LocalLedger(LocalReading):
 
     def resume(self, asked: "Tick") -> None:
         """Let leases end again after a halt, if whoever asks may still when its turn comes."""
-        self.engine.resume(
-            principal=self.principal,
-            dead=asked.dead,
-            share_permille=asked.share_permille,
-            holds=self.caller.holds,
-        )
+        from pfgov.engine.sequencing.ticking import resume
+
+        dead, share, caller = asked.dead, asked.share_permille, self.caller
+        self.engine.queue.do(lambda one: resume(one, caller, dead=dead, share_permille=share))
 
     def tick(self, asked: "Tick") -> tuple[Done, str | None]:
         """Let what is due happen."""

@@ -5,7 +5,7 @@ The state is loaded from the store here; beside a running engine (:mod:`pfgov.ap
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pfgov.app import visibility
 from pfgov.app.ledger import WitnessedAge
@@ -15,7 +15,7 @@ from pfgov.core.ids import fresh_ulid
 from pfgov.core.records import Packet
 from pfgov.core.state import State
 from pfgov.engine import Attachment, LedgerReader
-from pfgov.engine.answers import Caller
+from pfgov.engine.answers import LOCAL, Caller
 from pfgov.engine.witnessing.keeping import kept
 from pfgov.errors import NotFoundError
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from pfgov.core.decide import Decided
 
 T = TypeVar("T")
-
-LOCAL: Final = Caller()
-"""Whoever sits at this machine owns the files and acts as the local operator."""
 
 
 class LocalState:

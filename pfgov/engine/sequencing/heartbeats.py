@@ -19,7 +19,7 @@ from pfgov.core import commands as c
 from pfgov.core.lifecycle import OWNED, MemberStatus
 from pfgov.core.records import Member, Packet
 from pfgov.core.state import State
-from pfgov.engine.answers import LOCAL, Caller, require_rights
+from pfgov.engine.answers import LOCAL, Caller
 from pfgov.engine.loading.intact import RowDecoder
 from pfgov.engine.sequencing.idling import Idle, kept_from
 from pfgov.engine.sequencing.sequencer import Sequencer
@@ -118,7 +118,7 @@ def hear(sequencer: Sequencer, member_id: str, beat: Heartbeat) -> HeartbeatResu
         TakenOverError: another process is to live it.
         GrantEndedError: whoever says it lost its rights while it waited for its turn.
     """
-    require_rights(beat.by.principal, beat.by.holds)
+    beat.by.require_rights()
     state, leases = sequencer.state, sequencer.leases
     if beat.leaves:
         leases.former.left(member_id, beat.incarnation, beat.session)

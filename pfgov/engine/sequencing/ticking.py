@@ -5,7 +5,7 @@ is due, and that is recorded; it ends, on the record, when the clock is back or 
 operator says so.  Halts about leases are in :mod:`pfgov.core.decide.expiry`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 from pfgov.core import commands as c
 from pfgov.core.decide import due, next_due
 from pfgov.core.decide.expiry import survey
-from pfgov.engine.answers import Receipt, Request, always, require_rights
+from pfgov.engine.answers import LOCAL, Caller, Receipt, Request
 from pfgov.engine.options import TickReport
 from pfgov.engine.sequencing.sequencer import Sequencer
 from pfgov.errors import PfgovError, StateConflictError
@@ -133,11 +133,10 @@ def _follow_up(
 
 def resume(
     sequencer: Sequencer,
-    principal: c.Principal = c.LOCAL_OPERATOR,
+    caller: Caller = LOCAL,
     *,
     dead: Sequence[str] = (),
     share_permille: int | None = None,
-    holds: Callable[[], bool] = always,
 ) -> None:
     """End a halt, because somebody looked.
 
@@ -146,11 +145,11 @@ def resume(
     lease from now.
 
     Raises:
-        GrantEndedError: *principal* lost its rights, by *holds*, while it waited for its turn.
+        GrantEndedError: *caller* lost its rights while it waited for its turn.
         StateConflictError: ``expiry.more_than_that``, more are silent than was acknowledged.
         PfgovError: ``member.not_found``, ``access.forbidden``, ``store.*``.
     """
-    require_rights(principal, holds)
+    caller.require_rights()
     sequencer.drain()
     if sequencer.time.ahead > 0 or sequencer.halted == CLOCK:
         sequencer.leases.stretch(max(sequencer.time.ahead, 0))
@@ -172,7 +171,7 @@ def resume(
         leased=found.leased,
         share_permille=share_permille,
     )
-    request = Request(action, principal, holds=holds)
+    request = Request(action, caller.principal, holds=caller.holds)
     sequencer.run([request])
     sequencer.drain()
     if request.error is not None:
