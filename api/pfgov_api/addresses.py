@@ -69,6 +69,9 @@ def _listener(family: int, address: tuple[object, ...]) -> socket.socket:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(address)
         made.listen(BACKLOG)
+        made.setblocking(
+            False
+        )  # a copy of one that blocks would make all copies block, also those that are in use
     except OSError:
         made.close()
         raise

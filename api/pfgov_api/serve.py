@@ -34,6 +34,7 @@ from pfgov_api.addresses import BACKLOG, is_loopback, listen, local_url
 from pfgov_api.app import application
 from pfgov_api.beside import Beside, Rooted, others, root_over
 from pfgov_api.connections import bounded
+from pfgov_api.interim import Interim
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.limits import HEAD_BYTES_MAX
 from pfgov_api.logs import log_to
@@ -131,6 +132,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
     try:
         address = local_url(host, sockets[0].getsockname()[1])
         turns = Turns(directory, node_url or address, signers)
+        interim = Interim(sockets) if turns.can_change else None
 
         def answer(engine: Engine, is_new: bool) -> Service:  # noqa: FBT001 - as it comes
             if check is not None:
@@ -142,8 +144,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
                 service = _leader(engine, keyring, tokens, public, witnesses, webhooks)
             service.named = others(beside, service, check, turns, directory)
             service.root = root_over(rooted, service, directory)
-            say = Greeting(service, directory, address, is_new=is_new).say
-            _answer(service, say, sockets, can_hand_over=turns.can_change)
+            _answer(service, Greeting(service, directory, address, is_new), sockets, interim)
             return service
 
         _take_turns(turns, answer)
@@ -239,20 +240,19 @@ def _following(turns: Turns) -> Engine:
 
 def _answer(
     service: Service,
-    say: Callable[[], None],
+    greeting: "Greeting",
     sockets: list[socket.socket],
-    *,
-    can_hand_over: bool,
+    interim: Interim | None,
 ) -> None:
-    """Answer whoever asks at *sockets* until told to stop; *say* is called once that begins.
+    """Answer whoever asks at *sockets* until told to stop; *greeting* is said once that begins.
 
-    uvicorn closes what it is given: where another service may follow, those are copies.  What asyncio listens at must
-    not be closed by others before it is told.
+    Where another service may follow, *interim* answers between the two.  uvicorn closes what it is given, which are
+    copies then.  What asyncio listens at must not be closed by others before it is told.
     """
-    given = [one.dup() for one in sockets] if can_hand_over else sockets
-    kept = sockets if can_hand_over else ()
+    given = sockets if interim is None else [one.dup() for one in sockets]
+    kept = () if interim is None else sockets
     try:
-        Stopping(_config(service), service, say, kept).run(sockets=given)
+        Stopping(_config(service), service, greeting.say, kept, interim).run(sockets=given)
     except SystemExit as left:  # uvicorn raises the signal again when all is done
         if left.code:
             raise
@@ -395,8 +395,10 @@ class Stopping(uvicorn.Server):
         service: Service,
         greet: Callable[[], None],
         kept: Sequence[socket.socket],
+        interim: Interim | None,
     ) -> None:
         super().__init__(config)
+        self._interim = interim
         self._service = service
         self._greet = greet
         self._kept = kept
@@ -404,6 +406,8 @@ class Stopping(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer, and only then say so."""
+        if self._interim is not None:
+            await asyncio.to_thread(self._interim.end)
         is_stopping = self._service.stopping.is_set
         asyncio.get_running_loop().set_exception_handler(Scarcity(log, is_stopping))
         await super().startup(sockets=sockets)
@@ -421,6 +425,8 @@ class Stopping(uvicorn.Server):
 
     def leave(self) -> None:
         """Stop answering in this service: another takes over its connections that nobody has accepted."""
+        if self._interim is not None:
+            self._interim.begin()
         self._end_service()
         self.should_exit = True
 

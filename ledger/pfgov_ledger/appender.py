@@ -254,6 +254,10 @@ class Appender:
             del self._journal[:done]
             self._journal_start += done
 
+    def knows(self, subject: str) -> bool:
+        """Whether the head of *subject* is in memory, and need not be loaded."""
+        return subject in self._subjects
+
     def evict(self, subject: str) -> None:
         """Drop a durable subject's head from memory; it is loaded again when it is needed."""
         self._subjects.pop(subject, None)

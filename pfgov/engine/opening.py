@@ -54,6 +54,7 @@ def open_sequencer(
         tables_kept=options.tables_kept,
         answers_kept=options.answers_kept,
         address=options.address,
+        over_network=store.can_be_led,
         vouched=lambda queries, state: checked_state(queries, Layout(store.directory), state),
     )
     return Sequencer(ports)

@@ -28,6 +28,9 @@ Probe: TypeAlias = Callable[[str, Literal["before", "after"]], None]
 PacketRow: TypeAlias = tuple[str, str, str | None, int, int, bytes]
 """A packet's row: id, status, owner, epoch, the entries it had seen, canonical JSON."""
 
+MemberRow: TypeAlias = tuple[str, str, int, bytes]
+"""A member's: id, status, the entries it had seen, canonical JSON."""
+
 
 def untouched(name: str, when: Literal["before", "after"]) -> None:
     """The probe of a store that nobody tests."""
@@ -37,9 +40,6 @@ class UnpublishedError(StoreUnavailableError):
     """What was committed is not published: in a moment it is, or the writer died in between."""
 
     code = "store.unpublished"
-
-
-# --- rows ---------------------------------------------------------------------------------
 
 
 class EntryRow(NamedTuple):
@@ -115,9 +115,7 @@ class WriteSet(Struct):
     entries: list[EntryRow] = field(default_factory=list[EntryRow])
     checkpoint: tuple[int, bytes] | None = None
     nodes: list[tuple[int, int, bytes]] = field(default_factory=list[tuple[int, int, bytes]])
-    members: list[tuple[str, str, int, bytes]] = field(
-        default_factory=list[tuple[str, str, int, bytes]]
-    )
+    members: list[MemberRow] = field(default_factory=list[MemberRow])
     packets: list[PacketRow] = field(default_factory=list[PacketRow])
     ledger_state: list[tuple[str, int, bytes]] = field(default_factory=list[tuple[str, int, bytes]])
     answers: list[AnswerRow] = field(default_factory=list[AnswerRow])
@@ -134,6 +132,7 @@ class PacketFilter(Struct, frozen=True):
     owner: str | None = None
     after: str = ""
     limit: int | None = 1_000
+    ids: tuple[str, ...] | None = None
 
 
 class EntryFilter(Struct, frozen=True):
@@ -194,8 +193,8 @@ class Queries(Protocol):
         """Return the stored hash of a complete subtree."""
         ...
 
-    def subject_head(self, subject: str) -> tuple[int, bytes] | None:
-        """Return (the next ``subject_seq``, the leaf of the last entry), or None for a new subject."""
+    def last_entries(self, subjects: Sequence[str]) -> list[EntryRow]:
+        """Return the last entry of each of *subjects* that has one, in any order."""
         ...
 
     def subject_heads(self, before: int | None = None) -> Iterator[tuple[str, int, bytes]]:
@@ -234,8 +233,8 @@ class Queries(Protocol):
         """Return the rows with keys, configuration and active policy set."""
         ...
 
-    def answer(self, principal: str, key: str) -> AnswerRow | None:
-        """Return the answer that an idempotency key was given."""
+    def answers(self, keys: Sequence[tuple[str, str]]) -> list[AnswerRow]:
+        """Return the answers that were given to (principal, idempotency key) pairs, in any order."""
         ...
 
     def attachment(self, digest: str) -> AttachmentRow | None:

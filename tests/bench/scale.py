@@ -1,18 +1,23 @@
-"""A ledger in PostgreSQL beside one in a file, and how long a takeover keeps clients waiting: ``make bench-scale``.
+"""A ledger in PostgreSQL beside one in a file, near and far, and how long a takeover keeps clients waiting:
+``make bench-scale``.
 
 Rates: assignments among twenty members by the starter set, signed in a process of its own, durable (``fsync`` is on).
 Rounds alternate between the file, a database, and one that waits for the disk of a standby, too; what counts is the
-ratio.  Takeovers: two servers, a client that asks the one that is left for a write, over and over, from the fault, or
-the promotion, to the first receipt.  All of it is on one machine, whose cores the servers and databases share.
+ratio.  Far: submissions over HTTP, each with an idempotency key, to a server whose database is beside it, and to one
+whose database is a journey away.  Takeovers: two servers, a client that asks the one that is left for a write, over and
+over, from the fault, or the promotion, to the first receipt.  All of it is on one machine, whose cores the servers and
+databases share.
 """
 
 import argparse
+import asyncio
+import itertools
 import signal
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -23,7 +28,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from core import Bench
 from support import postgres
+from support.api_process import Server, free_port
 from support.database_faults import Machine, Round
+from support.far import FarRelay
+from support.http_load import PACKET, load, request_of
 
 from pfgov.storage import keep_in_database
 
@@ -65,6 +73,50 @@ def rates(rounds: int, single: int, many: int) -> dict[str, dict[int, list[float
                 for count in SUBMITTERS[1:]:
                     mine[count].append(bench.together(bench.prepare(many), count)[0])
     return results
+
+
+def far(
+    rounds: int, clients: int, seconds: float, away: Sequence[float]
+) -> dict[float, list[float]]:
+    """Return submissions a second, by how many milliseconds a journey to the database and back takes."""
+    found: dict[float, list[float]] = {}
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pfgov-far-")))
+        servers: dict[float, Server] = {}
+        for one in away:
+            database = postgres.Server(
+                postgres.server()._binaries, settings=DURABLE, port=free_port()
+            )
+            stack.callback(database.stop)
+            port = database.port
+            assert port is not None
+            if one:
+                relay = FarRelay(port, one / 1_000)
+                stack.callback(relay.close)
+                port = relay.port
+            folder = place / f"{one}" / "ledger"
+            keep_in_database(folder, f"postgresql://pfgov@127.0.0.1:{port}/postgres#l")
+            servers[one] = Server(folder)
+            servers[one].start()
+            stack.callback(servers[one].stop)
+            for number in range(20):
+                member = {"id": f"m{number}", "type": "agent", "capabilities": ["ocr"]}
+                sent = httpx2.post(
+                    f"{servers[one].url}/api/members/register", json={**member, "trust_score": 0.9}
+                )
+                sent.raise_for_status()
+        numbers = itertools.count()
+
+        def draw() -> bytes:
+            name = f"p{next(numbers)}"
+            return request_of("/api/packets", {**PACKET, "packet_id": name}, f"key-{name}")
+
+        for _ in range(rounds):
+            for one, server in servers.items():
+                told = asyncio.run(load(server.port, draw, clients, seconds))
+                assert set(told.statuses) == {201}, told.statuses
+                found.setdefault(one, []).append(len(told.taken) / seconds)
+    return found
 
 
 def _leads(machine: Machine) -> bool:
@@ -137,6 +189,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--single", type=int, default=200, help="assignments a round, one by one")
     parser.add_argument("--many", type=int, default=4_000, help="assignments a round, together")
+    parser.add_argument(
+        "--far", type=float, nargs="*", default=[1.0], help="milliseconds to the database and back"
+    )
     parser.add_argument("--takeovers", type=int, default=5, help="of each kind")
     parser.add_argument(
         "--stopped", type=float, default=30.0, help="seconds that a leader stands still"
@@ -154,6 +209,12 @@ def main() -> None:
                 middle, file = (statistics.median(one[count]) for one in (mine, results["a file"]))
                 line += f"{middle:>9,.0f}{middle / file:>9.2f}"
             print(line)
+    if given.far:
+        print(f"\n{'submissions a second, 32 clients':40}{'median':>9}{'of near':>9}")
+        found = far(given.rounds or 3, 32, 5.0, [0.0, *given.far])
+        for away, taken in found.items():
+            middle, near = statistics.median(taken), statistics.median(found[0.0])
+            print(f"{f'the database is {away:g} ms away':40}{middle:>9,.0f}{middle / near:>9.2f}")
     if given.takeovers:
         print(f"\n{'until the next receipt, in seconds':40}{'median':>9}{'longest':>9}{'times':>7}")
         for name, took in takeovers(given.takeovers, given.stopped).items():

@@ -67,11 +67,11 @@ def _run(tmp_path: Path, faulty: Faulty) -> tuple[Path, dict[int, bytes], dict[s
                 acknowledged.update({row.seq: row.raw for row in future.result().entries})
         faulty.armed = False
         for key, error in outcomes.items():
-            stored = engine._queue.do(lambda s, key=key: s.queries.answer(OPERATOR.id, key))
+            stored = engine._queue.do(lambda s, key=key: s.queries.answers([(OPERATOR.id, key)]))
             if error is None:
-                assert stored is not None
+                assert stored
             elif isinstance(error, StoreError):
-                assert stored is None, f"{key} was said not to be recorded"
+                assert not stored, f"{key} was said not to be recorded"
         assert submit(engine, packet("after")).count == 2
         reloads = engine.status().reloads
     return directory, acknowledged, outcomes, reloads

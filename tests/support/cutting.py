@@ -25,6 +25,8 @@ class Relay:
         self._peers: dict[socket.socket, socket.socket] = {}
         self._is_cut = threading.Event()
         self._is_held = threading.Event()
+        self._takes_nobody = threading.Event()
+        self._unheard: list[socket.socket] = []
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -37,10 +39,15 @@ class Relay:
         """Let nothing through, and end nothing."""
         self._is_held.set()
 
+    def hold_new(self) -> None:
+        """Let nothing through that connects from now on; what is connected goes on."""
+        self._takes_nobody.set()
+
     def mend(self) -> None:
         """Let everything through again; connections from before a cut are gone."""
         self._is_cut.clear()
         self._is_held.clear()
+        self._takes_nobody.clear()
 
     def lead_to(self, target: int) -> None:
         """Forward what connects from now on to another port."""
@@ -50,7 +57,7 @@ class Relay:
         """End."""
         self._is_over.set()
         self._thread.join()
-        for one in (*self._peers, self._listener):
+        for one in (*self._peers, *self._unheard, self._listener):
             one.close()
         self._selector.close()
 
@@ -71,6 +78,9 @@ class Relay:
     def _serve(self, found: socket.socket) -> None:
         if found is self._listener:
             near, _ = found.accept()
+            if self._takes_nobody.is_set():
+                self._unheard.append(near)
+                return
             far = self._reached()
             if far is None:
                 near.close()

@@ -14,10 +14,11 @@ PACKET = {
 }
 
 
-def request_of(path: str, body: dict[str, Any]) -> bytes:
-    """Return a POST of *body*, as it is sent."""
+def request_of(path: str, body: dict[str, Any], key: str | None = None) -> bytes:
+    """Return a POST of *body* as it is sent, with an idempotency key if one is given."""
     sent = json.dumps(body).encode()
-    length = f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
+    more = "" if key is None else f"Idempotency-Key: {key}\r\n"
+    length = f"{more}Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
     return f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}".encode() + sent
 
 

@@ -25,7 +25,7 @@ from pfgov_ledger.report import Report
 from pfgov_ledger.verify import verify
 
 STORE_VARIABLE = "PFGOV_TEST_STORE"
-"""Environment variable: ``postgresql`` keeps the ledgers of :func:`fresh` in a database (``make test-postgres``)."""
+"""Environment variable: ``postgresql`` keeps the ledgers of :func:`fresh` in a database."""
 
 START = 1_782_331_200_000_000
 SECOND = 1_000_000

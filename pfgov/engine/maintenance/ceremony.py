@@ -74,10 +74,10 @@ def place_of(queries: Queries, origin: str) -> Place:
     Raises:
         NotFoundError: the ledger has no entries.
     """
-    head, genesis = queries.subject_head("keys"), queries.entry(0)
+    last, genesis = next(iter(queries.last_entries(["keys"])), None), queries.entry(0)
     if genesis is None:
         raise NotFoundError("the ledger has no entries yet", hint="create it with: pfgov init")
-    seq, prev = (0, genesis.leaf) if head is None else head
+    seq, prev = (0, genesis.leaf) if last is None else (last.subject_seq + 1, last.leaf)
     return Place(origin, seq, prev)
 
 

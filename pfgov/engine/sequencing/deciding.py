@@ -45,6 +45,7 @@ from pfgov.engine.answers import (
 from pfgov.engine.committing.batch import Batch, Body
 from pfgov.engine.loading.intact import check_payload
 from pfgov.engine.sequencing.context_views import overlaid, without
+from pfgov.engine.sequencing.lookups import Lookups
 from pfgov.errors import (
     DecisionTooLongError,
     InvalidError,
@@ -153,9 +154,11 @@ class Decider:
         draw: Entropy,
         *,
         keep_tables: bool,
+        over_network: bool = False,
     ) -> None:
         self.state = state
         self.memory = Memory()
+        self.lookups = Lookups(queries, together=over_network)
         self._queries = queries
         self._draw = draw
         self._keep_tables = keep_tables
@@ -343,7 +346,7 @@ class Decider:
             self._load_packet(draft, packet_id)
 
     def _load_packet(self, draft: Draft, packet_id: str) -> None:
-        row = self._queries.packet(packet_id)
+        row = self.lookups.packet(packet_id)
         if row is None:
             self.tools.absent.add(packet_id)
         else:

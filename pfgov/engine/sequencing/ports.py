@@ -23,6 +23,7 @@ class Ports:
         tables_kept: Positions behind the head for which they stay stored.
         answers_kept: For how long an idempotency key is answered, in microseconds.
         address: Where the server listens that this engine belongs to, if it does.
+        over_network: Whether the store is asked over a network, where an answer may be long in coming, or never come.
         vouched: Returns a state that was loaded, or refuses it: its rows are others than the entries give.
     """
 
@@ -34,4 +35,5 @@ class Ports:
     tables_kept: int
     answers_kept: int
     address: str | None = None
+    over_network: bool = False
     vouched: Callable[[Queries, State], State] = lambda _queries, state: state

@@ -22,7 +22,7 @@ from pfgov.engine.committing.committers import Committer, Reports
 from pfgov.engine.loading import receipts
 from pfgov.engine.loading.state import load_state
 from pfgov.engine.sequencing.deciding import Decider, Draft, StateSpoiledError
-from pfgov.engine.sequencing.failing import UnknownOutcomeError, fail_all, mismatch, not_recorded
+from pfgov.engine.sequencing.failing import UnknownOutcomeError, fail_all, not_recorded
 from pfgov.engine.sequencing.leases import Leases
 from pfgov.engine.sequencing.ports import Ports
 from pfgov.errors import BusyError, PfgovError, StoreError
@@ -75,6 +75,7 @@ class Sequencer:
                 self._index,
                 self._ports.draw,
                 keep_tables=self._ports.keep_tables,
+                over_network=self._ports.over_network,
             )
         except BaseException:
             committer.close()
@@ -82,7 +83,8 @@ class Sequencer:
         decider.memory.progress = self.leases.progress  # what members said is not in the store
         self._committer, self._decider = committer, decider
         self.reloads += 1
-        descriptor = committer.reports_at
+        # an event loop that decided would wait for the network, and with it whoever asks for anything
+        descriptor = None if self._ports.over_network else committer.reports_at
         self._reports = None if descriptor is None else Reports(self.reloads, descriptor)
         self._new_term = committer.new_term
         return committer, decider
@@ -227,6 +229,7 @@ class Sequencer:
             return
         try:
             decider = self.decider
+            decider.lookups.read(requests, decider.state.packets)
             draft = decider.begin(self.now())
         except Exception as error:  # noqa: BLE001 - no descriptor, no memory: they are told, and the thread lives
             fail_all(requests, error)
@@ -234,10 +237,9 @@ class Sequencer:
         if self._new_term is not None:
             requests = self._under_new_term(requests)
         for position, request in enumerate(requests):
-            if self._under_way and position % LOOK_EVERY == 0 and not self._look(decider):
-                self._again(
-                    [*draft.requests, *requests[position:]]
-                )  # decided on top of what failed
+            left = requests[position:] if position % LOOK_EVERY == 0 else ()
+            if self._under_way and left and not self._look(decider, left):
+                self._again([*draft.requests, *left])  # decided on top of what failed
                 return
             try:
                 self._take(decider, draft, request)
@@ -271,12 +273,15 @@ class Sequencer:
         self._lose()
         self._again([*draft.requests, *others])
 
-    def _look(self, decider: Decider) -> bool:
-        """Answer an older batch that was finished meanwhile; False if the memory was lost with it."""
+    def _look(self, decider: Decider, left: Sequence[Request]) -> bool:
+        """Answer an older batch that was finished meanwhile, and look up again for those that are *left* to decide;
+        False if the memory was lost with it.
+        """
         try:
             self._say_lost()
             if self.committer.is_done():
                 self._finish_one(self.committer, decider)
+                decider.lookups.read(left, decider.state.packets)
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody knows what is on disk
             self._recover(error)
         return self._decider is decider
@@ -317,22 +322,7 @@ class Sequencer:
 
     def was_answered(self, request: Request) -> bool:
         """Answer *request* if its idempotency key was used before; join the request under way that uses it."""
-        key = request.idempotency
-        if key is None:
-            return False
-        joined = self._keys.join(request, key)
-        if joined:
-            return True
-        answer = None if joined is False else self.queries.answer(request.principal.id, key.key)
-        if joined is False or (answer is not None and answer.digest != key.digest):
-            request.fail(mismatch(key.key))
-            return True
-        if answer is None:
-            return False
-        if answer.refusal is not None:
-            request.refusal = receipts.refused(answer.refusal)
-        request.answer(receipts.replayed(self.queries, answer))
-        return True
+        return self.decider.lookups.was_answered(request, self._keys)
 
     def _is_outdated(self, action: c.Action) -> bool:
         """Whether the evidence of a lease's end no longer holds: the member was heard meanwhile."""
@@ -376,6 +366,7 @@ class Sequencer:
         entries = committer.finish().entries if draft.batch.bodies else []
         self._under_way.popleft()
         decider.settle(draft)
+        decider.lookups.forget()
         self._note(draft)
         start = draft.batch.start
         size = start + len(entries)

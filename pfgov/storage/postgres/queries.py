@@ -174,14 +174,16 @@ class PostgresQueries:
         )
         return None if row is None else row[0]
 
-    def subject_head(self, subject: str) -> tuple[int, bytes] | None:
-        """Return (the next ``subject_seq``, the leaf of the last entry), or None for a new subject."""
-        row = self._one(
-            "SELECT subject_seq, leaf FROM pfgov.entry WHERE ledger = %s AND subject = %s"
-            " ORDER BY subject_seq DESC LIMIT 1",
-            (subject,),
+    def last_entries(self, subjects: Sequence[str]) -> list[EntryRow]:
+        """Return the last entry of each of *subjects* that has one, in any order."""
+        rows = self._all(
+            f"SELECT {_ENTRY} FROM (SELECT %s::int AS number) AS mine"  # noqa: S608
+            " CROSS JOIN unnest(%s::text[]) AS wanted CROSS JOIN LATERAL"
+            " (SELECT * FROM pfgov.entry WHERE ledger = number AND subject = wanted"
+            " ORDER BY subject_seq DESC LIMIT 1) AS last",
+            ([subject for subject in dict.fromkeys(subjects) if "\0" not in subject],),
         )
-        return None if row is None else (row[0] + 1, row[1])
+        return [EntryRow(*row) for row in rows]
 
     def subject_heads(self, before: int | None = None) -> Iterator[tuple[str, int, bytes]]:
         """Return every subject with the number and leaf of its last entry among the first *before* ones."""
@@ -232,6 +234,9 @@ class PostgresQueries:
             return
         where = ["ledger = %s", "packet_id > %s"]
         values: list[object] = [_cut(wanted.after)]
+        if wanted.ids is not None:
+            where.append("packet_id = ANY(%s)")
+            values.append([one for one in wanted.ids if "\0" not in one])
         if wanted.statuses:
             where.append("status = ANY(%s)")
             values.append(list(wanted.statuses))
@@ -294,14 +299,15 @@ class PostgresQueries:
 
     # --- beside the ledger ---------------------------------------------------------------
 
-    def answer(self, principal: str, key: str) -> AnswerRow | None:
-        """Return the answer that an idempotency key was given."""
-        row = self._one(
+    def answers(self, keys: Sequence[tuple[str, str]]) -> list[AnswerRow]:
+        """Return the answers that were given to (principal, idempotency key) pairs, in any order."""
+        possible = [pair for pair in keys if "\0" not in pair[0] and "\0" not in pair[1]]
+        rows = self._all(
             "SELECT principal, key, digest, first, length, time, refusal FROM pfgov.idempotency"
-            " WHERE ledger = %s AND principal = %s AND key = %s",
-            (principal, key),
+            " WHERE ledger = %s AND (principal, key) IN (SELECT * FROM unnest(%s::text[], %s::text[]))",
+            [[principal for principal, _ in possible], [key for _, key in possible]],
         )
-        return None if row is None else AnswerRow(*row)
+        return [AnswerRow(*row) for row in rows]
 
     def attachment(self, digest: str) -> AttachmentRow | None:
         """Return a payload with its salt; None if it was never stored or was erased."""

@@ -129,13 +129,11 @@ class SqliteQueries:
         row = self._row("SELECT hash FROM node WHERE level = ? AND place = ?", (level, place))
         return None if row is None else _bytes(row[0])
 
-    def subject_head(self, subject: str) -> tuple[int, bytes] | None:
-        """Return (the next ``subject_seq``, the leaf of the last entry), or None for a new subject."""
-        row = self._row(
-            "SELECT subject_seq, leaf FROM entry WHERE subject = ? ORDER BY subject_seq DESC LIMIT 1",
-            (subject,),
-        )
-        return None if row is None else (_int(row[0]) + 1, _bytes(row[1]))
+    def last_entries(self, subjects: Sequence[str]) -> list[EntryRow]:
+        """Return the last entry of each of *subjects* that has one, in any order."""
+        statement = "SELECT * FROM entry WHERE subject = ? ORDER BY subject_seq DESC LIMIT 1"
+        found = (self._row(statement, (subject,)) for subject in dict.fromkeys(subjects))
+        return [_entry(row) for row in found if row is not None]
 
     def subject_heads(self, before: int | None = None) -> Iterator[tuple[str, int, bytes]]:
         """Return every subject with the number and leaf of its last entry among the first *before* ones."""
@@ -171,6 +169,9 @@ class SqliteQueries:
         wanted = wanted or PacketFilter()
         where: list[str] = ["packet_id > ?"]
         values: list[object] = [wanted.after]
+        if wanted.ids is not None:
+            where.append(f"packet_id IN ({', '.join('?' * len(wanted.ids))})")
+            values.extend(wanted.ids)
         if wanted.statuses:
             where.append(f"status IN ({', '.join('?' * len(wanted.statuses))})")
             values.extend(wanted.statuses)
@@ -216,8 +217,12 @@ class SqliteQueries:
 
     # --- beside the ledger ---------------------------------------------------------------
 
-    def answer(self, principal: str, key: str) -> AnswerRow | None:
-        """Return the answer that an idempotency key was given."""
+    def answers(self, keys: Sequence[tuple[str, str]]) -> list[AnswerRow]:
+        """Return the answers that were given to (principal, idempotency key) pairs, in any order."""
+        found = (self._answer(*key) for key in dict.fromkeys(keys))
+        return [row for row in found if row is not None]
+
+    def _answer(self, principal: str, key: str) -> AnswerRow | None:
         row = self._row(
             "SELECT principal, key, digest, first, length, time, refusal FROM idempotency"
             " WHERE principal = ? AND key = ?",

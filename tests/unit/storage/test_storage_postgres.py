@@ -126,7 +126,7 @@ def _answers(queries: Queries) -> list[Any]:
     ]
     for name in names:
         found += [
-            queries.subject_head(name),
+            queries.last_entries([name]),
             queries.member(name),
             queries.packet(name),
             queries.policy_set(name),
@@ -136,7 +136,7 @@ def _answers(queries: Queries) -> list[Any]:
             list(queries.packets(PacketFilter(("PENDING", "x"), name, after, 2)))
             for after in ("", "a\0")
         ]
-        found += [queries.answer(name, key) for key in ("0", "5", "a\0")]
+        found += [queries.answers([(name, key)]) for key in ("0", "5", "a\0")]
         for digest in (name, f"1{name}", f"7{name}"):
             found += [
                 queries.attachment(digest),
@@ -148,6 +148,14 @@ def _answers(queries: Queries) -> list[Any]:
         found += [
             list(queries.packets(PacketFilter(after=name, limit=limit))) for limit in (0, 1, None)
         ]
+    pairs = [(name, key) for name in names for key in ("0", "5", "a\0")]
+    found += [sorted(queries.answers(some)) for some in ((), pairs, pairs * 2)]
+    found += [sorted(queries.last_entries(some)) for some in ((), names)]
+    found += [
+        list(queries.packets(PacketFilter(ids=some, limit=limit)))
+        for some in ((), names, names * 2)
+        for limit in (1, None)
+    ]
     for subject, types, limit, newest in itertools.product(
         (None, "a", "a\0", ""), ((), ("a", "B")), (None, 0, 2), (False, True)
     ):

@@ -1,0 +1,121 @@
+"""What a server answers between two turns, when the next does not begin: that it lives, and that the rest has to wait.
+
+A server that takes the lead, or gives it away, closes one engine and opens another in its place.  That may take as long
+as a database is silent, and whoever watches over processes would end one that says nothing.  So a thread of its own
+answers meanwhile, at the sockets that stay; when all goes well, the next turn begins before that thread has said
+anything.  This module knows no ledger, for there is none at hand.
+"""
+
+import contextlib
+import secrets
+import socket
+import threading
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import uvicorn
+
+from pfgov import __version__
+from pfgov.errors import StoreUnavailableError
+from pfgov_api.connections import bounded
+from pfgov_api.limits import HEAD_BYTES_MAX
+from pfgov_api.outgoing import RequestId, refusal
+from pfgov_api.replies import Reply
+
+SAID_AFTER_SECONDS: Final = 1.0
+"""How long whoever asks waits for the next turn; from then on everybody is told that it has not come."""
+
+CONNECTIONS_MAX: Final = 100
+"""Connections at once; there is nothing to be had but a status."""
+
+LIVE: Final = "/api/health/live"
+
+
+class Interim:
+    """Answers at *sockets* from a second after :meth:`begin` until :meth:`end`."""
+
+    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        self._sockets = sockets
+        self._gate = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._over = threading.Event()
+        self._server: uvicorn.Server | None = None
+
+    def begin(self) -> None:
+        """Begin, soon; where no thread can be had, whoever asks waits."""
+        if self._thread is None and self._sockets:
+            self._over.clear()
+            thread = threading.Thread(target=self._run, name="interim", daemon=True)
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
+
+    def end(self) -> None:
+        """Answer nobody any more; the next turn does."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        with self._gate:
+            self._over.set()
+            if self._server is not None:
+                self._server.should_exit = True
+        thread.join()
+
+    def _run(self) -> None:
+        if self._over.wait(SAID_AFTER_SECONDS):
+            return
+        server = uvicorn.Server(_config())
+        with self._gate:
+            if self._over.is_set():
+                return
+            self._server = server
+        try:
+            server.run(sockets=[one.dup() for one in self._sockets])
+        except OSError:
+            pass  # the sockets are closed: the end has come, or no descriptor is left for a copy
+        finally:
+            self._server = None
+
+
+def _config() -> uvicorn.Config:
+    return uvicorn.Config(
+        answer,
+        http=bounded(_draw_id),
+        loop="asyncio",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_graceful_shutdown=1,
+        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+        lifespan="off",
+    )
+
+
+def _draw_id() -> str:
+    return secrets.token_hex(13)
+
+
+async def answer(scope: Any, receive: Any, send: Any) -> None:
+    """Answer one request, whatever it is; its connection ends with it."""
+    reply = reply_to(scope["method"], scope["path"])
+    reply.is_head = scope["method"] == "HEAD"
+    reply.headers["connection"] = "close"
+    await reply(scope, receive, send)
+
+
+def reply_to(method: str, path: str) -> Reply:
+    """Return what is said to a request: a process that is asked whether it lives says so, in the words of the route."""
+    if path == LIVE and method in {"GET", "HEAD"}:
+        return Reply(200, msgspec.json.encode({"status": "live", "version": __version__}))
+    waits = StoreUnavailableError(
+        "this server changes between leading the ledger and standing by, and its database does not answer",
+        hint="ask again in a moment, or ask another server of the ledger",
+    )
+    request_id = _draw_id()
+    reply = refusal(waits, RequestId(request_id, request_id))
+    reply.headers["x-request-id"] = request_id
+    return reply
