@@ -7,7 +7,7 @@ of them can forget a route.  This module does not know HTTP's details: :mod:`pfg
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -21,6 +21,8 @@ from pfgov_api.grants import Grant
 if TYPE_CHECKING:
     from pfgov.app.local import LocalLedger
     from pfgov_api.service import Service
+
+T = TypeVar("T")
 
 Method = Literal["GET", "POST", "PATCH"]
 
@@ -108,10 +110,9 @@ class Call(Struct, frozen=True):
         """The ledger as who asks may use it, for a thread."""
         return self.service.ledger(self.caller)
 
-    @property
-    def prompt(self) -> "LocalLedger":
-        """The ledger as who asks may read it, in the event loop."""
-        return self.service.prompt(self.caller)
+    async def read(self, do: Callable[["LocalLedger"], T]) -> T:
+        """Return what *do* reads, and not for long, of the ledger as who asks may use it."""
+        return await self.service.read(self.caller, do)
 
 
 class Answer(Struct, frozen=True):

@@ -185,7 +185,7 @@ async def events(call: Call) -> Answer:
     return Answer(
         stream=event_stream(
             service,
-            _start(call),
+            await _start(call),
             Wanted(member, frozenset(call.several("type")), packet, own),
             grant=call.grant,
             is_named=call.flag("named"),
@@ -232,7 +232,7 @@ class Wanted:
         return self._known[packet_id]
 
 
-def _start(call: Call) -> int:
+async def _start(call: Call) -> int:
     """Return the first position to send: after ``Last-Event-ID``, else after ``after``, else what comes next.
 
     Raises:
@@ -240,7 +240,7 @@ def _start(call: Call) -> int:
         StateConflictError: ``entry.ahead``, the ledger has not come as far.
     """
     last = call.headers.get("last-event-id", call.query.get("after", ""))
-    size = call.prompt.size()
+    size = await call.read(LocalLedger.size)
     if not last:
         return size
     if not last.isascii() or not last.isdigit() or len(last) > 15:

@@ -113,6 +113,7 @@ class Host:
         self._clock_threads = ThreadPoolExecutor(CLOCK_THREADS, thread_name_prefix="clock")
         self._section_threads = ThreadPoolExecutor(SECTION_THREADS, thread_name_prefix="section")
         self._bridge = LoopBridge(engine)
+        self._over_network = engine.store.can_be_led
         self._keeping = asyncio.Lock()
         self._loop_reader: LedgerReader | None = None
         self._drawn = b""
@@ -145,6 +146,16 @@ class Host:
     def prompt(self, caller: Caller) -> LocalLedger:
         """Return the ledger as *caller* may read it in the event loop: errors as of :attr:`loop_reader`."""
         return LocalLedger(self.engine, caller, reader=self.loop_reader, draw_id=self.draw_id)
+
+    async def read(self, caller: Caller, do: Callable[[LocalLedger], T]) -> T:
+        """Return what *do* reads of the ledger as *caller* may: at once where it is a file, which answers at once.
+
+        A database may be long in answering, or never answer; a thread waits for it, and the event loop goes on.
+        Errors as of :attr:`loop_reader`.
+        """
+        if not self._over_network:
+            return do(self.prompt(caller))
+        return await asyncio.to_thread(lambda: do(self.ledger(caller)))
 
     @contextlib.contextmanager
     def apart(self, caller: Caller) -> Generator[LocalReading]:

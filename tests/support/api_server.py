@@ -48,7 +48,8 @@ class Api:
     def __init__(self, folder: Path, **options: Any) -> None:
         self.directory = fresh(folder)
         self.clock = ManualClock(START + 1_000_000)
-        engine_options = {k: options.pop(k) for k in ("queue_max", "probe") if k in options}
+        kept = ("queue_max", "probe", "committing")
+        engine_options = {k: options.pop(k) for k in kept if k in options}
         self.engine = opened(self.directory, self.clock, **engine_options)
         self.keyring = KeyRing(self.directory / FILE)
         self.service = Service(self.engine, self.keyring, **options)

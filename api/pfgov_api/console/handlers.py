@@ -18,7 +18,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from pfgov.app.hosting import PATIENCE_SECONDS, UnpublishedError
-from pfgov.app.local import LOCAL
+from pfgov.app.local import LOCAL, LocalLedger
 from pfgov.errors import BusyError, NotFoundError, PfgovError
 from pfgov_api.console import assets, doing, downloads, live, playground, receipts, searching
 from pfgov_api.console.actions import BY_NAME
@@ -261,7 +261,7 @@ class Console:
         patience = loop.time() + PATIENCE_SECONDS
         while True:
             try:
-                return self.service.prompt(LOCAL).size()
+                return await self.service.read(LOCAL, LocalLedger.size)
             except UnpublishedError:
                 if loop.time() > patience:
                     raise BusyError(

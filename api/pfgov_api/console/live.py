@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pfgov.app.hosting import POLL_SECONDS, UnpublishedError
-from pfgov.app.local import LOCAL
+from pfgov.app.local import LOCAL, LocalLedger
 from pfgov_api.grants import Grant
 from pfgov_api.service import Service
 from pfgov_api.streams import HEARTBEAT, HEARTBEAT_SECONDS, counted
@@ -56,14 +56,14 @@ class Pulse:
         length = pause(self.service.news.count, self.slowest())
         return length - now % length
 
-    def size(self, now: float) -> int:
+    async def size(self, now: float) -> int:
         """Return how far the ledger is: one look for all that ask at a moment.
 
         Raises:
             UnpublishedError: a commit is being published.
         """
         if now - self._read > SAME_SECONDS:
-            self._size, self._read = self.service.prompt(LOCAL).size(), now
+            self._size, self._read = await self.service.read(LOCAL, LocalLedger.size), now
         return self._size
 
 
@@ -82,7 +82,7 @@ async def changes(
         while has_room and not service.stopping.is_set() and grant.holds():
             news.clear()
             with contextlib.suppress(UnpublishedError):
-                size = pulse.size(loop.time())
+                size = await pulse.size(loop.time())
                 if size != last:
                     last, said = size, loop.time()
                     yield b'id: %d\nevent: changed\ndata: {"head":%d}\n\n' % (size - 1, size - 1)

@@ -175,7 +175,7 @@ async def _search_subject(call: Call) -> Answer:
     if not isinstance(asked, str):
         question = msgspec.structs.replace(asked, packet_id=body.resource.id)
         with suppress(*_NOBODY):
-            call.prompt.record(question.packet_id)
+            await call.read(lambda ledger: ledger.record(question.packet_id))
             fleet = await call.service.exclusively(
                 lambda: call.ledger.look(
                     lambda state: sorted(one for one in state.members if one > after)
@@ -218,7 +218,7 @@ async def _search_action(call: Call) -> Answer:
     found: list[str] = []
     if body.subject.type == "member" and body.resource.type == "packet":
         with suppress(*_NOBODY):
-            call.prompt.record(body.resource.id)
+            await call.read(lambda ledger: ledger.record(body.resource.id))
             _only_its_own(call, body.subject.id)
             for name in sorted(_POINTS):
                 asked = c.EvaluateDecision(

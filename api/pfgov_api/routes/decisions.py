@@ -109,7 +109,7 @@ async def _discover(call: Call) -> Answer:
 
 
 async def _show(call: Call) -> Answer:
-    found = call.prompt.recorded(int(call.path["seq"]))
+    found = await call.read(lambda ledger: ledger.recorded(int(call.path["seq"])))
     decided = await asyncio.to_thread(call.ledger.decided, (found.event,))
     return Answer({**decided, "entry": shown(found)})
 

@@ -48,7 +48,7 @@ async def _erase(call: Call) -> Answer:
 
 
 async def _keys(call: Call) -> Answer:
-    return Answer(call.prompt.keys_object())
+    return Answer(await call.read(lambda ledger: ledger.keys_object()))
 
 
 async def _api_keys(call: Call) -> Answer:

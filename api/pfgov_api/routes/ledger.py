@@ -98,7 +98,7 @@ async def _tick(call: Call) -> Answer:
 
 
 async def _entry(call: Call) -> Answer:
-    found = call.prompt.recorded(int(call.path["seq"]))
+    found = await call.read(lambda ledger: ledger.recorded(int(call.path["seq"])))
     return Answer(
         {
             "entry": base64.b64encode(found.row.raw).decode(),
@@ -119,13 +119,13 @@ async def _checkpoint(call: Call) -> Answer:
         if witnesses is None:
             raise nobody_has()
         return _text(witnesses.note())
-    return _text(call.prompt.head())
+    return _text(await call.read(lambda ledger: ledger.head()))
 
 
 async def _tile(call: Call) -> Answer:
     """Give a tile or a bundle.  Like every answer it is not to be cached: who may read the log may change."""
     path = "/".join(("tile", *call.path.values()))
-    raw = await asyncio.to_thread(call.prompt.tile, path)
+    raw = await asyncio.to_thread(call.ledger.tile, path)
     return Answer(raw=raw, media_type="application/octet-stream")
 
 
@@ -153,11 +153,11 @@ async def _proof(call: Call) -> Answer:
     seq = int(call.path["seq"])
     if "via" in call.query:
         return _text(await asyncio.to_thread(_root(call).path, call.ledger, seq))
-    return _text(call.prompt.proof(seq))
+    return _text(await call.read(lambda ledger: ledger.proof(seq)))
 
 
 async def _consistency(call: Call) -> Answer:
-    return Answer(call.prompt.consistency(call.number("from", 0)))
+    return Answer(await call.read(lambda ledger: ledger.consistency(call.number("from", 0))))
 
 
 async def _export(call: Call) -> Answer:

@@ -45,7 +45,7 @@ async def _list(call: Call) -> Answer:
 
 
 async def _show(call: Call) -> Answer:
-    return Answer(call.prompt.member(call.path["member_id"]))
+    return Answer(await call.read(lambda ledger: ledger.member(call.path["member_id"])))
 
 
 async def _heartbeat(call: Call) -> Answer:

@@ -7,6 +7,7 @@ from functools import partial
 from pfgov import model
 from pfgov.app.hosting import POLL_SECONDS
 from pfgov.app.ledger import ExportWanted, PacketsWanted
+from pfgov.app.local import LocalLedger
 from pfgov.core.lifecycle import TERMINAL, PacketStatus
 from pfgov.limits import INTEGER_MAX
 from pfgov_api.answers import halt_of, limit_of, page, writes
@@ -52,7 +53,7 @@ async def _show(call: Call) -> Answer:
     with call.service.news.subscription() as news:
         while True:
             news.clear()
-            found = call.prompt.packet(packet_id)
+            found = await call.read(lambda ledger: ledger.packet(packet_id))
             left = until - loop.time()
             is_over = left <= 0 or call.service.stopping.is_set() or not call.grant.holds()
             if is_over or PacketStatus(found.status) in TERMINAL:
@@ -65,14 +66,18 @@ async def _show(call: Call) -> Answer:
 async def _result(call: Call) -> Answer:
     """Give whoever submitted the packet what came of it."""
     packet_id = call.path["packet_id"]
-    named = call.prompt.readable_result(packet_id)
-    result = call.prompt.payload(packet_id, named.digest, what="result")
-    return Answer({"commitment": named.digest, "result": result})
+
+    def result(ledger: LocalLedger) -> Answer:
+        named = ledger.readable_result(packet_id)
+        found = ledger.payload(packet_id, named.digest, what="result")
+        return Answer({"commitment": named.digest, "result": found})
+
+    return await call.read(result)
 
 
 async def _lineage(call: Call) -> Answer:
-    after = call.number("after", -1)
-    found = call.prompt.lineage(call.path["packet_id"], after, limit_of(call))
+    packet_id, after, limit = call.path["packet_id"], call.number("after", -1), limit_of(call)
+    found = await call.read(lambda ledger: ledger.lineage(packet_id, after, limit))
     return page(call, found.entries, found.following)
 
 
@@ -81,20 +86,20 @@ async def _audit(call: Call) -> Answer:
 
 
 async def _export(call: Call) -> Answer:
-    call.prompt.record(call.path["packet_id"])
+    await call.read(lambda ledger: ledger.record(call.path["packet_id"]))
     return await export_stream(call, ExportWanted(subject=f"packet/{call.path['packet_id']}"))
 
 
 async def _context(call: Call) -> Answer:
     """Give the owner, or the target of a pending handoff, its view of the context."""
-    packet_id = call.path["packet_id"]
-    named = call.prompt.readable_context(packet_id, whole=call.flag("whole"))
+    packet_id, whole = call.path["packet_id"], call.flag("whole")
+    named = await call.read(lambda ledger: ledger.readable_context(packet_id, whole=whole))
     if "operator" in call.principal.rights:
-        taken_out = partial(call.ledger.check_taken_out, packet_id, whole=call.flag("whole"))
+        taken_out = partial(call.ledger.check_taken_out, packet_id, whole=whole)
         await call.service.at_length(taken_out)
     else:
         await call.service.exclusively(partial(call.ledger.require_settled, packet_id))
-    context = call.prompt.payload(packet_id, named.digest)
+    context = await call.read(lambda ledger: ledger.payload(packet_id, named.digest))
     return Answer({"commitment": named.digest, "context": context})
 
 

@@ -127,7 +127,7 @@ async def _check_root(call: Call, report: c.ReportRef | None) -> None:
 
 def _gone(call: Call, digest: str) -> list[str]:
     """Return who approved a set and has not the right any more."""
-    found = [one for one in call.prompt.proposals() if one.digest == digest]
+    found = [one for one in call.ledger.proposals() if one.digest == digest]
     approvers = {a.principal for one in found for a in one.approvals}
     return sorted(who for who in approvers if not call.service.may_still(who, "admin"))
 
@@ -157,7 +157,7 @@ def _still_approved(call: Call, digest: str, gone: Collection[str]) -> Callable[
 async def _roll_back(call: Call) -> Answer:
     body: Rollback = call.body
     chosen = await call.service.exclusively(
-        lambda: call.prompt.look(lambda state: earlier(state, body.digest))
+        lambda: call.ledger.look(lambda state: earlier(state, body.digest))
     )
     found = await asyncio.to_thread(call.ledger.set_of, chosen)
     gone = await call.service.exclusively(lambda: _gone(call, chosen))
