@@ -108,7 +108,7 @@ class LineReader:
             if block:
                 yield block
             data = inflater.unconsumed_tail
-            if not (data or block):
+            if not (data or block or inflater.eof):
                 data = self._stream.read(_BUFFER_BYTES)
                 if not data:
                     self.is_cut = True

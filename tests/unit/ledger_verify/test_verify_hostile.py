@@ -45,6 +45,32 @@ def test_damage_at_the_end_of_the_compression_costs_no_more_than_elsewhere() -> 
     assert found == [line[:-1]] * 2
 
 
+class Pieces:
+    """A stream that gives one piece at each reading."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._left = [one for one in pieces if one]
+
+    def read(self, size: int = -1, /) -> bytes:
+        del size
+        return self._left.pop(0) if self._left else b""
+
+
+def test_compression_ends_where_it_ends_however_it_is_read() -> None:
+    """A whole file is called truncated where its last bytes give nothing more, or what follows it is not seen."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    body = deflate.compress(FULL) + deflate.flush(zlib.Z_SYNC_FLUSH) + b"\3\0"
+    whole = reader.GZIP_HEADER + body + pack("<II", zlib.crc32(FULL), len(FULL))
+    for cut in range(len(whole) - 16, len(whole) + 1):
+        lines = reader.LineReader(Pieces(whole[:cut], whole[cut:]))
+        assert (list(lines), lines.is_cut) == (FULL.split(b"\n")[:-1], False), cut
+        short = reader.LineReader(Pieces(whole[:cut], whole[cut:-1]))
+        list(short)
+        assert short.is_cut is (cut < len(whole)), cut
+        with pytest.raises(errors.GzipTrailingError):
+            list(reader.LineReader(Pieces(whole[:cut], whole[cut:], b"more")))
+
+
 class Counting:
     """A stream that gives *blocks* and counts what was asked of it."""
 
