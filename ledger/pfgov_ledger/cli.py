@@ -376,9 +376,9 @@ def root_key(text: str) -> "Vkey":
 
 
 def _vkeys(path: str) -> "tuple[Vkey, ...]":
-    from pfgov_ledger import errors, note
+    from pfgov_ledger import errors, keys, note
 
-    lines = [line.strip() for line in _read_text(path, "witness file").splitlines()]
+    lines = [line.strip() for line in keys.lines_of(_read_text(path, "witness file"))]
     try:
         return tuple(note.parse_vkey(line) for line in lines if line and not line.startswith("#"))
     except errors.LedgerError as error:

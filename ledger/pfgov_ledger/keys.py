@@ -11,6 +11,7 @@ Nothing here decides what a key may do (that is in the log), and no secret appea
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _LABEL: Final = "pfgov-private-key-v1"
 _PREFIX: Final = "PRIVATE+KEY+"
 _ALGORITHM_BY_ROLE: Final = {"witness": note.COSIGNATURE_V1}
 _TEXT_BYTES_MAX: Final = 4096
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
 
 
 class Signer(Protocol):
@@ -265,6 +267,11 @@ class Anchor:
         return f"{_ANCHOR_COMMENT}{self.log_vkey}\n{genesis}"
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text with keys: they end with LF, CR LF or CR, and with nothing else that Unicode has."""
+    return _LINE_END.split(text)
+
+
 def parse_anchor(text: str) -> Anchor:
     """Read an anchor: a verifier key line, then ``genesis HEX``; ``#`` begins a comment line.
 
@@ -274,7 +281,7 @@ def parse_anchor(text: str) -> Anchor:
     """
     if len(text) > _TEXT_BYTES_MAX:
         raise errors.KeyTextError("too long for an anchor")
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    lines = [line for line in lines_of(text) if line and not line.startswith("#")]
     if not 1 <= len(lines) <= 2:
         raise errors.KeyTextError("an anchor is a verifier key and a genesis line")
     log_vkey = note.parse_vkey(lines[0])

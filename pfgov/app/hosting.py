@@ -37,7 +37,7 @@ from pfgov.files import read_regular
 from pfgov.limits import CLOCK_THREADS, FOLLOW_UPS_PER_TICK_MAX, LONG_THREADS, SECTION_THREADS
 from pfgov.model import Wire
 from pfgov.storage.port import UnpublishedError
-from pfgov_ledger.keys import Signer
+from pfgov_ledger.keys import Signer, lines_of
 
 __all__ = [
     "Caller", "Changed", "Engine", "Host", "Idempotency", "MismatchError", "News", "Receipt", "Status",
@@ -178,7 +178,7 @@ class Host:
     @property
     def log_key(self) -> str:
         """The log's verifier key, the line of the anchor that people compare."""
-        return next(line for line in self.anchor.splitlines() if line and not line.startswith("#"))
+        return next(line for line in lines_of(self.anchor) if line and not line.startswith("#"))
 
     def log_signer(self) -> Signer:
         """Return the log's present key.

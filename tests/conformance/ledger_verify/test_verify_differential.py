@@ -16,7 +16,7 @@ from conformance.ledger_verify.random_logs import Teller
 from support.ed25519_vectors import Case, cctv, own, wycheproof
 from support.other_verifiers import ASK, Verifier, one_file, page_in_node
 
-from pfgov_ledger import keys
+from pfgov_ledger import errors, keys
 from pfgov_ledger.conclusions import Witnessing
 from pfgov_ledger.receipt import RECEIPT_BYTES_MAX
 from pfgov_ledger.report import dumps
@@ -51,6 +51,35 @@ def test_the_page_gives_the_same_report_of_every_case(page: Verifier) -> None:
             (VECTORS / case["anchor"]).read_text(),
         )
         assert page.report(data, anchor, case, kept) == dumps(report), path.name
+
+
+READ = """async ({ anchor }) => {
+  try { return String(pfgovVerify.parseAnchor(anchor).genesis !== null); } catch (error) { return error.code; }
+}"""
+"""JavaScript: what the page reads of an anchor."""
+
+
+def _read(text: str) -> str:
+    try:
+        return str(keys.parse_anchor(text).genesis_leaf is not None).lower()
+    except errors.LedgerError as error:
+        return error.code
+
+
+@pytest.mark.process
+def test_an_anchor_has_the_same_lines_for_everybody() -> None:
+    """The page and the package pin something else under one anchor, or one of them nothing."""
+    vkey, genesis = (VECTORS / "anchor.txt").read_text().splitlines()[-2:]
+    with page_in_node(READ) as page:
+        for end in ("\n", "\r", "\r\n", *"\t\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029 \u2003\ufeff"):
+            for text in (
+                f"# note{end}{genesis}\n{vkey}\n", f"{vkey}{end}{genesis}{end}", f"{vkey}\n{end}{genesis}\n",
+                f"{vkey}\n#{end}{genesis}\n{genesis}", f"{vkey}\n{genesis}{end}more",
+            ):  # fmt: skip
+                assert page.report(b"", text, {}) == _read(text), repr(text)
+        for size in (4_095 - len(vkey), 4_096 - len(vkey)):
+            text = f"{vkey}\n#" + "\U0001f600" * (size - 1)
+            assert page.report(b"", text, {}) == _read(text), size
 
 
 @pytest.mark.process

@@ -150,6 +150,14 @@ def test_anchors_are_read_as_written() -> None:
         anchor = keys.Anchor(LOG_VKEY, leaf)
         assert keys.parse_anchor(anchor.to_text()) == anchor
     assert keys.parse_anchor(f"# note\n\n{LOG_VKEY}\n").genesis_leaf is None
+    assert keys.parse_anchor(f"# note\r\n{LOG_VKEY}\r").genesis_leaf is None
+
+
+@pytest.mark.parametrize("end", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+def test_no_other_character_ends_a_comment(end: str) -> None:
+    """What stands in a comment pins something, for whoever's library takes more characters for the end of a line."""
+    text = f"# note{end}genesis {'cd' * 32}\n{LOG_VKEY}\n"
+    assert keys.parse_anchor(text).genesis_leaf is None
 
 
 @pytest.mark.parametrize(
