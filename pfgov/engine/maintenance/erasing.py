@@ -7,26 +7,25 @@ This module deletes nothing itself: the committing side does, in the transaction
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
+from weakref import WeakKeyDictionary
 
 from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.engine.answers import LOCAL, VIEW, Caller, Idempotency, Receipt, Request
 from pfgov.engine.layout import Layout
-from pfgov.engine.loading import load_state
-from pfgov.engine.loading.erased import erasures_of
-from pfgov.engine.loading.intact import altered, check_entry, opens
+from pfgov.engine.loading.erased import erasures_of, naming
+from pfgov.engine.loading.intact import check_entry, opens
 from pfgov.engine.loading.vouched import anchored_issuers
+from pfgov.engine.maintenance.payload_history import PayloadHistory, named_by
 from pfgov.engine.sequencing.exclusive import earlier, run_to_completion
 from pfgov.errors import NotFoundError, StoreCorruptError
 from pfgov.limits import BATCH_MAX
-from pfgov.storage.port import EntryFilter, EntryRow, Queries, StoredPayload
+from pfgov.storage.port import EntryFilter, Queries, StoredPayload
 from pfgov_ledger import entry
-from pfgov_ledger.commitments import Named, named_in
-from pfgov_ledger.errors import LedgerError
 
 if TYPE_CHECKING:
     from pfgov.engine.engine import Engine
@@ -79,8 +78,10 @@ def _require_views(queries: Queries, views: Sequence[StoredPayload], of: StoredP
     if not views:
         return
     named: set[tuple[str, str]] = set()
-    for row in queries.entries(EntryFilter(subject=of.subject)):
-        named.update(_named_by(row))
+    for row in naming(
+        queries.entries(EntryFilter(subject=of.subject)), [one.digest for one in views]
+    ):
+        named.update(named_by(row))
     for one in views:
         if (one.digest, VIEW) not in named:
             raise StoreCorruptError(
@@ -90,40 +91,41 @@ def _require_views(queries: Queries, views: Sequence[StoredPayload], of: StoredP
             )
 
 
-def _named_by(row: EntryRow) -> list[Named]:
-    try:
-        return named_in(entry.parse(row.raw).body, row.raw)
-    except LedgerError as error:
-        raise altered(row.seq, str(error)) from error
-
-
-def _require_named(
-    queries: Queries, layout: Layout, subject: str, found: Sequence[StoredPayload], *, is_all: bool
+def _require_signed(
+    wanted: set[str], signed: Collection[str], left_out: Collection[str] = ()
 ) -> None:
-    """Refuse to erase as payloads of *subject* what its signed entries do not name; and where that *is_all*, to leave
-    out what they do: whoever asks is told that it was done, and it is done in somebody's name.
+    """Refuse to erase as payloads of a packet what its *signed* entries do not name, and to leave out what they do.
+
+    Whoever asks is told that it was done, and it is done in somebody's name.
 
     Raises:
-        StoreCorruptError: ``attachment.altered``, a row says of which packet a payload is, and the entries do not;
-            ``store.altered``, one of these cannot be read.
+        StoreCorruptError: ``attachment.altered``, a row says of which packet a payload is, and the entries do not.
     """
-    wanted, named, vouched = {one.digest for one in found}, set[str](), set[str]()
-    issuers: dict[str, bytes] | None = None
-    for row in queries.entries(EntryFilter(subject=subject)):
-        of_this = {digest for digest, _ in _named_by(row)}
-        named |= of_this
-        if of_this & wanted - vouched:
-            issuers = anchored_issuers(queries, layout) if issuers is None else issuers
-            with suppress(StoreCorruptError):
-                check_entry(row, issuers)
-                vouched |= of_this
-    left_out = queries.still_present(sorted(named - wanted)) if is_all else ()
-    for digest in (*sorted(wanted - vouched), *left_out):
+    for digest in (*sorted(wanted.difference(signed)), *left_out):
         raise StoreCorruptError(
             f"the payload under {digest} was changed in the database: whose it is, its row and the entries differ",
             code="attachment.altered",
             hint="restore it from a backup; see what else was changed: pfgov ledger doctor",
         )
+
+
+def _signed_of(
+    queries: Queries, layout: Layout, subject: str, digests: Collection[str]
+) -> set[str]:
+    """Return which of a few *digests* signed entries of a *subject* name.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, one of these cannot be read.
+    """
+    signed, issuers = set[str](), None
+    for row in naming(queries.entries(EntryFilter(subject=subject)), digests):
+        of_this = {digest for digest, _ in named_by(row)}
+        if of_this.difference(signed):
+            issuers = anchored_issuers(queries, layout) if issuers is None else issuers
+            with suppress(StoreCorruptError):
+                check_entry(row, issuers)
+                signed |= of_this
+    return signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +152,17 @@ class Erasure:
         return self.is_flushed and not self.left
 
 
-def reasons(queries: Queries, layout: Layout, found: Iterable[StoredPayload]) -> dict[str, str]:
-    """Return commitment -> the recorded reason, over the subjects of *found*."""
+def reasons(
+    queries: Queries, layout: Layout, target: Target, found: Iterable[StoredPayload]
+) -> dict[str, str]:
+    """Return commitment -> the recorded reason, of what of *found*, the payloads of *target*, was erased."""
+    by_subject: dict[str, list[str]] = {}
+    for one in found:
+        by_subject.setdefault(one.subject, []).append(one.digest)
     whys: dict[str, str] = {}
-    for subject in {one.subject for one in found}:
-        for event in erasures_of(queries, layout, subject):
+    for subject, digests in by_subject.items():
+        only = digests if target.packet_id is None else ()
+        for event in erasures_of(queries, layout, subject, only):
             whys.setdefault(event.commitment, event.why)
     return whys
 
@@ -169,9 +177,37 @@ def erase(engine: "Engine", target: Target, why: Why, *, caller: Caller = LOCAL)
         NotFoundError: ``packet.not_found`` or ``attachment.not_found``.
         PfgovError: as :meth:`Engine.submit`.
     """
-    return engine.exclusively(
-        lambda sequencer: _erase(sequencer, engine.layout, target, why, caller)
-    )
+    history = _history_of(engine, target)
+    try:
+        if history is not None:
+            history.read_ahead(engine.reader.snapshot, engine.layout)
+        done = engine.exclusively(
+            lambda sequencer: _erase(sequencer, engine.layout, target, why, caller, history)
+        )
+    except StoreCorruptError:
+        _KNOWN.pop(engine, None)  # what was changed may be put right
+        raise
+    if history is not None and (not done.left or len(history.signed) > _REMEMBERED_MAX):
+        _KNOWN.pop(engine, None)
+    return done
+
+
+_KNOWN: Final[WeakKeyDictionary["Engine", PayloadHistory]] = WeakKeyDictionary()
+"""What was read of the packet that is being erased: it takes many commits to erase what many entries name."""
+
+_REMEMBERED_MAX: Final = 100_000
+"""Commitments of a packet that are remembered from one commit to the next; of one with more they are read again."""
+
+
+def _history_of(engine: "Engine", target: Target) -> PayloadHistory | None:
+    """Return what is remembered of the packet that is *target*, or is to be; None of a single payload."""
+    if target.packet_id is None:
+        return None
+    subject = f"packet/{target.packet_id}"
+    known = _KNOWN.get(engine)
+    if known is None or known.subject != subject:
+        known = _KNOWN[engine] = PayloadHistory(subject)
+    return known
 
 
 def erase_all(engine: "Engine", target: Target, why: Why) -> Erasure:
@@ -193,17 +229,30 @@ def erase_all(engine: "Engine", target: Target, why: Why) -> Erasure:
 
 
 def _erase(
-    sequencer: "Sequencer", layout: Layout, target: Target, why: Why, caller: Caller
+    sequencer: "Sequencer",
+    layout: Layout,
+    target: Target,
+    why: Why,
+    caller: Caller,
+    history: PayloadHistory | None,
 ) -> Erasure:
     queries = sequencer.queries
     first = _earlier(sequencer, caller)
     found = target.payloads(queries)
-    named = reasons(queries, layout, found)
-    missing = [one for one in reversed(found) if one.digest not in named]
-    whole = None if target.packet_id is None else f"packet/{target.packet_id}"
-    for subject in sorted({one.subject for one in missing} | ({whole} if whole else set())):
-        of_this = [one for one in missing if one.subject == subject]
-        _require_named(queries, layout, subject, of_this, is_all=subject == whole)
+    if history is None:
+        named = reasons(queries, layout, target, found)
+        missing = [one for one in reversed(found) if one.digest not in named]
+        for subject in sorted({one.subject for one in missing}):
+            wanted = {one.digest for one in missing if one.subject == subject}
+            _require_signed(wanted, _signed_of(queries, layout, subject, wanted))
+    else:
+        with history.lock:
+            history.read(queries, layout)
+            named = dict(history.whys)
+            missing = [one for one in reversed(found) if one.digest not in named]
+            wanted = {one.digest for one in missing}
+            others = sorted((history.signed | history.unsigned) - wanted)
+            _require_signed(wanted, history.signed, queries.still_present(others))
     requests = [
         Request(
             c.EraseAttachment(subject=one.subject, commitment=one.digest, why=why),
@@ -280,9 +329,14 @@ def payload_objects(queries: Queries, layout: Layout, target: Target) -> list[di
         NotFoundError: as :meth:`Target.payloads`.
     """
     found = target.payloads(queries)
-    whys = reasons(queries, layout, found)
-    origin = load_state(queries).origin
+    whys = reasons(queries, layout, target, found)
+    origin = _origin(queries)
     return [payload_object(one, whys, state_of(queries, one, whys, origin)) for one in found]
+
+
+def _origin(queries: Queries) -> str:
+    row = queries.entry(0)
+    return "" if row is None else entry.parse(row.raw).log
 
 
 def state_of(queries: Queries, one: StoredPayload, whys: dict[str, str], origin: str) -> str:

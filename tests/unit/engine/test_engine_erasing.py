@@ -1,6 +1,7 @@
 """Erasing: what goes together, what is recorded once, how much at a time, and that a failure in between is healed."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from support.faulty import Faulty
@@ -11,12 +12,13 @@ from pfgov.core import events as e
 from pfgov.engine import Engine, LedgerReader
 from pfgov.engine.answers import Caller, Idempotency
 from pfgov.engine.loading import erased as of_log
-from pfgov.engine.maintenance import erasing
+from pfgov.engine.maintenance import erasing, payload_history
 from pfgov.engine.maintenance.doctor import examine
 from pfgov.engine.reading.replay import Replay
 from pfgov.errors import ForbiddenError, PfgovError
 from pfgov.storage import open_store
-from pfgov.storage.port import EntryRow
+from pfgov.storage.port import EntryRow, Queries
+from pfgov_ledger.commitments import Named
 
 SECRET = b'{"secret":"Ms Unmistakable","step":%d}'
 
@@ -162,3 +164,83 @@ def test_erasing_much_of_one_packet_is_looked_through_once(
     findings = {one.check: one.outcome for one in examine(open_store(directory))}
     assert findings["payloads"] == findings["erasures"] == "ok"
     assert looked <= 2 * count
+
+
+def test_erasing_one_payload_is_found_without_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads an erased context, or erases one more, has all erasures of the packet decoded and verified."""
+    with opened(fresh(tmp_path)) as engine:
+        carried(engine, 8)
+        done = erasing.erase_all(engine, erasing.Target(packet_id="p"), "retention")
+        looked: list[int] = []
+        really = of_log.erasure_of
+        monkeypatch.setattr(
+            of_log, "erasure_of", lambda row: (looked.append(row.seq), really(row))[1]
+        )
+        assert len(done.erased) >= 8
+        for digest in done.erased:
+            assert engine.reader.named_payload(digest) is None
+            one = erasing.Target(commitment=digest)
+            assert digest in erasing.erase(engine, one, "retention").already
+            with engine.reader.snapshot() as queries:
+                shown = erasing.payload_objects(queries, engine.layout, one)
+            assert {found["state"] for found in shown} == {"erased"}
+            views = len(shown) - 1
+            assert len(looked) <= 2 + 2 * (
+                1 + views
+            )  # two questions for the reader, then two of all that go with it
+            looked.clear()
+
+
+def test_erasing_reads_a_packet_once_and_before_anybody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each commit of an erasure reads the packet's whole history again, in the exclusive section: hours for many."""
+    monkeypatch.setattr(erasing, "ERASED_AT_ONCE", 2)
+    monkeypatch.setattr(payload_history, "_PAGE", 3)
+    parsed: list[int] = []
+    held: list[int] = []
+    really, whole = payload_history.named_by, payload_history.PayloadHistory.read
+
+    def counted(row: EntryRow) -> list[Named]:
+        parsed.append(row.seq)
+        return really(row)
+
+    def read(self: Any, queries: Any, layout: Any, *, limit: int | None = None) -> bool:
+        before = len(parsed)
+        is_all = whole(self, queries, layout, limit=limit)
+        (held if limit is None else []).append(len(parsed) - before)
+        assert limit is None or len(parsed) - before <= limit
+        return is_all
+
+    monkeypatch.setattr(payload_history, "named_by", counted)
+    monkeypatch.setattr(payload_history.PayloadHistory, "read", read)
+    directory = fresh(tmp_path)
+    with opened(directory) as engine:
+        carried(engine, 8)
+        done = erasing.erase_all(engine, erasing.Target(packet_id="p"), "retention")
+        assert len(done.erased) >= 8
+        entries = len(engine.reader.lineage("packet/p"))
+        assert len(parsed) == len(set(parsed)) <= entries
+        assert sum(held) == 0
+    assert erased(directory) == list(done.erased)
+
+
+def test_erasing_lists_payloads_without_the_state_of_everything(tmp_path: Path) -> None:
+    """A list of one packet's payloads reads all members and all packets, to learn what the ledger is called."""
+    with opened(fresh(tmp_path)) as engine:
+        carried(engine, 2)
+
+        class Narrow:
+            def __init__(self, queries: Queries) -> None:
+                self._queries = queries
+
+            def __getattr__(self, name: str) -> Any:
+                assert name not in {"members", "packets"}
+                return getattr(self._queries, name)
+
+        with engine.reader.snapshot() as queries:
+            narrow = cast("Queries", Narrow(queries))
+            shown = erasing.payload_objects(narrow, engine.layout, erasing.Target(packet_id="p"))
+        assert {one["state"] for one in shown} == {"present"}
