@@ -24,6 +24,12 @@ PACKS: Final = ("starter", "agent-fleet", "eu-residency", "regulated-review")
 LINES_MAX: Final = 4_000
 """Lines up to which two texts are compared line by line."""
 
+PAIRS_MAX: Final = 1_000_000
+"""Pairs of lines, between what two texts begin and end with alike: to compare them takes time by their number."""
+
+_AROUND: Final = 2
+"""Lines that are shown before and after what changed."""
+
 _BETWEEN: Final = re.compile(r"(?m)^---[ \t]*$\n?")
 _FIXTURES: Final = re.compile(r"""(?m)^[\s{]*["']?kind["']?\s*:\s*["']?Fixtures\b""")
 
@@ -101,8 +107,21 @@ def lines_changed(old: str, new: str) -> Sequence[tuple[str, str]] | None:
     before, after = old.splitlines(), new.splitlines()
     if max(len(before), len(after)) > LINES_MAX:
         return None
-    found = list(difflib.unified_diff(before, after, lineterm="", n=2))[2:]
+    least = min(len(before), len(after))
+    begun = _alike(before, after, least)
+    ended = _alike(before[::-1], after[::-1], least - begun)
+    if (len(before) - begun - ended) * (len(after) - begun - ended) > PAIRS_MAX:
+        return None
+    first, last = max(begun - _AROUND, 0), max(ended - _AROUND, 0)
+    before, after = before[first : len(before) - last], after[first : len(after) - last]
+    found = list(difflib.unified_diff(before, after, lineterm="", n=_AROUND))[2:]
     return [("@", "") if line.startswith("@@") else (line[:1], line[1:]) for line in found]
+
+
+def _alike(one: Sequence[str], other: Sequence[str], most: int) -> int:
+    """Return how many lines two texts begin with alike, at *most* so many."""
+    pairs = zip(one[:most], other, strict=False)
+    return next((at for at, (line, there) in enumerate(pairs) if line != there), most)
 
 
 def changed(old: PolicySet, new: PolicySet) -> list[Mapping[str, Any]]:
