@@ -5,12 +5,12 @@ is not among them: the checker refuses it.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pfgov.core.verdicts import CARRIED_OUT
+from pfgov.core.verdicts import CARRIED_OUT, Point
 from pfgov.policy.authoring.bypassing import bypassed
 from pfgov.policy.authoring.portability import unportable
 from pfgov.policy.authoring.trusting import trusting
@@ -188,20 +188,29 @@ class _Asked:
 
 
 def _repeated(compiled: PolicySet) -> Iterator[Problem]:
-    """A rule that another one of the set makes needless wherever both are asked: it is equal, or weaker."""
+    """A rule that another one of the set makes needless wherever both are asked: it is equal, or weaker.
+
+    Of very many rules, or very long ones, only those that come last are compared with all others.
+    """
+    at_point = {
+        point: {(one.policy, one.rule.id): one for one in judge.rules}
+        for point, judge in compiled.judges.items()
+    }
     rules = [
         _Asked(rule, planned)
         for policy in sorted(
             compiled.bundle.policies, key=lambda one: (one.name != KERNEL, one.name)
         )
         for rule in policy.rules
-        if (planned := _planned(rule, policy, compiled))
+        if (planned := _planned(rule, policy, at_point))
     ]
     needless: set[str] = set()
     prover = Prover()
     for one in reversed(rules):  # of two that say the same, the later one is needless
         if one.planned.policy == KERNEL:
             continue
+        if prover.is_spent:
+            return
         other = next(
             (
                 other
@@ -233,9 +242,11 @@ def _needless(one: _Asked, other: _Asked) -> Problem:
     )
 
 
-def _planned(rule: Rule, policy: Policy, compiled: PolicySet) -> PlannedRule | None:
-    every = (one for point in rule.on for one in compiled.judges[point].rules)
-    return next((one for one in every if (one.policy, one.rule.id) == (policy.name, rule.id)), None)
+def _planned(
+    rule: Rule, policy: Policy, at_point: Mapping[Point, Mapping[Name, PlannedRule]]
+) -> PlannedRule | None:
+    every = (at_point[point].get((policy.name, rule.id)) for point in rule.on)
+    return next(filter(None, every), None)
 
 
 def _covers(

@@ -18,6 +18,9 @@ from pfgov.policy.cel.types import CelType
 PROOFS_MAX: Final = 200_000
 """Pairs of conditions that one prover remembers."""
 
+STEPS_MAX: Final = 500_000
+"""Pairs of conditions, and of values, that one prover looks at: some seconds.  Beyond, it proves nothing more."""
+
 
 class Prover:
     """Asked about many pairs of conditions: what was found of parts that say the same is remembered."""
@@ -29,6 +32,12 @@ class Prover:
         self._fields: dict[str, tuple[str, ...]] = {}
         self._claims: dict[int, _Claim | None] = {}
         self._proofs: dict[tuple[int, int], bool] = {}
+        self._left = STEPS_MAX
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it proves nothing more."""
+        return self._left <= 0
 
     def implies(self, one: ir.Node, other: ir.Node) -> bool:
         """Whether *other* is certainly true wherever *one* is."""
@@ -37,6 +46,9 @@ class Prover:
         if key[0] == key[1]:
             return True
         if key not in self._proofs:
+            if self.is_spent:
+                return False
+            self._left -= 1
             if len(self._proofs) >= PROOFS_MAX:
                 self._proofs.clear()
             self._proofs[key] = self._proved(one, other)
@@ -52,12 +64,10 @@ class Prover:
         if isinstance(other, ir.Logic):
             return any(self.implies(one, part) for part in other.operands)
         left, right = self._claim_of(one), self._claim_of(other)
-        return (
-            left is not None
-            and right is not None
-            and left.path == right.path
-            and left.within(right)
-        )
+        if left is None or right is None or left.path != right.path:
+            return False
+        self._left -= len(left.values or ())
+        return left.within(right)
 
     def _claim_of(self, node: ir.Node) -> "_Claim | None":
         number = self.number(node)

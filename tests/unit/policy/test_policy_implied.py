@@ -1,12 +1,14 @@
 """Whether one condition says all that another one says: proved once, and remembered only for what says the same."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 from support import policy_kit as kit
 
 from pfgov.core.verdicts import Point
-from pfgov.policy.cel import ir
+from pfgov.policy.authoring.checking import check_directory
+from pfgov.policy.cel import implied, ir
 from pfgov.policy.cel.implied import Prover
 
 CONDITIONS = (
@@ -54,3 +56,53 @@ def test_a_prover_remembers_nothing_that_is_not_so(roots: list[ir.Node]) -> None
     assert said == again == fresh
     assert {pair for pair, is_so in said.items() if is_so and pair[0] != pair[1]} == IMPLIED
     assert all(said[at, at] for at in range(len(roots)))
+
+
+def test_a_prover_that_took_so_many_steps_proves_nothing_more(
+    roots: list[ir.Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand rules of three parts each take whoever checks them a quarter of a minute."""
+    monkeypatch.setattr(implied, "STEPS_MAX", 20)
+    prover, taken = Prover(), 0
+    really = Prover._proved
+
+    def counted(self: Prover, one: ir.Node, other: ir.Node) -> bool:
+        nonlocal taken
+        taken += 1
+        return really(self, one, other)
+
+    monkeypatch.setattr(Prover, "_proved", counted)
+    pairs = itertools.product(range(len(roots)), repeat=2)
+    said = {(a, b) for a, b in pairs if a != b and prover.implies(roots[a], roots[b])}
+    assert prover.is_spent
+    assert 0 < taken <= 20
+    assert said < IMPLIED
+    assert all(prover.implies(root, root) for root in roots)
+
+
+def test_rules_are_compared_as_long_as_the_prover_has_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each rule of a large set is still compared with each other when nothing is proved any more."""
+    rules = "".join(
+        f"  - {{id: r{at:02}, deny: \"member.id == 'a{at}' && member.region == 'b{at}'\"}}\n"
+        for at in range(40)
+    )
+    (tmp_path / "p.policy.yaml").write_text(
+        kit.policy(f"{rules}  - {{id: r99, deny: \"member.id == 'a0'\"}}\n")
+    )
+    asked = 0
+    really = Prover.implies
+
+    def counted(self: Prover, one: ir.Node, other: ir.Node) -> bool:
+        nonlocal asked
+        asked += 1
+        return really(self, one, other)
+
+    monkeypatch.setattr(Prover, "implies", counted)
+    said = [one.message for one in check_directory(tmp_path).problems]
+    assert "the rule `r00` says nothing that `r99` does not say" in said
+    needed, asked = asked, 0
+    monkeypatch.setattr(implied, "STEPS_MAX", 100)
+    check_directory(tmp_path)
+    assert asked < needed / 4
