@@ -133,6 +133,7 @@ class Scan:
         optional: Offsets of the token that follows an optional mark ``?``.
         fields: Real name of the back-quoted field at an offset.
         tokens: The tokens, in order.
+        comments: Where each comment stands, up to the line feed that ends it.
     """
 
     source: str
@@ -142,6 +143,7 @@ class Scan:
     fields: dict[int, str] = field(default_factory=dict[int, str])
     lines: list[int] = field(default_factory=list[int])
     tokens: list[Token] = field(default_factory=list[Token])
+    comments: list[Span] = field(default_factory=list[Span])
 
     def span(self, start: int, end: int) -> Span:
         """The span of ``source[start:end]``."""
@@ -194,6 +196,8 @@ class _Scanner:
             text = match.group()
             if kind == "space":
                 self.output.append(text if text.isspace() else " " * len(text))
+                if text.startswith("//"):
+                    self.result.comments.append(self.result.span(position, match.end()))
                 position = match.end()
                 continue
             position = self.token(kind or "", text, position)

@@ -10,12 +10,15 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from pfgov.policy.cel.errors import CelSyntaxError
+from pfgov.policy.cel.scan import scan
 from pfgov.policy.files.model import Place, Text
 from pfgov.policy.files.source import Entries, Items, Node, Scalar
 from pfgov.policy.limits import NAME_LENGTH_MAX
 from pfgov.policy.problems import Problem, did_you_mean
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,8})(s|m|h|d)")
+_LINE_END: Final = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*")
@@ -130,7 +133,30 @@ class Reader:
                     "quote the expression: it begins with `{` or holds `: `",
                 )
             return None
-        return Text(text.rstrip(), self.place(node), node)
+        found = Text(text.rstrip(), self.place(node), node)
+        return None if self._is_hidden(found, node) else found
+
+    def _is_hidden(self, text: Text, node: Scalar) -> bool:
+        """Refuse a comment that goes on behind its line: what stands there was meant, and would not be asked."""
+        try:
+            comments = scan(text.text).comments
+        except CelSyntaxError:
+            return False  # whoever parses it says so
+        for one in comments:
+            comment = text.text[one.start : one.end].rstrip()
+            if _LINE_END.search(comment):
+                what = "the comment goes on behind a character that ends a line elsewhere"
+                hint = "end the line with a line feed"
+            elif not node.is_on_one_line(one.line, one.column, len(comment)):
+                what = (
+                    "YAML joins these lines, and so the comment goes on to the end of the last one"
+                )
+                hint = "keep the lines: write `|` behind the colon and the expression below it; or take the comment out"
+            else:
+                continue
+            self.problems.append(text.problem("policy.comment", what, one.line, one.column, hint))
+            return True
+        return False
 
     def text(self, node: Node | None, what: str, *, limit: int) -> Text | None:
         """Return a text with its place."""

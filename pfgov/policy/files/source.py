@@ -32,6 +32,7 @@ _UNLIKE: Final = re.compile(
     r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)|[-+]?\.[0-9]+|[-+]?[0-9]+\."
 )
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_BREAK: Final = re.compile("\r\n?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,14 @@ class Scalar(Node):
         if not breaks:
             return self.line, self.column + at
         return self.line + breaks, at - raw.rfind("\n", 0, at)
+
+    def is_on_one_line(self, line: int, column: int, length: int) -> bool:
+        """Say whether so many characters of the content from a place on surely stand on one line of the file."""
+        if self.raw[:1] == "|" or "\n" not in self.raw:
+            return True
+        if self.raw[:1] in {'"', "'"} and ("\\" in self.raw or "''" in self.raw):
+            return False
+        return self.position(line, column)[0] == self.position(line, column + length - 1)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +295,7 @@ class _Composer:
             raise self._at(event, "text", "a lone surrogate is not a character")
         if isinstance(value, float) and not math.isfinite(value):
             raise self._at(event, "number", f"`{text}` is too large for a number")
-        raw = self._text[start.index : end.index]
+        raw = _BREAK.sub("\n", self._text[start.index : end.index])
         rest = self._text[end.index : end.index + 80].partition("\n")[0]
         is_commented = rest.lstrip(" ").startswith("#")
         return Scalar(start.line + 1, start.column + 1, value, text, quoted, raw, is_commented)

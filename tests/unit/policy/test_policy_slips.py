@@ -119,6 +119,52 @@ def test_a_comment_that_cuts_a_text_is_named(tmp_path: Path) -> None:
     assert "begins a comment" in found[3]
 
 
+SWALLOWED = [
+    (">\n      member.trust_score > 0.5 // floor\n      && member.status == 'ACTIVE'\n", 8, 32),
+    (
+        ">-\n      member.trust_score > 0.5 &&\n      // floor\n      member.status == 'ACTIVE'\n",
+        9,
+        7,
+    ),
+    ("member.trust_score > 0.5 // floor\n      && member.status == 'ACTIVE'\n", 7, 39),
+    ("'member.trust_score > 0.5 // floor\n      && member.id != \"b\"'\n", 7, 40),
+    ("\"member.trust_score > 0.5 // floor\n      && member.id != 'b'\"\n", 7, 40),
+    ('"member.trust_score > 0.5 // floor\n      && member.id != \\"b\\""\n', 7, 14),
+    ("\"member.trust_score > 0.5 // floor\\r && member.id != 'b'\"\n", 7, 14),
+    ("\"member.trust_score > 0.5 // floor\\L && member.id != 'b'\"\n", 7, 14),
+]
+
+
+@pytest.mark.parametrize(("value", "line", "column"), SWALLOWED)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_comment_does_not_swallow_what_stands_below_it(
+    tmp_path: Path, value: str, line: int, column: int, end: str
+) -> None:
+    """Where YAML joins lines a comment would go on to the end of the last one, and its condition is never asked."""
+    text = kit.policy(f"  - id: r\n    require: {value}").replace("\n", end)
+    (tmp_path / "p.policy.yaml").write_bytes(text.encode())
+    (found,) = check_directory(tmp_path).problems
+    assert (found.code, found.line, found.column) == ("policy.comment", line, column)
+
+
+KEPT = [
+    "|\n      member.trust_score > 0.5 // floor\n      && member.status == 'ACTIVE'\n",
+    ">\n      member.trust_score > 0.5\n      && member.status == 'ACTIVE' // the last line\n",
+    ">\n      member.trust_score > 0.5 && // a line that is kept\n\n      member.status == 'ACTIVE'\n",
+    "member.trust_score > 0.5 // floor\n",
+    "'member.id != \"a//b\"\n      && member.trust_score > 0.5'\n",
+]
+
+
+@pytest.mark.parametrize("value", KEPT)
+def test_a_comment_that_ends_with_its_line_is_fine(tmp_path: Path, value: str) -> None:
+    """A comment is refused for what it hides, and not for standing in an expression."""
+    text = kit.policy(f"  - id: r\n    require: {value}")
+    assert [
+        one for one in found_in(tmp_path, {"p.policy.yaml": text}) if one[0] == "policy.comment"
+    ] == []
+
+
 def test_nothing_is_missed_on_the_line_of_its_key(tmp_path: Path) -> None:
     """A key without a value is a problem of the key, and not of the line after it."""
     (found,) = found_in(tmp_path, {"p.policy.yaml": kit.policy("  - id: r\n    require:\n")})
