@@ -55,8 +55,9 @@ def diff(
     """Compare two policy sets: a folder, a digest that the ledger recorded, or `binding`.
 
     First what is written differently; a rename is not a change. Then, for each decision point at which something is
-    said differently, the smallest case that was found on which the two decide differently, as facts and as a test.
-    Where none was found it says in how many cases: that is no proof that there is none.
+    said differently, the smallest case that was found on which the two decide differently, as facts and as a test:
+    one where the new set allows more, and one where it allows less, if there are both. Where none was found it
+    says in how many cases: that is no proof that there is none.
 
     Exits 0, or 1 if --fail-on says so, 3 if a set does not compile.
     """

@@ -97,6 +97,33 @@ def test_the_test_that_is_proposed_tells_the_sets_apart(name: str, tmp_path: Pat
         assert len(report.failed) == failing, [one.problem for one in report.failed]
 
 
+BOTH_WAYS = {
+    "more trust, and more packets": (
+        ("value: 0.6", "value: 0.7"),
+        ("active >= 10", "active >= 20"),
+    ),
+    "less trust, and fewer packets": (
+        ("value: 0.6", "value: 0.5"),
+        ("active >= 10", "active >= 3"),
+    ),
+    "one rule turned round": (("require: member.trust_score >=", "deny: member.trust_score >="),),
+}
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_what_is_allowed_more_is_found_beside_what_is_allowed_less(
+    name: str, tmp_path: Path
+) -> None:
+    """A change that narrows hides one that widens, and a gate that asks for widenings lets both through."""
+    found = compared(tmp_path, *BOTH_WAYS[name])
+    ways = {direction(one) for point, one in found.disagreements if point is Point.ASSIGN}
+    assert ways == {"wider", "narrower"}
+    assert found.is_widening
+    assert found.is_narrowing
+    shown = [row["case"]["direction"] for row in found.as_dict()["points"] if "case" in row]
+    assert set(shown) == ways
+
+
 def test_a_rename_is_not_a_change(tmp_path: Path) -> None:
     """Another name of a policy, a rule, a param or a variable counts as another decision."""
     found = compared(

@@ -43,7 +43,7 @@ class Comparison:
     new: PolicySet
     changes: tuple[Change, ...]
     points: tuple[Searched, ...]
-    """Each decision point at which something is said differently."""
+    """Each decision point at which something is said differently; twice where more is allowed, and less as well."""
 
     @property
     def disagreements(self) -> list[tuple[Point, Disagreement]]:
@@ -157,16 +157,35 @@ def compare(
     known = [case for folder in tests for case in known_cases(folder)]
     searched: list[Searched] = []
     for point in Point:
-        one = search(old, new, point, known, most=most)
-        searched.append(one)
-        if one.found is not None:
-            known = [*known, *elsewhere(one.found.case)]
+        found = _both_ways(old, new, point, known, most)
+        searched += found
+        known = [
+            *known,
+            *(case for one in found if one.found for case in elsewhere(one.found.case)),
+        ]
     return Comparison(
         old,
         new,
         tuple(changes(old, new)),
         tuple(one for one in searched if one.cases),
     )
+
+
+def _both_ways(
+    old: PolicySet, new: PolicySet, point: Point, known: Sequence[Case], most: int
+) -> list[Searched]:
+    """Return what a search at *point* came to, and a case that goes the other way, where there is one, too."""
+    searched = [search(old, new, point, known, most=most)]
+    for way in ("wider", "narrower") if searched[0].found is not None else ():
+        gone = {direction(one.found) for one in searched if one.found is not None}
+        if way not in gone:
+
+            def goes(one: Disagreement, way: str = way) -> bool:
+                return direction(one) == way
+
+            other = search(old, new, point, known, most=most, fits=goes)
+            searched += [other] if other.found is not None else []
+    return searched
 
 
 def elsewhere(case: Case) -> list[Case]:

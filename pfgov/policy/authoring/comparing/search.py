@@ -67,6 +67,7 @@ START: Final = 1_767_225_600_000_000
 _CLASS: Final = re.compile(CLASS_PATTERN, re.ASCII)
 
 FactPath = tuple[str, ...]
+_Program = Callable[[Mapping[str, object]], object]
 _ABSENT: Final = object()
 
 
@@ -117,10 +118,8 @@ class _Changed:
 
     policies: PolicySet
     rules: Sequence[PlannedRule]
-    programs: list[tuple[PlannedRule, Callable[[Mapping[str, object]], object]]] = field(init=False)
-    whens: list[tuple[PlannedRule, Callable[[Mapping[str, object]], object] | None]] = field(
-        init=False
-    )
+    programs: list[tuple[PlannedRule, _Program]] = field(init=False)
+    whens: list[tuple[PlannedRule, _Program | None]] = field(init=False)
 
     def __post_init__(self) -> None:
         binding = [rule for rule in self.rules if not rule.shadow]
@@ -166,19 +165,26 @@ def search(
     known: Sequence[Case] = (),
     *,
     most: int = CASES_MAX,
+    fits: Callable[[Disagreement], bool] = lambda _: True,
 ) -> Searched:
-    """Return a smallest case at *point* on which *old* and *new* disagree, if one is found in *most* cases.
+    """Return a smallest case at *point* on which *old* and *new* disagree as it *fits*, if one is found in *most*.
 
     *known* are cases to begin with, such as those of the tests beside the policies.
     """
-    return _Search(old, new, point, known, most).run()
+    return _Search(old, new, point, known, most, fits).run()
 
 
 class _Search:
     def __init__(
-        self, old: PolicySet, new: PolicySet, point: Point, known: Sequence[Case], most: int
+        self,
+        old: PolicySet,
+        new: PolicySet,
+        point: Point,
+        known: Sequence[Case],
+        most: int,
+        fits: Callable[[Disagreement], bool],
     ) -> None:
-        self.old, self.new, self.point = old, new, point
+        self.old, self.new, self.point, self._fits = old, new, point, fits
         self._known, self._most, self._cases = known, most, 0
         self._gone = _Changed(old, shapes.only_in(old, new, point))
         self._come = _Changed(new, shapes.only_in(new, old, point))
@@ -235,7 +241,8 @@ class _Search:
             return None  # a case that no door lets in shows nothing
         question, member = case.question(), case.roots.get("member")
         old, new = self.old.judge_one(question, member), self.new.judge_one(question, member)
-        return Disagreement(case, old, new) if difference(old, new) else None
+        found = Disagreement(case, old, new)
+        return found if difference(old, new) and self._fits(found) else None
 
     def _smallest(self, found: Disagreement) -> Disagreement:
         """Make the case smaller as long as the same outcomes stay apart."""
@@ -265,10 +272,7 @@ class _Search:
                         facts = _with(facts, change.path, change.value)
                 yield replace(case, roots={**case.roots, "member": facts})
         if any(self.point in policies.reads_time for policies in (self.old, self.new)):
-            for hour in (
-                *range(24),
-                *range(36, 24 * 7, 24),
-            ):  # a day's hours, and each other day's noon
+            for hour in (*range(24), *range(36, 24 * 7, 24)):  # each of a day, then each noon
                 yield replace(case, now=START + hour * HOUR)
 
     # --- cases ----------------------------------------------------------------------------
@@ -291,10 +295,7 @@ class _Search:
         yield from self._moments(bases, near, values)
         mixed = itertools.product(near, (path for path in every if path not in near))
         pairs = [*itertools.combinations(near, 2), *mixed]
-        for few in (
-            PAIRED_FIRST,
-            VALUES_MAX,
-        ):  # what rules name comes first, and is tried on every base
+        for few in (PAIRED_FIRST, VALUES_MAX):  # what rules name comes first, on every base
             for base in bases:
                 for first, second in pairs:
                     for value, other in itertools.product(
