@@ -71,5 +71,6 @@ def oddity(text: str) -> str | None:
         if is_unseen(char):
             return f"it holds {called(char)}, which nobody sees"
         like = alike(char)
+        like = "a blank" if like == " " else like
         return f"it holds {called(char)}" + (f", which looks like {like}" if like else "")
     return None

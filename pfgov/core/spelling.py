@@ -104,6 +104,10 @@ def check_region(text: str, pointer: str | None = None) -> str:
     return text
 
 
+LABELS_HOLD: Final = "values of labels are in the normal form NFC, show all that they hold, and have no blank at an end"
+"""What :func:`check_label` asks for, in a sentence."""
+
+
 def check_label(text: str, pointer: str | None = None) -> str:
     """Return *text* if it can be the value of a label: what is seen of it is all of it.
 

@@ -301,9 +301,11 @@ def parse_file(path: Path, problems: list[Problem]) -> Node | None:
     except OSError as error:
         problems.append(Problem("policy.unreadable", f"{error.strerror}", str(path)))
     except UnicodeDecodeError as error:
-        problems.append(
-            Problem("policy.yaml.encoding", f"byte {error.start} is not UTF-8", str(path))
-        )
+        before = raw[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        what = f"byte {error.start} is not UTF-8"
+        hint = "save the file as UTF-8"
+        problems.append(Problem("policy.yaml.encoding", what, str(path), line, column, hint))
     except SourceError as error:
         problems.append(error.problem)
     return None

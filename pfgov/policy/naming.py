@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
+from pfgov.core.characters import normalized
+from pfgov.core.spelling import LABELS_HOLD, as_seen
 from pfgov.policy.cel import ir
 from pfgov.policy.cel.hints import did_you_mean
 from pfgov.policy.cel.possible import walk
@@ -148,6 +150,7 @@ class Naming:
         """A word that a fact never is: ``"opertor" in principal.rights``, ``member.region == "EU"``."""
         for path, word in self._compared(node):
             yield from self._demanded(path, word, node)
+            yield from self._label_value(path, word, as_seen(word), node)
             spelt = spelling(path)
             if spelt is None or spelt.has(word):
                 continue
@@ -169,6 +172,19 @@ class Naming:
                     instead,
                     "warning",
                 )
+
+    def _label_value(self, path: Path, text: str, seen: str, node: ir.Call) -> Iterator[Problem]:
+        """A text that no label has, though it looks like one: of two characters for one, with a blank at an end."""
+        if path[1:2] == ("labels",) and len(path) == 3 and text != seen:
+            name = ".".join(path)
+            instead = f"write {seen!r}: {LABELS_HOLD}"
+            yield self._say.problem(
+                "policy.spelling",
+                f"{name} never holds {text!a}",
+                node,
+                instead if seen else f"whether a label is there is asked with has({name})",
+                "warning",
+            )
 
     def _compared(self, node: ir.Call) -> Iterator[tuple[Path, str]]:
         """Yield (path of a fact or a list, word that it or an item of it is compared with)."""
@@ -227,7 +243,11 @@ class Naming:
             return
         path, part = self._path(node.arguments[0]), node.arguments[1].value
         spelt = spelling(path)
-        if path is None or spelt is None or type(part) is not str:
+        if path is None or type(part) is not str:
+            return
+        if name in _VERBS:
+            yield from self._label_value(path, part, normalized("NFC", part), node)
+        if spelt is None:
             return
         is_possible = True
         if name in _PARTS:

@@ -7,7 +7,7 @@ the whole list, a machine gets the codes.  This module knows neither YAML nor CE
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from pfgov import errors
@@ -144,9 +144,11 @@ class PolicyErrors(PolicyError):  # noqa: N818 - several at once, by design
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return *problems* without repetitions, sorted by file and position."""
-    unique = dict.fromkeys(problems)
-    return tuple(sorted(unique, key=lambda p: (p.file, p.line, p.column, p.code)))
+    """Return *problems* without repetitions, sorted by file and position: a rule is asked at several points."""
+    unique: dict[Problem, Problem] = {}
+    for problem in problems:
+        unique.setdefault(replace(problem, hint=None), problem)
+    return tuple(sorted(unique.values(), key=lambda p: (p.file, p.line, p.column, p.code)))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

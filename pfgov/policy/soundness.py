@@ -14,6 +14,7 @@ from pfgov.policy.cel.constant import FLIPPED, SIGNS, always
 from pfgov.policy.cel.errors import Failure
 from pfgov.policy.cel.implied import same
 from pfgov.policy.cel.possible import NEVER, Outlook, Reach, walk
+from pfgov.policy.cel.strings import compile_pattern
 from pfgov.policy.cel.types import ListType, MapType, NumberType, Record, StringType
 from pfgov.policy.files.model import KERNEL, Policy, Text
 from pfgov.policy.judging.clauses import PlannedRule
@@ -33,6 +34,9 @@ _PARTS_OF_TIME: Final[Mapping[str, tuple[int, int]]] = {
     "getMilliseconds": (0, 999),
 }
 """What the parts of a timestamp range over; both ends occur."""
+
+_OF_LISTS: Final = frozenset({"@in", "region_within", "sets.contains", "sets.intersects"})
+_OF_TEXTS: Final = frozenset({"startsWith", "endsWith", "contains"})
 
 _EARLY: Final = 1_000_000_000
 """Seconds since 1970 before which no decision was ever taken; it is in 2001."""
@@ -191,6 +195,7 @@ class _Expression:
         """A comparison that the range of a function decides: ``now.getMonth() == 12``."""
         left, right = node.arguments
         operator = node.function.name
+        yield from self._says_nothing(node)
         if operator == "@in" and isinstance(right, ir.MakeList):
             yield from self._listed(left, right)
             return
@@ -207,7 +212,36 @@ class _Expression:
             message = f"`{self._say.shown(node)}` is {word} true"
             yield self._say.problem("cel.constant", message, node, self._between(left, bounds))
 
+    def _says_nothing(self, node: ir.Call) -> Iterator[Problem]:
+        """A question with one answer: an empty list or text, a pattern that is found everywhere."""
+        name, right = node.function.name, node.arguments[1]
+        if name in _OF_LISTS and isinstance(right, ir.MakeList) and not right.items:
+            word = "always" if name == "sets.contains" else "never"
+            message = f"`{self._say.shown(node)}` is {word} true"
+            yield self._say.problem("cel.constant", message, node, "list what is meant")
+        if not isinstance(right, ir.Const) or right.label is not None:
+            return
+        if name in _OF_TEXTS and right.value == "":
+            message = f"`{self._say.shown(node)}` is always true"
+            yield self._say.problem("cel.constant", message, node, "write the text that is meant")
+        if name == "matches" and isinstance(right.value, str) and _is_everywhere(right.value):
+            message = (
+                f"`{self._say.shown(node)}` is always true: the pattern is found in every text"
+            )
+            hint = "it is looked for anywhere: write ^...$ around what the whole text has to be"
+            yield self._say.problem("cel.constant", message, node, hint)
+
     def _listed(self, left: ir.Node, right: ir.MakeList) -> Iterator[Problem]:
+        kind = _kind(left.type)
+        for item in right.items if kind is not None else ():
+            if _kind(item.type) not in {None, kind}:
+                message = f"`{self._say.shown(left)}` is never {self._say.shown(item)}"
+                hint = f"it is of the type {kind}"
+                if kind == "number" and isinstance(item.type, StringType):
+                    hint = "compare numbers with numbers, without quotes"
+                elif item.type == types.NULL:
+                    hint = "no fact is null: whether an optional one is there is asked with has()"
+                yield self._say.problem("cel.never_equal", message, item, hint)
         bounds = _range(left)
         for item in right.items if bounds is not None else ():
             value = item.value if isinstance(item, ir.Const) else None
@@ -233,7 +267,10 @@ class _Expression:
                 if path_of(left) is not None and same(left, right):
                     message = f"`{self._say.shown(node)}` compares a thing with itself"
                     yield self._say.problem("cel.constant", message, node, "name another one")
-            case ir.Call(function=function, arguments=(_, divisor)) if function.name == "_/_":
+            case ir.Call(function=function, arguments=(_, divisor) as arguments) if (
+                function.name == "_/_"
+            ):
+                yield from self._lost(node, *arguments)
                 if isinstance(divisor, ir.Const) and divisor.value == 0:
                     message = f"`{self._say.shown(node)}` is infinite, or no number"
                     hint = "divide by something that is not zero"
@@ -256,6 +293,19 @@ class _Expression:
                 yield self._say.problem("cel.constant", message, node, "write it without `?`")
             case _:
                 pass
+
+    def _lost(self, node: ir.Node, left: ir.Node, right: ir.Node) -> Iterator[Problem]:
+        """A fraction written as a division of whole numbers: ``1 / 2`` is 0, and everybody has as much."""
+        numbers = [
+            one.value for one in (left, right) if isinstance(one, ir.Const) and not one.label
+        ]
+        if len(numbers) == 2 and all(type(one) is int and one for one in numbers):
+            over, under = (abs(int(str(one))) for one in numbers)
+            if over % under:
+                severity: Severity = "warning" if over // under else "error"  # 1 / 2 is 0
+                message = f"`{self._say.shown(node)}` divides whole numbers: the rest is dropped"
+                hint = f"write {self._say.shown(left)}.0 / {self._say.shown(right)}.0"
+                yield self._say.problem("policy.whole_division", message, node, hint, severity)
 
     def _whole_division(self, left: ir.Node, right: ir.Node) -> Iterator[Problem]:
         """A share of whole numbers compared with a fraction: ``load.active / capacity.tasks < 0.8``."""
@@ -348,6 +398,22 @@ def _domain(node: ir.Node) -> tuple[tuple[str, ...] | None, Sequence[object]]:
         return path, (True, False)
     allowed = kind.allowed if isinstance(kind, StringType) else None
     return (path, sorted(allowed)) if allowed else (None, ())
+
+
+def _is_everywhere(pattern: str) -> bool:
+    """Whether *pattern* is found in a text of nothing, and in one that nobody would think of."""
+    compiled = compile_pattern(pattern)
+    return all(compiled.search(text) is not None for text in ("", "\x01"))
+
+
+def _kind(one: types.CelType) -> str | None:
+    """Return with what a value of the type can be equal, by name: numbers with all numbers; None where any may be."""
+    if isinstance(one, NumberType):
+        return "number"
+    if isinstance(one, StringType):
+        return "string"
+    plain = (types.BOOL, types.NULL, types.BYTES, types.TIMESTAMP, types.DURATION)
+    return str(one) if one in plain else None
 
 
 def _range(node: ir.Node) -> tuple[float, float] | None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from pfgov.core.verdicts import Point
 from pfgov.policy.cel import ir
+from pfgov.policy.cel.types import Record
 from pfgov.policy.files.labels import Declarations
 from pfgov.policy.files.model import KERNEL
 from pfgov.policy.judging.clauses import PlannedRule
@@ -81,7 +82,7 @@ def _reasons(policies: PolicySet) -> Iterator[Problem]:
 
 def _ways(planned: PlannedRule) -> Iterator[list[Path]]:
     """Yield the facts that each way to pass the rule reads: all of it, or one operand of several that is enough."""
-    yield [_fact(access.path) for access in planned.clause.paths]
+    yield _facts_of(planned.clause.root)
     root = planned.condition.root if planned.condition is not None else None
     while isinstance(root, ir.Named):
         root = root.expression.root
@@ -95,7 +96,7 @@ def _facts_of(node: ir.Node) -> list[Path]:
     waiting = [node]
     while waiting:
         part = waiting.pop()
-        path = ir.path_of(part)
+        path = _read(part)
         if path is not None and len(path) > 1:
             found.append(_fact(path))
         elif isinstance(part, ir.Named):
@@ -103,6 +104,22 @@ def _facts_of(node: ir.Node) -> list[Path]:
         else:
             waiting += ir.children(part)
     return found
+
+
+def _read(node: ir.Node) -> Path | None:
+    """Return the path of the fact that *node* reads or asks for: ``has(a.b)``, ``a.?b``, ``"b" in a.labels``."""
+    match node:
+        case ir.Has(operand=operand, name=name):
+            prefix, last = ir.path_of(operand), name
+        case ir.OptionalAccess(operand=operand, key=ir.Const(value=str(last))):
+            prefix = ir.path_of(operand)
+        case ir.Call(function=function, arguments=(ir.Const(value=str(last)), operand)) if (
+            function.name == "@in" and isinstance(operand.type, Record)
+        ):
+            prefix = ir.path_of(operand)
+        case _:
+            return ir.path_of(node)
+    return None if prefix is None else (*prefix, last)
 
 
 def _own_word(

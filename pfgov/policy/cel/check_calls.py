@@ -186,6 +186,13 @@ def _constant_arguments(
             c.mismatch(
                 "cel.zone", f"`{text}` is no UTC offset", at, "write hours and minutes: +02:00"
             )
+        elif text is None:
+            c.mismatch(
+                "cel.zone",
+                "a time zone has to be known before anything is asked, so that it is none by name",
+                at,
+                'write an offset such as +02:00, a param, or shift the time: (now + duration("2h")).getHours()',
+            )
         else:
             c.mismatch("cel.zone", NAMED_ZONE, at)
     found = constant.never_taken(function, arguments)

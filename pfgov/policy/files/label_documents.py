@@ -2,6 +2,8 @@
 
 from typing import cast, get_args
 
+from pfgov.core.characters import normalized
+from pfgov.core.spelling import LABELS_HOLD, as_seen
 from pfgov.limits import LABEL_LENGTH_MAX
 from pfgov.policy import limits
 from pfgov.policy.files.documents import check_api_version, read_metadata
@@ -58,6 +60,7 @@ def _label(reader: Reader, owner: LabelOwner, key: Scalar, node: Node) -> Label 
         for item in reader.items(found.get("enum"), "`enum`", ENUM_MAX)
         if (value := reader.string(item, "a value", limit=LABEL_LENGTH_MAX)) is not None
     ]
+    _sound_values(reader, found.get("enum"))
     text = reader.string(found.get("pattern"), "`pattern`", limit=PATTERN_LENGTH_MAX)
     _sound_label(reader, found, what, kind, change, values, text)
     if name is None or kind is None or not setters:
@@ -72,6 +75,15 @@ def _label(reader: Reader, owner: LabelOwner, key: Scalar, node: Node) -> Label 
         pattern=text,
         change=cast("LabelChange", change),
     )
+
+
+def _sound_values(reader: Reader, node: Node | None) -> None:
+    """Refuse a value that the border refuses: nobody could ever set it."""
+    for item in node.items if isinstance(node, Items) else ():
+        text = item.value if isinstance(item, Scalar) else None
+        if isinstance(text, str) and text and as_seen(text) != text:
+            message = f"no label can have the value {text!a}"
+            reader.error("label", message, item, f"write {as_seen(text)!r}: {LABELS_HOLD}")
 
 
 def _sound_label(
@@ -100,6 +112,9 @@ def _sound_label(
             found["change"],
             "list its values under enum, the widest first",
         )
+    if text is not None and normalized("NFC", text) != text:
+        message = f"{what} has the pattern {text!a}, which no value matches"
+        reader.error("label", message, found["pattern"], LABELS_HOLD)
     if text is not None:
         try:
             pattern(text)

@@ -182,14 +182,16 @@ class Reader:
             return None
         return found
 
-    def choice(self, node: Node | None, what: str, choices: Collection[str]) -> str | None:
-        """Return one of *choices*."""
+    def choice(
+        self, node: Node | None, what: str, choices: Collection[str], code: str = "value"
+    ) -> str | None:
+        """Return one of *choices*; another word is a problem of that *code*."""
         found = self.string(node, what)
         if found is None or node is None:
             return None
         if found not in choices:
             hint = did_you_mean(found, choices) or f"one of: {', '.join(choices)}"
-            self.error("value", f"{what} cannot be `{found}`", node, hint)
+            self.error(code, f"{what} cannot be `{found}`", node, hint)
             return None
         return found
 

@@ -255,7 +255,8 @@ class _Composer:
     def _key(self, event: Any, events: Iterator[Any], depth: int) -> Scalar:
         if type(event).__name__ != "ScalarEvent":
             self._node(event, events, depth + 1)  # aliases and tags get their own message
-            raise self._at(event, "key", "a key must be a simple word")
+            hint = "inside { } commas and brackets belong to YAML: quote the expression"
+            raise self._at(event, "key", "a key must be a simple word", hint)
         self._nodes += 1
         text, quoted = str(event.value), event.style is not None
         if event.anchor is not None:

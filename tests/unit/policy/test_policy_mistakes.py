@@ -488,7 +488,7 @@ TEST_MISTAKES = {
     ),
     "a policy that there is not": (
         None,
-        ("policy.value", 3, 9, "did you mean `regions`?"),
+        ("policy.test.policy", 3, 9, "did you mean `regions`?"),
     ),
     "a case without a packet": (
         "cases:\n  - {name: x, members: [good], expect: {good: allow}}\n",

@@ -10,6 +10,7 @@ from support import policy_kit as kit
 from pfgov.errors import PolicyError
 from pfgov.policy import PolicyErrors, shipped_directory
 from pfgov.policy.authoring.checking import check_directory
+from pfgov.policy.authoring.testing.coverage import Coverage
 from pfgov.policy.authoring.testing.junit import junit
 from pfgov.policy.authoring.testing.runner import Report, run_directory
 from pfgov.policy.load import shipped_names
@@ -124,6 +125,24 @@ def test_coverage_can_be_complete(tmp_path: Path) -> None:
     report = run(tmp_path, body)
     assert not report.failed
     assert report.coverage.is_at_least(100)
+
+
+@pytest.mark.parametrize(
+    ("rule", "missing"),
+    [
+        ("when: has(packet.submitted_by), deny: member.id in packet.submitted_by.members", False),
+        ("deny: member.id in packet.submitted_by.members", True),
+        ("require: 'has(member.capacity.cpu) && member.capacity.tasks > 1'", True),
+    ],
+)
+def test_coverage_asks_for_nothing_that_cannot_be_missing(
+    tmp_path: Path, rule: str, missing: bool
+) -> None:
+    """What stands in a record that the rule asked for is wanted absent, and no case can show that."""
+    policies = kit.load(tmp_path, kit.policy(f"  - {{id: r, {rule}}}\n"))
+    coverage = Coverage()
+    coverage.expect(policies)
+    assert any(target.outcome == "undecided" for target in coverage.wanted) is missing
 
 
 def test_a_property_that_holds_passes(tmp_path: Path) -> None:

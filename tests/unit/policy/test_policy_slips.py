@@ -67,6 +67,17 @@ WRITTEN = [
     ("has(member.id)", "cel.constant", 1, "always there"),
     ("!has(packet.handoff.allowed)", "cel.constant", 2, "always there"),
     ("before.region == member.region", "policy.root_unavailable", 1, "update_member"),
+    ("packet.priority in [1, '2']", "cel.never_equal", 24, "without quotes"),
+    ("member.region in [null, 'eu']", "cel.never_equal", 19, "has()"),
+    ("!(member.trust_score in [0.5, true])", "cel.never_equal", 31, "of the type number"),
+    ("!(member.id in [])", "cel.constant", 3, "list what is meant"),
+    ("member.trust_score >= 1/2", "policy.whole_division", 23, "write 1.0 / 2.0"),
+    ("packet.priority >= 7/2", "policy.whole_division", 20, "the rest is dropped"),
+    ("!region_within(member.region, [])", "cel.constant", 2, "never true"),
+    ("sets.contains(member.clearances, [])", "cel.constant", 1, "always true"),
+    ("member.region.startsWith('')", "cel.constant", 0, "always true"),
+    ("member.id.matches('[a-z]*')", "cel.constant", 1, "write ^...$"),
+    ("now.getHours(member.region) > 8", "cel.zone", 14, "known before anything is asked"),
 ]
 
 
@@ -117,6 +128,91 @@ def test_a_comment_that_cuts_a_text_is_named(tmp_path: Path) -> None:
     (found,) = found_in(tmp_path, {"p.policy.yaml": text})
     assert found[:3] == ("cel.unterminated", 7, 27)
     assert "begins a comment" in found[3]
+
+
+DECLARED = """
+apiVersion: pfgov/v1
+kind: Labels
+metadata: {name: labels, version: "1"}
+packet:
+  city: {type: string, set_by: [submitter], change: never}
+member:
+  tier: {type: string, enum: [gold, silver], set_by: [operator], change: rights}
+"""
+LABELLED = [
+    ("packet.labels.city != 'Zu\u0308rich'", 1, "write 'Zürich'"),
+    ("!(packet.labels.city in ['Bern', 'Zu\u0308rich '])", 3, "write 'Zürich'"),
+    ("!packet.labels.city.startsWith('Zu\u0308')", 2, "normal form NFC"),
+    ("packet.labels.city != ' '", 1, "has(packet.labels.city)"),
+]
+
+
+@pytest.mark.parametrize(("rule", "column", "said"), LABELLED)
+def test_a_text_that_no_label_holds_is_told(
+    tmp_path: Path, rule: str, column: int, said: str
+) -> None:
+    """A city typed in two characters for one is another text than the one that everybody submits, and denies nobody."""
+    text = kit.policy(f'  - id: r\n    require: "{rule}"\n')
+    (found,) = found_in(tmp_path, {"p.policy.yaml": text, "labels.yaml": DECLARED})
+    assert found[:3] == ("policy.spelling", 7, 14 + column)
+    assert said in found[3]
+
+
+def test_a_declared_value_that_nobody_can_set_is_refused(tmp_path: Path) -> None:
+    """The border asks for one form of a text, and a declaration that has another one waits for it in vain."""
+    declared = DECLARED.replace("[gold, silver]", '["go\u0308ld", "silver "]').replace(
+        "type: string, set_by: [s", 'type: string, pattern: "Zu\u0308.*", set_by: [s'
+    )
+    text = kit.policy("  - id: r\n    require: member.trust_score > 0.5\n")
+    found = found_in(tmp_path, {"p.policy.yaml": text, "labels.yaml": declared})
+    assert [one[:2] for one in found] == [
+        ("policy.label", 6),
+        ("policy.label", 8),
+        ("policy.label", 8),
+    ]
+
+
+@pytest.mark.parametrize(
+    "rule", ["'tier' in member.labels", "has(member.labels.tier)", "member.labels.?tier.hasValue()"]
+)
+def test_a_label_that_others_set_is_nobodys_own_word(tmp_path: Path, rule: str) -> None:
+    """Whoever asks for a label by its name is told that the member sets it, though an operator does."""
+    text = kit.policy(f'  - id: r\n    require: "{rule}"\n')
+    assert found_in(tmp_path, {"p.policy.yaml": text, "labels.yaml": DECLARED}) == []
+
+
+def test_a_file_in_another_encoding_is_told_with_its_place(tmp_path: Path) -> None:
+    """An editor's other encoding is named without the line, and without what to do."""
+    text = kit.policy("  - id: r\n    require: member.trust_score > 0.5\n    message: gr\u00fcn\n")
+    (tmp_path / "p.policy.yaml").write_bytes(text.encode("latin-1"))
+    (found,) = check_directory(tmp_path).problems
+    assert (found.code, found.line, found.column) == ("policy.yaml.encoding", 8, 16)
+    assert found.hint == "save the file as UTF-8"
+
+
+def test_a_comma_in_braces_is_told_as_that(tmp_path: Path) -> None:
+    """A call with two arguments in `{ }` is cut by YAML, and a key that nobody wrote is no help."""
+    text = kit.policy("  - {id: r, require: region_within(member.region, ['eu'])}\n")
+    (found,) = found_in(tmp_path, {"p.policy.yaml": text})
+    assert found[0] == "policy.yaml.key"
+    assert "quote the expression" in found[3]
+
+
+def test_tests_of_a_policy_that_is_not_read_are_not_told_so_again(tmp_path: Path) -> None:
+    """One missing bracket makes every test beside it name a policy and rules that there are."""
+    text = kit.policy("  - id: r\n    require: member.trust_score > 0.5: x\n")
+    tests = (
+        "apiVersion: pfgov/v1\nkind: PolicyTest\npolicy: placement\ncases:\n"
+        "  - {name: a, packet: {with: {}}, members: [{with: {}, as: m}], expect: {m: {deny: [r]}}}\n"
+    )
+    found = found_in(tmp_path, {"p.policy.yaml": text, "p.test.yaml": tests})
+    assert [one[0] for one in found] == ["policy.yaml.syntax"]
+
+
+def test_one_mistake_is_told_once_whatever_is_asked_at_its_points(tmp_path: Path) -> None:
+    """A misspelt name is told again for each decision point that has other facts."""
+    text = kit.policy("  - id: r\n    require: dfs.x > 1\n", on="[place, retain, complete]")
+    assert [one[0] for one in found_in(tmp_path, {"p.policy.yaml": text})] == ["cel.unknown_name"]
 
 
 SWALLOWED = [

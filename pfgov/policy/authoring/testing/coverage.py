@@ -13,6 +13,8 @@ from typing import Literal
 from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Point
 from pfgov.policy.cel import Checked, Failure, exact, ir
+from pfgov.policy.cel.types import Record
+from pfgov.policy.facts import ROOTS
 from pfgov.policy.files.model import KERNEL
 from pfgov.policy.judging.clauses import PlannedRule
 from pfgov.policy.judging.judge import PolicySet
@@ -133,10 +135,27 @@ def _targets(planned: PlannedRule) -> set[Target]:
         if checked is None:
             continue
         outcomes: list[Seen] = ["true", "false"]
-        if any(a.optional and not a.guarded and a.path not in asked for a in checked.paths):
+        if any(
+            a.optional and not a.guarded and not _is_behind(a.path, asked) for a in checked.paths
+        ):
             outcomes.append("undecided")
         targets.update(Target(planned.policy, planned.rule.id, part, o) for o in outcomes)
     return targets
+
+
+def _is_behind(path: tuple[str, ...], asked: set[tuple[str, ...]]) -> bool:
+    """Whether nothing of *path* is missing where what is *asked* for is there: a record comes with its fields."""
+    if path in asked:
+        return True
+    kind: object = ROOTS["packet" if path[0] == "before" else path[0]].type
+    behind = False
+    for length, step in enumerate(path[1:], 2):
+        known = kind.fields.get(step) if isinstance(kind, Record) else None
+        if known is None:
+            return False
+        behind = path[:length] in asked or (behind and not known.optional)
+        kind = known.type
+    return behind
 
 
 def _asked_for(root: ir.Node) -> set[tuple[str, ...]]:

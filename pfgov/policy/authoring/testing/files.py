@@ -112,7 +112,7 @@ class _Builder:
             self.reader.error("api_version", message, version, f"write {API_VERSION}")
         names = [policy.name for policy in self.policies]
         if "policy" in found:
-            self.policy = self.reader.choice(found["policy"], "`policy`", names)
+            self.policy = self.reader.choice(found["policy"], "`policy`", names, "test.policy")
         mode = self.reader.choice(found.get("mode"), "`mode`", ("enforce",))
         if mode is not None and self.policy is None:
             message = "`mode` is about one policy, and this file names none"
