@@ -69,7 +69,11 @@ def _pairs(raw: bytes) -> list[tuple[str, str]]:
             max_num_fields=PARAMETERS_MAX,
         )
     except ValueError:
-        raise InvalidError("the query string cannot be read", pointer="/query") from None
+        raise InvalidError(
+            "the query string cannot be read",
+            hint="write name=value, joined by &, in UTF-8 and percent-encoded",
+            pointer="/query",
+        ) from None
 
 
 def _quoted(text: str) -> str:
@@ -98,7 +102,8 @@ def misfit(text: str, schema: Mapping[str, Any]) -> str | None:
         try:
             to_microseconds(text)
         except (PfgovError, ValueError):
-            return "not a moment like 2026-11-23T15:00:00Z"
+            plus = "; a + is written %2B in an address" if " " in text else ""
+            return f"not a moment like 2026-11-23T15:00:00Z{plus}"
         return None
     if "pattern" in schema and not re.search(schema["pattern"], text, re.ASCII):
         return f"not of the form {schema['pattern']}"

@@ -338,6 +338,13 @@ def test_days_at_the_end_of_a_month_are_days(api: Api, day: str) -> None:
     assert "not a moment like" in wrong["detail"]
 
 
+def test_an_address_that_was_not_encoded_is_told_as_that(api: Api) -> None:
+    """A plus in an offset comes as a blank, and a name without a value is no parameter: both have a next step."""
+    found = problem(api.get("/api/ledger/entries?since=2026-12-01T00:00:00+02:00"), 400)
+    assert "%2B" in found["detail"]
+    assert "name=value" in problem(api.get("/api/members?owns"), 400)["hint"]
+
+
 def test_what_is_wrong_in_a_query_is_told_with_what_would_be_right(api: Api) -> None:
     """A list of values, or the form; whole, however long the value was."""
     found = problem(api.get("/api/packets?status=OPEN"), 400)
