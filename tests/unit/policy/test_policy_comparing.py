@@ -124,6 +124,23 @@ def test_what_is_allowed_more_is_found_beside_what_is_allowed_less(
     assert set(shown) == ways
 
 
+@pytest.mark.parametrize(
+    "rule", ["now > packet.labels.start - duration('5h')", "now < packet.labels.start"]
+)
+def test_a_change_about_the_moment_in_a_label_is_found(rule: str, tmp_path: Path) -> None:
+    """Labels that are moments are never set by the search, and a rule about one changes unseen."""
+    labels = (
+        'apiVersion: pfgov/v1\nkind: Labels\nmetadata: {name: labels, version: "1"}\npacket:\n'
+        "  start: {type: timestamp, set_by: [submitter], change: rights}\n"
+    )
+    text = "  - {{id: r, when: has(packet.labels.start), require: {}}}\n"
+    old = kit.load(
+        tmp_path / "old", kit.policy(text.format('"now >= packet.labels.start"')), labels
+    )
+    new = kit.load(tmp_path / "new", kit.policy(text.format(f'"{rule}"')), labels)
+    assert compare(old, new).is_widening
+
+
 def test_a_rename_is_not_a_change(tmp_path: Path) -> None:
     """Another name of a policy, a rule, a param or a variable counts as another decision."""
     found = compared(

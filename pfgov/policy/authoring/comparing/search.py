@@ -8,17 +8,23 @@ called one.
 """
 
 import itertools
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, cast
+from typing import Final
 
 from pfgov.core.policy_port import Question
-from pfgov.core.spelling import CLASS_PATTERN
 from pfgov.core.verdicts import Point, Verdict
 from pfgov.policy.authoring import inputs
 from pfgov.policy.authoring.asking import usual_reason, with_more
 from pfgov.policy.authoring.comparing import shapes
+from pfgov.policy.authoring.comparing.changing import (
+    ABSENT,
+    as_label,
+    kin,
+    moments,
+    plain,
+    with_value,
+)
 from pfgov.policy.authoring.nearmiss import nearest_miss
 from pfgov.policy.authoring.testing.generate import (
     Facts,
@@ -34,6 +40,7 @@ from pfgov.policy.authoring.testing.generate import (
 from pfgov.policy.cel import exact
 from pfgov.policy.cel.types import (
     BOOL,
+    TIMESTAMP,
     CelType,
     Field,
     ListType,
@@ -64,11 +71,8 @@ HOUR: Final = 3_600_000_000
 START: Final = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z, a Thursday: the time of a case that names none."""
 
-_CLASS: Final = re.compile(CLASS_PATTERN, re.ASCII)
-
 FactPath = tuple[str, ...]
 _Program = Callable[[Mapping[str, object]], object]
-_ABSENT: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +257,7 @@ class _Search:
             return smaller is not None and (smaller.old.outcome, smaller.new.outcome) == wanted
 
         case = replace(found.case, roots=shrink(found.case.roots, still))
-        usual = {**case.roots, "principal": _plain("principal", case.point)}
+        usual = {**case.roots, "principal": plain("principal", case.point)}
         if still(usual):
             case = replace(case, roots=usual)
         return self._asked(replace(case, now=START)) or self._asked(case) or found
@@ -269,7 +273,7 @@ class _Search:
                 facts: Facts = dict(member or {})
                 for at, change in enumerate(changes):
                     if at != left:
-                        facts = _with(facts, change.path, change.value)
+                        facts = with_value(facts, change.path, change.value)
                 yield replace(case, roots={**case.roots, "member": facts})
         if any(self.point in policies.reads_time for policies in (self.old, self.new)):
             for hour in (*range(24), *range(36, 24 * 7, 24)):  # each of a day, then each noon
@@ -343,14 +347,14 @@ class _Search:
 
     def _bases(self) -> list[Case]:
         """Return cases to begin with: known ones and plain ones, each as it is and as each set allows it."""
-        plain = {root: _plain(root, self.point) for root in self._roots()}
+        usual = {root: plain(root, self.point) for root in self._roots()}
         here = [case for case in self._known if case.point is self.point]
         elsewhere = [
-            Case(self.point, {root: case.roots.get(root, facts) for root, facts in plain.items()})
+            Case(self.point, {root: case.roots.get(root, facts) for root, facts in usual.items()})
             for case in self._known
-            if case.point is not self.point and case.roots.keys() & plain.keys() - {"principal"}
+            if case.point is not self.point and case.roots.keys() & usual.keys() - {"principal"}
         ]
-        begun = [Case(self.point, plain), *here, *elsewhere]
+        begun = [Case(self.point, usual), *here, *elsewhere]
         made: list[Case] = []
         for case in begun:
             made.append(case)
@@ -361,7 +365,7 @@ class _Search:
                 changes = nearest_miss(policies, case.question(), member)
                 facts: Facts = dict(member)
                 for change in changes or ():
-                    facts = _with(facts, change.path, change.value)
+                    facts = with_value(facts, change.path, change.value)
                 if changes:
                     made.append(replace(case, roots={**case.roots, "member": facts}))
         distinct = {repr((case.roots, case.now)): case for case in made}
@@ -397,17 +401,17 @@ class _Search:
         known = self._field(path)
         if known is None:
             return []
-        found = [_ABSENT] if known.optional else list[object]()
+        found = [ABSENT] if known.optional else list[object]()
         found += self._of_type(known.type, self._hints.get(path, ()), path)
         return found[:VALUES_MAX]
 
     def _of_type(self, kind: CelType, hints: Sequence[object], path: FactPath) -> list[object]:
         words = [w for w in (*hints, *self._named.words, *self._pool.words) if isinstance(w, str)]
-        words = list(dict.fromkeys(word for one in words for word in _kin(one)))[:VALUES_MAX]
+        words = list(dict.fromkeys(word for one in words for word in kin(one)))[:VALUES_MAX]
         if path == ("principal", "rights"):
             return [list[object](), *([right] for right in RIGHTS)]
         if path == ("packet", "submitted_by", "id"):
-            words = [str(_plain("principal", self.point)["id"]), *words]
+            words = [str(plain("principal", self.point)["id"]), *words]
         match kind:
             case StringType(allowed=allowed) if allowed is not None:
                 return [*sorted(allowed)]
@@ -429,17 +433,10 @@ class _Search:
             case MapType(value=inner):
                 items = self._of_type(inner, [], path)[:2]
                 return [Facts(), *({word: item} for word in words[:7] for item in items)]
+            case _ if kind == TIMESTAMP:
+                return [*moments(START)]
             case _:
                 return [True, False] if kind == BOOL else []
-
-
-def _plain(root: str, point: Point) -> Facts:
-    """Return facts of *root* that stand in nobody's way: an operator asks, a member is there."""
-    if root == "principal":
-        return inputs.complete(root, {"rights": ["operator"]}, "operator")
-    if root == "before" and point is Point.UPDATE:
-        return inputs.complete(inputs.BEFORE_UPDATE, {}, "packet")
-    return inputs.complete(root, {}, root)
 
 
 def _known_facts(known: Iterable[Case]) -> Known:
@@ -458,43 +455,15 @@ def _changed(case: Case, path: FactPath, value: object) -> Case:
     root, *steps = path
     facts = case.roots.get(root)
     if facts is None:
-        facts = _plain(root, case.point)
-    if steps[0] == "labels" and len(steps) == 2 and value is not _ABSENT:
-        value = _label(value)
-    made = _with(facts, tuple(steps), value)
+        facts = plain(root, case.point)
+    if steps[0] == "labels" and len(steps) == 2 and value is not ABSENT:
+        value = as_label(value)
+    made = with_value(facts, tuple(steps), value)
     if len(steps) > 1 and root == "packet":  # a record that was not there is there as a whole
         made = inputs.complete(root, made, root)
     if root == "principal":
         made = inputs.as_principal(made)
     return replace(case, roots={**case.roots, root: made})
-
-
-def _kin(word: str) -> tuple[str, ...]:
-    """Return *word*, and what is within it where it can be a class: what is compared by a hierarchy has two sides."""
-    return (word, f"{word}.other") if word and _CLASS.fullmatch(word) else (word,)
-
-
-def _label(value: object) -> str:
-    """Return a value as the text of a label."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _with(facts: Mapping[str, object], path: FactPath, value: object) -> Facts:
-    """Return *facts* with *value* at *path*, or without anything there."""
-    first, *rest = path
-    made: Facts = dict(facts)
-    if rest:
-        inner = made.get(first)
-        base = cast("Facts", inner) if isinstance(inner, dict) else Facts()
-        made[first] = _with(base, tuple(rest), value)
-    elif value is _ABSENT:
-        made.pop(first, None)
-    else:
-        made[first] = value
-        if first == "capabilities" and isinstance(value, list):
-            names = [name for name in cast("list[object]", value) if isinstance(name, str)]
-            made["capability_versions"] = dict.fromkeys(names, "")
-    return made
 
 
 __all__ = ["CASES_MAX", "Case", "Disagreement", "Hints", "Searched", "difference", "search"]
