@@ -141,6 +141,54 @@ def test_a_change_about_the_moment_in_a_label_is_found(rule: str, tmp_path: Path
     assert compare(old, new).is_widening
 
 
+WITHHELD = {
+    "a path less": ("/a/name, /a/phone", "/a/phone", "wider"),
+    "a part of it": ("/a", "/a/name", "wider"),
+    "all of it": ("/a/name, /a/phone", "/a", "narrower"),
+    "each of a list": ("/a/name", "/a/*/name, /b", "narrower"),
+    "something else": ("/a/name", "/a/phone", "other"),
+}
+
+
+@pytest.mark.parametrize("name", WITHHELD)
+def test_who_sees_more_than_before_is_told(name: str, tmp_path: Path) -> None:
+    """A path that is not withheld any more is a difference and no widening, and a gate lets it through."""
+    before, after, way = WITHHELD[name]
+    rule = (
+        "  - {{id: r, when: member.type == 'tool', obligations: [{{type: redact, paths: [{}]}}]}}\n"
+    )
+    old = kit.load(tmp_path / "old", kit.policy(rule.format(before)))
+    new = kit.load(tmp_path / "new", kit.policy(rule.format(after)))
+    found = compare(old, new)
+    assert {direction(one) for _, one in found.disagreements} == {way}
+    assert found.is_widening is (way != "narrower")
+    assert found.is_narrowing is (way != "wider")
+
+
+DECLARED = {
+    "who may set it": ("set_by: [operator]", "set_by: [operator, member]", True, False),
+    "who may not": ("set_by: [operator]", "set_by: [admin]", True, False),
+    "fewer values": ("gold, silver", "gold", False, True),
+    "more values": ("gold, silver", "gold, silver, bronze", True, False),
+    "any value": ("enum: [gold, silver], ", "", True, False),
+    "changed at will": ("change: never", "change: rights", True, False),
+}
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_label_that_more_may_set_is_a_widening_by_its_kind(name: str, tmp_path: Path) -> None:
+    """What a rule reads is set by somebody else from now on, though no rule changed and no case differs."""
+    before, after, widens, narrows = DECLARED[name]
+    labels = (
+        'apiVersion: pfgov/v1\nkind: Labels\nmetadata: {name: labels, version: "1"}\nmember:\n'
+        "  tier: {type: string, enum: [gold, silver], set_by: [operator], change: never}\n"
+    )
+    text = kit.policy("  - {id: r, require: member.labels.tier == 'gold'}\n")
+    old = kit.load(tmp_path / "old", text, labels)
+    found = compare(old, kit.load(tmp_path / "new", text, labels.replace(before, after)))
+    assert (found.is_widening, found.is_narrowing) == (widens, narrows)
+
+
 def test_a_rename_is_not_a_change(tmp_path: Path) -> None:
     """Another name of a policy, a rule, a param or a variable counts as another decision."""
     found = compared(

@@ -71,8 +71,8 @@ class Comparison:
 
     def _goes(self, way: Direction, effect: Effect) -> bool:
         """Whether a case goes that *way*, or a change has that *effect* where something is said differently at all."""
-        if any(direction(one) == way for _, one in self.disagreements):
-            return True
+        if any(direction(one) in {way, "other"} for _, one in self.disagreements):
+            return True  # what is other goes both ways: somebody else is asked, something else is withheld
         return bool(self.points) and any(change.effect == effect for change in self.changes)
 
     def as_dict(self) -> dict[str, Any]:
@@ -123,12 +123,32 @@ def direction(found: Disagreement) -> Direction:
     old, new = _RANK[found.old.outcome], _RANK[found.new.outcome]
     if old != new:
         return "wider" if new > old else "narrower"
-    owed, due = set(found.old.obligations), set(found.new.obligations)
-    if due < owed:
-        return "wider"
-    if owed < due:
-        return "narrower"
-    return _fewer_asked(found) if owed == due else "other"
+    owed, due = _duties(found.old), _duties(found.new)
+    less = any(not _is_owed(duty, due) for duty in owed)
+    more = any(not _is_owed(duty, owed) for duty in due)
+    if less and more:
+        return "other"
+    if less or more:
+        return "wider" if less else "narrower"
+    return _fewer_asked(found)
+
+
+def _duties(verdict: Verdict) -> set[tuple[str, str]]:
+    """Return each duty with what it is about: a path that is withheld, somebody who is told or asked."""
+    return {
+        (one.type, about)
+        for one in verdict.obligations
+        for about in (
+            *(path.replace("/*", "") for path in one.paths),
+            *([one.to] if one.to else ()),
+        )
+    }
+
+
+def _is_owed(duty: tuple[str, str], among: set[tuple[str, str]]) -> bool:
+    """Whether *duty* is *among* some, or what is withheld stands within something that is."""
+    kind, about = duty
+    return any(kind == other and f"{about}/".startswith(f"{wider}/") for other, wider in among)
 
 
 def _fewer_asked(found: Disagreement) -> Direction:

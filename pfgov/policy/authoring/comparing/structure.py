@@ -7,7 +7,7 @@ it kept out, and so does a rule that is gone.  What an expression that changed d
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from pfgov.core.verdicts import Point
 from pfgov.policy.authoring.comparing import shapes
@@ -17,6 +17,7 @@ from pfgov.policy.files.model import (
     Bundle,
     Definitions,
     Label,
+    LabelChange,
     Policy,
     Rule,
     Text,
@@ -251,17 +252,33 @@ def _definitions(old: Sequence[Definitions], new: Sequence[Definitions]) -> Iter
 
 
 def _labels(old: Bundle, new: Bundle) -> Iterator[Change]:
-    def said(bundle: Bundle) -> dict[str, str]:
+    def said(bundle: Bundle) -> dict[str, Label]:
         return {
-            f"{label.owner} label {label.name}": _declared(label)
+            f"{label.owner} label {label.name}": label
             for labels in bundle.labels
             for label in labels.labels
         }
 
     before, after = said(old), said(new)
     for name in sorted(before.keys() | after.keys()):
-        if before.get(name) != after.get(name):
-            yield Change(name, "declaration", before.get(name, ""), after.get(name, ""))
+        was, now = before.get(name), after.get(name)
+        said_before, said_after = (_declared(one) if one else "" for one in (was, now))
+        if said_before != said_after:
+            effect = "unknown" if was is None or now is None else _loosened(was, now)
+            yield Change(name, "declaration", said_before, said_after, effect)
+
+
+def _loosened(old: Label, new: Label) -> Effect:
+    """Return what another declaration does by itself: who may set the label, to which values, and how it may change."""
+    changes = get_args(LabelChange)
+    setters, values = (set(old.set_by), set(new.set_by)), (set(old.enum), set(new.enum))
+    gained = [setters[1] - setters[0], values[1] - values[0] if values[0] else ()]
+    lost = [setters[0] - setters[1], values[0] - values[1] if values[1] else ()]
+    later = changes.index(new.change) - changes.index(old.change)
+    is_freed, is_bound = bool(values[0] and not values[1]), bool(values[1] and not values[0])
+    if any(gained) or later > 0 or is_freed:
+        return "widens"
+    return "narrows" if any(lost) or later < 0 or is_bound else "unknown"
 
 
 def _declared(label: Label) -> str:
