@@ -169,13 +169,18 @@ def algorithms(witnesses: Iterable[Vkey] = ()) -> Mapping[int, note.Check]:
     return _WITH_MLDSA44 if is_asked and _has_mldsa44() else _ALGORITHMS
 
 
+def cosignatures(witnesses: Iterable[Vkey]) -> frozenset[int]:
+    """The types of :func:`algorithms` that state a time: a plain signature, as a log's own, makes nobody a witness."""
+    return frozenset(algorithms(witnesses)) - {note.ED25519}
+
+
 def open_checkpoint(raw: bytes, logs: Iterable[Vkey], witnesses: Iterable[Vkey] = ()) -> Opened:
     """Check a signed checkpoint against the log's keys and the witnesses one knows.
 
     Args:
         raw: The signed note.
         logs: The log's verifier keys; the name of each is the origin it may sign for.
-        witnesses: Verifier keys of witnesses.
+        witnesses: Verifier keys of witnesses; one whose type states no time is not known here.
 
     Raises:
         NoteError: Not a note.
@@ -184,7 +189,9 @@ def open_checkpoint(raw: bytes, logs: Iterable[Vkey], witnesses: Iterable[Vkey] 
         CheckpointUnsignedError: No key of the log signed.
         OriginMismatchError: A known log's key signed for another origin.
     """
-    trusted, known = list(logs), list(witnesses)
+    trusted, witnesses = list(logs), list(witnesses)
+    counted = cosignatures(witnesses)
+    known = [key for key in witnesses if key.algorithm in counted]
     opened = note.open_note(raw, [*trusted, *known], algorithms(known))
     checkpoint = parse_text(opened.text)
     by_log = tuple(v.vkey for v in opened.verified if v.vkey in trusted)

@@ -296,9 +296,9 @@ def _check_placed(seen: Examination, subject: str) -> None:
 def _check_keys_whole(seen: Examination) -> None:
     """A range says nothing of its signers unless the key events that it shows are all of them."""
     shown, findings = seen.shown, seen.findings
-    if shown.header is None or shown.header.kind != "range" or shown.is_chain_broken:
+    if shown.header is None or shown.header.kind != "range":
         return
-    if not seen.histories.claim("keys").is_placed:
+    if shown.is_chain_broken or not seen.histories.claim("keys").is_placed:
         findings.leave(AUTHENTICITY, "no_index")
         return
     try:
@@ -418,7 +418,7 @@ def _check_witnesses(
     findings: Findings, signed: Checkpoint, opened: Opened | None, witnessing: Witnessing
 ) -> None:
     cosigned = [] if opened is None else list(opened.witnesses)
-    known = checkpoint.algorithms(witnessing.vkeys)
+    known = checkpoint.cosignatures(witnessing.vkeys)
     is_any_unknown = any(vkey.algorithm not in known for vkey in witnessing.vkeys)
     missing = "witness_type" if is_any_unknown else "no_witness"
     if witnessing.quorum > 0 and len({v.vkey.public for v in cosigned}) < witnessing.quorum:

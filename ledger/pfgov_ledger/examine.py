@@ -393,8 +393,13 @@ class Examination:
 
     def _entries_end(self) -> None:
         self.attachments.settle()
-        if self._chain is not None and not self.shown.is_chain_broken:
+        if self._chain is None or self.shown.is_chain_broken:
+            return
+        try:
             self._chain.check_end()
+        except errors.LedgerError as error:  # a gap like any other: what follows is still read
+            self.findings.fail(INTEGRITY, error)
+            self.shown.is_chain_broken = True
 
     def _beside(self, line: ChunkLine | AlteredLine) -> None:
         try:

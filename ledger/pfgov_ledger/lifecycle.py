@@ -78,7 +78,6 @@ class KeyRing:
         self._by_id: dict[bytes, bytes] = {}
         self._origin = ""
         self._prev = entry.ZERO
-        self._seq = 0
         self.suspects: list[tuple[str, int]] = []
 
     def open(self, genesis: Entry) -> None:
@@ -159,7 +158,7 @@ class KeyRing:
         except errors.LedgerError as error:
             raise error.at(of.seq) from None
         finally:
-            self._seq, self._prev = of.subject_seq + 1, of.leaf
+            self._prev = of.leaf
 
     def _check_active(self, public: bytes, role: str, position: int) -> None:
         if self._may(public, role):
@@ -201,7 +200,7 @@ class KeyRing:
         if not isinstance(role, str):
             raise errors.EntryShapeError("role is a string")
         message = rotation(
-            origin=self._origin, seq=self._seq, prev=self._prev, role=role, old=old, new=new
+            origin=self._origin, seq=of.subject_seq, prev=self._prev, role=role, old=old, new=new
         )
         signers = signers_of(of.body.get("signatures"), message, of.seq)
         if old is not None and not (self._may(old, role) and old in signers):
@@ -225,7 +224,7 @@ class KeyRing:
             raise errors.EntryShapeError("suspect_from is a position")
         message = revocation(
             origin=self._origin,
-            seq=self._seq,
+            seq=of.subject_seq,
             prev=self._prev,
             role=role,
             key=key,

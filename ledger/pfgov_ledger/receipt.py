@@ -326,7 +326,7 @@ def _opened(raw: bytes, anchor: keys.Anchor, witnesses: Sequence[Vkey], size: in
 
 
 def _check_signature(of: Entry, found: Receipt) -> None:
-    if found.signature is None:
+    if not found.signature:
         raise errors.SignatureMissingError(position=of.seq)
     if found.issuer is None:
         return

@@ -115,9 +115,9 @@ def verify(  # noqa: PLR0913 (each is one thing that the reader pins, asks or al
             signed, opened = conclude(seen, asked)
             if quick and not findings.is_left(AUTHENTICITY):
                 findings.leave(AUTHENTICITY, "quick")
+                is_quick = opened is not None  # the checkpoint's signature is asked for instead
             _replay(seen, source, replayer, signed)
             report = _report(seen, asked, signed, opened)
-            is_quick = quick and opened is not None
     chosen = _required(report, asked, is_quick=is_quick, is_replaying=replayer is not None)
     return replace(report, required=chosen if require is None else _ordered(require))
 
