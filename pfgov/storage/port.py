@@ -277,6 +277,10 @@ class Queries(Protocol):
         """Return the leases that were kept."""
         ...
 
+    def one_view(self) -> AbstractContextManager[None]:
+        """Answer every question from one view, for as long as the block runs; nothing is written meanwhile."""
+        ...
+
     def close(self) -> None:
         """Release what the questions are asked over."""
         ...
@@ -339,11 +343,8 @@ class StoreWriter(Protocol):
         ...
 
     def trim(self, *, tables_before: int, answers_before: int) -> int:
-        """Delete the oldest of what is kept only for a while, a bounded number; return how many.
-
-        Args:
-            tables_before: Verdict tables of decisions before this position.
-            answers_before: Answers to idempotency keys from before this time (microseconds).
+        """Delete verdict tables of decisions before a position, and answers from before a time in microseconds; of both the
+        oldest, a bounded number; return how many.
         """
         ...
 

@@ -124,7 +124,10 @@ def test_faults_a_storage_call_of_a_revocation_fails(tmp_path: Path, name: str, 
     with opened(directory, probe=faulty) as engine:
         old = ceremony.rotate(engine, "issuer").old or ""
         with engine.reader.snapshot() as queries:
-            known, place_ = ledger_keys(queries), ceremony.place_of(queries, engine.origin)
+            known, place_ = (
+                ledger_keys(queries),
+                ceremony.place_of(queries, engine.layout, engine.origin),
+            )
         guard = ceremony.recovery_key(known, Layout(directory).key("recovery"))
         action = ceremony.sign_revocation(place_, known[old], guard)
         faulty.armed = True

@@ -217,7 +217,7 @@ class LocalReading(LocalHistory):
         from pfgov.engine.maintenance.ceremony import keys_object
 
         with self.reader.snapshot() as queries:
-            return keys_object(queries, self.origin)
+            return keys_object(queries, self.reader.layout, self.origin)
 
     @property
     def origin(self) -> str:

@@ -27,15 +27,17 @@ from pfgov.engine.loading.intact import (
 from pfgov.engine.loading.receipts import erasure_of
 from pfgov.engine.loading.tree import TILE, TILE_LEVELS, StoredNodes, frontier_at, load_head
 from pfgov.engine.loading.vouched import (
+    KeyHistory,
     check_head,
     check_rows,
     ledger_rows,
     vkeys_of,
     vouched_issuers,
+    vouched_keys,
 )
 from pfgov.errors import StoreCorruptError, StoreError, StoreUnavailableError
 from pfgov.storage.port import EntryFilter, EntryRow, HeadLock, Probe, Published, Store, untouched
-from pfgov_ledger import merkle, note
+from pfgov_ledger import entry, merkle, note
 from pfgov_ledger.appender import Appender, Head
 from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.keys import Signer
@@ -81,6 +83,7 @@ class Writer:
         self._subjects: SubjectMap | None = None
         self._ends: Ends | None = None
         self._signed_by: dict[str, bytes] | None = None
+        self._keys: KeyHistory | None = None
         self.new_term: int | None = None
         """The term of this writer, where there is no entry of it yet."""
         self._tiles: dict[int, list[bytes]] = {}
@@ -95,13 +98,19 @@ class Writer:
             raise
         try:
             self.queries = self.store.queries
-            self._open(sync_head=sync_head, must_exist=must_exist)
+            with self.queries.one_view():  # what is looked at is what is gone on from
+                now = self._open(sync_head=sync_head, must_exist=must_exist)
         except BaseException:
             self.store.close()
             self._commit_lock.release()
             raise
+        try:
+            self._erase_again(now)
+        except BaseException:
+            self.close()
+            raise
 
-    def _open(self, *, sync_head: bool, must_exist: bool) -> None:
+    def _open(self, *, sync_head: bool, must_exist: bool) -> Published:
         layout, state = self._sources.layout, ledger_rows(self.queries)
         known = state.keys
         signers = self._sources.chosen(known) if known else self._sources.first()
@@ -129,12 +138,12 @@ class Writer:
         try:
             if not must_exist and head.size == 0:
                 self._head_lock.start(merkle.EMPTY_ROOT)
-            self._erase_again(now)
             reconcile(self._head_lock, now, self.root_at, self._monotonic())
         except BaseException:
             self._head_lock.close()
             raise
         self._published, self._root = head.size, now.root
+        return now
 
     def _erase_again(self, now: Published) -> None:
         """Delete what is here although an entry says that it was erased: an older database was put back."""
@@ -267,11 +276,30 @@ class Writer:
             body_raw=body,
         )
         if kind in KEY_EVENTS:
+            self._require_authorised(staged.raw)
             self._follow(e.decode_body(kind, body))
         return EntryRow(
             staged.seq, subject, staged.subject_seq, kind, time, staged.leaf,
             staged.signature or b"", staged.raw,
         )  # fmt: skip
+
+    def _require_authorised(self, raw: bytes) -> None:
+        """Refuse a key event that no verifier takes: its signatures are for a place, and that was read in the database.
+
+        Raises:
+            StoreCorruptError: ``store.altered``, it does not stand where they say.
+        """
+        if self._keys is None:
+            layout = self._sources.layout
+            self._keys = vouched_keys(self.queries, layout, self._published, self._root)
+        try:
+            self._keys.take(entry.parse(raw))
+        except LedgerError as error:
+            raise StoreCorruptError(
+                f"entries about keys were changed in the database: the next one was signed for another place ({error})",
+                code="store.altered",
+                hint="nothing was recorded; restore a backup: pfgov ledger doctor",
+            ) from error
 
     def _follow(self, event: e.Event) -> None:
         """Do what a key event says to whoever signs after it: hand over, or sign nothing more."""

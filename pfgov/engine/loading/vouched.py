@@ -8,9 +8,12 @@ the keys lie is not known here.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
-from pfgov.core.events import LedgerCreated
+from msgspec.structs import replace
+
+from pfgov.core.events import LedgerCreated, PolicyActivated
 from pfgov.core.state import State
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading import receipts
@@ -29,9 +32,41 @@ _KEYS: Final = EntryFilter(subject="keys")
 _UPGRADED: Final = EntryFilter(
     subject="ledger", types=("engine_upgraded",), newest_first=True, limit=1
 )
-_ACTIVATED: Final = EntryFilter(
-    subject="policy", types=("policy_activated",), newest_first=True, limit=1
-)
+_ACTIVATED: Final = EntryFilter(subject="policy", types=("policy_activated",), newest_first=True)
+
+
+@dataclass(slots=True)
+class KeyHistory:
+    """The key events of a ledger, each authorised by keys before it and standing upon the one before it.
+
+    Attributes:
+        ring: The keys to which they lead.
+        genesis: The leaf of the first entry.
+        count: How many they are.
+        last: The leaf of the last one; as an entry names it, so zeros before the first.
+    """
+
+    ring: KeyRing
+    genesis: bytes
+    count: int = 0
+    last: bytes = entry.ZERO
+
+    @property
+    def place(self) -> tuple[int, bytes]:
+        """The number of the next one, and the leaf before it: what that has to be signed for."""
+        return self.count, self.last if self.count else self.genesis
+
+    def take(self, event: entry.Entry) -> None:
+        """Take the next one.
+
+        Raises:
+            LedgerError: it is not authorised where it stands.
+            StoreCorruptError: ``store.altered``, it does not stand upon the last one.
+        """
+        if (event.subject_seq, event.subject_prev) != (self.count, self.last):
+            raise altered(event.seq, "it does not stand upon the key event before it")
+        self.ring.apply(event)
+        self.count, self.last = event.subject_seq + 1, event.leaf
 
 
 def vkeys_of(signers: Iterable[Signer]) -> Iterator[Vkey]:
@@ -74,7 +109,7 @@ def vouched_logs(queries: Queries, layout: Layout) -> list[Vkey] | None:
     anchor = _anchor(layout)
     if anchor is None or anchor.genesis_leaf is None:
         return None
-    ring = _ring(queries, anchor.genesis_leaf)
+    ring = _history(queries, anchor.genesis_leaf).ring
     return [note.vkey(anchor.log_vkey.name, public) for public in ring.ever("log")]
 
 
@@ -88,7 +123,7 @@ def vouched_issuers(queries: Queries, layout: Layout, size: int, root: bytes) ->
     """
     if queries.entry(0) is None:
         return {}
-    return _issuers(_vouched_ring(queries, layout, size, root))
+    return _issuers(vouched_keys(queries, layout, size, root).ring)
 
 
 def check_rows(
@@ -104,7 +139,7 @@ def check_rows(
     Raises:
         StoreCorruptError: ``store.altered``, a row says something else, or a key signed last that may not sign.
     """
-    ring = _vouched_ring(queries, layout, size, root)
+    ring = vouched_keys(queries, layout, size, root).ring
     issuers, state = _issuers(ring), state or ledger_rows(queries)
     stated = {(key.role, public, key.until is None) for public, key in state.keys.items()}
     if stated != {
@@ -127,11 +162,22 @@ def check_rows(
     if not _is_signed(latest[1], [note.vkey(found.log, public) for public in publics]):
         raise altered(found.seq, "no log key that is in force signed the newest checkpoint")
     check_policy(queries, state.policy, issuers)
+    _check_earlier(queries, state, issuers)
     _check_begun(queries, state, issuers)
 
 
 def anchored_issuers(queries: Queries, layout: Layout) -> dict[str, bytes]:
-    """Return every key that ever signed entries, by the id that they name, for whoever reads: as the anchor has it.
+    """Return every key that ever signed entries, by the id that they name, for whoever reads.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, as :func:`anchored_keys`.
+    """
+    found = anchored_keys(queries, layout)
+    return {} if found is None else _issuers(found.ring)
+
+
+def anchored_keys(queries: Queries, layout: Layout) -> KeyHistory | None:
+    """Return the key events for whoever reads, as the anchor has the first entry; None where there is no entry.
 
     Without an anchor nobody can tell, and the first entry is believed.
 
@@ -140,8 +186,8 @@ def anchored_issuers(queries: Queries, layout: Layout) -> dict[str, bytes]:
     """
     anchor, row = _anchor(layout), queries.entry(0)
     if anchor is not None and anchor.genesis_leaf is not None:
-        return _issuers(_ring(queries, anchor.genesis_leaf))
-    return {} if row is None else _issuers(_ring(queries, leaf_of(row)))
+        return _history(queries, anchor.genesis_leaf)
+    return None if row is None else _history(queries, leaf_of(row))
 
 
 def checked_state(queries: Queries, layout: Layout, state: State) -> State:
@@ -163,14 +209,42 @@ def check_policy(queries: Queries, digest: str | None, issuers: Mapping[str, byt
     Raises:
         StoreCorruptError: ``store.altered``.
     """
-    row, named = next(iter(queries.entries(_ACTIVATED)), None), None
-    if row is not None:
-        check_entry(row, issuers)
-        named = receipts.event_of(row)
-    if digest != getattr(named, "digest", None):
+    if digest != next(_activations(queries, issuers, 1), None):
         raise unreadable(
             "the row of the policies", ValueError("the newest activation names another set")
         )
+
+
+def _check_earlier(queries: Queries, state: State, issuers: Mapping[str, bytes]) -> None:
+    """Refuse a row of the policies that names other sets to go back to than were activated, or in another order.
+
+    A ledger that began under older rules remembers those that were replaced since.
+
+    Raises:
+        StoreCorruptError: ``store.altered``.
+    """
+    before = list(state.policies_before)
+    if not before:
+        return
+    for limit in (len(before) + 1, None):  # more only where one of them was binding several times
+        found = dict.fromkeys(_activations(queries, issuers, limit))
+        found.pop(state.policy or "", None)
+        if [*found][: len(before)][::-1] == before:
+            return
+    raise unreadable(
+        "the row of the policies", ValueError("other sets were binding before, or in another order")
+    )
+
+
+def _activations(
+    queries: Queries, issuers: Mapping[str, bytes], limit: int | None
+) -> Iterator[str]:
+    """Give the sets that were made binding, the newest first, by entries that one of *issuers* signed."""
+    for row in queries.entries(replace(_ACTIVATED, limit=limit)):
+        check_entry(row, issuers)
+        event = receipts.event_of(row)
+        if isinstance(event, PolicyActivated):
+            yield event.digest
 
 
 def _check_begun(queries: Queries, state: State, issuers: Mapping[str, bytes]) -> None:
@@ -209,8 +283,12 @@ def _issuers(ring: KeyRing) -> dict[str, bytes]:
     return {keys.key_id(public): public for public in ring.ever("issuer")}
 
 
-def _vouched_ring(queries: Queries, layout: Layout, size: int, root: bytes) -> KeyRing:
-    """Return the keys to which key events lead, of the ledger whose *root* was signed."""
+def vouched_keys(queries: Queries, layout: Layout, size: int, root: bytes) -> KeyHistory:
+    """Return the key events of the ledger whose *root* was signed.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, the first entry is another, or a key event is not authorised.
+    """
     row = queries.entry(0)
     if row is None:
         raise altered(0, "it is gone")
@@ -221,7 +299,7 @@ def _vouched_ring(queries: Queries, layout: Layout, size: int, root: bytes) -> K
             merkle.check_inclusion(leaf, 0, size, hashes, root)
         except LedgerError as error:
             raise altered(0, "it is not under the root that was signed") from error
-    return _ring(queries, leaf)
+    return _history(queries, leaf)
 
 
 def _anchor(layout: Layout) -> keys.Anchor | None:
@@ -230,18 +308,19 @@ def _anchor(layout: Layout) -> keys.Anchor | None:
     return None
 
 
-def _ring(queries: Queries, genesis: bytes) -> KeyRing:
+def _history(queries: Queries, genesis: bytes) -> KeyHistory:
     row = queries.entry(0)
     if row is None or leaf_of(row) != genesis:
         raise altered(0, "it is not the one that the anchor names")
-    ring = KeyRing()
+    found = KeyHistory(KeyRing(), genesis)
     try:
-        ring.open(entry.parse(row.raw))
+        found.ring.open(entry.parse(row.raw))
         for one in queries.entries(_KEYS):
-            ring.apply(entry.parse(one.raw))
+            leaf_of(one)
+            found.take(entry.parse(one.raw))
     except LedgerError as error:
         raise altered(error.position or 0, str(error)) from error
-    return ring
+    return found
 
 
 def _is_signed(signed: bytes, logs: Sequence[Vkey]) -> bool:

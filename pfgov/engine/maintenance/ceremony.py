@@ -18,7 +18,8 @@ from pfgov.core import events as e
 from pfgov.core.records import Key
 from pfgov.engine.answers import Caller, Receipt, Request
 from pfgov.engine.keys import Role, adopt, ledger_keys, renew_anchor
-from pfgov.engine.layout import key_errors
+from pfgov.engine.layout import Layout, key_errors
+from pfgov.engine.loading.vouched import anchored_keys
 from pfgov.engine.sequencing.exclusive import earlier, run_to_completion
 from pfgov.errors import (
     ConflictError,
@@ -68,17 +69,17 @@ class Place:
     prev: bytes
 
 
-def place_of(queries: Queries, origin: str) -> Place:
-    """Return where the next key event of the ledger *origin* will stand.
+def place_of(queries: Queries, layout: Layout, origin: str) -> Place:
+    """Return where the next key event of the ledger *origin* will stand, as those before it say.
 
     Raises:
         NotFoundError: the ledger has no entries.
+        StoreCorruptError: ``store.altered``, one of them was changed.
     """
-    last, genesis = next(iter(queries.last_entries(["keys"])), None), queries.entry(0)
-    if genesis is None:
+    known = anchored_keys(queries, layout)
+    if known is None:
         raise NotFoundError("the ledger has no entries yet", hint="create it with: pfgov init")
-    seq, prev = (0, genesis.leaf) if last is None else (last.subject_seq + 1, last.leaf)
-    return Place(origin, seq, prev)
+    return Place(origin, *known.place)
 
 
 def find_key(known: Mapping[str, Key], beginning: str) -> Key:
@@ -193,7 +194,7 @@ def _rotate(
     caller: Caller,
 ) -> Receipt:
     known, step = sequencer.state.keys, engine.options.probe or untouched
-    place = place_of(sequencer.queries, sequencer.state.origin)
+    place = place_of(sequencer.queries, engine.layout, sequencer.state.origin)
     if new.public.hex() in known:
         raise DuplicateError(
             "that key is known already; a key has one role, once", code="key.known"
@@ -315,7 +316,7 @@ def revoke(
 
 def _check(engine: "Engine", sequencer: "Sequencer", action: c.RevokeKey, place: Place) -> None:
     known = sequencer.state.keys
-    now = place_of(sequencer.queries, sequencer.state.origin)
+    now = place_of(sequencer.queries, engine.layout, sequencer.state.origin)
     if place.origin != now.origin:
         raise InvalidError(
             f"the statement is for {place.origin[:80]}, and this ledger is {now.origin}",
@@ -369,13 +370,13 @@ def _check_signers(known: Mapping[str, Key], action: c.RevokeKey, place: Place) 
 # --- looking --------------------------------------------------------------------------------
 
 
-def keys_object(queries: Queries, origin: str) -> dict[str, object]:
+def keys_object(queries: Queries, layout: Layout, origin: str) -> dict[str, object]:
     """Return the ledger's keys and where the next key event will stand, as they are shown and saved.
 
     Raises:
         NotFoundError: the ledger has no entries.
     """
-    place = place_of(queries, origin)
+    place = place_of(queries, layout, origin)
     known: Sequence[Key] = sorted(ledger_keys(queries).values(), key=lambda k: (k.since, k.public))
     return {
         "origin": place.origin,

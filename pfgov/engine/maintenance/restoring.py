@@ -81,12 +81,13 @@ def restore(
     try:
         queries = store.open_queries()
         try:
-            state = load_state(queries)
-            check_head(queries, Layout(store.directory), ())
-            head = load_head(queries, state.origin)
-            if head.size:
-                check_rows(queries, Layout(store.directory), head.size, head.frontier.root())
-            evidence = _evidence(store, queries, head, seen, is_newest=is_newest)
+            with queries.one_view():
+                state = load_state(queries)
+                check_head(queries, Layout(store.directory), ())
+                head = load_head(queries, state.origin)
+                if head.size:
+                    check_rows(queries, Layout(store.directory), head.size, head.frontier.root())
+                evidence = _evidence(store, queries, head, seen, is_newest=is_newest)
         finally:
             queries.close()
         _publish(store, head)
@@ -200,13 +201,14 @@ def succeed(
         )
     queries = old.open_queries()
     try:
-        state = load_state(queries)
-        logs = vouched_logs(queries, Layout(old.directory))
-        before = _last_signed(queries, _log_keys(state) if logs is None else logs)
-        _, size, root = before
-        issuers = vouched_issuers(queries, Layout(old.directory), size, bytes.fromhex(root))
-        check_policy(queries, state.policy, issuers)
-        policy = _policy(queries, state.policy)
+        with queries.one_view():
+            state = load_state(queries)
+            logs = vouched_logs(queries, Layout(old.directory))
+            before = _last_signed(queries, _log_keys(state) if logs is None else logs)
+            _, size, root = before
+            issuers = vouched_issuers(queries, Layout(old.directory), size, bytes.fromhex(root))
+            check_policy(queries, state.policy, issuers)
+            policy = _policy(queries, state.policy)
     finally:
         queries.close()
     if not size:

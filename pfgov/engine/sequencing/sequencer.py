@@ -69,8 +69,10 @@ class Sequencer:
         committer = self._ports.open_committer()
         try:
             queries = committer.queries
+            with queries.one_view():
+                state = self._ports.vouched(queries, load_state(queries))
             decider = Decider(
-                self._ports.vouched(queries, load_state(queries)),
+                state,
                 queries,
                 self._index,
                 self._ports.draw,

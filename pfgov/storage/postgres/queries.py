@@ -5,10 +5,12 @@ may be asked in between and nothing is held in memory.  PostgreSQL's text has no
 Rows come back as bytes and plain values; what they mean is for the caller.  Nothing here writes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from pfgov.storage.leases import LeaseRow
 from pfgov.storage.port import (
@@ -22,7 +24,7 @@ from pfgov.storage.port import (
     StoredRow,
 )
 from pfgov.storage.postgres.connections import Connection
-from pfgov.storage.postgres.errors import translated
+from pfgov.storage.postgres.errors import translated, translating
 
 _BIGINT_MIN: Final = -(2**63)
 _BIGINT_MAX: Final = 2**63 - 1
@@ -388,6 +390,27 @@ class PostgresQueries:
             " FROM pfgov.lease WHERE ledger = %s ORDER BY member_id"
         )
         return (LeaseRow(*row) for row in rows)
+
+    @contextmanager
+    def one_view(self) -> Generator[None]:
+        """Answer every question from one view, for as long as the block runs; within a snapshot they are anyway.
+
+        A connection that breaks meanwhile is not replaced: the next would have another view.
+        """
+        if self.connection.closed and self._reopen is not None:
+            self.connection = self._reopen()
+        if self.connection.info.transaction_status is not TransactionStatus.IDLE:
+            yield
+            return
+        reopen, self._reopen = self._reopen, None
+        try:
+            with translating(self._location):
+                self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
+        finally:
+            self._reopen = reopen
+            with suppress(psycopg.Error):
+                self.connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the connection."""

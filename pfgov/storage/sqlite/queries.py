@@ -4,7 +4,8 @@ Rows come back as bytes and plain values; what they mean is for the caller.  Not
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -325,6 +326,20 @@ class SqliteQueries:
                 kept_at,
                 _str(session),
             )
+
+    @contextmanager
+    def one_view(self) -> Generator[None]:
+        """Answer every question from one view, for as long as the block runs; within a snapshot they are anyway."""
+        if self.connection.in_transaction:
+            yield
+            return
+        with translating(self._path):
+            self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with translating(self._path):
+                self.connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the connection."""

@@ -31,7 +31,7 @@ def _revoke(engine: Engine) -> int:
     for public, key in known.items():
         if key.role != "recovery" and not key.revoked and public not in signing:
             with engine.reader.snapshot() as queries:
-                place = ceremony.place_of(queries, engine.origin)
+                place = ceremony.place_of(queries, engine.layout, engine.origin)
             guard = ceremony.recovery_key(known, recovery)
             ceremony.revoke(engine, ceremony.sign_revocation(place, key, guard), place)
             return 1

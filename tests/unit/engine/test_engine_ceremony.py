@@ -42,7 +42,7 @@ def revoke(
 ) -> ceremony.Changed:
     """Sign a revocation with the recovery key in a file, and have it recorded."""
     with engine.reader.snapshot() as queries:
-        place = ceremony.place_of(queries, engine.origin)
+        place = ceremony.place_of(queries, engine.layout, engine.origin)
     known = engine.look(lambda state: dict(state.keys))
     found = ceremony.find_key(known, key)
     guard = ceremony.recovery_key(known, recovery)
@@ -329,7 +329,7 @@ def test_ceremony_a_revocation_counts_only_as_it_was_signed(tmp_path: Path, spoi
     with opened(directory) as engine:
         ceremony.rotate(engine, "issuer")
         with engine.reader.snapshot() as queries:
-            place = ceremony.place_of(queries, engine.origin)
+            place = ceremony.place_of(queries, engine.layout, engine.origin)
         found = ceremony.find_key(engine.look(lambda state: dict(state.keys)), old)
         guard = recovery if spoilt != "guard" else keys.generate(role="recovery", name="thief")
         action = ceremony.sign_revocation(place, found, guard, suspect_from=3)
