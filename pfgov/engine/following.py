@@ -19,9 +19,9 @@ from pfgov.engine.committing.committers import Reports
 from pfgov.engine.committing.writer import reconcile
 from pfgov.engine.engine import Engine
 from pfgov.engine.layout import Layout
-from pfgov.engine.loading import StoredNodes, load_head, load_state
+from pfgov.engine.loading import StoredNodes, load_head
 from pfgov.engine.loading.tree import frontier_at
-from pfgov.engine.loading.vouched import check_head, check_rows, vkeys_of
+from pfgov.engine.loading.vouched import check_head, check_rows, read_state, vkeys_of
 from pfgov.engine.opening import key_sources, refuse_other_rules
 from pfgov.engine.options import Options, Status
 from pfgov.engine.sequencing import CommandQueue, Decider, Sequencer, Started
@@ -130,7 +130,7 @@ class Follower(Engine):
         with self._turn:
             with self.reader.snapshot() as queries:
                 if self._loaded is None or self._loaded.size != queries.size():
-                    self._loaded = load_state(queries)
+                    self._loaded = read_state(queries, self.layout)
             return read(self._loaded)
 
     def dry_run(
@@ -142,9 +142,8 @@ class Follower(Engine):
     ) -> Decided:
         """Return what *action* would come to now; nothing is recorded and nothing moves."""
         with self.reader.snapshot() as queries:
-            decider = Decider(
-                load_state(queries), queries, lambda: (0, ""), os.urandom, keep_tables=True
-            )
+            state = read_state(queries, self.layout)
+            decider = Decider(state, queries, lambda: (0, ""), os.urandom, keep_tables=True)
             now = max(self.clock.now(), decider.state.time)
             return decider.dry_run(action, principal, now, attachments)
 

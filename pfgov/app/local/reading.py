@@ -380,7 +380,7 @@ class LocalReading(LocalHistory):
         from pfgov.engine.reading import root_at
 
         with self.reader.snapshot() as queries:
-            return root_at(queries, size)
+            return root_at(queries, self.reader.layout, size)
 
     def weigh(
         self,
@@ -396,7 +396,8 @@ class LocalReading(LocalHistory):
 
         with self.reader.snapshot() as queries:
             span = Span(since=since, sample=sample)
-            report = weigh_store(queries, policies, span, most=WEIGHED_ENTRIES_MAX)
+            layout = self.reader.layout
+            report = weigh_store(queries, layout, policies, span, most=WEIGHED_ENTRIES_MAX)
             packets = sum(self.reader.packet_counts().values())
             return report, is_fresh(sum(1 for _ in queries.members()), packets)
 

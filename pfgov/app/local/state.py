@@ -77,13 +77,11 @@ class LocalState:
         Raises:
             PfgovError: it would be refused.
         """
-        from pfgov.engine.loading import load_state
         from pfgov.engine.sequencing import Decider
 
         with self.reader.snapshot() as queries:
-            decider = Decider(
-                load_state(queries), queries, lambda: (0, ""), os.urandom, keep_tables=True
-            )
+            state = self.reader.state()
+            decider = Decider(state, queries, lambda: (0, ""), os.urandom, keep_tables=True)
             now = max(SystemClock().now(), decider.state.time)
             return decider.dry_run(action, principal or self.principal, now, attachments)
 

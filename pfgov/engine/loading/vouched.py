@@ -18,6 +18,7 @@ from pfgov.core.state import State
 from pfgov.engine.layout import Layout
 from pfgov.engine.loading import receipts
 from pfgov.engine.loading.intact import altered, check_entry, leaf_of, unreadable
+from pfgov.engine.loading.state import load_state
 from pfgov.engine.loading.tree import StoredNodes
 from pfgov.errors import StoreCorruptError
 from pfgov.files import read_regular
@@ -200,6 +201,23 @@ def checked_state(queries: Queries, layout: Layout, state: State) -> State:
     if state.size and latest is not None:
         stated = checkpoint.parse_text(note.split(latest[1])[0])
         check_rows(queries, layout, state.size, stated.root, state)
+    return state
+
+
+def read_state(queries: Queries, layout: Layout) -> State:
+    """Return the state for whoever reads: the policy set that binds is the one that the newest activation names.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, the row of the policies names another.
+    """
+    state, latest = load_state(queries), queries.checkpoint()
+    if latest is not None:
+        try:
+            stated = checkpoint.parse_text(note.split(latest[1])[0])
+        except LedgerError as error:
+            raise unreadable("the newest checkpoint", error) from error
+        issuers = vouched_issuers(queries, layout, stated.size, stated.root)
+        check_policy(queries, state.policy, issuers)
     return state
 
 

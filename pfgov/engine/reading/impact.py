@@ -17,14 +17,18 @@ import msgspec
 from pfgov.core.records import Packet
 from pfgov.core.state import State
 from pfgov.decoding import Reader
-from pfgov.engine.loading.state import load_state
+from pfgov.engine.layout import Layout
+from pfgov.engine.loading.intact import altered, leaf_of
 from pfgov.engine.loading.tree import StoredNodes, frontier_at
+from pfgov.engine.loading.vouched import check_head, read_state
 from pfgov.engine.reading.asking_again import Asker, Compared
 from pfgov.engine.reading.consequences import Consequences, consequences
 from pfgov.engine.reading.replay import Moment, Replay
 from pfgov.errors import InvalidError
 from pfgov.policy import PolicySet
 from pfgov.storage.port import Queries
+from pfgov_ledger import checkpoint, merkle, note
+from pfgov_ledger.errors import LedgerError
 from pfgov_ledger.merkle import Frontier
 
 FORMAT: Final = "pfgov.impact/v1"
@@ -374,12 +378,13 @@ def impact_of_store(
     Raises:
         ReplayDifferenceError: the ledger is not what its commands give, so that nothing can be said.
         ReplayUnavailableError: it cannot be told: other rules, a missing policy set, a plug-in.
+        StoreCorruptError: ``store.altered``, an entry has another hash than its bytes.
     """
     replay = ImpactReplay(policies, span, queries.policy_set, allow_plug_ins=allow_plug_ins)
     size = queries.size()
     try:
         for row in queries.entries():
-            if not replay.take(row.raw, row.leaf):
+            if not replay.take(row.raw, leaf_of(row)):
                 break
             if progress is not None and (row.seq % 1_024 == 1_023 or row.seq == size - 1):
                 progress(row.seq + 1, size)
@@ -389,17 +394,35 @@ def impact_of_store(
         replay.close()
 
 
-def root_at(queries: Queries, size: int) -> str | None:
-    """Return the root, in hex, of the tree over the first *size* entries of a store; None where there are not so
-    many.
+def root_at(queries: Queries, layout: Layout, size: int) -> str | None:
+    """Return the root, in hex, of the tree over the first *size* entries of a store; None where there are not so many.
+
+    Raises:
+        StoreCorruptError: ``store.altered``, it is not under the newest checkpoint, or nobody signed that.
     """
-    if not 0 < size <= queries.size():
+    latest = queries.checkpoint()
+    if latest is None or not 0 < size <= latest[0]:
         return None
-    return frontier_at(StoredNodes(queries), size).root().hex()
+    check_head(queries, layout, ())
+    stated = checkpoint.parse_text(note.split(latest[1])[0])
+    nodes = StoredNodes(queries)
+    root = frontier_at(nodes, size).root()
+    try:
+        hashes = merkle.consistency_proof(nodes, size, stated.size)
+        merkle.check_consistency(size, stated.size, root, stated.root, hashes)
+    except LedgerError as error:
+        raise altered(size - 1, "its tree is not under the root that was signed") from error
+    return root.hex()
 
 
 def weigh_store(
-    queries: Queries, policies: PolicySet, span: Span, *, most: int, allow_plug_ins: bool = False
+    queries: Queries,
+    layout: Layout,
+    policies: PolicySet,
+    span: Span,
+    *,
+    most: int,
+    allow_plug_ins: bool = False,
 ) -> Report:
     """Return the impact of *policies* on a stored ledger of at most *most* entries; of a longer one, what would happen
     now, with no decision asked.
@@ -413,5 +436,5 @@ def weigh_store(
     replay = ImpactReplay(
         policies, Span(since=size), queries.policy_set, allow_plug_ins=allow_plug_ins
     )
-    replay.stand_at(load_state(queries), frontier_at(StoredNodes(queries), size))
+    replay.stand_at(read_state(queries, layout), frontier_at(StoredNodes(queries), size))
     return replay.report()

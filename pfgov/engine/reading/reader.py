@@ -29,7 +29,7 @@ from pfgov.engine.loading.intact import (
     check_table,
     missing_payload,
 )
-from pfgov.engine.loading.state import load_state
+from pfgov.engine.loading.vouched import read_state
 from pfgov.errors import NotFoundError
 from pfgov.storage.port import (
     PAGE,
@@ -196,9 +196,13 @@ class LedgerReader:
         return self.entries(EntryFilter(subject=subject))
 
     def state(self) -> State:
-        """Return the whole state as of now, without ended packets: for dry runs; nobody else sees changes to it."""
+        """Return the whole state as of now, without ended packets: for dry runs; nobody else sees changes to it.
+
+        Raises:
+            StoreCorruptError: ``store.altered``, a row says that another policy set binds than the one that does.
+        """
         with self.snapshot() as queries:
-            return load_state(queries)
+            return read_state(queries, self.layout)
 
     def policy_document(self, digest: str) -> bytes:
         """Return the document of a policy set.

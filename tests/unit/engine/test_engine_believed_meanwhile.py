@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import Any
 
 import pytest
 from support.intruder import change, findings, inside
-from support.ledgers import OPERATOR, fresh, open_policy, opened, register, verified
+from support.ledgers import OPERATOR, fresh, open_policy, opened, packet, register, verified
 
 from pfgov.app.local.ledger import LocalLedger
+from pfgov.app.local.reading import LocalReading
 from pfgov.core.verdicts import PLACING
-from pfgov.engine import Engine
+from pfgov.engine import Engine, LedgerReader
 from pfgov.engine.committing import writer
 from pfgov.engine.loading import tree
 from pfgov.engine.maintenance import ceremony
 from pfgov.engine.maintenance.restoring import restore
+from pfgov.engine.reading import Span
 from pfgov.engine.sequencing import sequencer
 from pfgov.errors import PfgovError, StoreCorruptError
 from pfgov.policy import load_directory, shipped_directory
@@ -194,3 +197,57 @@ def test_a_ledger_is_opened_from_one_view(
     with opened(directory) as engine:
         assert engine.look(lambda state: state.time) < LATER
     _passes(directory, tmp_path)
+
+
+# --- what is read -------------------------------------------------------------------------
+
+
+def test_whoever_reads_is_told_no_other_policy_set(tmp_path: Path) -> None:
+    """What binds, and what would be decided, was told by a set that somebody put into the database."""
+    directory = fresh(tmp_path)
+    starter = load_directory(shipped_directory("starter"))
+    with opened(directory) as engine:
+        register(engine, "m")
+    body = json.loads(_value(directory, "SELECT body FROM ledger_state WHERE key = 'policy'"))
+    forged = json.dumps({**body, "active": starter.digest}).encode().hex()
+    change(
+        directory,
+        f"INSERT INTO policy_set VALUES ('{starter.digest}', x'{starter.document.hex()}')",
+        f"UPDATE ledger_state SET body = x'{forged}' WHERE key = 'policy'",
+    )
+    with LedgerReader(open_store(directory)) as reader:
+        book = LocalReading(reader)
+        asks: tuple[Callable[[], object], ...] = (
+            book.overview,
+            book.policies,
+            lambda: book.dry_run(packet("p")),
+        )
+        for ask in asks:
+            with pytest.raises(StoreCorruptError):
+                ask()
+        assert [one.member_id for one in reader.members()] == ["m"]
+
+
+def test_a_report_of_impact_is_about_the_bytes_under_its_root(tmp_path: Path) -> None:
+    """It was asked of bytes that somebody changed, and named the root of those that were signed."""
+    directory = fresh(tmp_path)
+    with opened(directory) as engine:
+        seq = register(engine, "m").position
+        size = engine.reader.head().size
+    kept = _value(directory, f"SELECT raw FROM entry WHERE seq = {seq}")
+    raw = kept.replace(b'"region":"us-east"', b'"region":"us-west"')
+    with LedgerReader(open_store(directory)) as reader:
+        book = LocalReading(reader)
+        assert [book.root_at(one) is None for one in (0, 1, size, size + 1)] == [
+            True,
+            False,
+            False,
+            True,
+        ]
+        change(directory, f"UPDATE entry SET raw = x'{raw.hex()}' WHERE seq = {seq}")
+        with pytest.raises(StoreCorruptError):
+            book.impact(open_policy(), Span(), lambda *_: None)
+        leaf = hashlib.sha256(bytes(1) + raw).hexdigest()
+        change(directory, f"UPDATE entry SET leaf = x'{leaf}' WHERE seq = {seq}")
+        with pytest.raises(StoreCorruptError):
+            book.root_at(size)

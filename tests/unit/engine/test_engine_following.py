@@ -243,6 +243,50 @@ def test_follower_publishes_nothing_that_no_key_of_the_log_signed(
     assert store.read_head(ORIGIN) == known
 
 
+def test_follower_tells_of_no_other_policy_set_than_binds(first: Path, second: Path) -> None:
+    """A row that somebody changed says what binds, and what would be decided, to whoever asks a standby."""
+    with opened(first, address=ONE) as leader:
+        register(leader, "m")
+    follower = _following(second)
+    try:
+        assert follower.status().policy == open_policy().digest
+        with postgres.connected(open_store(second)) as connection:
+            name = (first / "store.url").read_text().strip().partition("#")[2]
+            changed = connection.execute(
+                "UPDATE pfgov.ledger_state s SET body = convert_to("
+                "replace(convert_from(body, 'UTF8'), %s, %s), 'UTF8')"
+                " FROM pfgov.head h WHERE h.name = %s AND s.ledger = h.ledger AND s.key = 'policy'",
+                (open_policy().digest, "0" * 64, name),
+            )
+            assert changed.rowcount == 1
+        follower._loaded = None  # as after the next entry, or a start
+        with pytest.raises(StoreCorruptError):
+            follower.status()
+        with pytest.raises(StoreCorruptError):
+            follower.dry_run(packet("p"), principal=c.LOCAL_OPERATOR)
+    finally:
+        follower.close()
+
+
+def test_a_ledger_in_a_database_is_asked_from_one_view(first: Path) -> None:
+    """Questions of an opening are answered by what is committed in between."""
+    queries = open_store(first).open_queries()
+    try:
+        with queries.one_view():
+            before = queries.size()
+            with opened(first) as engine:
+                register(engine, "m")
+            with queries.one_view():  # within a snapshot it is that one
+                assert queries.size() == before
+            assert (queries.size(), queries.checkpoint()) == (before, queries.checkpoint(before))
+        assert queries.size() > before
+        queries.connection.close()  # the database was restarted
+        with queries.one_view():
+            assert queries.size() > before
+    finally:
+        queries.close()
+
+
 def test_follower_follows_a_key_that_took_over_on_another_machine(
     first: Path, second: Path
 ) -> None:
