@@ -145,7 +145,7 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
     request_id = request_id_of(service, headers)
     grant, has_begun = NOBODY, False
     try:
-        service.admit(operation.name)
+        counted = service.admit(operation.name)
         try:
             grant = _grant(operation, service, request, headers, twice)
             if service.forwarder is not None and operation.writes:
@@ -162,7 +162,7 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
                 has_begun = True
                 reply = await _replied(operation, call, request)
         finally:
-            service.dismiss(grant.share)
+            service.dismiss(grant.share, counted=counted)
     except PfgovError as error:
         withhold_receipt(grant.principal, error)
         status = operation.media_type_status if isinstance(error, MediaTypeError) else None

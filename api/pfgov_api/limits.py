@@ -21,6 +21,9 @@ IF_MATCH_CHARACTERS_MAX: Final = 1_000
 HEAD_BYTES_MAX: Final = 65_536
 """The request line and the headers together."""
 
+SIGN_IN_BYTES_MAX: Final = 16_384
+"""The form with which somebody signs in at the console: a key or a token, and the page to go to."""
+
 HEAD_SECONDS: Final = 10.0
 """From the connection, or the first byte of a further request, to the end of the headers."""
 

@@ -301,21 +301,25 @@ class Service(Host):
         """Whether a principal that was let in once has *right* now, as far as that can be told."""
         return self.access.may_still(principal_id, right)
 
-    def admit(self, operation: str) -> None:
-        """Count a request in; :meth:`dismiss` counts it out, admitted or not.
+    def admit(self, operation: str) -> bool:
+        """Count a request in, and return whether it counts: :meth:`dismiss` counts it out.
+
+        Probes do not: anybody may ask them, and what they wait for is in nobody's way.
 
         Raises:
             BusyError: too many are being answered.
         """
-        self.in_flight += 1
-        if self.in_flight > self._in_flight_max and operation not in ALWAYS_ADMITTED:
-            self.in_flight -= 1
+        if operation in ALWAYS_ADMITTED:
+            return False
+        if self.in_flight >= self._in_flight_max:
             raise BusyError(
                 f"{self.in_flight} requests are being answered", hint="try again in a moment"
             )
+        self.in_flight += 1
+        return True
 
-    def dismiss(self, share: str | None) -> None:
+    def dismiss(self, share: str | None, *, counted: bool) -> None:
         """Count an admitted request out, and out of the *share* of its principal."""
-        self.in_flight -= 1
+        self.in_flight -= counted
         if share is not None:
             self.requests.give(share)

@@ -137,11 +137,11 @@ async def packed_reply(
     return Reply(status, raw, media_type=HTML, headers={**more, **vary})
 
 
-async def body_of(request: Asgi, headers: Mapping[str, str]) -> bytes:
+async def body_of(request: Asgi, headers: Mapping[str, str], limit: int = FORM_BYTES_MAX) -> bytes:
     """Return the body of a form.
 
     Raises:
-        HttpError: it is no form, longer than ``FORM_BYTES_MAX``, or cut off.
+        HttpError: it is no form, longer than *limit*, or cut off.
     """
     if headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
         raise HttpError("a form is expected", hint="use the form of the page")
@@ -152,7 +152,7 @@ async def body_of(request: Asgi, headers: Mapping[str, str]) -> bytes:
             raise HttpError("the form was cut off", code="http.cut_off")
         raw += message.get("body", b"")
         more = message.get("more_body", False)
-        if len(raw) > FORM_BYTES_MAX:
+        if len(raw) > limit:
             raise HttpError("the form is too large", hint="use the API or the command line")
     return raw
 

@@ -50,6 +50,7 @@ from pfgov_api.console.visiting import Visitor
 from pfgov_api.dispatcher import PAUSE_SECONDS, options, read_headers
 from pfgov_api.grants import Grant
 from pfgov_api.leaving import cut, uncancel, while_there
+from pfgov_api.limits import SIGN_IN_BYTES_MAX
 from pfgov_api.mounting import ledger_of
 from pfgov_api.origins import require_here
 from pfgov_api.outgoing import request_id_of
@@ -61,6 +62,7 @@ from pfgov_api.streams import require_room
 
 NOBODY: Final = "nobody is signed in"
 START: Final = "overview"
+SIGN_IN: Final = "/console/sign-in"
 
 log = logging.getLogger("pfgov.api")
 
@@ -107,14 +109,16 @@ class Console:
         visitor: Visitor | None = None
         try:
             require_sound(headers, twice)
-            self.service.admit("console")
+            form = await self._sign_in_form(request, raw, headers)
+            counted, share = self.service.admit("console"), None
             try:
-                reply = await self._outside(request, raw, headers)
+                reply = await self._outside(request, raw, headers, form)
                 if reply is None:
                     visitor = self._visitor(headers, request_id, acts=is_act(raw, headers))
+                    share = self._take_share(visitor)
                     reply = await self._inside(request, raw, headers, visitor)
             finally:
-                self.service.dismiss(None)
+                self.service.dismiss(share, counted=counted)
         except UnauthenticatedError as error:
             asked = request.scope["query_string"].decode("latin-1")
             reply = self._sign_in(f"{raw}?{asked}" if asked else raw, headers, error)
@@ -140,7 +144,21 @@ class Console:
 
     # --- before anybody is known -----------------------------------------------------------
 
-    async def _outside(self, request: Asgi, raw: str, headers: Mapping[str, str]) -> Reply | None:
+    async def _sign_in_form(
+        self, request: Asgi, raw: str, headers: Mapping[str, str]
+    ) -> dict[str, str] | None:
+        """Return what somebody signs in with; None where nobody does.
+
+        It is taken in before the request counts: anybody may send one, and let its body wait.
+        """
+        if raw != SIGN_IN or request.scope["method"] != "POST" or self.service.access.is_open:
+            return None
+        from_here(headers)
+        return form_of(await body_of(request, headers, SIGN_IN_BYTES_MAX))
+
+    async def _outside(
+        self, request: Asgi, raw: str, headers: Mapping[str, str], form: dict[str, str] | None
+    ) -> Reply | None:
         """Answer what needs no grant; None for everything else."""
         if raw in {"/", "/console"}:
             return to(HOME + START)
@@ -151,9 +169,9 @@ class Console:
         came = await self.issuer.answer(raw, query_of(request), headers)
         if came is not None:
             return came
-        if raw == "/console/sign-in" and not self.service.access.is_open:
-            if request.scope["method"] == "POST":
-                return await self._signing_in(request, headers)
+        if form is not None:
+            return self._signing_in(form, headers)
+        if raw == SIGN_IN and not self.service.access.is_open:
             return self._sign_in(query_of(request).get("next", ""), headers, None)
         return None
 
@@ -174,6 +192,17 @@ class Console:
             () if self.service.access.is_open else self.sessions.places(grant.principal.id, secret)
         )
         return Visitor(self.service, grant, request_id, places)
+
+    def _take_share(self, visitor: Visitor) -> str | None:
+        """Count a request of *visitor* as one over the API is; return what it is counted under.
+
+        Raises:
+            TooManyError: it has its share of them.
+        """
+        share = visitor.grant.share
+        if share is not None:
+            self.service.requests.take(share)
+        return share
 
     # --- somebody is known -----------------------------------------------------------------
 
@@ -357,9 +386,7 @@ class Console:
             return await self._page(done, headers, visitor, {})
         return to(done)
 
-    async def _signing_in(self, request: Asgi, headers: Mapping[str, str]) -> Reply:
-        from_here(headers)
-        form = form_of(await body_of(request, headers))
+    def _signing_in(self, form: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
         try:
             grant = self.service.access.grant(f"Bearer {form.get('key', '').strip()}")
         except UnauthenticatedError as error:
@@ -375,7 +402,7 @@ class Console:
             self.sessions.end_named(visitor.grant.principal.id, form["session"])
             return to(HOME + "session")
         self.sessions.end(secret_of(headers.get("cookie")))
-        reply = to("/console/sign-in")
+        reply = to(SIGN_IN)
         reply.headers["set-cookie"] = cookie("")
         return reply
 
