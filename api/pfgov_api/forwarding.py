@@ -1,7 +1,8 @@
 """From a standby to the leader: a request goes over as it came, and its answer comes back as it is.
 
-Nothing is forwarded twice, and nothing while it is not known who leads, or to an address at which nobody proves to be a
-server of this ledger: a request carries somebody's key.  When another leader, or another term, comes up
+Nothing is forwarded twice, and nothing while it is not known who leads, or over a connection on which nobody proved to
+be a server of this ledger: a request carries somebody's key, and whoever listens at an address may be another in a
+moment.  So connections are kept for the next request.  When another leader, or another term, comes up
 before the answer, the connection is cut: whoever asked learns that the outcome is unknown, and asks again with the same
 ``Idempotency-Key``.  That an answer counts is the leader's to know; it gives none before its commit.
 """
@@ -9,8 +10,12 @@ before the answer, the connection is cut: whoever asked learns that the outcome 
 import asyncio
 import contextlib
 import http.client
+import select
+import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -35,6 +40,9 @@ LIVE: Final = "/api/health/live"
 LIVE_BYTES_MAX: Final = 65_536
 """More than that answer has."""
 
+KEPT_SECONDS: Final = 10.0
+"""For how long a connection is kept on which nothing is asked: its server closes it in three times as long."""
+
 _OWN: Final = frozenset(
     {
         "connection",
@@ -49,6 +57,29 @@ _OWN: Final = frozenset(
     }
 )
 """Headers that belong to one connection, not to what is asked or answered."""
+
+
+@dataclass(slots=True)
+class _Way:
+    """One request on its way to *leader*, and what it goes over."""
+
+    leader: str
+    connection: TimedConnection
+
+    def cut(self) -> None:
+        """End the connection, in whose answer another thread waits."""
+        with contextlib.suppress(OSError):
+            if self.connection.sock is not None:
+                self.connection.sock.shutdown(2)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A connection on which *leader* proved to be a server of the ledger, since when nothing is asked on it."""
+
+    leader: str
+    connection: TimedConnection
+    since: float
 
 
 class Forwarder:
@@ -70,13 +101,16 @@ class Forwarder:
         self._follower = follower
         self._log_keys = log_keys
         self._claimant = claimant
-        self._proved: str | None = None
+        self._kept: list[_Kept] = []
+        self._changes = 0
         self._threads = ThreadPoolExecutor(FORWARD_THREADS, thread_name_prefix="forward")
         self._changed = asyncio.Event()
 
     def changed(self) -> None:
         """Cut what is under way: another leads, or under another term."""
-        self._proved = None
+        self._changes += 1
+        while self._kept:
+            self._kept.pop().connection.close()
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -106,10 +140,9 @@ class Forwarder:
             raise self._follower.refusal() from None
         sent = {name: value for name, value in headers.items() if name not in _OWN}
         sent[FORWARDED] = str(standing.term)
+        way = _Way(leader, connection)
         loop = asyncio.get_running_loop()
-        asking = loop.run_in_executor(
-            self._threads, self._ask, leader, connection, method, target, sent, body
-        )
+        asking = loop.run_in_executor(self._threads, self._ask, way, method, target, sent, body)
         cut = asyncio.ensure_future(self._changed.wait())
         either: set[asyncio.Future[Any]] = {asking, cut}
         try:
@@ -120,39 +153,63 @@ class Forwarder:
         finally:
             cut.cancel()
             if not asking.done():
-                _cut(connection)
+                way.cut()
                 asking.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _ask(
-        self,
-        leader: str,
-        connection: TimedConnection,
-        method: str,
-        target: str,
-        headers: dict[str, str],
-        body: bytes,
+        self, way: _Way, method: str, target: str, headers: dict[str, str], body: bytes
     ) -> Reply:
-        mount = urlsplit(leader).path.rstrip("/")
+        mount, changes = urlsplit(way.leader).path.rstrip("/"), self._changes
+        self._connect(way, mount)
+        connection, stays = way.connection, False
         try:
-            try:
-                connection.connect()
-            except OSError:
-                raise self._follower.refusal() from None
-            if self._proved != leader:
-                self._prove(leader, mount, connection)
-            try:
-                connection.request(method, mount + target, body=body or None, headers=headers)
-                answer = connection.getresponse()
-                raw = answer.read()
-            except (OSError, http.client.HTTPException) as error:
-                raise _unknown(
-                    f"the leader was lost before it answered: {type(error).__name__}"
-                ) from None
+            connection.request(method, mount + target, body=body or None, headers=headers)
+            answer = connection.getresponse()
+            raw = answer.read()
+            stays = not answer.will_close
+        except (OSError, http.client.HTTPException) as error:
+            raise _unknown(
+                f"the leader was lost before it answered: {type(error).__name__}"
+            ) from None
         finally:
-            connection.close()
+            if stays and changes == self._changes:
+                self._kept.append(_Kept(way.leader, connection, time.monotonic()))
+            else:
+                connection.close()
         found = {name.lower(): value for name, value in answer.getheaders()}
         kept = {name: value for name, value in found.items() if name not in _OWN}
         return Reply(answer.status, raw, media_type=kept.get("content-type", ""), headers=kept)
+
+    def _connect(self, way: _Way, mount: str) -> None:
+        """Have a connection on which the leader proved to be a server of this ledger: one that was kept, or a new one.
+
+        Raises:
+            StandbyError: nobody is reached, or who is does not prove it.
+        """
+        new, kept = way.connection, self._take(way.leader)
+        if kept is not None:
+            kept.due, way.connection = new.due, kept
+            return
+        try:
+            new.connect()
+            self._prove(way.leader, mount, new)
+        except OSError:
+            new.close()
+            raise self._follower.refusal() from None
+        except BaseException:
+            new.close()
+            raise
+
+    def _take(self, leader: str) -> TimedConnection | None:
+        """Return a connection that was kept, if its server has not closed it; None where there is none."""
+        with contextlib.suppress(IndexError):  # other threads take them, too
+            while True:
+                kept = self._kept.pop()
+                is_new = time.monotonic() - kept.since < KEPT_SECONDS
+                if kept.leader == leader and is_new and _is_silent(kept.connection.sock):
+                    return kept.connection
+                kept.connection.close()
+        return None
 
     def _prove(self, leader: str, mount: str, connection: TimedConnection) -> None:
         """Have whoever answers prove that it is a server of this ledger.
@@ -174,7 +231,8 @@ class Forwarder:
                 f"who answers at {leader} does not prove to be a server of this ledger",
                 hint="is the address right, is that server of this version, and are the log's keys the same on both?",
             )
-        self._proved = leader
+        if connection.sock is None:  # the next request would go over another
+            raise self._follower.refusal()
 
     def close(self) -> None:
         """Send nothing more."""
@@ -182,11 +240,13 @@ class Forwarder:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _cut(connection: TimedConnection) -> None:
-    """End *connection*, in whose answer another thread waits."""
-    with contextlib.suppress(OSError):
-        if connection.sock is not None:
-            connection.sock.shutdown(2)
+def _is_silent(sock: socket.socket | None) -> bool:
+    """Whether nothing has come over a connection: neither its end, nor what nobody asked for."""
+    if sock is None:
+        return False
+    looking = select.poll()
+    looking.register(sock, select.POLLIN)
+    return not looking.poll(0)
 
 
 def _unknown(why: str) -> PfgovError:
