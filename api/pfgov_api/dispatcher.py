@@ -256,10 +256,16 @@ async def answered(operation: Operation, call: Call) -> Answer:
     patience = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return await operation.handler(call)
+            answer = await operation.handler(call)
         except UnpublishedError:
             if operation.writes or time.monotonic() > patience:
                 raise
+        else:
+            if operation.is_long and not call.grant.holds():
+                raise GrantEndedError(
+                    "the key or token ended before there was an answer", hint="ask for a new one"
+                )
+            return answer
         await asyncio.sleep(PAUSE_SECONDS)
 
 

@@ -5,10 +5,12 @@ import base64
 import contextlib
 import json
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 from support.api_server import Api, problem
+from support.ledgers import START
 
 from pfgov_api.operations import Operation
 from pfgov_api.routes import OPERATIONS
@@ -367,6 +369,10 @@ def test_between_a_change_and_the_tick_nobody_reads_what_policy_denies(
     found = problem(api.get(path, scope=f"member:{closed}"), 503)
     assert found["code"] == "context.unsettled"
     assert api.get(path, scope="operator").status_code == 200
+    # whoever reads as a holder, with whatever other rights: policy at `export` is asked about everybody else
+    _, both = api.keyring.create((f"member:{closed}", "operator"), now=START)
+    bearer = {"Authorization": f"Bearer {both}"}
+    assert problem(api.get(path, headers=bearer), 503)["code"] == "context.unsettled"
     assert api.engine.status().size == size + 1, "reading writes nothing"
     api.post("/api/tick", {}, scope="operator")
     assert api.get(path, scope=f"member:{closed}").status_code == 403
@@ -444,3 +450,17 @@ def test_api_reads_wait_for_a_commit_to_be_published_and_the_loop_goes_on(api: A
 
     with contextlib.closing(head):
         assert asyncio.run_coroutine_threadsafe(story(), api.loop).result(30) == (200, 200, True)
+
+
+def test_an_answer_that_is_waited_for_ends_with_its_key(api: Api) -> None:
+    """Whoever asked to be told when a packet has ended is told how it stands once the key is revoked."""
+    api.member("m1")
+    api.packet("p1")
+    api.keys()
+    record, text = api.keyring.create(("auditor",), now=START)
+    asked = api.client.get("/api/packets/p1?wait=60", headers={"Authorization": f"Bearer {text}"})
+    waiting = asyncio.run_coroutine_threadsafe(asked, api.loop)
+    while not api.service.news.count and not waiting.done():
+        time.sleep(0.01)
+    api.keyring.revoke(record.id, now=START)
+    assert problem(waiting.result(60), 401)["code"] == "principal.ended"

@@ -8,6 +8,7 @@ from pfgov import model
 from pfgov.app.hosting import POLL_SECONDS
 from pfgov.app.ledger import ExportWanted, PacketsWanted
 from pfgov.app.local import LocalLedger
+from pfgov.app.visibility import holds
 from pfgov.core.lifecycle import TERMINAL, PacketStatus
 from pfgov.limits import INTEGER_MAX
 from pfgov_api.answers import halt_of, limit_of, page, writes
@@ -94,7 +95,10 @@ async def _context(call: Call) -> Answer:
     """Give the owner, or the target of a pending handoff, its view of the context."""
     packet_id, whole = call.path["packet_id"], call.flag("whole")
     named = await call.read(lambda ledger: ledger.readable_context(packet_id, whole=whole))
-    if "operator" in call.principal.rights:
+    is_held = not whole and await call.read(
+        lambda ledger: holds(call.principal, ledger.record(packet_id))
+    )
+    if "operator" in call.principal.rights and not is_held:
         taken_out = partial(call.ledger.check_taken_out, packet_id, whole=whole)
         await call.service.at_length(taken_out)
     else:
