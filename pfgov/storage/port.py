@@ -343,8 +343,8 @@ class StoreWriter(Protocol):
         ...
 
     def trim(self, *, tables_before: int, answers_before: int) -> int:
-        """Delete verdict tables of decisions before a position, and answers from before a time in microseconds; of both the
-        oldest, a bounded number; return how many.
+        """Delete verdict tables of decisions before a position, and answers from before a time (microseconds): the
+        oldest of each, a bounded number; return how many.
         """
         ...
 
