@@ -116,11 +116,11 @@ def outcomes(place: Path) -> dict[str, int | None]:
     return found
 
 
-def run(name: str, work: Path, sample: int | None, seed: int) -> bool:
-    """Run one area and print its score; return whether it reached its floor."""
+def run(name: str, work: Path, sample: int | None, seed: int, children: str) -> bool:
+    """Run one area in *children* processes and print its score; return whether it reached its floor."""
     area = AREAS[name]
     place = stage(name, area, work)
-    mutmut(place, "run", "nothing.of.this.name")  # only makes the mutants
+    mutmut(place, "run", "--max-children", children, "nothing.of.this.name")  # only makes the mutants
     names = sorted(outcomes(place))
     if not names:
         print(f"{name}: no mutants were made", file=sys.stderr)
@@ -128,7 +128,7 @@ def run(name: str, work: Path, sample: int | None, seed: int) -> bool:
     chosen = names
     if sample is not None and sample < len(names):
         chosen = sorted(random.Random(seed).sample(names, sample))
-    mutmut(place, "run", *(chosen if len(chosen) < len(names) else ()))
+    mutmut(place, "run", "--max-children", children, *(chosen if len(chosen) < len(names) else ()))
     codes = outcomes(place)
     equivalent = tomllib.loads((Path(__file__).parent / "equivalent.toml").read_text())
     counted = [mutant for mutant in chosen if mutant not in equivalent]
@@ -156,10 +156,12 @@ def main() -> int:
     )
     parser.add_argument("--sample", type=int, default=0, help="mutants of each area (0: all)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--children", default=str(os.cpu_count() or 1), help="processes at once")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "mutants")
     asked = parser.parse_args()
     done = [
-        run(name, asked.work, asked.sample or None, asked.seed) for name in asked.areas or AREAS
+        run(name, asked.work, asked.sample or None, asked.seed, asked.children)
+        for name in asked.areas or AREAS
     ]
     return 0 if all(done) else 1
 
