@@ -179,6 +179,39 @@ def function_lines() -> Iterator[str]:
                 yield f"{function.name}({', '.join(map(show, values))}) -> {text}"
 
 
+class Foreign:
+    """No CEL value at all, as only a host's mistake could bring in."""
+
+    def __repr__(self) -> str:
+        return "?"
+
+
+ONE_OF_EACH: Final[tuple[object, ...]] = (
+    None, True, 7, Uint(3), 2.5, "a", b"a", [1], {"a": 1}, Timestamp(0), Duration(10**9), TypeValue("int"),
+    ABSENT_OPTIONAL, Foreign(),
+)  # fmt: skip
+"""A value of each type, and one of none."""
+
+
+def refusal_lines() -> Iterator[str]:
+    """One line for each argument of a function that is of no type that it takes, the others being as they should."""
+    for function in STANDARD.values():
+        for overload in {len(found.arguments): found for found in function.overloads}.values():
+            good = [_fitting(wanted) for wanted in overload.arguments]
+            for place in range(len(good)):
+                for value in ONE_OF_EACH:
+                    values = [*good[:place], value, *good[place + 1 :]]
+                    if type(value) is not Foreign and has_overload(function, values):
+                        continue
+                    outcome = shown(outcome_of(function, values))
+                    yield f"{function.name}({', '.join(map(show, values))}) -> {outcome}"
+
+
+def _fitting(wanted: CelType) -> object:
+    """Return a value of the type *wanted*."""
+    return next(value for value in ("a", *ONE_OF_EACH[:-1]) if is_of(value, wanted))
+
+
 SIZES: Final = (0, 1, 10, 41, 1_000)
 """Sizes of arguments at which costs are written down."""
 
@@ -239,6 +272,7 @@ def expression_lines() -> Iterator[str]:
 
 FILES: Final = {
     "functions.txt": function_lines,
+    "refusals.txt": refusal_lines,
     "costs.txt": cost_lines,
     "expressions.txt": expression_lines,
 }

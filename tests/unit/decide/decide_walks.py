@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from support import hostile, policy_kit, review_world
+from support import hostile, review_world
 from support.hostile import Seeded, chance, one, some
 from support.world import FakePolicy, World, active_only
 
@@ -43,10 +43,22 @@ PRINCIPALS: Final = (
     c.Principal(id="key:admin", rights=("admin",), name="admin"),
     c.Principal(id="key:emergency", rights=("emergency",)),
     c.Principal(id="key:none", rights=()),
+    c.Principal(id="key:both", rights=("member:m1", "member:m2", "reviewer")),
+    c.Principal(
+        id="key:grants",
+        rights=("admin", "member:m1", "member:m2", "member:m3", "reviewer", "assessor"),
+    ),
+)
+APPROVERS: Final = (
+    review_world.REVIEWER,
+    review_world.SECOND_REVIEWER,
+    c.Principal(id="key:admin", rights=("admin",), name="admin"),
+    c.Principal(id="key:admin2", rights=("admin", "emergency"), name="admin2"),
+    *PRINCIPALS[-2:],
 )
 RARE: Final = (
-    c.CompletePacket, c.CreateLedger, c.RefusePolicy, c.CommitIndex, c.ChangeLeader, c.RevokeKey, c.HaltExpiry, c.RetireMember,
-    c.FailMember, c.DrainMember, c.CancelPacket, c.FailPacket, c.EraseAttachment, c.QuarantineMember,
+    c.CompletePacket, c.CreateLedger, c.RefusePolicy, c.CommitIndex, c.ChangeLeader, c.RevokeKey, c.HaltExpiry,
+    c.RetireMember, c.FailMember, c.DrainMember, c.CancelPacket, c.FailPacket, c.EraseAttachment, c.QuarantineMember,
 )  # fmt: skip
 COMMON: Final = (
     c.RegisterMember, c.SubmitPacket, c.SubmitPacket, c.PlacePacket, c.HandOff, c.AcceptHandoff, c.CommitCheckpoint,
@@ -66,7 +78,7 @@ class Drawn:
     def __init__(self, world: World, source: Seeded, kind: type[c.Action]) -> None:
         self.world, self.source = world, source
         self.member_id = one(source, MEMBERS)
-        self.packet_id = _some_packet(world, source, is_new=kind is c.SubmitPacket)
+        self.packet_id = _some_packet(world, source, kind)
         self.packet = world.state.packets.get(self.packet_id)
         self.member = world.state.members.get(self.member_id)
 
@@ -111,7 +123,10 @@ class Drawn:
     def bundle(self) -> c.BundleRef:
         """Return a bundle of a publisher."""
         return c.BundleRef(
-            publisher=self.publisher(), key=one(self.source, KEYS), version=self.one("1", "2"), manifest="9" * 64
+            publisher=self.publisher(),
+            key=one(self.source, KEYS),
+            version=self.one("1", "2"),
+            manifest="9" * 64,
         )
 
     def report(self) -> c.ReportRef:
@@ -126,19 +141,32 @@ class Drawn:
     def setting(self) -> c.Pairs:
         """Return settings with values that are, mostly, of their kind."""
         names = (*sorted(SETTINGS), "scheduler", "scheduler.work", "nothing")
-        found: list[tuple[str, str]] = []
-        for name in sorted(some(self.source, names, 2)):
-            found.append((name, self.one(*(SCHEDULERS if "scheduler" in name else NUMBERS))))
-        return tuple(found)
+        return tuple(
+            (name, self.one(*(SCHEDULERS if "scheduler" in name else NUMBERS)))
+            for name in sorted(some(self.source, names, 2))
+        )
 
 
-def _some_packet(world: World, source: Seeded, *, is_new: bool) -> str:
-    """Return a packet that nobody knows, one that lives, or any."""
+def _some_packet(world: World, source: Seeded, kind: type[c.Action]) -> str:
+    """Return a packet that a command of *kind* is about: nobody's yet, one that fits, one that lives, or any."""
     known = world.state.packets
-    if is_new and chance(source, 90):
+    if kind is c.SubmitPacket and chance(source, 90):
         return next((name for name in PACKETS if name not in known), PACKETS[0])
-    living = [name for name, packet in known.items() if packet.status not in TERMINAL]
-    return one(source, living) if living and chance(source, 90) else one(source, (*known, PACKETS[-1]))
+    living = [packet for packet in known.values() if packet.status not in TERMINAL]
+    fitting = living
+    if kind in {c.AcceptHandoff, c.AbortHandoff}:
+        fitting = [packet for packet in living if packet.pending is not None]
+    elif kind in {c.ReviewPacket, c.ExpireReview}:
+        fitting = [packet for packet in living if packet.request is not None]
+    elif kind in {c.HandOff, c.CommitCheckpoint, c.RejudgeOwner, c.StallOwner, c.CompletePacket}:
+        fitting = [packet for packet in living if packet.owner is not None]
+    if fitting and chance(source, 80):
+        return one(source, fitting).packet_id
+    return (
+        one(source, living).packet_id
+        if living and chance(source, 90)
+        else one(source, (*known, PACKETS[-1]))
+    )
 
 
 def _epoch(drawn: Drawn) -> int:
@@ -187,7 +215,9 @@ FIELDS: Final[dict[str, Callable[[Drawn], Any]]] = {
     "digest": lambda d: one(d.source, DIGESTS),
     "policies": lambda d: d.one((("fake", "1", "enforce"),), (("fake", "2", "audit"),)),
     "points": lambda d: d.one(("assign", "register", "retain"), (), ("assign",)),
-    "leave_uncovered": lambda d: d.one(("accept", "assign", "export", "handoff", "register", "retain"), ("accept",)),
+    "leave_uncovered": lambda d: d.one(
+        ("accept", "assign", "export", "handoff", "register", "retain"), ("accept",)
+    ),
     "gone": lambda d: d.one(("key:rev",), ("local",)),
     "bundle": Drawn.bundle,
     "report": Drawn.report,
@@ -221,7 +251,9 @@ FIELDS: Final[dict[str, Callable[[Drawn], Any]]] = {
     "region": lambda d: d.one("eu-1", "us-1", "nowhere"),
     "clearances": lambda d: d.one((), ("pii",), ("pci", "pii")),
     "data_classes": lambda d: d.one((), ("pii",), ("pci",)),
-    "labels": lambda d: d.pairs(("amount", "employment", "mood", "note", "risk"), "5", "150", "low", "high", "employee"),
+    "labels": lambda d: d.pairs(
+        ("amount", "employment", "mood", "note", "risk"), "5", "150", "low", "high", "employee"
+    ),
     "weight": lambda d: d.one(1, 2, 5),
     "lease_seconds": lambda d: d.one(30, 60),
     "workload_type": lambda d: d.one("work", "work", "hire", "twice", "both", "secret"),
@@ -266,7 +298,7 @@ def draw(world: World, source: Seeded, kind: type[c.Action]) -> c.Action:
     """Return a command of *kind* that is sensible more often than not."""
     drawn, values = Drawn(world, source, kind), dict[str, Any]()
     for field in msgspec.structs.fields(kind):
-        is_wanted = field.required or field.name in {"version", "handoff"} and kind is not c.SubmitPacket
+        is_wanted = field.required or (kind is c.ReviewPacket and field.name == "version")
         if not is_wanted and not chance(source, 25):
             continue
         if field.name == "handoff" and kind in {c.SubmitPacket, c.UpdatePacket}:
@@ -278,7 +310,12 @@ def draw(world: World, source: Seeded, kind: type[c.Action]) -> c.Action:
         else:  # a word of a few
             options = [option for option in _words(field.type) if option is not None]
             values[field.name] = one(source, options)
-    if kind is c.AcceptHandoff and drawn.packet is not None and drawn.packet.pending is not None and chance(source, 80):
+    if (
+        kind is c.AcceptHandoff
+        and drawn.packet is not None
+        and drawn.packet.pending is not None
+        and chance(source, 80)
+    ):
         pending = drawn.packet.pending
         values.update(member_id=pending.target, incarnation=pending.incarnation)
     return kind(**values)
@@ -347,24 +384,31 @@ def see(world: World, source: Seeded) -> None:
     """Some members with a lease are heard."""
     for name, member in world.state.members.items():
         if member.lease_seconds is not None and chance(source, 70):
-            world.leases[name] = LeaseView(member.incarnation, world.now, member.lease_seconds * 1_000_000)
+            world.leases[name] = LeaseView(
+                member.incarnation, world.now, member.lease_seconds * 1_000_000
+            )
 
 
-def walk(world: World, seed: int, common: tuple[type[c.Action], ...]) -> Iterator[str]:
+def walk(
+    world: World, seed: int, common: tuple[type[c.Action], ...], settings: c.Pairs = ()
+) -> Iterator[str]:
     """Take *STEPS* steps, and say after each what changed."""
     source = Seeded(random.Random(seed))
     kinds = [kind for kind in RULES if kind not in RARE and kind is not c.CompletePacket]
     for name in MEMBERS[:3]:
-        yield from answers(world, c.RegisterMember(member_id=name, type="agent", region="eu-1"), c.LOCAL_OPERATOR)
+        yield from answers(
+            world, c.RegisterMember(member_id=name, type="agent", region="eu-1"), c.LOCAL_OPERATOR
+        )
+    yield from answers(world, c.Configure(settings=settings), c.LOCAL_OPERATOR)
     for number in range(STEPS):
-        kind = one(source, (*common, *common, *common, *kinds)) if chance(source, 92) else one(source, RARE)
+        kind = (
+            one(source, (*common, *common, *common, *kinds))
+            if chance(source, 92)
+            else one(source, RARE)
+        )
         if len(world.state.unowned) + len(world.state.owned) < 2 and chance(source, 60):
             kind = one(source, (c.RegisterMember, c.SubmitPacket))
-        asked = [p.packet_id for p in world.state.packets.values() if p.request is not None]
-        if kind is c.ReviewPacket and asked:
-            action: c.Action = world.review(one(source, asked), granted=chance(source, 75))
-        else:
-            action = draw(world, source, kind)
+        action = draw(world, source, kind)
         who = principal(source, action)
         yield f"{number} {who.id} {plain(action)}"
         yield from answers(world, action, who)
@@ -378,7 +422,11 @@ def walk(world: World, seed: int, common: tuple[type[c.Action], ...]) -> Iterato
 def principal(source: Seeded, action: c.Action) -> c.Principal:
     """Return who asks: mostly somebody who may, sometimes one who acts for members, sometimes anybody."""
     if chance(source, 12):
-        return c.Principal(id="key:m", rights=tuple(f"member:{m}" for m in sorted(some(source, MEMBERS, 2))))
+        return c.Principal(
+            id="key:m", rights=tuple(f"member:{m}" for m in sorted(some(source, MEMBERS, 2)))
+        )
+    if isinstance(action, c.ReviewPacket | c.ApprovePolicy) and chance(source, 60):
+        return one(source, APPROVERS)
     if chance(source, 85):
         return c.ENGINE if action.right == "engine" else c.LOCAL_OPERATOR
     return one(source, PRINCIPALS)
@@ -387,13 +435,16 @@ def principal(source: Seeded, action: c.Action) -> c.Principal:
 # --- worlds ----------------------------------------------------------------------------------
 
 LABELS: Final = review_world.LABELS
-RULES_OF_WALKS: Final = review_world.RULES + """  - id: withheld
+RULES_OF_WALKS: Final = (
+    review_world.RULES
+    + """  - id: withheld
     on: [place, retain]
     when: packet.workload_type == "secret" || packet.data_classes.exists(x, x == "pci")
     require: member.id != "m4"
     message: "m4 reads no secrets"
     obligations: [{type: redact, paths: [/secret]}]
 """
+)
 
 
 def _judged(folder: Path) -> World:
@@ -413,26 +464,26 @@ def _older(semantics: int) -> Callable[[Path], World]:
     return made
 
 
-WALKS: Final[dict[str, tuple[Callable[[Path], World], int, tuple[type[c.Action], ...]]]] = {
-    "judged-1": (_judged, 1, COMMON),
-    "judged-2": (_judged, 2, COMMON),
-    "plain-3": (_plain, 3, COMMON),
-    "governing-4": (_plain, 4, GOVERNING),
-    "older-1": (_older(1), 5, COMMON),
-    "older-3": (_older(3), 6, (*COMMON, *GOVERNING)),
-    "older-5": (_older(5), 7, COMMON),
+APPROVED: Final = (("activation_approvals", "2"),)
+BUNDLED: Final = (("activation_bundle", "1"),)
+REPORTED: Final = (("activation_report", "50"), ("activation_report_lag", "20"))
+
+WALKS: Final[dict[str, Callable[[Path], Iterator[str]]]] = {
+    "judged-1": lambda folder: walk(_judged(folder), 1, COMMON),
+    "judged-2": lambda folder: walk(_judged(folder), 2, COMMON),
+    "plain-3": lambda folder: walk(_plain(folder), 3, COMMON),
+    "approved-4": lambda folder: walk(_plain(folder), 4, GOVERNING, APPROVED),
+    "bundled-5": lambda folder: walk(_plain(folder), 5, GOVERNING, BUNDLED),
+    "reported-6": lambda folder: walk(_plain(folder), 6, GOVERNING, REPORTED),
+    "older-1": lambda folder: walk(_older(1)(folder), 7, COMMON),
+    "older-3": lambda folder: walk(_older(3)(folder), 8, (*COMMON, *GOVERNING)),
+    "older-5": lambda folder: walk(_older(5)(folder), 9, COMMON),
 }
-"""Each walk's world, seed, and the commands that are common in it."""
-
-
-def lines(name: str, folder: Path) -> list[str]:
-    """Return the lines of a walk."""
-    make, seed, common = WALKS[name]
-    return list(walk(make(folder), seed, common))
+"""Each walk by its world and its seed, the commands that are common in it, and the settings it begins with."""
 
 
 if __name__ == "__main__":
     for walk_name in WALKS:
         with tempfile.TemporaryDirectory() as place:
-            text = "".join(f"{line}\n" for line in lines(walk_name, Path(place)))
+            text = "".join(f"{line}\n" for line in WALKS[walk_name](Path(place)))
         (DATA / f"{walk_name}.txt").write_text(text)
