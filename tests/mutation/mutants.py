@@ -5,14 +5,15 @@ module for its name.  All mutants of an area take hours; ``MUTANTS=n`` takes a s
 
 mutmut imports the modules once, unchanged, and forks: it never sees a change of what a module does when it is imported,
 such as the tables of functions.  So each survivor is tried once more in a process of its own, under all tests of its
-area.  One that changes nothing observable is listed in ``equivalent.toml`` with the reason, and is left out of the
-score.
+area.  One that changes nothing observable is left out of the score: ``equivalent.toml`` lists them with reasons, not
+by mutmut's numbers, which every edit moves, but by what they change.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -150,6 +151,33 @@ def is_seen(place: Path, area: Area, mutant: str) -> bool:
         return True
 
 
+def difference(place: Path, mutant: str) -> tuple[str, str]:
+    """The lines that *mutant* takes away, and those that it puts in their place."""
+    code = "import sys; from mutmut.__main__ import show; show.callback(sys.argv[1])"
+    shown = subprocess.run(
+        [sys.executable, "-c", code, mutant], cwd=place, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    taken, put = (
+        "\n".join(line[1:].strip() for line in shown if line[:1] == sign and line[:3] != sign * 3)
+        for sign in "-+"
+    )
+    return taken, put
+
+
+def why_equivalent(mutant: str, taken: str, put: str) -> str | None:
+    """The reason of ``equivalent.toml`` why *mutant* changes nothing that anybody could see, if there is one."""
+    listed = tomllib.loads((Path(__file__).parent / "equivalent.toml").read_text())
+    for kind in listed.get("kind", ()):
+        without = [re.sub(kind["whatever"], "", lines) for lines in (taken, put)]
+        if without[0] == without[1]:
+            return str(kind["reason"])
+    for one in listed.get("mutant", ()):
+        function = mutant.rpartition("__mutmut_")[0].rpartition(".")[2]
+        if (one["function"], one["taken"], one["put"]) == (function, taken, put):
+            return str(one["reason"])
+    return None
+
+
 def outcomes(place: Path) -> dict[str, int | None]:
     """Each mutant's name with its worker's exit code, None for one that was not run."""
     found: dict[str, int | None] = {}
@@ -174,28 +202,26 @@ def run(name: str, work: Path, sample: int | None, seed: int, children: str) -> 
         chosen = sorted(random.Random(seed).sample(names, sample))
     mutmut(place, "run", "--max-children", children, *(chosen if len(chosen) < len(names) else ()))
     codes = outcomes(place)
-    equivalent = tomllib.loads((Path(__file__).parent / "equivalent.toml").read_text())
-    counted = [mutant for mutant in chosen if mutant not in equivalent]
     if is_seen(place, area, "none"):
         print(f"{name}: its tests are red without a change, too", file=sys.stderr)
         return False
     survivors = [
         mutant
-        for mutant in counted
+        for mutant in chosen
         if codes[mutant] not in KILLED and not is_seen(place, area, mutant)
     ]
-    killed = len(counted) - len(survivors)
-    score = 100 * killed / len(counted)
-    print(
-        f"\n{name}: {killed} of {len(counted)} mutants killed, {score:.1f} % (asked: {area.floor} %)"
-    )
+    reasons = {mutant: why_equivalent(mutant, *difference(place, mutant)) for mutant in survivors}
+    equivalent = sum(reason is not None for reason in reasons.values())
+    counted, killed = len(chosen) - equivalent, len(chosen) - len(survivors)
+    score = 100 * killed / counted
+    print(f"\n{name}: {killed} of {counted} mutants killed, {score:.1f} % (asked: {area.floor} %)")
     if len(chosen) < len(names):
         print(f"  a sample of {len(chosen)} of {len(names)}, seed {seed}; MUTANTS=0 runs all")
     print(
-        f"  {len(chosen) - len(counted)} left out as equivalent; exit codes {dict(Counter(codes[m] for m in chosen))}"
+        f"  {equivalent} left out as equivalent; exit codes {dict(Counter(codes[m] for m in chosen))}"
     )
-    for mutant in survivors:
-        print(f"  survived: {mutant}")
+    for mutant, reason in reasons.items():
+        print(f"  survived: {mutant}{f' (equivalent: {reason})' if reason else ''}")
     return score >= area.floor
 
 

@@ -29,7 +29,7 @@ DATA: Final = Path(__file__).parents[2] / "data" / "decide-walks"
 STEPS: Final = 400
 MEMBERS: Final = ("m1", "m2", "m3", "m4")
 PACKETS: Final = tuple(f"p{number:02}" for number in range(60))
-KEYS: Final = ("1" * 64, "2" * 64, "3" * 64, "4" * 64, "short")
+KEYS: Final = (*(str(number) * 64 for number in range(1, 9)), "short")
 DIGESTS: Final = ("f" * 64, "e" * 64, "d" * 64)
 NUMBERS: Final = ("0", "1", "2", "5", "0.5", "0.9", "1.5", "90", "-1", "x", "10000000000000000000")
 SCHEDULERS: Final = ("rendezvous", "binpack", "ring", "trust-weighted", "nobody")
@@ -63,7 +63,7 @@ RARE: Final = (
 COMMON: Final = (
     c.RegisterMember, c.SubmitPacket, c.SubmitPacket, c.PlacePacket, c.HandOff, c.AcceptHandoff, c.CommitCheckpoint,
     c.ReviewPacket, c.UpdatePacket, c.UpdateMember, c.RequeuePacket, c.AbortHandoff, c.RejudgeOwner, c.ReleaseMember,
-    c.RecoverMember, c.EvaluateDecision, c.CancelDrain,
+    c.RecoverMember, c.EvaluateDecision, c.CancelDrain, c.HandOff, c.AcceptHandoff, c.ReviewPacket,
 )  # fmt: skip
 
 GOVERNING: Final = (
@@ -120,14 +120,21 @@ class Drawn:
         """Return the name of a publisher."""
         return self.one("acme", "acme", "other", "Not A Name")
 
+    def publishers_key(self) -> tuple[str, str]:
+        """Return the name of a publisher and a key, mostly one that it has or had."""
+        known = [
+            (name, key.public)
+            for name, publisher in self.world.state.publishers.items()
+            for key in publisher.keys
+        ]
+        if known and chance(self.source, 75):
+            return one(self.source, known)
+        return self.publisher(), one(self.source, KEYS)
+
     def bundle(self) -> c.BundleRef:
         """Return a bundle of a publisher."""
-        return c.BundleRef(
-            publisher=self.publisher(),
-            key=one(self.source, KEYS),
-            version=self.one("1", "2"),
-            manifest="9" * 64,
-        )
+        name, key = self.publishers_key()
+        return c.BundleRef(publisher=name, key=key, version=self.one("1", "2"), manifest="9" * 64)
 
     def report(self) -> c.ReportRef:
         """Return a report of impact that is, mostly, about this ledger."""
@@ -299,7 +306,7 @@ def draw(world: World, source: Seeded, kind: type[c.Action]) -> c.Action:
     drawn, values = Drawn(world, source, kind), dict[str, Any]()
     for field in msgspec.structs.fields(kind):
         is_wanted = field.required or (kind is c.ReviewPacket and field.name == "version")
-        if not is_wanted and not chance(source, 25):
+        if not is_wanted and not chance(source, 10 if kind is c.SubmitPacket else 25):
             continue
         if field.name == "handoff" and kind in {c.SubmitPacket, c.UpdatePacket}:
             values["handoff"] = c.HandoffTerms(allowed=chance(source, 70))
@@ -395,10 +402,9 @@ def walk(
     """Take *STEPS* steps, and say after each what changed."""
     source = Seeded(random.Random(seed))
     kinds = [kind for kind in RULES if kind not in RARE and kind is not c.CompletePacket]
-    for name in MEMBERS[:3]:
-        yield from answers(
-            world, c.RegisterMember(member_id=name, type="agent", region="eu-1"), c.LOCAL_OPERATOR
-        )
+    for name, mode in (("m1", "auto"), ("m2", "accept"), ("m3", "accept")):
+        joins = c.RegisterMember(member_id=name, type="agent", region="eu-1", handoff_mode=mode)
+        yield from answers(world, joins, c.LOCAL_OPERATOR)
     yield from answers(world, c.Configure(settings=settings), c.LOCAL_OPERATOR)
     for number in range(STEPS):
         kind = (
@@ -413,7 +419,7 @@ def walk(
         yield f"{number} {who.id} {plain(action)}"
         yield from answers(world, action, who)
         if chance(source, 25):
-            world.wait(one(source, (1, 5, 40, 700)))
+            world.wait(one(source, (1, 1, 1, 5, 5, 40, 700)))
             see(world, source)
             yield from follow_ups(world)
     yield from rows(world)
