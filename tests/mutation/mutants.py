@@ -78,6 +78,7 @@ AREAS: Final = {
             )
         ),
         (
+            "tests/conformance/ledger_verify/test_verify_reports.py",
             "tests/conformance/ledger_verify/test_verify_corpus.py", "tests/conformance/ledger/test_ledger_vectors.py",
             "tests/unit/ledger", "tests/unit/ledger_verify",
         ),
