@@ -53,7 +53,7 @@ def case_lines() -> Iterator[str]:
 
 
 def question_lines() -> Iterator[str]:
-    """One line for each of many questions about random logs, most of them damaged, whose file every zlib makes alike."""
+    """One line for each of many questions about random logs, most of them damaged; none of what a zlib packed."""
     for number, asked in enumerate(itertools.islice(questions(SEED), QUESTIONS)):
         if asked.data.startswith(b"\x1f\x8b"):
             continue
