@@ -379,6 +379,15 @@ def rows(world: World) -> Iterator[str]:
         yield f"  = {table} {key} {row.decode()}"
 
 
+def touched(world: World, before: dict[tuple[str, str], bytes]) -> dict[tuple[str, str], bytes]:
+    """Return the rows; the store is told of each that is not as *before*, and of none that does not exist."""
+    found = {key: world.state.row(*key) for key in world.state.rows()}
+    changed = {key for key, row in found.items() if before.get(key) != row}
+    assert changed <= world.state.touched <= set(found), changed ^ world.state.touched
+    world.state.touched.clear()
+    return found
+
+
 def follow_ups(world: World) -> Iterator[str]:
     """Do what is due, three times."""
     for _ in range(3):
@@ -406,6 +415,7 @@ def walk(
         joins = c.RegisterMember(member_id=name, type="agent", region="eu-1", handoff_mode=mode)
         yield from answers(world, joins, c.LOCAL_OPERATOR)
     yield from answers(world, c.Configure(settings=settings), c.LOCAL_OPERATOR)
+    stored = touched(world, {})
     for number in range(STEPS):
         kind = (
             one(source, (*common, *common, *common, *kinds))
@@ -422,6 +432,7 @@ def walk(
             world.wait(one(source, (1, 1, 1, 5, 5, 40, 700)))
             see(world, source)
             yield from follow_ups(world)
+        stored = touched(world, stored)
     yield from rows(world)
 
 
