@@ -301,7 +301,7 @@ def parse_file(path: Path, problems: list[Problem]) -> Node | None:
     except OSError as error:
         problems.append(Problem("policy.unreadable", f"{error.strerror}", str(path)))
     except UnicodeDecodeError as error:
-        before = raw[: error.start]
+        before = error.object[: error.start]  # without a byte order mark
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         what = f"byte {error.start} is not UTF-8"
         hint = "save the file as UTF-8"
