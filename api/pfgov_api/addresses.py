@@ -69,9 +69,8 @@ def _listener(family: int, address: tuple[object, ...]) -> socket.socket:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(address)
         made.listen(BACKLOG)
-        made.setblocking(
-            False
-        )  # a copy of one that blocks would make all copies block, also those that are in use
+        # A copy of one that blocks would make all its copies block, also those that are in use.
+        made.setblocking(False)
     except OSError:
         made.close()
         raise

@@ -81,7 +81,7 @@ def application(service: Service) -> ASGIApp:
     def refuse(error: PfgovError, scope: Scope) -> Reply:
         request: Request[Any, Any, Any] = Request(scope)
         headers, twice = read_headers(request)
-        request_id = request_id_of(service, headers)
+        request_id = request_id_of(service.draw_id, headers)
         reply = refusal(framing_error(headers, twice) or error, request_id)
         reply.headers["x-request-id"] = request_id.sent
         reply.is_head = request.method == "HEAD"
@@ -94,7 +94,7 @@ def _between(service: Service) -> Callable[[Asgi, Exception], Reply]:
     """Return what makes a problem of what goes wrong before an operation is reached, for want of memory above all."""
 
     def between(request: Asgi, error: Exception) -> Reply:
-        request_id = request_id_of(service, read_headers(request)[0])
+        request_id = request_id_of(service.draw_id, read_headers(request)[0])
         reply = failed(error, "between", service, request_id)
         reply.headers["x-request-id"] = request_id.sent
         return reply
@@ -120,7 +120,7 @@ def create_app(service: Service) -> Litestar:
         if ambiguous is None and request.method == "OPTIONS" and request.url.path == "*":
             return allowed(service, headers, _allow(EVERY_METHOD)).response()
         found = ambiguous or _refused(request, error)
-        request_id = request_id_of(service, headers)
+        request_id = request_id_of(service.draw_id, headers)
         reply = refusal(found, request_id)
         reply.headers["x-request-id"] = request_id.sent
         if isinstance(error, MethodNotAllowedException):

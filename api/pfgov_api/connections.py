@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 import h11
 import msgspec
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from pfgov_api.limits import (
@@ -285,6 +286,22 @@ def _refusal(error: HttpError, request_id: str) -> bytes:
         "connection: close",
     )
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def told(app: Any, draw_id: Callable[[], str], **more: Any) -> uvicorn.Config:
+    """Return what uvicorn is told for *app*, whatever it serves; *more* is of that service alone."""
+    return uvicorn.Config(
+        app,
+        http=bounded(draw_id),
+        loop="asyncio",  # whatever else is installed: what is promised of connections is tried with this one
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # who asks is said by its key; nothing here believes X-Forwarded-For
+        server_header=False,
+        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+        **more,
+    )
 
 
 def bounded(draw_id: Callable[[], str], **seconds: Any) -> type[BoundedProtocol]:

@@ -132,7 +132,7 @@ def options(service: Service, request: Asgi, allow: str) -> Reply:
     ambiguous = framing_error(headers, twice)
     if ambiguous is None:
         return allowed(service, headers, allow)
-    request_id = request_id_of(service, headers)
+    request_id = request_id_of(service.draw_id, headers)
     reply = refusal(ambiguous, request_id)
     reply.headers["x-request-id"] = request_id.sent
     return reply
@@ -142,7 +142,7 @@ async def respond(operation: Operation, service: Service, request: Asgi) -> Repl
     """Answer one request, whatever happens."""
     started = time.perf_counter()
     headers, twice = read_headers(request)
-    request_id = request_id_of(service, headers)
+    request_id = request_id_of(service.draw_id, headers)
     grant, has_begun = NOBODY, False
     try:
         counted = service.admit(operation.name)

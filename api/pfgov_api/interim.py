@@ -10,7 +10,7 @@ import contextlib
 import secrets
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,9 +18,9 @@ import uvicorn
 
 from pfgov import __version__
 from pfgov.errors import StoreUnavailableError
-from pfgov_api.connections import bounded
-from pfgov_api.limits import HEAD_BYTES_MAX
-from pfgov_api.outgoing import RequestId, refusal
+from pfgov_api.connections import told
+from pfgov_api.forwarding import LIVE
+from pfgov_api.outgoing import refusal, request_id_of
 from pfgov_api.replies import Reply
 
 SAID_AFTER_SECONDS: Final = 1.0
@@ -28,8 +28,6 @@ SAID_AFTER_SECONDS: Final = 1.0
 
 CONNECTIONS_MAX: Final = 100
 """Connections at once; there is nothing to be had but a status."""
-
-LIVE: Final = "/api/health/live"
 
 
 class Interim:
@@ -65,7 +63,14 @@ class Interim:
     def _run(self) -> None:
         if self._over.wait(SAID_AFTER_SECONDS):
             return
-        server = uvicorn.Server(_config())
+        config = told(
+            answer,
+            _draw_id,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_graceful_shutdown=1,
+            lifespan="off",
+        )
+        server = uvicorn.Server(config)
         with self._gate:
             if self._over.is_set():
                 return
@@ -78,44 +83,29 @@ class Interim:
             self._server = None
 
 
-def _config() -> uvicorn.Config:
-    return uvicorn.Config(
-        answer,
-        http=bounded(_draw_id),
-        loop="asyncio",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=CONNECTIONS_MAX,
-        timeout_graceful_shutdown=1,
-        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-        lifespan="off",
-    )
-
-
 def _draw_id() -> str:
     return secrets.token_hex(13)
 
 
 async def answer(scope: Any, receive: Any, send: Any) -> None:
     """Answer one request, whatever it is; its connection ends with it."""
-    reply = reply_to(scope["method"], scope["path"])
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    reply = reply_to(scope["method"], scope["path"], headers)
     reply.is_head = scope["method"] == "HEAD"
     reply.headers["connection"] = "close"
     await reply(scope, receive, send)
 
 
-def reply_to(method: str, path: str) -> Reply:
+def reply_to(method: str, path: str, headers: Mapping[str, str]) -> Reply:
     """Return what is said to a request: a process that is asked whether it lives says so, in the words of the route."""
+    request_id = request_id_of(_draw_id, headers)
     if path == LIVE and method in {"GET", "HEAD"}:
-        return Reply(200, msgspec.json.encode({"status": "live", "version": __version__}))
-    waits = StoreUnavailableError(
-        "this server changes between leading the ledger and standing by, and its database does not answer",
-        hint="ask again in a moment, or ask another server of the ledger",
-    )
-    request_id = _draw_id()
-    reply = refusal(waits, RequestId(request_id, request_id))
-    reply.headers["x-request-id"] = request_id
+        reply = Reply(200, msgspec.json.encode({"status": "live", "version": __version__}))
+    else:
+        waits = StoreUnavailableError(
+            "this server changes between leading the ledger and standing by, and its database does not answer",
+            hint="ask again in a moment, or ask another server of the ledger",
+        )
+        reply = refusal(waits, request_id)
+    reply.headers["x-request-id"] = request_id.sent
     return reply

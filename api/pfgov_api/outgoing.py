@@ -15,7 +15,7 @@ import hashlib
 import importlib
 import re
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from functools import cache
 from typing import Any, Final, NamedTuple, cast
@@ -51,20 +51,20 @@ class RequestId(NamedTuple):
         return f"urn:request:{quote(self.sent, safe=_URN)}"
 
 
-def request_id_of(service: Service, headers: Mapping[str, str]) -> RequestId:
-    """Return the caller's request id, else its trace id (W3C Trace Context), else a new one."""
+def request_id_of(draw_id: Callable[[], str], headers: Mapping[str, str]) -> RequestId:
+    """Return the caller's request id, else its trace id (W3C Trace Context), else one that is drawn."""
     given = headers.get("x-request-id", "")
     if _ID.fullmatch(given):
         return RequestId(given, given)
     trace = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
-    made = trace.group(1) if trace else service.draw_id()
+    made = trace.group(1) if trace else draw_id()
     return RequestId(made, given if _ECHOED.fullmatch(given) else made)
 
 
 def allowed(service: Service, headers: Mapping[str, str], allow: str) -> Reply:
     """Return the answer to OPTIONS: what may be asked there."""
     return Reply(
-        204, headers={"Allow": allow, "x-request-id": request_id_of(service, headers).sent}
+        204, headers={"Allow": allow, "x-request-id": request_id_of(service.draw_id, headers).sent}
     )
 
 

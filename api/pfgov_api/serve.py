@@ -33,10 +33,9 @@ from pfgov.errors import ForbiddenError, StoreUnavailableError
 from pfgov_api.addresses import BACKLOG, is_loopback, listen, local_url
 from pfgov_api.app import application
 from pfgov_api.beside import Beside, Rooted, others, root_over
-from pfgov_api.connections import bounded
+from pfgov_api.connections import told
 from pfgov_api.interim import Interim
 from pfgov_api.keyring import FILE, KeyRing
-from pfgov_api.limits import HEAD_BYTES_MAX
 from pfgov_api.logs import log_to
 from pfgov_api.oidc.library import jwt
 from pfgov_api.oidc.settings import Settings, read_settings
@@ -312,21 +311,14 @@ def _require_no_keys_ever(engine: Engine, keyring: KeyRing) -> None:
 
 
 def _config(service: Service) -> uvicorn.Config:
-    return uvicorn.Config(
+    return told(
         application(service),
-        http=bounded(service.draw_id),
-        loop="asyncio",  # whatever else is installed: what is promised of connections is tried with this one
-        ws="none",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # who asks is said by its key; nothing here believes X-Forwarded-For
-        server_header=False,
+        service.draw_id,
         date_header=True,
         backlog=ACCEPTED_AT_ONCE,
         limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=30,
-        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
         lifespan="on",
     )
 

@@ -49,6 +49,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+def _begin_anew(api: Api) -> None:
+    """Let what is asked next be the first request of all: nothing is open that can be asked."""
+    api.engine.reader.close()
+    api.engine._reader = None
+
+
 BODIES: dict[str, Any] = {
     "submit": {"packet_id": "p3", "workload_type": "scan"},
     "search": {"packet_id": "p1"},
@@ -70,6 +76,7 @@ def test_no_operation_asks_a_database_in_the_loop(
                 headers["Last-Event-ID"] = (
                     "999"  # it is not as far: the stream ends before it begins
                 )
+            _begin_anew(api)
             api(operation.method, path, body, scope=scope, headers=headers)
     assert not asked, asked[0]
 
@@ -87,6 +94,7 @@ def test_no_page_asks_a_database_in_the_loop(api: Api, asked: list[str], page: s
             headers={"Origin": "http://localhost:8000"},
         )
     )
+    _begin_anew(api)
     cookie = signed_in.headers.get("set-cookie", "").partition(";")[0]
     api.run(api.client.get(f"/console/{page}", headers={"Cookie": cookie}))
     assert not asked, asked[0]

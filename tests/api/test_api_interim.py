@@ -48,10 +48,11 @@ def test_it_answers_until_the_next_turn(
                 ("GET", "/ledgers/x/api/health/live"),
             ):
                 body = b"{}" * 4_096 if method == "POST" else None
-                answer = client.request(method, path, content=body)
+                named = {"X-Request-ID": "what the caller calls it"}
+                answer = client.request(method, path, content=body, headers=named)
                 assert (answer.status_code, answer.json()["code"]) == (503, "store.unavailable")
                 assert int(answer.headers["retry-after"]) > 0
-                assert answer.headers["x-request-id"]
+                assert answer.headers["x-request-id"] == named["X-Request-ID"]
         answering.end()
         with pytest.raises(httpx2.TimeoutException):  # it waits for whoever answers next
             httpx2.get(f"{url}/api/health/live", timeout=0.2)

@@ -84,10 +84,7 @@ def far(
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pfgov-far-")))
         servers: dict[float, Server] = {}
         for one in away:
-            database = postgres.Server(
-                postgres.server()._binaries, settings=DURABLE, port=free_port()
-            )
-            stack.callback(database.stop)
+            database = stack.enter_context(postgres.own(port=free_port(), settings=DURABLE))
             port = database.port
             assert port is not None
             if one:

@@ -29,12 +29,8 @@ PATIENCE_SECONDS = 120
 @pytest.fixture
 def database() -> Iterator[postgres.Server]:
     """A database that is reached over a network."""
-    found = postgres.Server(postgres.server()._binaries, port=free_port())
-    try:
+    with postgres.own(port=free_port()) as found:
         yield found
-    finally:
-        found.stop()
-        shutil.rmtree(found.folder, ignore_errors=True)
 
 
 @pytest.fixture

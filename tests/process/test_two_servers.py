@@ -32,13 +32,8 @@ PATIENCE_SECONDS = 240
 @pytest.fixture
 def database() -> Iterator[postgres.Server]:
     """A database of this test's own, for it is stopped."""
-    binaries = postgres.server()._binaries
-    found = postgres.Server(binaries)
-    try:
+    with postgres.own() as found:
         yield found
-    finally:
-        found.stop()
-        shutil.rmtree(found.folder, ignore_errors=True)
 
 
 @pytest.fixture

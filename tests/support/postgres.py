@@ -14,7 +14,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,17 @@ class Server:
         """The URL of a ledger in it; of a new one by default."""
         at = f"host={self.folder}&port={self.port or 5432}"
         return f"postgresql://pfgov@/postgres?{at}#{name or 'l' + secrets.token_hex(6)}"
+
+
+@contextmanager
+def own(*, port: int | None = None, settings: Sequence[str] = ()) -> Generator[Server]:
+    """Give a server of one's own, which may be stopped; it is removed afterwards."""
+    found = Server(server()._binaries, port=port, settings=settings)
+    try:
+        yield found
+    finally:
+        found.stop()
+        shutil.rmtree(found.folder, ignore_errors=True)
 
 
 @lru_cache(maxsize=1)

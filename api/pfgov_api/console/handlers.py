@@ -104,7 +104,7 @@ class Console:
     async def answer(self, request: Asgi) -> Reply:
         """Answer one request, whatever happens."""
         headers, twice = read_headers(request)
-        request_id, sent_id = request_id_of(self.service, headers)
+        request_id, sent_id = request_id_of(self.service.draw_id, headers)
         raw = request.scope["raw_path"].decode("latin-1")
         visitor: Visitor | None = None
         try:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from functools import partial
 
 from pfgov.errors import InvalidError
 from pfgov.sim.watching import WATCHED
@@ -12,7 +11,7 @@ from pfgov_api.simulations import Simulation
 
 async def _analytics(call: Call) -> Answer:
     service = call.service
-    return Answer(await asyncio.to_thread(partial(service.analytics.read, service.reader)))
+    return Answer(await asyncio.to_thread(lambda: service.analytics.read(service.reader)))
 
 
 async def _simulate(call: Call) -> Answer:

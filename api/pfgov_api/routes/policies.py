@@ -61,7 +61,12 @@ async def _document(call: Call) -> Answer:
             code="policy.not_found",
             hint="activate a folder of policies: pfgov policy activate DIR",
         )
-    return Answer(raw=await asyncio.to_thread(call.ledger.reader.policy_document, digest))
+    return Answer(raw=await _recorded(call, digest))
+
+
+async def _recorded(call: Call, digest: str) -> bytes:
+    """Return the document of a recorded set."""
+    return await asyncio.to_thread(lambda: call.ledger.reader.policy_document(digest))
 
 
 async def _activate(call: Call) -> Answer:
@@ -86,7 +91,7 @@ def _in_force(found: PolicySet, name: str) -> dict[str, model.Json]:
 async def _shadow(call: Call) -> Answer:
     body: ShadowQuestion = call.body
     binding = await _active(call)
-    directory = str(call.ledger.reader.store.directory)
+    directory = str(call.service.engine.store.directory)
     items: list[dict[str, object]] = []
     with _counted(call):
         for name in shadowed(binding):
@@ -206,8 +211,7 @@ async def _evaluate(call: Call) -> Answer:
         raise InvalidError("members: there is nobody to ask about", pointer="/members")
     with _counted(call):
         digest = None if body.files is not None else await _digest(call)
-        read = call.ledger.reader.policy_document
-        document = await asyncio.to_thread(read, digest) if digest else b""
+        document = await _recorded(call, digest) if digest else b""
         now = call.service.engine.clock.now()
         return Answer(await call.service.trials.evaluated(call.raw, document, now))
 
@@ -218,14 +222,13 @@ async def _test(call: Call) -> Answer:
         digest = body.digest
         if digest is None and body.files is None and body.bundle is None:
             digest = await _digest(call)
-        read = call.ledger.reader.policy_document
-        document = await asyncio.to_thread(read, digest) if digest else b""
+        document = await _recorded(call, digest) if digest else b""
         return Answer(await call.service.trials.tested(call.raw, document))
 
 
 async def _impact(call: Call) -> Answer:
     with _counted(call):
-        directory = str(call.ledger.reader.store.directory)
+        directory = str(call.service.engine.store.directory)
         return Answer(await call.service.trials.weighed(call.raw, directory))
 
 

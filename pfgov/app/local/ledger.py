@@ -65,12 +65,18 @@ class LocalLedger(LocalReading):
         Args:
             engine: Who writes.
             caller: Who asks.
-            reader: What is read; the engine's own by default.
+            reader: What is read; the engine's own by default, which is opened by whoever reads first.
             draw_id: Draws ids; one at a time by default.
         """
-        super().__init__(reader or engine.reader, caller)
         self.engine = engine
+        self.caller = caller
         self._draw_id = draw_id
+        self._given = reader
+
+    @property
+    def reader(self) -> LedgerReader:
+        """What is read: not opened before, for whoever makes this may be an event loop, and must not wait."""
+        return self._given or self.engine.reader
 
     # --- the state in memory -------------------------------------------------------------
 

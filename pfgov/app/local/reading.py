@@ -342,7 +342,7 @@ class LocalReading(LocalHistory):
         self.reader.close()
         with Engine.open(store, options=Options(fresh_leases=False)) as engine:
             engine.commit_index()
-        self.reader = LedgerReader(store)
+        self._reader = LedgerReader(store)
 
     def replay(self, progress: "Progress", *, allow_plug_ins: bool = False) -> "Replayed":
         """Run every recorded command again, and compare the folded tables."""

@@ -29,8 +29,13 @@ class LocalState:
     """A ledger of this machine, as far as one principal may read it."""
 
     def __init__(self, reader: LedgerReader, caller: Caller = LOCAL) -> None:
-        self.reader = reader
+        self._reader = reader
         self.caller = caller
+
+    @property
+    def reader(self) -> LedgerReader:
+        """What is read."""
+        return self._reader
 
     @property
     def place(self) -> dict[str, str]:
