@@ -6,6 +6,7 @@ from pathlib import Path
 from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Point
 from pfgov.policy import PolicyErrors, PolicySet, load_directory
+from pfgov.policy.authoring.checking import check_directory
 from pfgov.policy.facts import MORE, ROOTS_AT
 from pfgov.policy.load import compiled_files, read_directory
 
@@ -136,3 +137,10 @@ def problems(folder: Path, *texts: str) -> list[tuple[str, int, int, str, str | 
     except PolicyErrors as error:
         return [(p.code, p.line, p.column, p.message, p.hint) for p in error.problems]
     return []
+
+
+def found_in(path: Path, files: dict[str, str]) -> list[tuple[str, int, int, str]]:
+    """Return (code, line, column, message and hint) of every problem of *files*."""
+    write(path, files)
+    problems = check_directory(path).problems
+    return [(p.code, p.line, p.column, f"{p.message} {p.hint or ''}") for p in problems]
