@@ -288,7 +288,7 @@ def _refusal(error: HttpError, request_id: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def told(app: Any, draw_id: Callable[[], str], **more: Any) -> uvicorn.Config:
+def uvicorn_config(app: Any, draw_id: Callable[[], str], **more: Any) -> uvicorn.Config:
     """Return what uvicorn is told for *app*, whatever it serves; *more* is of that service alone."""
     return uvicorn.Config(
         app,

@@ -18,7 +18,7 @@ import uvicorn
 
 from pfgov import __version__
 from pfgov.errors import StoreUnavailableError
-from pfgov_api.connections import told
+from pfgov_api.connections import uvicorn_config
 from pfgov_api.forwarding import LIVE
 from pfgov_api.outgoing import refusal, request_id_of
 from pfgov_api.replies import Reply
@@ -63,7 +63,7 @@ class Interim:
     def _run(self) -> None:
         if self._over.wait(SAID_AFTER_SECONDS):
             return
-        config = told(
+        config = uvicorn_config(
             answer,
             _draw_id,
             limit_concurrency=CONNECTIONS_MAX,

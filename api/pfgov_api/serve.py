@@ -33,7 +33,7 @@ from pfgov.errors import ForbiddenError, StoreUnavailableError
 from pfgov_api.addresses import BACKLOG, is_loopback, listen, local_url
 from pfgov_api.app import application
 from pfgov_api.beside import Beside, Rooted, others, root_over
-from pfgov_api.connections import told
+from pfgov_api.connections import uvicorn_config
 from pfgov_api.interim import Interim
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.logs import log_to
@@ -311,7 +311,7 @@ def _require_no_keys_ever(engine: Engine, keyring: KeyRing) -> None:
 
 
 def _config(service: Service) -> uvicorn.Config:
-    return told(
+    return uvicorn_config(
         application(service),
         service.draw_id,
         date_header=True,
