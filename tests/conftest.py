@@ -1,5 +1,5 @@
 """Settings for the whole suite: how long Hypothesis searches, what the collector walks, whether compiled modules are
-kept, and which processes coverage leaves alone.
+kept, where temporary files go, and which processes coverage leaves alone.
 
 ``PFGOV_LONG=1`` (``make test-long``) tries every example of a property, and ``make test`` a quarter of them.
 ``PFGOV_FUZZ=1`` (``make fuzz``) searches longer still and from a new seed each time; otherwise a run is the same every
@@ -9,10 +9,13 @@ imports or how large it grows, so coverage must not ride along in the processes 
 
 import gc
 import os
+import shutil
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support import temporary_folder
 from support.searching import FUZZ, examples
 
 settings.register_profile(
@@ -35,6 +38,8 @@ settings.load_profile("fuzz" if FUZZ else "same")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+FOLDER = temporary_folder.make()  # before pytest asks where to write; its workers find TMPDIR set
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every property, so that the long run finds what the short one searched only in part."""
@@ -47,6 +52,20 @@ def pytest_collection_finish() -> None:
     """Keep thousands of tests out of the collector's way: one walk of them takes a quarter of a second."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(exitstatus: int) -> Iterator[None]:
+    """Give the memory back; what a failed run wrote is kept until the next one."""
+    yield
+    if FOLDER is not None and exitstatus == pytest.ExitCode.OK:
+        shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    """Say where a failed run left what it wrote."""
+    if FOLDER is not None and exitstatus != pytest.ExitCode.OK:
+        terminalreporter.write_line(f"what the tests wrote is in {FOLDER} until the next run")
 
 
 @pytest.fixture(autouse=True)
