@@ -1,4 +1,4 @@
-"""Lists of entries by what no index knows: who asked, and what was decided.
+"""Lists of entries by what no index knows: of which type, who asked, and what was decided.
 
 A question looks at a bounded number of entries.  Where that is not enough for a page, the page is short, or empty, and
 its cursor goes on where the look ended, so that nothing is passed over.  Times are positions first: no entry is older

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from pfgov.app import visibility
 from pfgov.app.history import Actors, outcome_of, scan
 from pfgov.app.ledger import (
@@ -90,7 +92,15 @@ class LocalHistory(LocalState):
         is_newest = wanted.after is None and wanted.limit is not None
         asked = (wanted.subject, wanted.types, wanted.after, wanted.limit, wanted.full)
         page = EntryPageWanted(*asked, newest=is_newest)
-        return sorted(self.listed(page).entries, key=lambda one: one.seq)
+        found: list[EntryView] = []
+        while True:
+            one = self.listed(page)
+            found += one.entries
+            left = None if wanted.limit is None else wanted.limit - len(found)
+            if one.following is None or left == 0:
+                return sorted(found, key=lambda one: one.seq)
+            cursor = {"before" if is_newest else "after": one.following}
+            page = replace(page, limit=left, **cursor)
 
     def listed(self, wanted: EntryPageWanted) -> Listed:
         """Return a page of entries."""
@@ -106,7 +116,10 @@ class LocalHistory(LocalState):
             newest_first=wanted.newest,
         )
         following: int | None = None
-        if wanted.actor is not None or wanted.outcome is not None:
+        has_index = wanted.subject is not None or not (
+            wanted.types or wanted.since is not None or wanted.until is not None
+        )
+        if wanted.actor is not None or wanted.outcome is not None or not has_index:
             actors = Actors(self.reader)
             found, following = scan(
                 self.reader,

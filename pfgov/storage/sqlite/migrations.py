@@ -41,6 +41,16 @@ def _sessions(db: Database) -> None:
     db.conn.execute(f"PRAGMA user_version = {schema.VERSION}")
 
 
+@MIGRATIONS(name="0004_indexes")
+def _indexes(db: Database) -> None:
+    """Find the packets of a status or of an owner, and the payloads of a packet, without a walk through all of them."""
+    there = {str(row[0]) for row in db.conn.execute("SELECT name FROM sqlite_master")}
+    for name in schema.SINCE_4:
+        if name not in there:  # a new database has them from the first
+            db.conn.execute(schema.INDEXES[name])
+    db.conn.execute(f"PRAGMA user_version = {schema.VERSION}")
+
+
 def create(connection: sqlite3.Connection) -> None:
     """Bring an empty database, or one of an older version, to the present schema."""
     connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")

@@ -14,7 +14,7 @@ from typing import Final
 
 from pfgov.errors import StoreCorruptError, StoreError
 
-VERSION: Final = 3
+VERSION: Final = 4
 """``PRAGMA user_version`` of the present schema."""
 
 APPLICATION_ID: Final = 0x50464756
@@ -111,6 +111,9 @@ INDEXES: Final = {
     "entry_subject": "CREATE UNIQUE INDEX entry_subject ON entry (subject, subject_seq)",
     "entry_erased": "CREATE INDEX entry_erased ON entry (seq) WHERE type = 'attachment_erased'",
     "entry_index": "CREATE INDEX entry_index ON entry (seq) WHERE type = 'index_committed'",
+    "packet_status": "CREATE INDEX packet_status ON packet (status, packet_id)",
+    "packet_owner": "CREATE INDEX packet_owner ON packet (owner, status, packet_id) WHERE owner IS NOT NULL",
+    "attachment_subject": "CREATE INDEX attachment_subject ON attachment (subject, first)",
     "attachment_parent": "CREATE INDEX attachment_parent ON attachment (parent) WHERE parent IS NOT NULL",
 }
 
@@ -128,9 +131,14 @@ TRIGGERS: Final = {
 EXPECTED: Final = {**TABLES, **INDEXES, **TRIGGERS}
 """Everything there is, in an order in which it can be created."""
 
+SINCE_4: Final = ("packet_status", "packet_owner", "attachment_subject")
+"""Indexes that the fourth version brought."""
+
+_BEFORE_4: Final = {name: made for name, made in EXPECTED.items() if name not in SINCE_4}
+
 EARLIER: Final = {
     1: {
-        **EXPECTED,
+        **_BEFORE_4,
         "lease": """CREATE TABLE lease (
         member_id TEXT PRIMARY KEY,
         incarnation INTEGER NOT NULL,
@@ -139,7 +147,7 @@ EARLIER: Final = {
     ) STRICT, WITHOUT ROWID""",
     },
     2: {
-        **EXPECTED,
+        **_BEFORE_4,
         "lease": """CREATE TABLE lease (
         member_id TEXT PRIMARY KEY,
         incarnation INTEGER NOT NULL,
@@ -150,6 +158,7 @@ EARLIER: Final = {
         kept_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID""",
     },
+    3: _BEFORE_4,
 }
 """What earlier versions made: a reader takes it as it is, and the next writer brings it up to date."""
 

@@ -155,22 +155,31 @@ def test_a_successor_takes_over_nothing_that_was_changed(
     assert not (successor.directory / "ledger.db").exists()
 
 
-def test_a_database_of_the_earlier_schema_is_read_and_brought_up_to_date(
-    pfgov: CommandLine,
+@pytest.mark.parametrize("version", sorted(schema.EARLIER))
+def test_a_database_of_an_earlier_schema_is_read_and_brought_up_to_date(
+    pfgov: CommandLine, version: int
 ) -> None:
     """An upgrade makes existing ledgers unreadable, or takes an older schema for one that was tampered with."""
     pfgov.ok("init")
     database = sqlite3.connect(pfgov.directory / "ledger.db")
-    database.execute("DROP TABLE lease")
-    database.execute(schema.EARLIER[1]["lease"])
-    database.execute("DELETE FROM _sqlite_migrations WHERE name = '0002_leases'")
-    database.execute("PRAGMA user_version = 1")
+    earlier = schema.EARLIER[version]
+    for name in schema.INDEXES.keys() - earlier.keys():
+        database.execute(f"DROP INDEX {name}")
+    for name in [name for name in schema.TABLES if earlier[name] != schema.TABLES[name]]:
+        database.execute(f"DROP TABLE {name}")
+        database.execute(earlier[name])
+    later = f"{version + 1:04}"
+    database.execute("DELETE FROM _sqlite_migrations WHERE name >= ?", (later,))
+    database.execute(f"PRAGMA user_version = {version}")
     database.commit()
     database.close()
     assert pfgov.ok("status")["size"] == 2
     pfgov.ok("member", "register", "--id", "a1", *GOOD)
     assert pfgov.ok("tick")["count"] == 0
     assert pfgov("ledger", "doctor").status == 0
+    database = sqlite3.connect(pfgov.directory / "ledger.db")
+    assert database.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+    database.close()
 
 
 def test_doctor_finds_a_clock_that_cannot_be_right(pfgov: CommandLine) -> None:
