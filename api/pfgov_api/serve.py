@@ -17,13 +17,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 
-from pfgov import __version__
 from pfgov.accepting import ACCEPTED_AT_ONCE, Scarcity
 from pfgov.app.hosting import Engine, kill_writers
 from pfgov.app.turns import Follower, Turns
@@ -34,6 +32,7 @@ from pfgov_api.addresses import BACKLOG, is_loopback, listen, local_url
 from pfgov_api.app import application
 from pfgov_api.beside import Beside, Rooted, others, root_over
 from pfgov_api.connections import uvicorn_config
+from pfgov_api.greeting import Greeting
 from pfgov_api.interim import Interim
 from pfgov_api.keyring import FILE, KeyRing
 from pfgov_api.logs import log_to
@@ -44,7 +43,6 @@ from pfgov_api.oidc.tokens import Tokens
 from pfgov_api.scarcity import exhausted
 from pfgov_api.service import Service
 from pfgov_api.standby import Standby
-from pfgov_ledger.escaping import shown
 
 GRACE_SECONDS: Final = 3
 ENDS_SECONDS: Final = 4.0
@@ -61,9 +59,6 @@ CONNECTIONS_MAX: Final = 4_000
 
 KEYS_EVERY_SECONDS: Final = 0.25
 """How soon a running server notices that a key was made or revoked."""
-
-KEY_VARIABLE: Final = "PFGOV_API_KEY"
-"""Where the command line looks for its key, too."""
 
 FILES_WANTED: Final = 8_192
 
@@ -133,7 +128,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
         turns = Turns(directory, node_url or address, signers)
         interim = Interim(sockets) if turns.can_change else None
 
-        def answer(engine: Engine, is_new: bool) -> Service:  # noqa: FBT001 - as it comes
+        def begin(engine: Engine, is_new: bool) -> tuple[Service, Greeting]:  # noqa: FBT001 - as it comes
             if check is not None:
                 check(engine, keyring)
             tokens = None if issuer is None else Tokens(*issuer, engine.clock)
@@ -143,10 +138,12 @@ def serve(  # noqa: PLR0913 - as many as the command has options
                 service = _leader(engine, keyring, tokens, public, witnesses, webhooks)
             service.named = others(beside, service, check, turns, directory)
             service.root = root_over(rooted, service, directory)
-            _answer(service, Greeting(service, directory, address, is_new), sockets, interim)
-            return service
+            return service, Greeting.of(service, directory, address, is_new=is_new)
 
-        _take_turns(turns, answer)
+        def answer(service: Service, greeting: Greeting) -> None:
+            _answer(service, greeting, sockets, interim)
+
+        _take_turns(turns, begin, answer)
         _closed.set()
     finally:
         _close(sockets)
@@ -163,7 +160,17 @@ def _check(*, is_open: bool, openly: bool) -> Callable[[Engine, KeyRing], None] 
     """Return what refuses to let everybody into another ledger, too; None where nobody gets in without a key."""
     if not is_open:
         return None
-    return (lambda _engine, _keyring: None) if openly else _require_no_keys_ever
+    if openly:
+        return lambda _engine, _keyring: None
+    looked_at: dict[str, int] = {}
+
+    def require_no_keys_ever(engine: Engine, keyring: KeyRing) -> None:
+        """Look at what is new since the last turn: a takeover may not take as long as the ledger is large."""
+        size, known = engine.reader.head().size, looked_at.get(engine.origin, 0)
+        _require_no_keys_ever(engine, keyring, known if known <= size else 0)
+        looked_at[engine.origin] = size
+
+    return require_no_keys_ever
 
 
 def _keyring(directory: Path, *, must_exist: bool) -> KeyRing:
@@ -175,14 +182,39 @@ def _close(sockets: Sequence[socket.socket]) -> None:
         one.close()
 
 
-def _take_turns(turns: Turns, answer: Callable[[Engine, bool], Service]) -> None:
-    """Lead the ledger and stand by, in turns, until told to stop; *answer* serves one engine, and whether it is new."""
+def _take_turns(
+    turns: Turns,
+    begin: Callable[[Engine, bool], tuple[Service, Greeting]],
+    answer: Callable[[Service, Greeting], None],
+) -> None:
+    """Lead the ledger and stand by, in turns, until told to stop.
+
+    A database that goes away while a turn begins, or is handed over, ends that turn and not the server: an end would
+    leave the ledger one server.  The first turn is another thing: whoever starts a server is told that it cannot be.
+
+    Args:
+        turns: What opens the engines.
+        begin: Makes the service of one engine, and says whether the ledger is new; it may ask the database.
+        answer: Serves until told to stop, or to hand over.
+
+    Raises:
+        PfgovError: the ledger cannot be opened, or what was accepted not be kept at the end.
+    """
     engine, is_new = turns.begin()
+    has_begun = False
     while True:
         _collect_seldom()
-        with engine:
-            service = answer(engine, is_new)
-        following = _next(service, turns)
+        service: Service | None = None
+        try:
+            with engine:
+                service, greeting = begin(engine, is_new)
+                has_begun = True
+                answer(service, greeting)
+        except StoreUnavailableError as error:
+            if not has_begun or (service is not None and not service.hands_over):
+                raise
+            log.warning("this server's turn is over: %s", error.message)
+        following = _following(turns) if service is None else _next(service, turns)
         if following is None:
             return
         engine, is_new = following, False
@@ -239,7 +271,7 @@ def _following(turns: Turns) -> Engine:
 
 def _answer(
     service: Service,
-    greeting: "Greeting",
+    greeting: Greeting,
     sockets: list[socket.socket],
     interim: Interim | None,
 ) -> None:
@@ -288,13 +320,18 @@ def _require_here(where: str, *, is_right: bool) -> None:
     )
 
 
-def _require_no_keys_ever(engine: Engine, keyring: KeyRing) -> None:
+def _require_no_keys_ever(engine: Engine, keyring: KeyRing, start: int = 0) -> None:
     """Refuse to let everybody in where not everybody was: a file of keys that is lost opens nothing.
+
+    Args:
+        engine: The ledger.
+        keyring: Its keys: none.
+        start: Whatever stands before was looked at.
 
     Raises:
         ForbiddenError: ``serve.keys_missing``.
     """
-    seen, before = engine.reader.other_principal(), engine.reader.predecessor()
+    seen, before = engine.reader.other_principal(start), engine.reader.predecessor()
     if seen is None and before is None and not keyring.has_been_used:
         return
     why = "keys were made here"
@@ -429,42 +466,3 @@ class Stopping(uvicorn.Server):
         self._service.news.publish()
         if self._service.named is not None:
             self._service.named.keeper.begin_to_stop()
-
-
-def _access(service: Service) -> str:
-    tokens = service.access.tokens
-    if service.access.is_open:
-        return "this machine only, no keys yet"
-    return "API keys" if tokens is None else f"API keys, tokens of {tokens.settings.issuer}"
-
-
-@dataclass(frozen=True, slots=True)
-class Greeting:
-    """What a server says of itself once it answers."""
-
-    service: Service
-    directory: Path
-    address: str
-    is_new: bool
-
-    def lines(self) -> tuple[str, ...]:
-        """Return it, line by line; the commands work as they stand, with the key in a variable if one is needed."""
-        service, anchor = self.service, self.service.engine.layout.anchor
-        url = service.public_url or self.address
-        proof = "" if service.access.is_open else f'-H "Authorization: Bearer ${KEY_VARIABLE}" '
-        return (
-            f"pfgov {__version__} {'created' if self.is_new else 'opened'} {service.origin} in {self.directory}",
-            f"  listening  {self.address}   documentation {url}/api/docs",
-            f"  console    {url}/console/",
-            f"  access     {_access(service)}",
-            *([] if service.named is None else [service.named.greeting(url)]),
-            *([f"  standby    {waits.message}"] if (waits := service.standing_by()) else []),
-            f"  log key    {service.log_key}",
-            f"  export     (umask 077 && curl -s {proof}'{url}/api/ledger/export' -o all.lineage.jsonl)",
-            f"  verify     pfgov-verify all.lineage.jsonl --key {anchor} --full",
-        )
-
-    def say(self) -> None:
-        """Say it on standard error."""
-        for line in self.lines():
-            print(shown(line), file=sys.stderr, flush=True)  # noqa: T201 - a server says where it listens

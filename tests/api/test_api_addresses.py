@@ -7,7 +7,7 @@ from support.api_server import Api
 
 from pfgov.errors import InvalidError, StoreError
 from pfgov_api.addresses import URL_LENGTH_MAX, is_loopback, listen, local_url, public_url
-from pfgov_api.serve import Greeting
+from pfgov_api.greeting import Greeting
 
 
 def test_a_name_listens_at_all_its_addresses_with_one_port() -> None:
@@ -91,8 +91,8 @@ def test_the_greeting_prints_what_works(api: Api) -> None:
     """A command with a key where one is needed, and the public URL where there is one."""
 
     def greeting() -> str:
-        lines = Greeting(api.service, api.directory, "http://127.0.0.1:1", is_new=False).lines()
-        return "\n".join(lines)
+        found = Greeting.of(api.service, api.directory, "http://127.0.0.1:1", is_new=False)
+        return "\n".join(found.lines)
 
     assert "Authorization" not in greeting()
     assert "curl -s 'http://127.0.0.1:1/api/ledger/export'" in greeting()
@@ -106,7 +106,7 @@ def test_the_greeting_prints_what_works(api: Api) -> None:
 def test_the_greeting_steers_no_terminal(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     """A line of the anchor, or a folder's name, clears the screen of who starts the server."""
     api.engine.layout.anchor.write_text("\x1b[2J\u202ePASSED\n")
-    Greeting(api.service, api.directory, "http://127.0.0.1:1", is_new=False).say()
+    Greeting.of(api.service, api.directory, "http://127.0.0.1:1", is_new=False).say()
     said = capsys.readouterr().err
     assert all(line.isprintable() for line in said.splitlines())
     assert "\\x1b[2J\\u{202e}PASSED" in said

@@ -201,3 +201,12 @@ def created(place: Store) -> Path:
     ):
         pass
     return place.directory
+
+
+def as_version(connection: Any, version: int) -> None:
+    """Take back what versions after *version* added to the schema."""
+    if version < 3:
+        connection.execute("DROP INDEX pfgov.packet_status, pfgov.packet_owner")
+    if version < 2:
+        connection.execute("DROP TABLE pfgov.server")
+    connection.execute("UPDATE pfgov.about SET version = %s", (version,))

@@ -166,13 +166,14 @@ class LedgerReader:
             )
         return Recorded(row, receipts.event_of(row))
 
-    def other_principal(self) -> str | None:
+    def other_principal(self, start: int = 0) -> str | None:
         """Return the id of the newest principal that is neither whoever sits at this machine nor the engine, or None.
 
-        It is the holder of an API key or of a token: a server that has such a ledger asked for proof once.
+        It is the holder of an API key or of a token: a server that has such a ledger asked for proof once.  Entries
+        before *start* are not looked at.
         """
         with self.snapshot() as queries:
-            for row in queries.entries(EntryFilter(newest_first=True)):
+            for row in queries.entries(EntryFilter(start, newest_first=True)):
                 found = receipts.principal_of(row)
                 if found is not None and found not in _OF_THIS_MACHINE:
                     return found
@@ -319,6 +320,10 @@ class LedgerReader:
 
     def packets(self, wanted: PacketFilter | None = None) -> list[Packet]:
         """Return the packets that *wanted* asks for, in id order."""
+        if wanted is not None and wanted.owner is not None and not wanted.statuses:
+            wanted = replace(
+                wanted, statuses=tuple(PacketStatus)
+            )  # as the index of owners has them
         with self.snapshot() as queries:
             return [_PACKET.decode(row.body) for row in queries.packets(wanted)]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-VERSION: Final = 2
+VERSION: Final = 3
 """The version of the schema."""
 
 LEADERSHIP_LOST: Final = "PF001"
@@ -158,18 +158,25 @@ TABLES: Final = {
 }
 """Table -> the statement that creates it."""
 
-MIGRATIONS: Final = {1: (TABLES["server"],)}
-"""Version -> the statements that make the next one of it."""
-
 INDEXES: Final = {
     "entry_subject": "CREATE UNIQUE INDEX entry_subject ON pfgov.entry (ledger, subject, subject_seq)",
     "entry_erased": "CREATE INDEX entry_erased ON pfgov.entry (ledger, seq) WHERE type = 'attachment_erased'",
     "entry_index": "CREATE INDEX entry_index ON pfgov.entry (ledger, seq) WHERE type = 'index_committed'",
+    "packet_status": "CREATE INDEX packet_status ON pfgov.packet (ledger, status, packet_id)",
+    "packet_owner": (
+        "CREATE INDEX packet_owner ON pfgov.packet (ledger, owner, status, packet_id) WHERE owner IS NOT NULL"
+    ),
     "attachment_subject": "CREATE INDEX attachment_subject ON pfgov.attachment (ledger, subject)",
     "attachment_parent": "CREATE INDEX attachment_parent ON pfgov.attachment (ledger, parent) WHERE parent IS NOT NULL",
     "verdict_table_first": "CREATE INDEX verdict_table_first ON pfgov.verdict_table (ledger, first)",
     "idempotency_time": "CREATE INDEX idempotency_time ON pfgov.idempotency (ledger, time)",
 }
+
+MIGRATIONS: Final = {
+    1: (TABLES["server"],),
+    2: (INDEXES["packet_status"], INDEXES["packet_owner"]),
+}
+"""Version -> the statements that make the next one of it."""
 
 FUNCTIONS: Final = {
     "advance": """CREATE FUNCTION pfgov.advance(
@@ -219,6 +226,7 @@ _MADE: Final = """
 AS_MADE: Final = {
     1: "e453afd587e7d35da1c8b39fad836d4ce3f2f409c146781c881e583f16d9e6d5",
     2: "4baf178e17329af8bc7ae1fd2474e231334653a263d1c2919306e74bd99425d7",
+    3: "0d26b11e8dddc394aacf302def4a73720b9ea0310bb8bc24169796253472c3f3",
 }
 """Version -> the digest of what it makes.  The schema's own comment says it too, for earlier versions of pfgov, and is
 not believed: whoever changes a table can change that.
@@ -258,7 +266,8 @@ _STRANGE: Final = """
         OR NOT starts_with(c.relname, t.relname || '_')
         OR EXISTS (SELECT 1 FROM unnest(i.indclass::oid[]) o WHERE o >= 16384)
         OR pg_get_expr(i.indpred, i.indrelid) NOT IN (
-            '(type = ''attachment_erased''::text)', '(type = ''index_committed''::text)', '(parent IS NOT NULL)'))
+            '(type = ''attachment_erased''::text)', '(type = ''index_committed''::text)', '(parent IS NOT NULL)',
+            '(owner IS NOT NULL)'))
     UNION ALL SELECT 'trigger ' || t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
     WHERE c.relnamespace = 'pfgov'::regnamespace
     AND (t.tgisinternal OR t.tgqual IS NOT NULL OR t.tgnargs > 0 OR t.tgattr::text <> '' OR t.tgconstraint <> 0)

@@ -374,8 +374,7 @@ def test_follower_an_older_schema_is_brought_up_to_date(first: Path, second: Pat
 
     with postgres.connected(open_store(first)) as connection:
         # all ledgers of the database share the schema: the test puts it back, whatever happens
-        connection.execute("DROP TABLE pfgov.server")
-        connection.execute("UPDATE pfgov.about SET version = 1")
+        postgres.as_version(connection, 1)
         schema._remember(connection)
     with opened(first, address=ONE) as leader:
         register(leader, "m")

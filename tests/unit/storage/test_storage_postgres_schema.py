@@ -73,7 +73,7 @@ from pfgov.storage.postgres import schema
         ),
         pytest.param(
             "DROP TABLE pfgov.about;"
-            " CREATE VIEW pfgov.about AS SELECT 2 AS version FROM pg_sleep(30)",
+            " CREATE VIEW pfgov.about AS SELECT 3 AS version FROM pg_sleep(30)",
             id="version-view",
         ),
         pytest.param(
@@ -83,6 +83,7 @@ from pfgov.storage.postgres import schema
         ),
         "UPDATE pfgov.about SET version = 0",
         "UPDATE pfgov.about SET version = 1",
+        "UPDATE pfgov.about SET version = 2",
         "UPDATE pfgov.about SET version = -1",
         "DELETE FROM pfgov.about",
     ],
@@ -141,18 +142,19 @@ def test_postgres_what_the_schemas_comment_says_is_not_believed(
     opened(directory).close()
 
 
+@pytest.mark.parametrize("version", sorted(schema.MIGRATIONS))
 def test_postgres_an_earlier_schema_is_brought_up_to_date(
-    tmp_path: Path, server: postgres.Server
+    tmp_path: Path, server: postgres.Server, version: int
 ) -> None:
     """The digest of an earlier version's schema is another than what that made."""
     directory = postgres.created(postgres.alone(server, tmp_path))
     with postgres.connected(open_store(directory)) as connection:
-        connection.execute("DROP TABLE pfgov.server")
-        connection.execute("UPDATE pfgov.about SET version = 1")
+        postgres.as_version(connection, version)
     LedgerReader(open_store(directory)).close()
     opened(directory).close()
     with postgres.connected(open_store(directory)) as connection:
-        assert connection.execute("SELECT version FROM pfgov.about").fetchone() == (2,)
+        found = connection.execute("SELECT version FROM pfgov.about").fetchone()
+    assert found == (schema.VERSION,)
 
 
 @pytest.mark.parametrize("table", ["entry", "checkpoint", "policy_set"])
