@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -140,10 +141,7 @@ def serve(  # noqa: PLR0913 - as many as the command has options
             service.root = root_over(rooted, service, directory)
             return service, Greeting.of(service, directory, address, is_new=is_new)
 
-        def answer(service: Service, greeting: Greeting) -> None:
-            _answer(service, greeting, sockets, interim)
-
-        _take_turns(turns, begin, answer)
+        _take_turns(turns, begin, partial(_answer, sockets=sockets, interim=interim))
         _closed.set()
     finally:
         _close(sockets)
