@@ -281,7 +281,14 @@ def _for_its_owner_to_write(path: str, flags: int) -> int:
 
 
 def _read_text(path: str, what: str) -> str:
-    return _read_bytes(path, what, _TEXT_BYTES_MAX).decode("utf-8", errors="replace")
+    raw = _read_bytes(path, what, _TEXT_BYTES_MAX + 1)
+    if (
+        len(raw) > _TEXT_BYTES_MAX
+    ):  # what is behind that counts, too: of witnesses all have to cosign
+        raise CommandError(
+            f"the {what} {path} is larger than {_TEXT_BYTES_MAX} bytes", EXIT_NOT_CHECKED
+        )
+    return raw.decode("utf-8", errors="replace")
 
 
 def _read_bytes(path: str, what: str, most: int) -> bytes:
@@ -340,6 +347,11 @@ def _witnessing(arguments: argparse.Namespace) -> "Witnessing":
     vkeys: tuple[Vkey, ...] = ()
     if arguments.witness is not None:
         vkeys = _vkeys(arguments.witness)
+        if not vkeys:
+            raise CommandError(
+                f"there is no key in {arguments.witness}: nobody would have to have cosigned",
+                EXIT_NOT_CHECKED,
+            )
     elif arguments.quorum is not None or arguments.max_age is not None:
         raise CommandError("--quorum and --max-age need --witness")
     witnesses = len({vkey.public for vkey in vkeys})
@@ -378,7 +390,7 @@ def root_key(text: str) -> "Vkey":
 def _vkeys(path: str) -> "tuple[Vkey, ...]":
     from pfgov_ledger import errors, keys, note
 
-    lines = [line.strip() for line in keys.lines_of(_read_text(path, "witness file"))]
+    lines = [line.strip(" \t") for line in keys.lines_of(_read_text(path, "witness file"))]
     try:
         return tuple(note.parse_vkey(line) for line in lines if line and not line.startswith("#"))
     except errors.LedgerError as error:

@@ -13,6 +13,8 @@ import msgspec
 
 from pfgov.limits import ESCALATING_RULES_MAX, OBLIGATION_BYTES_MAX
 from pfgov.policy import limits
+from pfgov.policy.files.label_documents import PATTERNS_COST
+from pfgov.policy.files.labels import Declarations, steps_of
 from pfgov.policy.files.model import Definitions, Policy, Text
 from pfgov.policy.judging.clauses import PlannedRule
 from pfgov.policy.judging.judge import PolicySet
@@ -32,7 +34,23 @@ def too_costly(policies: PolicySet) -> list[Problem]:
             f"{limits.SET_TIME_UNITS_MAX:,}; {worst.name} alone {worst.clause.time:,}"
         )
         found.setdefault(worst.name, _problem(worst, message))
-    return list(found.values())
+    return [*found.values(), *_patterned(policies.labels)]
+
+
+def _patterned(labels: Declarations) -> list[Problem]:
+    """Return a problem, at the costliest label, if values can take too long to be held to their patterns."""
+    steps = {
+        label: _steps(label.pattern)
+        for label in (*labels.packet.values(), *labels.member.values())
+        if label.pattern is not None
+    }
+    total = sum(steps.values())
+    if total <= limits.LABEL_PATTERN_STEPS_MAX:
+        return []
+    worst = max(steps, key=steps.__getitem__)
+    most = limits.LABEL_PATTERN_STEPS_MAX
+    message = f"the patterns of all labels have {total:,} steps, more than {most:,} in one set"
+    return [worst.place.problem("policy.too_costly", message, hint=PATTERNS_COST)]
 
 
 def require_affordable(policies: PolicySet) -> None:
@@ -48,7 +66,10 @@ def require_affordable(policies: PolicySet) -> None:
 
 def _problem(rule: PlannedRule, message: str) -> Problem:
     text: Text | None = rule.rule.condition or rule.rule.when
-    hint = "loops inside loops multiply, and timestamps, conversions and patterns in them; declare bounds or simplify"
+    hint = (
+        "loops inside loops multiply, and timestamps, conversions and patterns in them; declare bounds or simplify; "
+        "write patterns out, and ask for a length by size()"
+    )
     if text is None:
         return Problem("policy.too_costly", message, rule.policy, hint=hint)
     return text.problem("policy.too_costly", message, hint=hint)
@@ -74,8 +95,41 @@ def too_many(policies: Sequence[Policy]) -> list[Problem]:
     return found
 
 
+def _steps(pattern: str) -> int:
+    try:
+        return steps_of(pattern)
+    except ValueError:
+        return limits.LABEL_PATTERN_STEPS_MAX + 1  # of a set from before there was a bound
+
+
+def too_many_patterns(
+    policies: Sequence[Policy], definitions: Sequence[Definitions]
+) -> list[Problem]:
+    """Return a problem if the expressions of *policies* and *definitions* match more patterns than can be compiled."""
+    texts = _texts(policies, definitions)
+    total = sum(text.text.count("matches") for text in texts)
+    if total <= limits.PATTERNS_MAX:
+        return []
+    message = f"`matches` stands {total:,} times in the expressions, more than {limits.PATTERNS_MAX:,} in one set"
+    most = max(texts, key=lambda text: text.text.count("matches"))
+    hint = "say in one pattern what several say, as in `a|b`"
+    return [most.problem("policy.too_many", message, hint=hint)]
+
+
 def too_long(policies: Sequence[Policy], definitions: Sequence[Definitions]) -> list[Problem]:
     """Return a problem if the expressions of *policies* and *definitions* are too much to be compiled."""
+    texts = _texts(policies, definitions)
+    total = sum(len(text.text) for text in texts)
+    if total <= limits.SOURCE_CHARACTERS_MAX:
+        return []
+    message = f"the expressions are {total:,} characters, more than {limits.SOURCE_CHARACTERS_MAX:,} in one set"
+    longest = max(texts, key=lambda text: len(text.text))
+    return [
+        longest.problem("policy.too_many", message, hint="say what repeats once, as a variable")
+    ]
+
+
+def _texts(policies: Sequence[Policy], definitions: Sequence[Definitions]) -> list[Text]:
     texts = [
         text
         for policy in policies
@@ -85,11 +139,4 @@ def too_long(policies: Sequence[Policy], definitions: Sequence[Definitions]) -> 
     ]
     for named in (*(one.variables for one in policies), *(one.variables for one in definitions)):
         texts += [variable.expression for variable in named]
-    total = sum(len(text.text) for text in texts)
-    if total <= limits.SOURCE_CHARACTERS_MAX:
-        return []
-    message = f"the expressions are {total:,} characters, more than {limits.SOURCE_CHARACTERS_MAX:,} in one set"
-    longest = max(texts, key=lambda text: len(text.text))
-    return [
-        longest.problem("policy.too_many", message, hint="say what repeats once, as a variable")
-    ]
+    return texts

@@ -33,6 +33,13 @@ SET_TIME_UNITS_MAX: Final = 1_000_000
 SOURCE_CHARACTERS_MAX: Final = 131_072
 """Characters in all expressions of one set: parsing and checking them takes some seconds."""
 
+PATTERNS_MAX: Final = 256
+"""Calls of ``matches`` in all expressions of one set: a pattern of a few characters can take 50 ms to be compiled."""
+
+LABEL_PATTERN_STEPS_MAX: Final = 65_536
+"""Steps of the programs of all labels' patterns in one set: values of 256 characters are held to them in half a second
+at the most."""
+
 NAMES_MAX: Final = 128
 """Params or variables in one policy or definitions file."""
 

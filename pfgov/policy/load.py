@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 from pfgov.errors import PolicyError
 from pfgov.files import read_regular
 from pfgov.policy import limits
-from pfgov.policy.budget import too_costly, too_long, too_many
+from pfgov.policy.budget import too_costly, too_long, too_many, too_many_patterns
 from pfgov.policy.compile import compile_set
 from pfgov.policy.files import document
 from pfgov.policy.files.documents import read_definitions, read_policy
@@ -105,7 +105,11 @@ def compiled_files(
     problems = list(files.problems)
     if not files.policies:
         return None, problems
-    if too_much := [*too_long(files.policies, files.definitions), *too_many(files.policies)]:
+    if too_much := [
+        *too_long(files.policies, files.definitions),
+        *too_many_patterns(files.policies, files.definitions),
+        *too_many(files.policies),
+    ]:
         return None, [*problems, *too_much]
     try:
         made = files.compiled(generated=generated)

@@ -52,6 +52,7 @@ def check(
     if cost_limit is not None and units > cost_limit:
         raise CelCheckErrors([_too_costly(units, cost_limit, root.span)])
     paths = accesses(root, checking.named)
+    time, held = cost.time_of(root, checking.named)
     return ir.Checked(
         source=ast.source,
         root=root,
@@ -62,7 +63,8 @@ def check(
         roots=frozenset(access.path[0] for access in paths),
         paths=paths,
         named=checking.named,
-        time=cost.time_of(root, checking.named),
+        time=time,
+        held=held,
     )
 
 

@@ -19,10 +19,20 @@ from pfgov.policy.cel import ir
 from pfgov.policy.cel.errors import CelError
 from pfgov.policy.cel.library import traversal, work
 from pfgov.policy.cel.limits import (
-    CHARACTERS_ASSUMED,
-    ITEMS_ASSUMED,
+    PATTERN_CHARACTER_STEPS,
     PATTERN_COMPILED_UNITS,
     PATTERN_STEP_UNITS,
+    PATTERN_STEPS_ASSUMED,
+)
+from pfgov.policy.cel.sizes import (
+    SCALAR,
+    Size,
+    cap,
+    declared_size,
+    larger,
+    made_of,
+    size_of,
+    widest,
 )
 from pfgov.policy.cel.strings import compile_pattern
 from pfgov.policy.cel.types import (
@@ -30,27 +40,16 @@ from pfgov.policy.cel.types import (
     CelType,
     ListType,
     MapType,
-    OptionalType,
     Record,
     Simple,
     StringType,
 )  # fmt: skip
 
-_CEILING: Final = 1 << 62
 _LIST_COST: Final = 10
 _MAP_COST: Final = 30
 _STEP_COST: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Largest size of a value (items or characters; 1 for a scalar) and of what it holds."""
-
-    count: int
-    inner: "Size | None" = None
-
-
-SCALAR: Final = Size(1)
+_COMPARED_AT_ONCE: Final = 512
+"""Characters of a text in a list that are compared in the time that comparing an item takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,10 @@ class Estimate:
 
 @dataclass(slots=True)
 class _Estimator:
-    """Walks one tree.  With ``is_timed`` calls cost what they take; ``once`` is what a loop does not repeat."""
+    """Walks one tree.  With ``is_timed`` calls cost what they take, and sizes are what values really can have.
+
+    ``once`` is what a loop does not repeat.
+    """
 
     is_timed: bool = False
     once: int = 0
@@ -72,7 +74,8 @@ class _Estimator:
     def node(self, node: ir.Node) -> Estimate:
         match node:
             case ir.Const(value=value):
-                return Estimate(0, _constant_size(value, node.type))
+                known = size_of(value) if self.is_timed else _constant_size(value, node.type)
+                return Estimate(0, known)
             case ir.Local(slot=slot):
                 return Estimate(1, self.sizes.get(slot) or declared_size(node.type))
             case ir.Call():
@@ -89,17 +92,24 @@ class _Estimator:
                 return self.binding(local, value, result)
             case ir.OrValue(target=target, other=other):
                 parts = self.node(target), self.node(other)
-                size = _larger(parts[0].size, parts[1].size)
-                return Estimate(_cap(1 + parts[0].cost + parts[1].cost), size)
+                size = larger(parts[0].size, parts[1].size)
+                return Estimate(cap(1 + parts[0].cost + parts[1].cost), size)
             case _:
                 parts_ = [self.node(part) for part in ir.children(node)]
                 cost = (0 if isinstance(node, ir.Logic) else 1) + sum(p.cost for p in parts_)
-                return Estimate(_cap(cost), self.read_size(node, parts_))
+                return Estimate(cap(cost), self.read_size(node, parts_))
 
     def read_size(self, node: ir.Node, parts: list[Estimate]) -> Size:
         """The size of a field or item: what its operand is known to hold, or what is declared."""
         declared = declared_size(node.type)
-        if isinstance(node, (ir.Select, ir.Index)) and parts and _is_open(node.type):
+        if self.is_timed:
+            if isinstance(node, ir.Named):
+                return node.expression.held or declared
+            if isinstance(node, (ir.Select, ir.Index, ir.OptionalAccess)):
+                inner = parts[0].size.inner
+                # A dynamic operand may be a record beside other things, and nobody knows what of it is read.
+                return larger(inner, declared) if node.type == Simple("dyn") else inner or declared
+        elif isinstance(node, (ir.Select, ir.Index)) and parts and _is_open(node.type):
             return parts[0].size.inner or declared
         return declared
 
@@ -112,7 +122,7 @@ class _Estimator:
             extents = [_extent(part.size, argument.type) for part, argument in pairs]
             units = max(units, work(node.function, extents))
         if self.is_timed:
-            units = max(units, self.time(node, parts))
+            units = self.time(node, parts, units)
         produced = node.function.result_size(counts)
         size = declared_size(node.type)
         if produced is not None:
@@ -120,30 +130,42 @@ class _Estimator:
             if size != SCALAR:
                 inner = size.inner
                 for part in parts:
-                    inner = _larger(inner, part.size.inner)
-                size = Size(_cap(produced), inner)
-        return Estimate(_cap(units + sum(part.cost for part in parts)), size)
+                    inner = larger(inner, part.size.inner)
+                size = Size(cap(produced), inner)
+        if self.is_timed and size != SCALAR:
+            held = [part.size for part in parts]
+            size = made_of(node.function.name, held, produced, declared_size(node.type))
+            units = max(units, traversal(size.count))
+        return Estimate(cap(units + sum(part.cost for part in parts)), size)
 
-    def time(self, node: ir.Call, parts: list[Estimate]) -> int:
-        """What one call takes; a pattern that is written in the rule is compiled once, any other each time."""
+    def time(self, node: ir.Call, parts: list[Estimate], cost: int) -> int:
+        """What one call takes, which is its *cost* at least.
+
+        A pattern that is written in the rule is compiled once, any other each time.
+        """
         pairs = zip(parts, node.arguments, strict=True)
         units = node.function.time([
             _extent(part.size, argument.type) if _holds_items(argument.type) else part.size.count
             for part, argument in pairs
         ])  # fmt: skip
+        units = max(units, cost)
         if node.function.name == "matches":
             pattern = node.arguments[-1]
-            if isinstance(pattern, ir.Const) and isinstance(pattern.value, str):
-                self.once = _cap(self.once + _compiling(pattern.value))
+            units += parts[0].size.count * _stepping(pattern)
+            if isinstance(pattern, ir.Const):
+                self.once = cap(self.once + _compiling(pattern))
             else:
                 units += PATTERN_COMPILED_UNITS
+        elif node.function.heavy:
+            longest = max(widest(part.size) for part in parts)
+            units *= 1 + longest // _COMPARED_AT_ONCE
         return units
 
     def ternary(self, node: ir.Ternary) -> Estimate:
         condition, then = self.node(node.condition), self.node(node.then)
         otherwise = self.node(node.otherwise)
         cost = condition.cost + max(then.cost, otherwise.cost)
-        return Estimate(_cap(cost), _larger(then.size, otherwise.size))
+        return Estimate(cap(cost), larger(then.size, otherwise.size))
 
     def literal(self, node: ir.MakeList | ir.MakeMap) -> Estimate:
         held = node.items if isinstance(node, ir.MakeList) else [v for _, v in node.entries]
@@ -152,9 +174,9 @@ class _Estimator:
         for part in ir.children(node):
             estimate = self.node(part)
             cost += estimate.cost
-            if part in held:
-                inner = _larger(inner, estimate.size)
-        return Estimate(_cap(cost), Size(len(held), inner))
+            if part in held or self.is_timed:
+                inner = larger(inner, estimate.size)
+        return Estimate(cap(cost), Size(len(held), inner))
 
     def fold(self, node: ir.Fold) -> Estimate:
         target = self.node(node.target)
@@ -162,6 +184,8 @@ class _Estimator:
             declared = declared_size(local.type)
             if local is node.locals[-1] and isinstance(node.target.type, ListType):
                 declared = target.size.inner or declared
+            elif self.is_timed:
+                declared = larger(declared, target.size.inner)
             self.sizes[local.slot] = declared
         condition = self.node(node.condition) if node.condition is not None else None
         result = self.node(node.result) if node.result is not None else None
@@ -170,49 +194,65 @@ class _Estimator:
         size = SCALAR
         if declared_size(node.type) != SCALAR:
             size = Size(target.size.count, result.size if result else target.size.inner)
-        return Estimate(_cap(cost), size)
+            if self.is_timed and result:
+                size = _transformed(node, target.size, result.size)
+        return Estimate(cap(cost), size)
 
     def binding(self, local: ir.Local, value: ir.Node, result: ir.Node) -> Estimate:
         bound = self.node(value)
         self.sizes[local.slot] = bound.size
         inner = self.node(result)
-        return Estimate(_cap(bound.cost + inner.cost + 1), inner.size)
+        return Estimate(cap(bound.cost + inner.cost + 1), inner.size)
 
 
 def estimate(root: ir.Node, named: Mapping[str, ir.Checked]) -> tuple[int, int]:
     """The largest cost and size of *root*; each of its named sub-expressions counts once."""
     own = _Estimator().node(root)
     shared = sum(_Estimator().node(checked.root).cost for checked in named.values())
-    return _cap(own.cost + shared), own.size.count
+    return cap(own.cost + shared), own.size.count
 
 
-def time_of(root: ir.Node, named: Mapping[str, ir.Checked]) -> int:
-    """The longest that *root* can take, in units of at most 0.1 microseconds; as :func:`estimate` counts."""
-    total = 0
-    for part in (root, *[checked.root for checked in named.values()]):
+def time_of(root: ir.Node, named: Mapping[str, ir.Checked]) -> tuple[int, Size]:
+    """The longest that *root* can take, in units of at most 0.1 microseconds, as :func:`estimate` counts; and its size.
+
+    The size is what the value really can have.  That of :func:`estimate` assumes some that only the cost was ever
+    bounded by: it takes items of what is split, joined or put into a map for no longer than others.
+    """
+    own = _Estimator(is_timed=True)
+    found = own.node(root)
+    total = found.cost + own.once
+    for checked in named.values():
         walk = _Estimator(is_timed=True)
-        total += walk.node(part).cost + walk.once
-    return _cap(total)
+        total += walk.node(checked.root).cost + walk.once
+    return cap(total), found.size
 
 
-def _compiling(pattern: str) -> int:
+def _transformed(node: ir.Fold, target: Size, result: Size) -> Size:
+    """What a macro makes that puts *result* into a list or a map for each item of *target*; it may keep the keys."""
+    if node.kind in {"map", "transform_list"}:
+        return Size(target.count, result)
+    if node.kind == "transform_map":
+        return Size(target.count, larger(result, target.inner))
+    return Size(cap(target.count * max(1, result.count)), result.inner)
+
+
+def _compiling(pattern: ir.Const) -> int:
+    steps = program_steps(pattern.value)
+    return PATTERN_COMPILED_UNITS if steps is None else steps * PATTERN_STEP_UNITS
+
+
+def _stepping(pattern: ir.Node) -> int:
+    """What a character of a text takes at most that is matched with *pattern*."""
+    steps = program_steps(pattern.value) if isinstance(pattern, ir.Const) else None
+    return 2 + (PATTERN_STEPS_ASSUMED if steps is None else steps) // PATTERN_CHARACTER_STEPS
+
+
+def program_steps(pattern: object) -> int | None:
+    """How many steps the program of *pattern* has; None if it is no pattern."""
     try:
-        return int(compile_pattern(pattern).programsize) * PATTERN_STEP_UNITS
+        return int(compile_pattern(pattern).programsize) if isinstance(pattern, str) else None
     except CelError:
-        return PATTERN_COMPILED_UNITS
-
-
-def _cap(cost: int) -> int:
-    return min(cost, _CEILING)
-
-
-def _larger(left: Size | None, right: Size | None) -> Size:
-    if left is None or right is None:
-        return left or right or SCALAR
-    inner = None
-    if left.inner is not None or right.inner is not None:
-        inner = _larger(left.inner, right.inner)
-    return Size(max(left.count, right.count), inner)
+        return None
 
 
 def _constant_size(value: object, type_: CelType) -> Size:
@@ -227,7 +267,7 @@ def _extent(size: Size | None, type_: CelType) -> int:
         size = declared_size(type_)
     match type_:
         case ListType(elem=elem) | MapType(value=elem):
-            return _cap(size.count * (1 + _deeper(size.inner, elem)))
+            return cap(size.count * (1 + _deeper(size.inner, elem)))
         case Record(fields=fields):
             return 1 + sum(1 + _deeper(None, field_.type) for field_ in fields.values())
         case _:
@@ -252,22 +292,3 @@ def _is_open(type_: CelType) -> bool:
             return bound is None
         case _:
             return type_ == Simple("dyn")
-
-
-def declared_size(type_: CelType) -> Size:
-    """The largest size of a value of *type_*."""
-    match type_:
-        case ListType(elem=elem, max_items=bound):
-            return Size(ITEMS_ASSUMED if bound is None else bound, declared_size(elem))
-        case MapType(value=value, max_items=bound):
-            return Size(ITEMS_ASSUMED if bound is None else bound, declared_size(value))
-        case StringType(max_length=bound) | BytesType(max_length=bound):
-            return Size(CHARACTERS_ASSUMED if bound is None else bound)
-        case Record(fields=fields):
-            return Size(max(len(fields), 2))
-        case OptionalType(elem=elem):
-            return declared_size(elem)
-        case Simple(name="dyn"):
-            return Size(CHARACTERS_ASSUMED, Size(CHARACTERS_ASSUMED))
-        case _:
-            return SCALAR

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pfgov.policy.cel.library import Function
+from pfgov.policy.cel.sizes import Size
 from pfgov.policy.cel.syntax import FoldKind, Span
 from pfgov.policy.cel.types import CelType
 
@@ -199,6 +200,7 @@ class Checked:
         paths: Access paths it reads, named sub-expressions included, sorted.
         named: Named sub-expressions it uses, directly or not, by name.
         time: The longest that one evaluation can take, in units of at most 0.1 microseconds.
+        held: Largest size of its value, and of what that holds, as the time counts it.
     """
 
     source: str
@@ -211,6 +213,7 @@ class Checked:
     paths: tuple[Access, ...]
     named: dict[str, "Checked"]
     time: int = 0
+    held: Size | None = None
 
 
 def children(node: Node) -> tuple[Node, ...]:

@@ -423,7 +423,7 @@ _HEAVY: Final = frozenset({
 
 _TAKES: Final[Mapping[str, CostRule]] = MappingProxyType({
     "timestamp": lambda sizes: 40 + traversal(sizes[0]),
-    "duration": lambda sizes: 16 + 3 * sizes[0],
+    "duration": lambda sizes: 16 + 8 * sizes[0],
     "int": lambda sizes: 10 + traversal(sizes[0]),
     "uint": lambda sizes: 10 + traversal(sizes[0]),
     "double": lambda sizes: 10 + traversal(sizes[0]),

@@ -55,6 +55,13 @@ PATTERN_STEP_UNITS: Final = 10
 PATTERN_COMPILED_UNITS: Final = 20_000
 """Time of compiling a regular expression that is not known before it is used."""
 
+PATTERN_CHARACTER_STEPS: Final = 4
+"""Steps of a pattern's program for which one character of a text takes a unit, at worst: where RE2 has to keep all of
+them in mind at once."""
+
+PATTERN_STEPS_ASSUMED: Final = 65_536
+"""Steps assumed of a pattern that is not known before it is used: more fit into no program of that memory."""
+
 FORMAT_PRECISION: Final = 1_000
 """Largest precision in a format clause such as ``%.3f``."""
 

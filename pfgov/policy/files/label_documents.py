@@ -1,16 +1,24 @@
 """Files of declared labels: positioned YAML nodes to frozen models, with every mistake collected."""
 
-from typing import cast, get_args
+from collections.abc import Collection, Sequence
+from typing import Final, cast, get_args
 
 from pfgov.core.characters import normalized
 from pfgov.core.spelling import LABELS_HOLD, as_seen
 from pfgov.limits import LABEL_LENGTH_MAX
 from pfgov.policy import limits
 from pfgov.policy.files.documents import check_api_version, read_metadata
-from pfgov.policy.files.labels import ENUM_MAX, PATTERN_LENGTH_MAX, SETTERS, pattern
+from pfgov.policy.files.labels import ENUM_MAX, PATTERN_LENGTH_MAX, SETTERS, steps_of
 from pfgov.policy.files.model import Label, LabelChange, LabelOwner, Labels, LabelType
 from pfgov.policy.files.reader import LABEL_NAME, PATH_NAME, Reader
-from pfgov.policy.files.source import Items, Node, Scalar
+from pfgov.policy.files.source import Entries, Items, Node, Scalar
+
+PATTERNS_WRONG_MAX: Final = 32
+"""So many texts that are no patterns are told of one file: one that is too large is found out late."""
+
+PATTERNS_COST: Final = (
+    "what is repeated has its steps as often: repeat it without a number, as in `[a-z]+`"
+)
 
 
 def read_labels(reader: Reader, node: Node, broken: set[str] | None = None) -> Labels | None:
@@ -30,9 +38,10 @@ def read_labels(reader: Reader, node: Node, broken: set[str] | None = None) -> L
     )
     owners: tuple[LabelOwner, ...] = ("packet", "member")
     made: list[Label] = []
+    sound = _sound_patterns(reader, [found.get(owner) for owner in owners])
     for owner in owners:
         for key, value in reader.pairs(found.get(owner), f"`{owner}`", limits.NAMES_MAX):
-            label = _label(reader, owner, key, value)
+            label = _label(reader, owner, key, value, sound)
             if label is not None:
                 made.append(label)
             elif broken is not None:
@@ -42,7 +51,9 @@ def read_labels(reader: Reader, node: Node, broken: set[str] | None = None) -> L
     return Labels(name, version, description, reader.place(node), tuple(made))
 
 
-def _label(reader: Reader, owner: LabelOwner, key: Scalar, node: Node) -> Label | None:
+def _label(
+    reader: Reader, owner: LabelOwner, key: Scalar, node: Node, sound: Collection[str]
+) -> Label | None:
     what = f"the label `{key.text}`"
     name = reader.name(key, "the label", LABEL_NAME)
     found = reader.entries(
@@ -72,7 +83,7 @@ def _label(reader: Reader, owner: LabelOwner, key: Scalar, node: Node) -> Label 
         set_by=tuple(dict.fromkeys(setters)),
         place=reader.place(key),
         enum=tuple(values),
-        pattern=text,
+        pattern=text if text in sound else None,
         change=cast("LabelChange", change),
     )
 
@@ -115,8 +126,30 @@ def _sound_label(
     if text is not None and normalized("NFC", text) != text:
         message = f"{what} has the pattern {text!a}, which no value matches"
         reader.error("label", message, found["pattern"], LABELS_HOLD)
-    if text is not None:
+
+
+def _sound_patterns(reader: Reader, owners: Sequence[Node | None]) -> set[str]:
+    """Return the patterns of all labels that are ones, and that a value can be held to in time.
+
+    Where they take too long no more of them is compiled.
+    """
+    sound: set[str] = set()
+    steps = 0
+    for label in (
+        label for owner in owners if isinstance(owner, Entries) for _, label in owner.pairs
+    ):
+        node = label.get("pattern") if isinstance(label, Entries) else None
+        if not isinstance(node, Scalar) or not 0 < len(node.text) <= PATTERN_LENGTH_MAX:
+            continue  # said where the label is read
         try:
-            pattern(text)
+            steps += steps_of(node.text)
+            sound.add(node.text)
         except ValueError as error:
-            reader.error("label", str(error), found["pattern"])
+            reader.error("label", str(error), node)
+            steps += limits.LABEL_PATTERN_STEPS_MAX // PATTERNS_WRONG_MAX
+        if steps > limits.LABEL_PATTERN_STEPS_MAX:
+            most = limits.LABEL_PATTERN_STEPS_MAX
+            message = f"the patterns up to here have more than {most:,} steps in one file"
+            reader.error("too_costly", message, node, PATTERNS_COST)
+            return sound - {node.text}
+    return sound

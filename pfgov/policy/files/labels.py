@@ -15,6 +15,7 @@ from typing import Any, Final, Never
 from pfgov import limits
 from pfgov.core.labelling import LabelRefusal
 from pfgov.policy.cel import CelError
+from pfgov.policy.cel.limits import PATTERN_MEMORY_BYTES
 from pfgov.policy.cel.strings import re2
 from pfgov.policy.cel.times import parse_timestamp
 from pfgov.policy.cel.types import BOOL, DOUBLE, INT, TIMESTAMP, CelType, StringType
@@ -68,14 +69,32 @@ class LabelValueError(ValueError):
 
 @lru_cache(maxsize=1_024)
 def pattern(text: str) -> Any:
-    """Return the compiled RE2 pattern *text*.
+    """Return the compiled RE2 pattern *text*, in little memory if it is not of a set from before that was asked for.
 
     Raises:
         ValueError: it is none.
     """
     try:
-        options: Any = re2.Options()
-        options.log_errors = False
+        return _compiled(text, PATTERN_MEMORY_BYTES)
+    except ValueError:
+        return _compiled(text, None)
+
+
+def steps_of(text: str) -> int:
+    """Return how many steps the program of the pattern *text* has: what a value takes grows with it.
+
+    Raises:
+        ValueError: it is none, or needs too much memory.
+    """
+    return int(_compiled(text, PATTERN_MEMORY_BYTES).programsize)
+
+
+def _compiled(text: str, memory: int | None) -> Any:
+    options: Any = re2.Options()
+    options.log_errors = False
+    if memory is not None:
+        options.max_mem = memory
+    try:
         return re2.compile(text, options)
     except re2.error as error:
         raise ValueError(f"{text!r} is not an RE2 pattern: {error}") from None

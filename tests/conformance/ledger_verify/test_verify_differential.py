@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from conformance.ledger_verify import differential
@@ -12,11 +13,12 @@ from conformance.ledger_verify.corpus.build import VECTORS
 from conformance.ledger_verify.corpus.memory_log import MemoryLog
 from conformance.ledger_verify.corpus.run import run
 from conformance.ledger_verify.corpus.story import genesis, register
+from conformance.ledger_verify.corpus.tools import stolen
 from conformance.ledger_verify.random_logs import Teller
 from support.ed25519_vectors import Case, cctv, own, wycheproof
 from support.other_verifiers import ASK, Verifier, one_file, page_in_node
 
-from pfgov_ledger import errors, keys
+from pfgov_ledger import cli, errors, keys
 from pfgov_ledger.conclusions import Witnessing
 from pfgov_ledger.receipt import RECEIPT_BYTES_MAX
 from pfgov_ledger.report import dumps
@@ -80,6 +82,41 @@ def test_an_anchor_has_the_same_lines_for_everybody() -> None:
         for size in (4_095 - len(vkey), 4_096 - len(vkey)):
             text = f"{vkey}\n#" + "\U0001f600" * (size - 1)
             assert page.report(b"", text, {}) == _read(text), size
+
+
+KEYS = """async ({ anchor }) => {
+  try { return pfgovVerify.parseWitnesses(anchor).map((key) => key.name).join(" "); } catch { return "refused"; }
+}"""
+"""JavaScript: whom the page takes for witnesses, by a list that stands in the anchor's place."""
+
+
+def _named(path: Path, text: str) -> str:
+    path.write_bytes(text.encode())
+    try:
+        asked = cli.parser().parse_args(["x", "--witness", str(path)])
+        return " ".join(key.name for key in cli._witnessing(asked).vkeys)
+    except cli.CommandError:
+        return "refused"
+
+
+@pytest.mark.process
+def test_a_list_of_witnesses_has_the_same_keys_for_everybody(tmp_path: Path) -> None:
+    """One of two verifiers asks for fewer cosignatures than the other under one list, or for none."""
+    first, second = (str(keys.vkey_of(stolen("witness", f"w.example/{n}"))) for n in (1, 2))
+    with page_in_node(KEYS) as page:
+        for around in (
+            *"\n\r\t\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029 \u2003\ufeff",
+            "\r\n",
+            " \t#",
+            "# ",
+            "",
+        ):
+            for text in (
+                f"{around}{first}\n{around}{second}\n", f"{first}{around}\n{second}{around}",
+                f"{first}{around}{second}",
+                f"{around}# note\n{first}", f"#{around}{first}\n", f"{first}\n#{around}\n{second}", around,
+            ):  # fmt: skip
+                assert page.report(b"", text, {}) == _named(tmp_path / "list", text), repr(text)
 
 
 @pytest.mark.process

@@ -223,6 +223,36 @@ def test_a_witness_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert cli.main([path, *trust, "--quorum", "2"]) == 2
 
 
+@pytest.mark.parametrize("text", ["", "\n", "# who watches\n", " \t\n# nobody"])
+def test_a_list_without_witnesses_passes_nothing(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An emptied file of witnesses asks for no cosignature, and what nobody saw passes."""
+    witnesses = tmp_path / "witnesses.txt"
+    witnesses.write_text(text)
+    for more in ([], ["--quorum", "0"], ["--max-age", "1h"]):
+        assert cli.main([FULL, "--key", ANCHOR, "--witness", str(witnesses), *more]) == 4
+        found = capsys.readouterr()
+        assert found.out == ""
+        assert f"there is no key in {witnesses}" in found.err
+
+
+@pytest.mark.parametrize("before", [65_536, 65_535, 70_000])
+def test_a_list_of_witnesses_is_read_to_its_end(
+    before: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a long file of witnesses those behind its first 64 KiB need not have cosigned."""
+    case = json.loads((GOLDEN / "witnessed.case.json").read_bytes())
+    known, more = case["witnesses"][0], str(keys.vkey_of(signer("witness", "w.example/late")))
+    witnesses = tmp_path / "witnesses.txt"
+    witnesses.write_text(f"{known}\n#".ljust(before - 1, "x") + f"\n{more}\n")
+    path = str(GOLDEN / "witnessed.lineage.jsonl")
+    assert cli.main([path, "--key", ANCHOR, "--witness", str(witnesses)]) == 4
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert "is larger than 65536 bytes" in found.err
+
+
 def test_a_receipt_and_a_proof(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A receipt is not verified alone, or a changed one passes."""
     for name in ("entry-13.tlog-proof", "entry-13.receipt.json"):

@@ -12,12 +12,14 @@ from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import PLACING, Point
 from pfgov.errors import DecisionTooLongError
 from pfgov.policy import PolicyErrors, PolicySet, from_document, load_directory
+from pfgov.policy.authoring.editing.checked import Alone
 from pfgov.policy.budget import too_costly
 from pfgov.policy.cel import BOOL, Environment, StringType, Timestamp, check, exact, parse
 from pfgov.policy.cel.types import TIMESTAMP, ListType
-from pfgov.policy.files.labels import Declarations
+from pfgov.policy.files.labels import Declarations, pattern
 from pfgov.policy.judging.evaluator import LOOK_UNITS, RuleEvaluator, in_pieces, look, watched
-from pfgov.policy.limits import SET_TIME_UNITS_MAX, SOURCE_CHARACTERS_MAX
+from pfgov.policy.limits import PATTERNS_MAX, SET_TIME_UNITS_MAX, SOURCE_CHARACTERS_MAX
+from pfgov.policy.load import Files
 
 HEADER = """apiVersion: pfgov/v1
 kind: Policy
@@ -78,10 +80,10 @@ def test_policy_a_set_that_a_ledger_recorded_is_read_all_the_same(tmp_path: Path
     assert too_costly(from_document(many.document))
 
 
-def _unbounded(folder: Path) -> PolicySet:
+def _unbounded(folder: Path, bound: str = "SET_TIME_UNITS_MAX") -> PolicySet:
     """Load as an older version did."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pfgov.policy.budget.limits.SET_TIME_UNITS_MAX", 1 << 60)
+        patch.setattr(f"pfgov.policy.budget.limits.{bound}", 1 << 60)
         return load_directory(folder)
 
 
@@ -117,6 +119,10 @@ SAMPLES = (
     "lists.range(1000).all(x, s.matches('a*b*c*d*z') && s.matches('a'))",
     "lists.range(1000).all(x, !s.matches(string(x) + '[[:alpha:]]{1,500}'))",
     "lists.range(1000).all(x, !s.matches(string(x) + '((((a{1,9}){1,9}){1,9}))'))",
+    "lists.range(20).all(x, !s.matches('((a|b|c){0,30}){0,30}!'))",
+    "lists.range(20).all(x, !s.matches('(?:((.)+)?){0,300}!'))",
+    "lists.range(20).all(x, !(s + 'é').matches('(([ab])?(a?)*)[^z]{0,99}!'))",
+    "lists.range(100).all(x, duration(s.replace('a', '1s').split('z')[0]) > duration('1s'))",
     "lists.range(100).all(x, '%s'.format([lists.range(1000)]) != '')",
     "lists.range(1000).all(x, '%.1000e%.1000f'.format([1e-300, 1e300]) != '')",
     "lists.range(1000).all(x, size(s.split('a')) > 0 && s.split('').join(',') != '')",
@@ -267,3 +273,68 @@ def test_policy_each_evaluator_asks_for_time(tmp_path: Path, generated: bool) ->
     ):
         with watched(enough), pytest.raises(DecisionTooLongError):
             ask()
+
+
+# --- patterns -----------------------------------------------------------------------------
+
+LARGE = "(?:(.)*(.)*(.)*){0,500}!"
+"""Some seventeen thousand steps, all of which a text of no end in particular keeps in mind at once."""
+
+
+def _labels(folder: Path, patterns: list[str]) -> Path:
+    rows = "".join(
+        f"  l{n}: {{type: string, set_by: [operator], pattern: '{text}'}}\n"
+        for n, text in enumerate(patterns)
+    )
+    head = 'apiVersion: pfgov/v1\nkind: Labels\nmetadata: {name: labels, version: "1", description: d}\n'
+    _write(folder, ["member.id != 'm'"])
+    (folder / "labels.yaml").write_text(f"{head}packet:\n{rows}")
+    return folder
+
+
+def test_policy_patterns_of_labels_are_bounded_together(tmp_path: Path) -> None:
+    """Whoever sets a label's value has it held to its pattern, which no rule counts: ten such took a second each."""
+    assert load_directory(_labels(tmp_path / "few", ["[a-z]{1,64}(-[a-z]{1,64})?"] * 32)).digest
+    many = _labels(tmp_path / "many", [f"{LARGE}{n}" for n in range(10)])
+    with pytest.raises(PolicyErrors) as caught:
+        load_directory(many)
+    assert [problem.code for problem in caught.value.problems] == ["policy.too_costly"]
+    assert caught.value.problems[0].file.endswith("labels.yaml")
+
+
+def test_policy_patterns_of_labels_are_bounded_over_all_files(tmp_path: Path) -> None:
+    """Each file is within the bound; an engine takes no set of both, whoever offers it, and reads one that it has."""
+    folder = _labels(tmp_path / "set", [f"{LARGE}{n}" for n in range(3)])
+    other = (folder / "labels.yaml").read_text().replace("name: labels", "name: others")
+    (folder / "others.yaml").write_text(
+        other.replace("packet:", "member:").replace("{0,500}", "{0,501}")
+    )
+    assert _codes(folder) == ["policy.too_costly"]
+    made = _unbounded(folder, "LABEL_PATTERN_STEPS_MAX")
+    with opened(fresh(tmp_path)) as engine, pytest.raises(PolicyErrors):
+        engine.activate(made, principal=OPERATOR, leave_uncovered=PLACING)
+    assert from_document(made.document).labels.packet["l0"].pattern == f"{LARGE}0"
+
+
+def test_policy_a_label_of_a_recorded_set_has_whatever_pattern_it_had(tmp_path: Path) -> None:
+    """What took more memory to be compiled than a pattern may take now still says which values there are."""
+    huge = "(?:" + "(.)*" * 30 + "){0,500}!"
+    assert _codes(_labels(tmp_path / "huge", [huge])) == ["policy.label"]
+    assert pattern(huge).fullmatch("!")
+
+
+def test_policy_a_set_that_matches_too_many_patterns_is_refused_before_they_are_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand patterns of twenty characters take half a minute to be compiled; an editor is told so, too."""
+    rule = " && ".join(f"!member.id.matches('(.?a){{0,99}}{n}')" for n in range(16))
+    folder = _write(tmp_path / "many", [rule] * (PATTERNS_MAX // 16))
+    assert PATTERNS_MAX % 16 == 0
+    assert _codes(folder) == ["policy.too_costly"]
+    _write(folder, [rule] * (PATTERNS_MAX // 16) + ["member.id.matches('a')"])
+    with monkeypatch.context() as patch:
+        patch.setattr("pfgov.policy.compile.parse", lambda _: pytest.fail("it is parsed"))
+        assert _codes(folder) == ["policy.too_many"]
+        path = folder / "p.policy.yaml"
+        found = Alone(Files()).errors(path, path.read_text())
+    assert [problem.code for problem in found] == ["policy.too_many"]

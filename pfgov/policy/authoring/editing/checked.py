@@ -13,6 +13,7 @@ from typing import Final
 from pfgov.errors import PolicyError
 from pfgov.files import read_regular
 from pfgov.policy.authoring.checking import check_files
+from pfgov.policy.budget import too_long, too_many_patterns
 from pfgov.policy.compile import wrong_in
 from pfgov.policy.files.documents import read_policy
 from pfgov.policy.files.folder import FIXTURES, list_folder
@@ -126,10 +127,13 @@ class Alone:
         return tuple(one for one in reader.problems if one.severity == "error")
 
     def _wrong_in(self, path: Path, policy: Policy) -> list[Problem]:
+        beside = self._beside.definitions
+        if too_much := [*too_long([policy], beside), *too_many_patterns([policy], beside)]:
+            return [one for one in too_much if one.file == str(path)]
         head = replace(policy, rules=())
         known, sound = self._sound.get(path, (head, frozenset[Rule]()))
         kept = sound if known == head else frozenset[Rule]()
-        found, kept = wrong_in(policy, self._beside.definitions, self._beside.labels, kept)
+        found, kept = wrong_in(policy, beside, self._beside.labels, kept)
         self._sound[path] = (head, kept)
         return [one for one in in_order(found) if one.file == str(path)]
 
