@@ -282,9 +282,8 @@ def _for_its_owner_to_write(path: str, flags: int) -> int:
 
 def _read_text(path: str, what: str) -> str:
     raw = _read_bytes(path, what, _TEXT_BYTES_MAX + 1)
-    if (
-        len(raw) > _TEXT_BYTES_MAX
-    ):  # what is behind that counts, too: of witnesses all have to cosign
+    # What is behind that counts, too: of witnesses all have to have cosigned.
+    if len(raw) > _TEXT_BYTES_MAX:
         raise CommandError(
             f"the {what} {path} is larger than {_TEXT_BYTES_MAX} bytes", EXIT_NOT_CHECKED
         )

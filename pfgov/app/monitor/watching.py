@@ -127,7 +127,8 @@ class Monitor:
         """Take up what was remembered.
 
         Raises:
-            LedgerError: ``ledger.following_file``, it is not this ledger's, or another monitor has it.
+            LedgerError: ``ledger.following_file``, it is not this ledger's, or another monitor has it;
+                ``ledger.remember_file``, its note is none.
             StoreUnavailableError: the folder cannot be made.
         """
         with file_errors(folder):
@@ -135,6 +136,21 @@ class Monitor:
         self._folder, self._anchor, self._fetch = folder, anchor, fetch
         self._follower = Follower(folder / STATE, anchor)
         self._evidence = Evidence(folder)
+        try:
+            self._noted = self._read_note()
+        except BaseException:
+            self._follower.close()
+            raise
+
+    def _read_note(self) -> Checkpoint | None:
+        """Return the checkpoint in the note where the rest of the memory is gone: it still says what was seen."""
+        if self._follower.remembered is not None:
+            return None
+        path = self._folder / NOTE
+        known = remember.load(path)
+        if known is not None and known.origin != self._follower.origin:
+            raise errors.RememberError(f"{path} is of another log: {known.origin}")
+        return known
 
     @property
     def size(self) -> int:
@@ -184,6 +200,12 @@ class Monitor:
             raise errors.OriginMismatchError(
                 position=stated.size, expected=follower.origin, found=stated.origin
             )
+        if known is None and self._noted is not None and stated.size < self._noted.size:
+            raise errors.RollbackError(
+                position=stated.size,
+                expected=f"at least {self._noted.size}",
+                found=str(stated.size),
+            )
         if known is not None and stated.size <= known.size:
             checkpoint.open_checkpoint(raw, follower.log_keys())
             merkle.check_consistency(known.size, stated.size, known.root, stated.root, ())
@@ -208,6 +230,7 @@ class Monitor:
             )
             for raw, signature in list(zip(raws, signed, strict=False))[skipped:width]:
                 of = follower.take(raw, signature)
+                self._compare_noted()
                 if of.type in _NEWS:
                     look.changes += 1
                     if len(look.news) < NEWS_MAX:
@@ -216,6 +239,18 @@ class Monitor:
                 raise errors.SequenceError(position=at, expected=str(at), found="nothing")
             if progress is not None:
                 progress(follower.size, stated.size)
+
+    def _compare_noted(self) -> None:
+        """Hold the tree to the note where that was left of a memory that is gone."""
+        noted, follower = self._noted, self._follower
+        if noted is None or follower.size != noted.size or follower.root == noted.root:
+            return
+        raise errors.ConsistencyError(
+            "the log has another history than the one in the note that was kept",
+            position=noted.size,
+            expected=noted.root.hex(),
+            found=follower.root.hex(),
+        )
 
     def _bundle(self, tile: Tile, each: int) -> tuple[bytes, int]:
         """Return the bytes of a bundle and how many it holds: a host of files drops partial ones that became whole."""
@@ -313,7 +348,7 @@ class Monitor:
             stated = checkpoint.open_checkpoint(raw, self._follower.log_keys()).checkpoint
         except LedgerError:
             return self._evidence.keep_unsigned(raw)
-        text, known = note.split(raw)[0], self._follower.remembered
+        text, known = note.split(raw)[0], self._follower.remembered or self._noted
         if known is not None and known.size == stated.size and known.root != stated.root:
             return self._evidence.keep_proof(text, raw)
         return self._evidence.keep_signed(text, raw)

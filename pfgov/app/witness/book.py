@@ -14,7 +14,14 @@ from typing import Final, Self
 
 from pfgov.app.evidence import Evidence
 from pfgov.clock import Clock
-from pfgov.errors import DuplicateError, InvalidError, NotFoundError, StoreLockedError, file_errors
+from pfgov.errors import (
+    DuplicateError,
+    InvalidError,
+    NotFoundError,
+    StoreCorruptError,
+    StoreLockedError,
+    file_errors,
+)
 from pfgov.files import read_regular, replace_private
 from pfgov_ledger import checkpoint, keys, note, tlog_policy, witness
 from pfgov_ledger.checkpoint import Checkpoint
@@ -25,6 +32,7 @@ from pfgov_ledger.witness import RefusedError, Submission
 KEY: Final = "witness.key"
 LOGS: Final = "logs.policy"
 SEEN: Final = "seen"
+FOLLOWED: Final = "followed"
 LOCK: Final = "witness.lock"
 
 _NOTHING: Final = """# Logs that this witness follows: their log keys, as `pfgov ledger keys` prints them.
@@ -66,6 +74,7 @@ class Book:
             NotFoundError: ``witness.missing``, there is no witness in that folder.
             StoreLockedError: another process has it.
             LedgerError: the key or the list of logs cannot be used.
+            StoreUnavailableError: the folder cannot be read.
         """
         if not (folder / KEY).exists():
             raise NotFoundError(
@@ -86,6 +95,11 @@ class Book:
         except BlockingIOError:
             os.close(self._lock)
             raise StoreLockedError(f"another process is the witness of {folder}") from None
+        try:
+            self._followed = self._read_followed()
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     @property
     def vkey(self) -> Vkey:
@@ -140,6 +154,8 @@ class Book:
             try:
                 raw = read_regular(path)
             except FileNotFoundError:
+                if path.stem in self._followed:
+                    raise self._lost(origin, path) from None
                 return None
         found = checkpoint.parse_text(note.split(raw)[0])
         if found.origin != origin:
@@ -151,6 +167,39 @@ class Book:
         path = self._path(origin)
         with file_errors(path):
             replace_private(path, signed, durably=True)
+            if path.stem not in self._followed:
+                # After the note: of one without a line here that line is written at the next start.
+                followed = self._followed | {path.stem}
+                self._write_followed(followed)
+                self._followed = followed
+
+    def _read_followed(self) -> frozenset[str]:
+        """Return of which logs something was ever cosigned, by the names of their notes.
+
+        A note that is gone is not one that never was: the log could be given another history.
+        """
+        path = self._folder / FOLLOWED
+        with file_errors(path):
+            try:
+                known = frozenset(read_regular(path).decode("ascii", errors="replace").split())
+            except FileNotFoundError:
+                known = frozenset[str]()
+            found = known | {one.stem for one in (self._folder / SEEN).glob("*.note")}
+            if found != known:
+                self._write_followed(found)
+        return found
+
+    def _write_followed(self, names: frozenset[str]) -> None:
+        text = "".join(f"{name}\n" for name in sorted(names))
+        replace_private(self._folder / FOLLOWED, text.encode(), durably=True)
+
+    def _lost(self, origin: str, path: Path) -> StoreCorruptError:
+        return StoreCorruptError(
+            f"what was cosigned of {origin} is gone: {path}",
+            code="witness.lost",
+            hint=f"put the file back; without it, begin anew with another key, or take {path.stem} out of "
+            f"{self._folder / FOLLOWED} if nobody has a cosignature of that log",
+        )
 
     def _keep_evidence(
         self, refused: RefusedError, known: Checkpoint, submission: Submission, raw: bytes

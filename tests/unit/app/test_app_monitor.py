@@ -1,6 +1,7 @@
 """A monitor finds on a doctored server what a verifier finds in a doctored file, and remembers what was good."""
 
 import json
+import os
 import socket
 import sqlite3
 import threading
@@ -23,7 +24,7 @@ from pfgov.engine.reading.exporting import stored_log
 from pfgov.engine.witnessing.asking import Reply
 from pfgov.errors import ForbiddenError, StoreUnavailableError
 from pfgov.storage import open_store
-from pfgov_ledger import checkpoint, export, keys, note
+from pfgov_ledger import checkpoint, errors, export, keys, note
 from pfgov_ledger.following import FollowingFileError
 from pfgov_ledger.keys import Anchor, SeedSigner
 
@@ -122,15 +123,20 @@ def test_monitor_finds_what_the_corpus_of_attacks_holds(tmp_path: Path) -> None:
     assert count > 90
 
 
-@pytest.mark.parametrize("name", ["rollback", "fork_same_size", "fork"])
-def test_monitor_another_history_is_an_alarm_and_evidence(tmp_path: Path, name: str) -> None:
-    """Another history of this name goes unnoticed, is remembered, or leaves nothing that could be shown to others."""
+def _others(name: str) -> tuple[Shown, Shown]:
+    """Another history of that kind, and the log's own as far as a monitor saw it before."""
     (path,) = (
         VECTORS / "tampered" / name / f"{case}.lineage.jsonl"
         for case in ("truncate_to_older_checkpoint", "fork_same_size", "fork_larger")
         if (VECTORS / "tampered" / name / f"{case}.lineage.jsonl").exists()
     )
-    bad, good = of_export(path), _golden(20 if name == "fork" else None)
+    return of_export(path), _golden(20 if name == "fork" else None)
+
+
+@pytest.mark.parametrize("name", ["rollback", "fork_same_size", "fork"])
+def test_monitor_another_history_is_an_alarm_and_evidence(tmp_path: Path, name: str) -> None:
+    """Another history of this name goes unnoticed, is remembered, or leaves nothing that could be shown to others."""
+    bad, good = _others(name)
     first, second, third = _looks(tmp_path, good, bad, good)
     assert (first.status, second.status, third.status) == ("ok", "alarm", "ok")
     (alarm,) = second.alarms
@@ -140,6 +146,40 @@ def test_monitor_another_history_is_an_alarm_and_evidence(tmp_path: Path, name: 
     for signed in (kept, known):  # both are signed by the log: together they are the proof
         checkpoint.open_checkpoint(signed, [_anchor().log_vkey])
     assert kept != known
+
+
+@pytest.mark.parametrize("name", ["rollback", "fork_same_size", "fork"])
+def test_monitor_that_lost_its_memory_still_has_its_note(tmp_path: Path, name: str) -> None:
+    """Where `followed.db` is gone another history fits, although the note beside it says what was seen."""
+    bad, good = _others(name)
+    (first,) = _looks(tmp_path, good)
+    kept = (tmp_path / NOTE).read_bytes()
+    for round_ in range(2):
+        (tmp_path / STATE).unlink()
+        look, again = _looks(tmp_path, bad, bad)
+        assert (look.status, again.status) == ("alarm", "alarm"), round_
+        code = "ledger.rollback" if name == "rollback" else "ledger.fork"
+        assert [alarm.code for alarm in look.alarms] == [code]
+        assert (tmp_path / NOTE).read_bytes() == kept
+    (found,) = _looks(tmp_path, good)
+    assert (found.status, found.size) == ("ok", first.size)
+    (tmp_path / STATE).unlink()
+    (tmp_path / NOTE).write_bytes(kept.replace(b"/", b"-", 1))
+    with pytest.raises(errors.LedgerError):
+        _looks(tmp_path, good)
+
+
+def test_monitor_waits_for_no_pipe_in_the_place_of_its_note(tmp_path: Path) -> None:
+    """A pipe lies where the newest checkpoint is kept, and the monitor waits for somebody to write it."""
+    os.mkfifo(tmp_path / NOTE)
+    with pytest.raises(errors.RememberError):
+        _looks(tmp_path, _golden())
+    (tmp_path / NOTE).unlink()
+    _looks(tmp_path, _golden())
+    (tmp_path / NOTE).unlink()
+    os.mkfifo(tmp_path / NOTE)
+    with pytest.raises(errors.RememberError):
+        _looks(tmp_path, _golden())
 
 
 def test_monitor_what_nobody_signed_takes_no_room_from_evidence(

@@ -8,10 +8,11 @@ from support.ledgers import fresh, opened, register
 from support.witnesses import NOW, follow, head_of, log_key
 
 from pfgov.app import evidence
-from pfgov.app.witness.book import Book, create
+from pfgov.app.witness.book import FOLLOWED, SEEN, Book, create
 from pfgov.clock import ManualClock
 from pfgov.engine import LedgerReader
 from pfgov.engine.reading.exporting import stored_log
+from pfgov.errors import PfgovError
 from pfgov.storage import open_store
 from pfgov_ledger import entry, keys, merkle, note
 from pfgov_ledger.checkpoint import Checkpoint
@@ -93,6 +94,41 @@ def test_witness_one_log_takes_no_room_from_another(
             assert _refused(book, 1, signed) == 409
     assert sum(b"quiet.test" in one for one in _kept(folder)) == 1
     assert len(_kept(folder)) == 3
+
+
+def test_witness_a_note_that_is_gone_is_not_a_log_that_is_new(tmp_path: Path) -> None:
+    """Where what was cosigned of a log is lost the witness vouches for another history of it."""
+    folder = tmp_path / "witness"
+    create(folder, "w.test/w")
+    known, fresh_one = (
+        keys.SeedSigner(role="log", name=f"{name}.test/log", seed=bytes([number] * 32))
+        for number, name in enumerate(("known", "fresh"))
+    )
+    follow(folder, *(str(keys.vkey_of(one)) for one in (known, fresh_one)))
+    first, other = (Submission(0, (), _signed(known, bytes([n] * 32))).to_bytes() for n in (1, 2))
+    with Book(folder, ManualClock(NOW)) as book:
+        book.add(first)
+    (note_of,) = (folder / SEEN).iterdir()
+    (folder / FOLLOWED).unlink()  # of a witness from before there was one
+    with Book(folder, ManualClock(NOW)) as book:
+        kept = note_of.read_bytes()
+        note_of.unlink()
+        _is_lost(book, other)
+    shutil.rmtree(folder / SEEN)
+    with Book(folder, ManualClock(NOW)) as book:
+        for _ in range(2):
+            _is_lost(book, other)
+        book.add(Submission(0, (), _signed(fresh_one, bytes(32))).to_bytes())
+        note_of.write_bytes(kept)
+        with pytest.raises(RefusedError):
+            book.add(other)
+    assert len((folder / FOLLOWED).read_text().split()) == 2
+
+
+def _is_lost(book: Book, raw: bytes) -> None:
+    with pytest.raises(PfgovError) as caught:
+        book.add(raw)
+    assert caught.value.code == "witness.lost"
 
 
 def _signed(signer: keys.SeedSigner, root: bytes) -> bytes:
