@@ -47,13 +47,11 @@ class Policy:
 
     def is_met(self, cosigned: AbstractSet[bytes]) -> bool:
         """Whether witnesses with these raw public keys are enough."""
-        return self.quorum is None or self._has(self.quorum, cosigned)
-
-    def _has(self, name: str, cosigned: AbstractSet[bytes]) -> bool:
-        if name in self.witnesses:
-            return self.witnesses[name].vkey.public in cosigned
-        least, members = self.groups[name]
-        return sum(self._has(member, cosigned) for member in members) >= least
+        # One after the other, since each name is defined before it is used: groups in groups may be a thousand deep.
+        has = {name: one.vkey.public in cosigned for name, one in self.witnesses.items()}
+        for name, (least, members) in self.groups.items():
+            has[name] = sum(has[member] for member in members) >= least
+        return self.quorum is None or has[self.quorum]
 
 
 def parse(text: str) -> Policy:

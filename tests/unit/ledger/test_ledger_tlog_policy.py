@@ -53,6 +53,14 @@ def test_policy_none_asks_for_nobody() -> None:
     assert not parse(f"witness a {X[0]}\nquorum a").is_met(set())
 
 
+def test_policy_groups_in_groups_are_no_deeper_than_there_are_lines() -> None:
+    """A file of groups, each in the next, is read, and asking whether its quorum is met ends in a mistake of ours."""
+    chain = "".join(f"group g{n} all {f'g{n - 1}' if n else 'a'}\n" for n in range(990))
+    policy = parse(f"witness a {X[0]}\n{chain}quorum g989")
+    assert policy.is_met({note.parse_vkey(X[0]).public})
+    assert not policy.is_met(set())
+
+
 @pytest.mark.parametrize(
     "text",
     [
