@@ -172,6 +172,12 @@ DECLARED = {
     "more values": ("gold, silver", "gold, silver, bronze", True, False),
     "any value": ("enum: [gold, silver], ", "", True, False),
     "changed at will": ("change: never", "change: rights", True, False),
+    "another pattern": ("[a-z]{3}", "[a-z]{3}|x", True, False),
+    "no pattern": ("pattern: '[a-z]{3}', ", "", True, False),
+    "a pattern, too": ("note: {type: string, ", "note: {type: string, pattern: '.', ", False, True),
+    "values for a pattern": ("pattern: '[a-z]{3}'", "enum: [abc, abd]", False, True),
+    "values beside a pattern": ("pattern: '[a-z]{3}'", "enum: [abc, ab]", True, False),
+    "another type": ("note: {type: string", "note: {type: double", True, False),
 }
 
 
@@ -182,6 +188,8 @@ def test_a_label_that_more_may_set_is_a_widening_by_its_kind(name: str, tmp_path
     labels = (
         'apiVersion: pfgov/v1\nkind: Labels\nmetadata: {name: labels, version: "1"}\nmember:\n'
         "  tier: {type: string, enum: [gold, silver], set_by: [operator], change: never}\n"
+        "  code: {type: string, pattern: '[a-z]{3}', set_by: [operator], change: never}\n"
+        "  note: {type: string, set_by: [operator], change: never}\n"
     )
     text = kit.policy("  - {id: r, require: member.labels.tier == 'gold'}\n")
     old = kit.load(tmp_path / "old", text, labels)

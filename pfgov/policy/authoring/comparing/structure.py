@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from pfgov.core.verdicts import Point
 from pfgov.policy.authoring.comparing import shapes
 from pfgov.policy.authoring.showing import span
+from pfgov.policy.files.labels import pattern
 from pfgov.policy.files.model import (
     KERNEL,
     Bundle,
@@ -275,10 +276,20 @@ def _loosened(old: Label, new: Label) -> Effect:
     gained = [setters[1] - setters[0], values[1] - values[0] if values[0] else ()]
     lost = [setters[0] - setters[1], values[0] - values[1] if values[1] else ()]
     later = changes.index(new.change) - changes.index(old.change)
-    is_freed, is_bound = bool(values[0] and not values[1]), bool(values[1] and not values[0])
+    is_freed = bool(values[0] and not values[1]) or _takes_more(old, new)
+    is_bound = bool(values[1] and not values[0]) or bool(new.pattern and not old.pattern)
     if any(gained) or later > 0 or is_freed:
         return "widens"
     return "narrows" if any(lost) or later < 0 or is_bound else "unknown"
+
+
+def _takes_more(old: Label, new: Label) -> bool:
+    """Whether *new* may take a value that *old* did not: nobody can say of two patterns that it takes none."""
+    if old.type != new.type:
+        return True
+    if old.pattern is None or old.pattern == new.pattern:
+        return False
+    return not new.enum or not all(pattern(old.pattern).fullmatch(value) for value in new.enum)
 
 
 def _declared(label: Label) -> str:
