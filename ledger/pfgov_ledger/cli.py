@@ -267,9 +267,17 @@ def _write_anchor(path: Path, text: str) -> None:
             "no new anchor: that takes an export, and an anchor with its genesis line",
             EXIT_NOT_CHECKED,
         )
+    import os
+
+    part = path.parent / f".{path.name}.{os.getpid()}"
     try:
-        with open(path, "x", encoding="ascii", opener=_for_its_owner_to_write) as file:
-            file.write(text)
+        with open(part, "x", encoding="ascii", opener=_for_its_owner_to_write) as file:
+            try:
+                file.write(text)
+                file.flush()
+                os.link(part, path)  # as a whole or not at all, and over nothing that lies there
+            finally:
+                part.unlink()
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}", EXIT_NOT_CHECKED) from None
 

@@ -361,6 +361,37 @@ def test_a_rotation_is_followed_to_a_new_anchor(tmp_path: Path) -> None:
     assert cli.main(arguments) == 4  # what is there is not replaced
 
 
+def test_a_new_anchor_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Where the disk is full a file without a key stays behind, and the next try refuses to replace it."""
+    new = tmp_path / "new.txt"
+    full, anchor = VECTORS / "golden" / "v1" / "full.lineage.jsonl", VECTORS / "anchor.txt"
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pfgov_ledger",
+        full,
+        "--key",
+        anchor,
+        "--new-anchor",
+        new,
+    ]
+    limits = (
+        "import resource, os, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    failed = subprocess.run(
+        [sys.executable, "-P", "-c", limits, *command], capture_output=True, text=True, check=False
+    )
+    assert (failed.returncode, "cannot write" in failed.stderr) == (4, True)
+    assert list(tmp_path.iterdir()) == []
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert [one.name for one in tmp_path.iterdir()] == ["new.txt"]
+    for taken in (tmp_path, Path()):
+        arguments = [str(full), "--key", str(anchor), "--new-anchor", str(taken)]
+        assert cli.main(arguments) == 4
+
+
 def test_no_new_anchor_comes_from_less(tmp_path: Path) -> None:
     """A new anchor is made although the old one fixes no genesis, or the file failed or is a receipt."""
     new = tmp_path / "new.txt"
