@@ -14,8 +14,10 @@ from typing import Final
 
 from pfgov.core.policy_port import Question
 from pfgov.core.verdicts import Point, Verdict
+from pfgov.limits import ID_LENGTH_MAX
 from pfgov.policy.authoring import inputs
 from pfgov.policy.authoring.asking import usual_reason, with_more
+from pfgov.policy.authoring.comparing import near as asked_of
 from pfgov.policy.authoring.comparing import shapes
 from pfgov.policy.authoring.comparing.changing import (
     ABSENT,
@@ -199,6 +201,9 @@ class _Search:
         self._pool = _joined(pool_of(old, facts), pool_of(new, facts))
         changed = [rule.clause.root for rule in (*self._gone.rules, *self._come.rules)]
         self._named = constants_of([*changed, *(rule.clause.root for rule in planned)])
+        self._named.words = [*asked_of.texts(changed), *self._named.words]
+        self._lengths, self._times = asked_of.lengths(changed), asked_of.times(changed)
+        self._who = [str(plain(one, point)["id"]) for one in ("member", "principal")]
         self._facts = facts
         self._types = root_types(ROOTS_AT[point], new.labels.types())
 
@@ -321,7 +326,9 @@ class _Search:
             _changed(base, path, value) for base in bases for path in near for value in values[path]
         )
         every = itertools.chain(bases, changed)
-        concerned = itertools.islice((one for one in every if self._applies(one, rules)), 4)
+        concerned = list(itertools.islice((one for one in every if self._applies(one, rules)), 4))
+        for base, now in itertools.product(concerned, self._times):
+            yield replace(base, now=now)
         for base, hour in itertools.product(concerned, range(24 * 7)):
             yield replace(base, now=START + hour * HOUR)
 
@@ -402,6 +409,8 @@ class _Search:
         if known is None:
             return []
         found = [ABSENT] if known.optional else list[object]()
+        for count, who in itertools.product(self._lengths.get(path, ()), self._who):
+            found += asked_of.of_length(known.type, count, who)
         found += self._of_type(known.type, self._hints.get(path, ()), path)
         return found[:VALUES_MAX]
 
@@ -429,7 +438,8 @@ class _Search:
                 return list(dict.fromkeys(made))
             case ListType(elem=elem):
                 items = self._of_type(elem, [], path)[: VALUES_MAX - 2]
-                return [list[object](), *([item] for item in items), items]
+                who = [[one] for one in self._who] if elem == StringType(ID_LENGTH_MAX) else []
+                return [list[object](), *who, *([item] for item in items), items]
             case MapType(value=inner):
                 items = self._of_type(inner, [], path)[:2]
                 return [Facts(), *({word: item} for word in words[:7] for item in items)]
