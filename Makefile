@@ -132,10 +132,10 @@ bench-lineage: $(VENV)/.test  ## translate a million entries into every format, 
 	@$(BIN)/python tests/bench/translate_large.py $(ARGS)
 
 bench-policy: $(VENV)/.test  ## decisions beside hand-written Python and other engines, as ratios
-	@$(BIN)/python tests/bench/policy.py
+	@$(BIN)/python tests/bench/policy.py $(ARGS)
 
 bench-scheduling: $(VENV)/.test  ## schedulers beside each other, as ratios
-	@$(BIN)/python tests/bench/scheduling.py
+	@$(BIN)/python tests/bench/scheduling.py $(ARGS)
 
 bench-impact: $(VENV)/.test  ## a policy set asked about a long history, beside its replay; the peak of memory (ARGS="--entries 1000000")
 	@$(BIN)/python tests/bench/impact.py $(ARGS)
@@ -156,7 +156,7 @@ bench-scale: $(VENV)/.test  ## a ledger in PostgreSQL beside one in a file, as r
 	@$(BIN)/python tests/bench/scale.py $(ARGS)
 
 bench-console: $(VENV)/.test  ## submissions a second with fifty consoles open beside none, as a ratio
-	@$(BIN)/python tests/bench/console.py
+	@$(BIN)/python tests/bench/console.py $(ARGS)
 
 console-size: $(VENV)/.test  ## bytes and time of each page of the console with 1,000 members and 100,000 packets (ARGS="MEMBERS PACKETS PLACED")
 	@$(BIN)/python tests/bench/console_size.py $(ARGS)

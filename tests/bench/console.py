@@ -5,6 +5,7 @@ of their own, on the same machine, so what they cost themselves is in the ratio 
 in the other.  Packets are submitted by the clients of ``make bench-api``.  Rounds alternate.
 """
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -27,7 +28,6 @@ from support.http_load import load, submitting  # noqa: E402 - after the path
 from pfgov.cli.demo.console import populate  # noqa: E402 - after the path
 
 CONSOLES = 50
-ROUNDS = 5
 SECONDS = 3.0
 AT_ONCE = 32
 
@@ -86,8 +86,8 @@ def _rounds(pairs: list[tuple[float, float]]) -> list[tuple[tuple[float, float],
     return [tuple(pairs[at : at + 2]) for at in range(0, len(pairs), 2)]
 
 
-def main() -> None:
-    """Print the rates and their ratio."""
+def main(count: int) -> None:
+    """Print the rates of *count* rounds, and their ratio."""
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder) / "ledger")
         server.start()
@@ -95,7 +95,7 @@ def main() -> None:
         try:
             populate(server.url, random.Random(11))
             _asked(server)
-            for _ in range(ROUNDS):
+            for _ in range(count):
                 rounds.append(_asked(server))
                 crowd = multiprocessing.get_context("spawn").Process(
                     target=_consoles, args=(server.url,)
@@ -116,4 +116,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    main(parser.parse_args().rounds)
