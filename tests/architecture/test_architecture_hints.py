@@ -1,4 +1,4 @@
-"""Refusals about a change of policy: each says what to do next."""
+"""Refusals about a change of policy: each says what to do next, wherever the source makes one."""
 
 import ast
 from pathlib import Path
