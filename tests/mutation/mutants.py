@@ -5,8 +5,8 @@ module for its name.  All mutants of an area take hours; ``MUTANTS=n`` takes a s
 
 mutmut imports the modules once, unchanged, and forks: it never sees a change of what a module does when it is imported,
 such as the tables of functions.  So each survivor is tried once more in a process of its own, under all tests of its
-area.  One that changes nothing observable is left out of the score: ``equivalent.toml`` lists them with reasons, not
-by mutmut's numbers, which every edit moves, but by what they change.
+area.  One that changes nothing observable is not, and is left out of the score: ``equivalent.toml`` lists them with
+reasons, not by mutmut's numbers, which every edit moves, but by what they change.
 """
 
 import argparse
@@ -19,7 +19,9 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -206,13 +208,14 @@ def run(name: str, work: Path, sample: int | None, seed: int, children: str) -> 
     if is_seen(place, area, "none"):
         print(f"{name}: its tests are red without a change, too", file=sys.stderr)
         return False
-    survivors = [
-        mutant
-        for mutant in chosen
-        if codes[mutant] not in KILLED and not is_seen(place, area, mutant)
-    ]
-    reasons = {mutant: why_equivalent(mutant, *difference(place, mutant)) for mutant in survivors}
-    equivalent = sum(reason is not None for reason in reasons.values())
+    left = [mutant for mutant in chosen if codes[mutant] not in KILLED]
+    reasons = {mutant: why_equivalent(mutant, *difference(place, mutant)) for mutant in left}
+    again = [mutant for mutant in left if reasons[mutant] is None]
+    print(f"{name}: {len(again)} that were not seen are tried alone, one process each", flush=True)
+    with ThreadPoolExecutor(int(children)) as threads:
+        seen = dict(zip(again, threads.map(partial(is_seen, place, area), again), strict=True))
+    survivors = [mutant for mutant in left if not seen.get(mutant)]
+    equivalent = sum(reasons[mutant] is not None for mutant in survivors)
     counted, killed = len(chosen) - equivalent, len(chosen) - len(survivors)
     score = 100 * killed / counted
     print(f"\n{name}: {killed} of {counted} mutants killed, {score:.1f} % (asked: {area.floor} %)")
@@ -221,7 +224,8 @@ def run(name: str, work: Path, sample: int | None, seed: int, children: str) -> 
     print(
         f"  {equivalent} left out as equivalent; exit codes {dict(Counter(codes[m] for m in chosen))}"
     )
-    for mutant, reason in reasons.items():
+    for mutant in survivors:
+        reason = reasons[mutant]
         print(f"  survived: {mutant}{f' (equivalent: {reason})' if reason else ''}")
     return score >= area.floor
 
