@@ -191,7 +191,20 @@ INTEGER_MAX: Final = 2**53 - 1
 """The largest integer of the ledger's JSON profile."""
 
 LONG_THREADS: Final = 2
-"""Exports being written, and policies being tried out, at once; more wait for their turn, and nobody else for them."""
+"""Exports and audits of a ledger being written at once, of one principal one at a time; more wait for their turn, and
+nobody else for them."""
+
+READING_THREADS: Final = 4
+"""Lists of a ledger being read at once, of one principal one at a time."""
+
+PROMPT_THREADS: Final = 4
+"""Short reads of a ledger at once, where it is in a database: each waits for that, and nobody of another ledger."""
+
+ASKING_THREADS: Final = 2
+"""Questions about many members or packets at once, in one ledger, and of one principal one at a time."""
+
+HEARING_THREADS: Final = 4
+"""Heartbeats of a ledger at once that wait for the exclusive section; whatever else does has others."""
 
 LOOKING_THREADS: Final = 2
 """Contexts being looked through for personal data at once, beside the event loop; of one principal one at a time."""

@@ -55,7 +55,7 @@ async def receipt_wanted(call: Call, receipt: Receipt, *, proof: bool = False) -
         signed, witnesses = None, call.service.witnesses
         if wanted == WITNESSED and witnesses is not None:
             signed = await witnesses.over(receipt.position, call.service.stopping)
-        shown.update(await asyncio.to_thread(call.ledger.vouchers, receipt.position, signed))
+        shown.update(await call.reading(call.ledger.vouchers, receipt.position, signed))
     return shown
 
 
@@ -158,7 +158,7 @@ async def run(
         caller = call.calls(once(call, part), _both(own, expects))
         return await call.service.submit(prepared.action, caller, prepared.attachments)
     except NotFoundError as error:
-        raise await asyncio.to_thread(call.ledger.suggesting, error, prepared.action) from None
+        raise await call.reading(call.ledger.suggesting, error, prepared.action) from None
 
 
 def _both(
@@ -220,7 +220,7 @@ async def followed(call: Call, start: int) -> dict[str, Any]:
     there was too much to do in the time, ``settled`` is false.
     """
     is_settled = await call.service.settle()
-    shown, is_whole = await asyncio.to_thread(call.ledger.followed, start, FOLLOWED_MAX)
+    shown, is_whole = await call.reading(call.ledger.followed, start, FOLLOWED_MAX)
     return {"as_a_result": shown, **({} if is_settled and is_whole else {"settled": False})}
 
 

@@ -18,6 +18,8 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from pfgov.accepting import ACCEPTED_AT_ONCE
+from pfgov.room import Room
 from pfgov_api.limits import (
     BODY_SECONDS,
     HEAD_BYTES_MAX,
@@ -96,6 +98,7 @@ class BoundedProtocol(H11Protocol):
 
     conn: BoundedReader
     draw_id: Callable[[], str]
+    room: Room
     head_seconds: float = HEAD_SECONDS
     body_seconds: float = BODY_SECONDS
     stalled_seconds: float = STALLED_SECONDS
@@ -108,7 +111,9 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
         self.conn = BoundedReader(h11.SERVER, HEAD_BYTES_MAX)
-        super().connection_made(CoalescingTransport(transport, self.loop))
+        held = CoalescingTransport(transport, self.loop, self._watch_rest)
+        super().connection_made(held)
+        self.room.come(self)
         self._expect("headers", self.head_seconds)
 
     def data_received(self, data: bytes) -> None:
@@ -129,6 +134,7 @@ class BoundedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """See what is missing now; a connection that is idle, and no more than that, is left to keep-alive."""
         super().on_response_complete()
+        self.room.use(self)
         self._look("headers" if self.conn.trailing_data[0] else None)
         if self._later and not self.transport.is_closing():
             later, self._later = self._later, b""
@@ -136,8 +142,9 @@ class BoundedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
+        self.room.go(self)
         self._expect(None)
-        self.resume_writing()
+        self._watch_nobody()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -147,9 +154,8 @@ class BoundedProtocol(H11Protocol):
 
     def resume_writing(self) -> None:
         """It reads."""
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
+        self._watch_nobody()
+        self._watch_rest()
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
@@ -167,6 +173,23 @@ class BoundedProtocol(H11Protocol):
         """Whether another request may be answered; uvicorn refuses it otherwise."""
         most = self.limit_concurrency
         return most is None or (len(self.connections) < most and len(self.tasks) < most)
+
+    @property
+    def waits_for_caller(self) -> bool:
+        """Whether the caller has to send more, or to take what was sent; what is being answered does not."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return (
+            cycle is None or cycle.response_complete or cycle.more_body or self._stalled is not None
+        )
+
+    def make_room(self) -> None:
+        """Close: another has come, and this one waits for its caller."""
+        if self._stalled is not None:
+            self.transport.abort()
+        elif self._waiting_for is not None:
+            self._too_late()
+        else:
+            self.transport.close()
 
     def _take(self, data: bytes, plain: Plain) -> None:
         """Have a request answered that came whole; as ``H11Protocol.handle_events``, without h11."""
@@ -252,6 +275,16 @@ class BoundedProtocol(H11Protocol):
             cycle.message_event.set()
         self.transport.close()
 
+    def _watch_nobody(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _watch_rest(self) -> None:
+        """Wait for the reader of what is left, too: a connection that is closed stays until all was taken."""
+        if self.transport.is_closing() and self.transport.get_write_buffer_size():
+            self._watch_reader()
+
     def _watch_reader(self) -> None:
         """Look again after a while; a reader that took next to nothing until then is cut off."""
         left = self.transport.get_write_buffer_size()
@@ -288,11 +321,18 @@ def _refusal(error: HttpError, request_id: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def uvicorn_config(app: Any, draw_id: Callable[[], str], **more: Any) -> uvicorn.Config:
-    """Return what uvicorn is told for *app*, whatever it serves; *more* is of that service alone."""
+def uvicorn_config(
+    app: Any, draw_id: Callable[[], str], *, connections_max: int, **more: Any
+) -> uvicorn.Config:
+    """Return what uvicorn is told for *app*, whatever it serves; *more* is of that service alone.
+
+    Beyond *connections_max* uvicorn refuses whatever is asked, and counts connections on which nothing is.  These make
+    room before it comes to that.
+    """
     return uvicorn.Config(
         app,
-        http=bounded(draw_id),
+        http=bounded(draw_id, room=Room(connections_max - 2 * ACCEPTED_AT_ONCE)),
+        limit_concurrency=connections_max,
         loop="asyncio",  # whatever else is installed: what is promised of connections is tried with this one
         ws="none",
         log_config=None,
@@ -304,6 +344,7 @@ def uvicorn_config(app: Any, draw_id: Callable[[], str], **more: Any) -> uvicorn
     )
 
 
-def bounded(draw_id: Callable[[], str], **seconds: Any) -> type[BoundedProtocol]:
+def bounded(draw_id: Callable[[], str], *, room: Room, **seconds: Any) -> type[BoundedProtocol]:
     """Return the class of connections that name their refusals by *draw_id*; *seconds* are for tests."""
-    return type("Connection", (BoundedProtocol,), {"draw_id": staticmethod(draw_id), **seconds})
+    known = {"draw_id": staticmethod(draw_id), "room": room}
+    return type("Connection", (BoundedProtocol,), {**known, **seconds})

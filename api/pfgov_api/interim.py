@@ -27,7 +27,7 @@ SAID_AFTER_SECONDS: Final = 1.0
 """How long whoever asks waits for the next turn; from then on everybody is told that it has not come."""
 
 CONNECTIONS_MAX: Final = 100
-"""Connections at once; there is nothing to be had but a status."""
+"""Connections; there is nothing to be had but a status, and who says nothing makes room for who asks."""
 
 
 class Interim:
@@ -66,7 +66,7 @@ class Interim:
         config = uvicorn_config(
             answer,
             _draw_id,
-            limit_concurrency=CONNECTIONS_MAX,
+            connections_max=CONNECTIONS_MAX,
             timeout_graceful_shutdown=1,
             lifespan="off",
         )

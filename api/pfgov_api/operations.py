@@ -114,6 +114,10 @@ class Call(Struct, frozen=True):
         """Return what *do* reads, and not for long, of the ledger as who asks may use it."""
         return await self.service.read(self.caller, do)
 
+    async def reading(self, do: Callable[..., T], *arguments: object) -> T:
+        """Return what *do* reads, perhaps for long; of one principal one such thing at a time."""
+        return await self.service.reading.run(self.grant.share, do, *arguments)
+
 
 class Answer(Struct, frozen=True):
     """What an operation says: a JSON value, bytes of a media type, or a stream of them."""

@@ -351,11 +351,16 @@ def _config(service: Service) -> uvicorn.Config:
         service.draw_id,
         date_header=True,
         backlog=ACCEPTED_AT_ONCE,
-        limit_concurrency=CONNECTIONS_MAX,
+        connections_max=_connections_max(),
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=30,
         lifespan="on",
     )
+
+
+def _connections_max() -> int:
+    """Return how many connections there may be: files and databases need descriptors, too."""
+    return min(CONNECTIONS_MAX, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
 
 def _issuer(path: Path) -> tuple[Settings, KeySource]:

@@ -33,7 +33,6 @@ from pfgov_api.limits import (
     REQUESTS_PER_PRINCIPAL_MAX,
     STREAMS_PER_PRINCIPAL_MAX,
 )
-from pfgov_api.looking import Looking
 from pfgov_api.oidc.tokens import Tokens
 from pfgov_api.simulations import Simulations
 from pfgov_api.trials import Trials
@@ -169,7 +168,6 @@ class Service(Host):
         self._default = beside
         self.named: Others | None = None
         """The ledgers beside this one, where it is the default one of several."""
-        self.looking = Looking()
         self.analytics = Analytics()
         self.metrics = Metrics()
         self.in_flight = 0
@@ -228,7 +226,6 @@ class Service(Host):
         if not self._is_beside:
             self.trials.kill()
             self.simulations.kill()
-        self.looking.close()
         if self.witnesses is not None:
             self.witnesses.stop()
         if self.webhooks is not None:

@@ -22,7 +22,13 @@ from pfgov.app.local import LOCAL, LocalLedger, Recorded, shown
 from pfgov.app.translating import TRANSLATED_ENTRIES_MAX, translated
 from pfgov.app.visibility import READS_ALL, concerns, hears_own_alone
 from pfgov.core.events import PacketCreated
-from pfgov.errors import BusyError, ForbiddenError, InvalidError, StateConflictError
+from pfgov.errors import (
+    BusyError,
+    EngineStoppedError,
+    ForbiddenError,
+    InvalidError,
+    StateConflictError,
+)
 from pfgov.lineage import FORMATS, Format
 from pfgov_api.grants import NOBODY, Grant
 from pfgov_api.limits import STREAMS_MAX
@@ -76,7 +82,7 @@ async def export_stream(call: Call, wanted: ExportWanted) -> Answer:
     share = call.grant.share
     service.exports.take(share)
     try:
-        file, written, row = await service.at_length(_written, call, wanted)
+        file, written, row = await service.at_length(share, _written, call, wanted)
     except BaseException:
         service.exports.give(share)
         raise
@@ -172,11 +178,7 @@ async def events(call: Call) -> Answer:
     service, member, packet = call.service, call.query.get("member"), call.query.get("packet")
     require_room(service, call.grant)
     own = call.ledger if hears_own_alone(call.principal, member) else None
-    if (
-        own is not None
-        and packet is not None
-        and not await asyncio.to_thread(own.has_submitted, packet)
-    ):
+    if own is not None and packet is not None and not await call.reading(own.has_submitted, packet):
         raise ForbiddenError(
             f"a submitter's key hears only about packets that were submitted with it; {packet} is none",
             hint=f"listen once it is submitted; {READS_ALL}",
@@ -279,7 +281,12 @@ async def event_stream(
         said = loop.time()
         while has_room and not service.stopping.is_set() and grant.holds():
             news.clear()
-            found, following = await asyncio.to_thread(_since, ledger, position, wanted)
+            try:
+                found, following = await service.reading.run(
+                    grant.share, _since, ledger, position, wanted
+                )
+            except EngineStoppedError:
+                break
             shown = b"".join(_event(one, is_named=is_named) for one in found)
             is_news, position = following > position, following
             if not grant.holds():

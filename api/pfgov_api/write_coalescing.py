@@ -6,6 +6,7 @@ control sees it.  This module knows no HTTP.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 HELD_BYTES_MAX: Final = 16_384
@@ -15,8 +16,15 @@ HELD_BYTES_MAX: Final = 16_384
 class CoalescingTransport(asyncio.Transport):
     """*transport*, holding back small writes until the present turn of *loop* is over."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        closing: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Hold back what is written to *transport*; say by *closing* that it is closed from now on."""
         super().__init__()
+        self._closing = closing
         self._transport = transport
         self._loop = loop
         self._held = b""
@@ -51,6 +59,7 @@ class CoalescingTransport(asyncio.Transport):
         """Close, after what was written is sent."""
         self._flush()
         self._transport.close()
+        self._closing()
 
     def abort(self) -> None:
         """Close at once; what was not sent is lost."""

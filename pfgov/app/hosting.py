@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
+from pfgov.app.in_turn import InTurn
 from pfgov.app.local.ledger import LocalLedger
 from pfgov.app.local.reading import LocalReading
 from pfgov.app.loop_bridge import LoopBridge
@@ -34,7 +36,17 @@ from pfgov.engine.reading import LedgerReader
 from pfgov.engine.sequencing import MismatchError, UnknownOutcomeError, mismatch
 from pfgov.errors import BusyError, PfgovError, StoreError, StoreUnavailableError
 from pfgov.files import read_regular
-from pfgov.limits import CLOCK_THREADS, FOLLOW_UPS_PER_TICK_MAX, LONG_THREADS, SECTION_THREADS
+from pfgov.limits import (
+    ASKING_THREADS,
+    CLOCK_THREADS,
+    FOLLOW_UPS_PER_TICK_MAX,
+    HEARING_THREADS,
+    LONG_THREADS,
+    LOOKING_THREADS,
+    PROMPT_THREADS,
+    READING_THREADS,
+    SECTION_THREADS,
+)
 from pfgov.model import Wire
 from pfgov.storage.port import UnpublishedError
 from pfgov_ledger.keys import Signer, lines_of
@@ -109,13 +121,21 @@ class Host:
         self._index_seconds = index_seconds
         self._ticker: asyncio.Task[None] | None = None
         self._halted: str | None = None
-        self._long_threads = ThreadPoolExecutor(LONG_THREADS, thread_name_prefix="long")
+        # Its own, all of them: a disk or a database that hangs keeps nobody in another ledger waiting.
+        self.looking = InTurn(LOOKING_THREADS, "looking")
+        self.reading = InTurn(READING_THREADS, "reading")
+        self._asking_threads = InTurn(ASKING_THREADS, "asking")
+        self._long_threads = InTurn(LONG_THREADS, "long")
+        self._prompt_threads = ThreadPoolExecutor(PROMPT_THREADS, thread_name_prefix="prompt")
+        self._hearing_threads = ThreadPoolExecutor(HEARING_THREADS, thread_name_prefix="hearing")
         self._clock_threads = ThreadPoolExecutor(CLOCK_THREADS, thread_name_prefix="clock")
         self._section_threads = ThreadPoolExecutor(SECTION_THREADS, thread_name_prefix="section")
         self._bridge = LoopBridge(engine)
         self._over_network = engine.store.can_be_led
         self._keeping = asyncio.Lock()
         self._loop_reader: LedgerReader | None = None
+        self._prompt_reader: LedgerReader | None = None
+        self._opening_reader = threading.Lock()
         self._drawn = b""
         self._asking: asyncio.Task[Status] | None = None
 
@@ -151,11 +171,23 @@ class Host:
         """Return what *do* reads of the ledger as *caller* may: at once where it is a file, which answers at once.
 
         A database may be long in answering, or never answer; a thread waits for it, and the event loop goes on.
+        Nobody who reads for long stands before it, neither in the threads nor at the reader.
         Errors as of :attr:`loop_reader`.
         """
         if not self._over_network:
             return do(self.prompt(caller))
-        return await asyncio.to_thread(lambda: do(self.ledger(caller)))
+
+        def ask() -> T:
+            reader = self._own_reader()
+            return do(LocalLedger(self.engine, caller, reader=reader, draw_id=self.draw_id))
+
+        return await asyncio.get_running_loop().run_in_executor(self._prompt_threads, ask)
+
+    def _own_reader(self) -> LedgerReader:
+        with self._opening_reader:
+            if self._prompt_reader is None:
+                self._prompt_reader = LedgerReader(self.engine.store)
+            return self._prompt_reader
 
     @contextlib.contextmanager
     def apart(self, caller: Caller) -> Generator[LocalReading]:
@@ -208,12 +240,22 @@ class Host:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
             self._ticker = None
-        for threads in (self._long_threads, self._section_threads, self._clock_threads):
+        for turns in (self.looking, self.reading, self._asking_threads, self._long_threads):
+            turns.close()
+        for threads in (
+            self._prompt_threads,
+            self._hearing_threads,
+            self._section_threads,
+            self._clock_threads,
+        ):
             threads.shutdown(wait=False, cancel_futures=True)
         self._bridge.close()
         if self._loop_reader is not None:
             self._loop_reader.close()  # the engine is the last to close, and empties the log
             self._loop_reader = None
+        if self._prompt_reader is not None:
+            await asyncio.to_thread(self._prompt_reader.close)  # it may be waiting for an answer
+            self._prompt_reader = None
 
     async def _tick_for_ever(self) -> None:
         due = time.monotonic() + self._tick_seconds
@@ -307,10 +349,25 @@ class Host:
             self.news.publish()
         return is_settled
 
-    async def at_length(self, do: Callable[..., T], *arguments: object) -> T:
-        """Return what *do* returns: work of seconds, in threads of its own that nothing short has to wait for."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._long_threads, do, *arguments)
+    async def at_length(self, who: str | None, do: Callable[..., T], *arguments: object) -> T:
+        """Return what *do* returns for *who*: work of seconds, in threads that nothing short has to wait for."""
+        return await self._long_threads.run(who, do, *arguments)
+
+    async def asked(self, who: str | None, ask: Callable[[], T]) -> T:
+        """Return what *ask* returns for *who*: decided about many in the exclusive section, and not recorded.
+
+        A whole fleet takes a while, and whoever asks a hundred times at once would have all others wait for the
+        exclusive section, heartbeats above all: so few are asked at once, and of one principal one.
+
+        Raises:
+            BusyError: its turn, or the exclusive section, did not come in time.
+            PfgovError: as *ask* does.
+        """
+        return await self._asking_threads.run_soon(who, ask, PATIENCE_SECONDS, _silent)
+
+    async def hear(self, hear: Callable[[], T]) -> T:
+        """Return what *hear* makes of a heartbeat; as :meth:`exclusively`, and nothing else waits in its threads."""
+        return await self._in_section(self._hearing_threads, hear)
 
     async def exclusively(self, ask: Callable[[], T]) -> T:
         """Return what *ask* returns, asked in a thread because it may wait for the exclusive section.
@@ -321,10 +378,13 @@ class Host:
             BusyError: the exclusive section did not come in time.
             PfgovError: as *ask* does.
         """
+        return await self._in_section(self._section_threads, ask)
+
+    async def _in_section(self, threads: ThreadPoolExecutor, ask: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                return await loop.run_in_executor(self._section_threads, ask)
+                return await loop.run_in_executor(threads, ask)
         except TimeoutError:
             raise _silent() from None
 

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pfgov.accepting import ACCEPTED_AT_ONCE, Scarcity
+from pfgov.room import Room
 
 CALLERS_MAX: Final = 256
-"""Connections of callers; what more ask is answered 503."""
+"""Connections of callers; those that say nothing make room, and what more ask than that is answered 503."""
 
 REQUEST_SECONDS: Final = 30.0
 """From the connection, or the first byte of a further request, to the end of the request."""
@@ -59,7 +60,9 @@ def _impatient() -> type:
     """Return uvicorn's connection, with an end to its patience: it waits for ever for either side of an exchange."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    class Impatient(H11Protocol):
+    room = Room(CALLERS_MAX - 2 * ACCEPTED_AT_ONCE)
+
+    class Impatient(_Guest, H11Protocol):
         sent: _Sent
         waiting: asyncio.TimerHandle | None = None
         reading: asyncio.TimerHandle | None = None
@@ -68,6 +71,7 @@ def _impatient() -> type:
             self.sent = _Sent(transport)
             counting: Any = self.sent
             super().connection_made(counting)
+            room.come(self)
             self._look()
             self._watch_reader()
 
@@ -81,17 +85,18 @@ def _impatient() -> type:
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
+            room.use(self)
             self._look()
 
         def connection_lost(self, exc: Exception | None) -> None:
+            room.go(self)
             self._wait(is_needed=False)
             if self.reading is not None:
                 self.reading.cancel()
             super().connection_lost(exc)
 
         def _look(self) -> None:
-            cycle: Any = self.cycle  # None until a request has come
-            self._wait(is_needed=cycle is None or cycle.more_body or cycle.response_complete)
+            self._wait(is_needed=self.waits_for_caller)
 
         def _wait(self, *, is_needed: bool) -> None:
             if self.waiting is not None and not is_needed:
@@ -117,6 +122,23 @@ def _impatient() -> type:
             self.reading = self.loop.call_later(STALLED_SECONDS, look)
 
     return Impatient
+
+
+class _Guest:
+    """A connection that makes room where its caller says nothing."""
+
+    cycle: Any
+    transport: Any
+
+    @property
+    def waits_for_caller(self) -> bool:
+        """Whether nothing is being answered."""
+        cycle = self.cycle  # None until a request has come
+        return cycle is None or bool(cycle.more_body or cycle.response_complete)
+
+    def make_room(self) -> None:
+        """End."""
+        self.transport.abort()
 
 
 class _Sent:

@@ -102,3 +102,18 @@ def test_sockets_that_are_closed_end_it(
     for one in sockets:
         one.close()
     answering.end()
+
+
+def test_silent_connections_do_not_hide_that_it_lives(
+    sockets: list[socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred connections on which nothing is asked, of anybody, have a supervisor end a server between two turns."""
+    monkeypatch.setattr(interim, "SAID_AFTER_SECONDS", 0.0)
+    url, answering = _url(sockets), Interim(sockets)
+    answering.begin()
+    with contextlib.ExitStack() as stack:
+        stack.callback(answering.end)
+        for _ in range(interim.CONNECTIONS_MAX + 20):
+            stack.enter_context(socket.create_connection(sockets[0].getsockname(), timeout=10))
+        for _ in range(3):
+            assert httpx2.get(f"{url}/api/health/live", timeout=10).status_code == 200

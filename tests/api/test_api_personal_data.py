@@ -17,6 +17,7 @@ from support.commandline import CommandLine
 from support.ledgers import fresh
 
 from pfgov.app import prepare
+from pfgov.app.in_turn import InTurn
 from pfgov.app.ledger import EntriesWanted, LedgerPort
 from pfgov.app.local.folder import acting_on_folder, reading_folder
 from pfgov.engine import LedgerReader
@@ -27,7 +28,6 @@ from pfgov.labelling import scan
 from pfgov.lineage import FORMATS, convert, verified
 from pfgov.model import Checkpoint, FlightPacket, MemberRegistration, check_tree, parse
 from pfgov.storage import open_store
-from pfgov_api.looking import Looking
 from pfgov_ledger import export, keys
 
 PLANTED = (
@@ -262,7 +262,7 @@ def test_nobody_fills_the_threads_that_look_through_contexts() -> None:
     """One principal's contexts, a hundred at once, keep those of all others waiting."""
 
     async def ask() -> None:
-        looking, gate = Looking(), threading.Event()
+        looking, gate = InTurn(2, "looking"), threading.Event()
         held = [asyncio.ensure_future(looking.run("a", gate.wait)) for _ in range(5)]
         await asyncio.sleep(0)
         async with asyncio.timeout(20):

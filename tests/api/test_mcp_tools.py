@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -297,6 +297,16 @@ def test_mcp_over_http_whoever_shows_no_key_keeps_nothing_open(
                 with suppress(ConnectionResetError):
                     while one.recv(4_096):
                         pass
+
+
+def test_mcp_over_http_whoever_says_nothing_makes_room(ledger: Ledger) -> None:
+    """A few hundred connections on which nothing is asked keep out everybody who has a key."""
+    with listening(ledger.behind(None, is_shared=True)) as url, ExitStack() as stack:
+        port = urlsplit(url).port
+        for _ in range(connections.CALLERS_MAX + 20):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        for _ in range(3):
+            assert httpx2.get(url, timeout=20).status_code == 405
 
 
 def test_mcp_over_http_a_request_is_read_in_one_way(

@@ -8,6 +8,7 @@ from typing import Self
 
 import uvicorn
 
+from pfgov.room import Room
 from pfgov_api.connections import bounded
 from pfgov_api.limits import HEAD_BYTES_MAX
 from support.api_server import Api
@@ -16,10 +17,11 @@ PATIENCE_SECONDS = 20
 
 
 @contextlib.contextmanager
-def listening(api: Api, **seconds: float) -> Iterator[int]:
+def listening(api: Api, *, room: int = 1_000, **seconds: float) -> Iterator[int]:
     """Serve *api* as ``pfgov serve`` does, with other limits of time; give the port."""
     config = uvicorn.Config(
-        api.app, http=bounded(api.service.draw_id, **seconds), ws="none", lifespan="off", access_log=False,
+        api.app, http=bounded(api.service.draw_id, room=Room(room), **seconds), ws="none", lifespan="off",
+        access_log=False,
         log_config=None, server_header=False, proxy_headers=False, h11_max_incomplete_event_size=HEAD_BYTES_MAX,
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -195,7 +195,9 @@ async def _search_resource(call: Call) -> Answer:
     if not isinstance(asked, str):
         _only_its_own(call, body.subject.id)
         question = msgspec.structs.replace(asked, member_id=body.subject.id)
-        ids, going_on = await call.service.at_length(call.ledger.live_packets, after, EXAMINED_MAX)
+        ids, going_on = await call.service.at_length(
+            call.grant.share, call.ledger.live_packets, after, EXAMINED_MAX
+        )
         with suppress(NotFoundError):  # no such member
             found = await _permitted(call, question, "packet_id", ids, limit)
     results = [{"type": "packet", "id": one} for one in found]
@@ -254,7 +256,7 @@ async def _permitted(
     found: list[str] = []
     for start in range(0, len(names), SEARCHED_AT_ONCE):
         some = names[start : start + SEARCHED_AT_ONCE]
-        found += await call.service.exclusively(partial(permitted, some))
+        found += await call.service.asked(call.grant.share, partial(permitted, some))
         if len(found) > limit:
             break
     return found

@@ -1,6 +1,5 @@
 """Decisions: may this member own this packet, who could, and why it was decided as it was."""
 
-import asyncio
 from functools import partial
 from typing import Annotated, Any
 
@@ -49,7 +48,7 @@ async def _decide(call: Call) -> Answer:
         return Answer(await _dry(call, body))
     receipt = await run(call, Prepared(body.to_action()))
     answer = await recorded(call, receipt)
-    decided = await asyncio.to_thread(call.ledger.decided, receipt.events)
+    decided = await call.reading(call.ledger.decided, receipt.events)
     names = ("receipt", "events", "position", "reasons", "review")
     said = {name: answer.body[name] for name in names if name in answer.body}
     shown = {**said, **decided}
@@ -91,7 +90,9 @@ async def _one(call: Call, part: int, asked: model.DecisionRequest) -> dict[str,
 
 
 async def _dry(call: Call, asked: model.DecisionRequest) -> dict[str, Any]:
-    decided = await call.service.exclusively(partial(call.ledger.dry_run, asked.to_action()))
+    decided = await call.service.asked(
+        call.grant.share, partial(call.ledger.dry_run, asked.to_action())
+    )
     return decision_view(decided.events, decided.tables)
 
 
@@ -104,13 +105,15 @@ async def _discover(call: Call) -> Answer:
     if body.packet is not None and takes_long(body.packet, call.raw):
         ask = partial(call.ledger.question, asked)
         question = await call.service.looking.run(call.grant.share, ask)
-    found, decided = await call.service.exclusively(partial(call.ledger.search, asked, question))
+    found, decided = await call.service.asked(
+        call.grant.share, partial(call.ledger.search, asked, question)
+    )
     return Answer({**decided, **msgspec.structs.asdict(found)})
 
 
 async def _show(call: Call) -> Answer:
     found = await call.read(lambda ledger: ledger.recorded(int(call.path["seq"])))
-    decided = await asyncio.to_thread(call.ledger.decided, (found.event,))
+    decided = await call.reading(call.ledger.decided, (found.event,))
     return Answer({**decided, "entry": shown(found)})
 
 
@@ -127,7 +130,7 @@ async def _list(call: Call) -> Answer:
         before=call.number("before", 0) if "before" in call.query else None,
         newest=call.flag("newest"),
     )
-    found = await asyncio.to_thread(call.ledger.decisions, wanted)
+    found = await call.reading(call.ledger.decisions, wanted)
     by = "before" if wanted.newest else "after"
     return page(call, found.entries, found.following, by=by)
 

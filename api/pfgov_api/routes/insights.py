@@ -1,6 +1,5 @@
 """Numbers about a ledger over its time, and runs of the simulator."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from pfgov.errors import InvalidError
@@ -11,7 +10,7 @@ from pfgov_api.simulations import Simulation
 
 async def _analytics(call: Call) -> Answer:
     service = call.service
-    return Answer(await asyncio.to_thread(lambda: service.analytics.read(service.reader)))
+    return Answer(await call.reading(lambda: service.analytics.read(service.reader)))
 
 
 async def _simulate(call: Call) -> Answer:

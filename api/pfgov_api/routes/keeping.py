@@ -5,7 +5,6 @@ neither come nor go over HTTP: a new one is made, or opened, by this process, an
 a statement that was made elsewhere.
 """
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,7 +22,7 @@ ADMINS = frozenset({"admin"})
 async def _payloads(call: Call) -> Answer:
     packet_id, commitment = call.path.get("packet_id"), call.path.get("commitment")
     list_ = partial(call.ledger.payloads, packet_id=packet_id, commitment=commitment)
-    return Answer({"payloads": await call.service.at_length(list_)})
+    return Answer({"payloads": await call.service.at_length(call.grant.share, list_)})
 
 
 async def _erase(call: Call) -> Answer:
@@ -52,7 +51,7 @@ async def _keys(call: Call) -> Answer:
 
 
 async def _api_keys(call: Call) -> Answer:
-    records = await asyncio.to_thread(call.service.access.keyring.records)
+    records = await call.reading(call.service.access.keyring.records)
     return Answer({"keys": shown_keys(records)})
 
 
@@ -68,7 +67,7 @@ async def _changed(call: Call, ceremony: Callable[[], Changed]) -> Answer:
     """Answer a ceremony, with the checkpoint over it: both log keys signed that of a log rotation."""
     done = await call.service.keep(ceremony)
     answer = await recorded(call, done.receipt)
-    note = await asyncio.to_thread(call.ledger.checkpoint, done.receipt.end)
+    note = await call.reading(call.ledger.checkpoint, done.receipt.end)
     answer.body["result"] = {"role": done.role, "old": done.old, "new": done.new}
     answer.body["checkpoint"] = None if note is None else note.decode()
     return answer

@@ -7,7 +7,7 @@ from typing import Any
 
 from pfgov import model
 from pfgov.app.ledger import EntryPageWanted, ExportWanted
-from pfgov.app.local import shown
+from pfgov.app.local import LocalLedger, shown
 from pfgov.app.root.keeping import Root
 from pfgov.app.visibility import SUBMITTER
 from pfgov.app.witnesses import nobody_has
@@ -75,12 +75,12 @@ async def _entries(call: Call) -> Answer:
         full=True,
         newest=is_newest,
     )
-    found = await asyncio.to_thread(call.ledger.listed, wanted)
+    found = await call.reading(call.ledger.listed, wanted)
     return page(call, found.entries, found.following, by="before" if is_newest else "after")
 
 
 async def _overview(call: Call) -> Answer:
-    return Answer(await call.service.exclusively(call.ledger.overview))
+    return Answer(await call.service.asked(call.grant.share, call.ledger.overview))
 
 
 async def _configuration(call: Call) -> Answer:
@@ -89,7 +89,7 @@ async def _configuration(call: Call) -> Answer:
 
 async def _tick(call: Call) -> Answer:
     ledger, asked = call.ledger, call.body
-    before = await asyncio.to_thread(ledger.size)
+    before = await call.read(LocalLedger.size)
     if asked.is_resuming:
         await call.service.exclusively(partial(ledger.resume, asked))
     happened = await followed(call, before)
@@ -125,7 +125,7 @@ async def _checkpoint(call: Call) -> Answer:
 async def _tile(call: Call) -> Answer:
     """Give a tile or a bundle.  Like every answer it is not to be cached: who may read the log may change."""
     path = "/".join(("tile", *call.path.values()))
-    raw = await asyncio.to_thread(call.ledger.tile, path)
+    raw = await call.reading(call.ledger.tile, path)
     return Answer(raw=raw, media_type="application/octet-stream")
 
 
@@ -152,7 +152,7 @@ async def _root_checkpoint(call: Call) -> Answer:
 async def _proof(call: Call) -> Answer:
     seq = int(call.path["seq"])
     if "via" in call.query:
-        return _text(await asyncio.to_thread(_root(call).path, call.ledger, seq))
+        return _text(await call.reading(_root(call).path, call.ledger, seq))
     return _text(await call.read(lambda ledger: ledger.proof(seq)))
 
 

@@ -1,12 +1,12 @@
 """Members: who may work, and how each of them stands."""
 
-import asyncio
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from pfgov import model
 from pfgov.app.ledger import MembersWanted
+from pfgov.app.local import LocalLedger
 from pfgov.app.views.verdicts import shown_to_a_member
 from pfgov.core import commands as c
 from pfgov.core.lifecycle import MemberStatus
@@ -40,7 +40,7 @@ async def _list(call: Call) -> Answer:
         kind=call.query.get("type"),
         words=call.query.get("q", ""),
     )
-    found = await asyncio.to_thread(call.ledger.members, wanted)
+    found = await call.reading(call.ledger.members, wanted)
     return page(call, found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 
@@ -50,8 +50,8 @@ async def _show(call: Call) -> Answer:
 
 async def _heartbeat(call: Call) -> Answer:
     ledger, follows = call.ledger, call.flag("follow")
-    before = await asyncio.to_thread(ledger.size)
-    result = await call.service.exclusively(partial(ledger.hear, call.path["member_id"], call.body))
+    before = await call.read(LocalLedger.size)
+    result = await call.service.hear(partial(ledger.hear, call.path["member_id"], call.body))
     shown: dict[str, Any] = {
         "lost": _pairs(result.lost),
         "unnamed": _pairs(result.unnamed),
@@ -78,7 +78,7 @@ def _pairs(found: Iterable[tuple[str, int]]) -> list[dict[str, object]]:
 
 async def _capabilities(call: Call) -> Answer:
     text = call.query.get("q", "").lower()
-    return Answer({"items": await asyncio.to_thread(call.ledger.capabilities, text)})
+    return Answer({"items": await call.reading(call.ledger.capabilities, text)})
 
 
 _ACTS = frozenset({"operator", MEMBER})

@@ -1,6 +1,5 @@
 """What a console begins with: who asks and what they may do, the fleet at one moment, and what a text may mean."""
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -10,11 +9,11 @@ from pfgov_api.operations import HOLDERS, READERS, Answer, Call, Operation, Para
 
 
 async def _fleet(call: Call) -> Answer:
-    return Answer(await call.service.exclusively(partial(call.ledger.look, fleet_view)))
+    return Answer(await call.service.asked(call.grant.share, partial(call.ledger.look, fleet_view)))
 
 
 async def _search(call: Call) -> Answer:
-    return Answer(await asyncio.to_thread(search, call.ledger, call.query.get("q", "")))
+    return Answer(await call.reading(search, call.ledger, call.query.get("q", "")))
 
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}

@@ -40,7 +40,7 @@ async def _list(call: Call) -> Answer:
         after=call.query.get("after", ""),
         limit=limit_of(call),
     )
-    found, has_more = await asyncio.to_thread(call.ledger.packets, wanted)
+    found, has_more = await call.reading(call.ledger.packets, wanted)
     listed = page(call, found, found[-1].packet_id if has_more else None)
     if wanted.stuck:
         listed.body.update(halt_of(await call.service.status()))
@@ -83,7 +83,9 @@ async def _lineage(call: Call) -> Answer:
 
 
 async def _audit(call: Call) -> Answer:
-    return Answer(await call.service.at_length(call.ledger.audit, call.path["packet_id"]))
+    return Answer(
+        await call.service.at_length(call.grant.share, call.ledger.audit, call.path["packet_id"])
+    )
 
 
 async def _export(call: Call) -> Answer:
@@ -100,7 +102,7 @@ async def _context(call: Call) -> Answer:
     )
     if "operator" in call.principal.rights and not is_held:
         taken_out = partial(call.ledger.check_taken_out, packet_id, whole=whole)
-        await call.service.at_length(taken_out)
+        await call.service.at_length(call.grant.share, taken_out)
     else:
         await call.service.exclusively(partial(call.ledger.require_settled, packet_id))
     context = await call.read(lambda ledger: ledger.payload(packet_id, named.digest))

@@ -1,8 +1,8 @@
 """Policies: what is binding, making a set binding, and trying one out on facts of one's own."""
 
-import asyncio
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -46,7 +46,7 @@ async def _show(call: Call) -> Answer:
 
 async def _active(call: Call) -> PolicySet:
     digest = call.query.get("digest") or await _digest(call)
-    return await asyncio.to_thread(call.ledger.set_of, digest, generated=True)
+    return await call.reading(partial(call.ledger.set_of, digest, generated=True))
 
 
 async def _digest(call: Call) -> str | None:
@@ -66,7 +66,7 @@ async def _document(call: Call) -> Answer:
 
 async def _recorded(call: Call, digest: str) -> bytes:
     """Return the document of a recorded set."""
-    return await asyncio.to_thread(lambda: call.ledger.reader.policy_document(digest))
+    return await call.reading(lambda: call.ledger.reader.policy_document(digest))
 
 
 async def _activate(call: Call) -> Answer:
@@ -126,7 +126,7 @@ async def _check_root(call: Call, report: c.ReportRef | None) -> None:
         ConflictError: it is.
     """
     if report is not None:
-        root = await asyncio.to_thread(call.ledger.root_at, report.size)
+        root = await call.reading(call.ledger.root_at, report.size)
         check_root(report, lambda _: root)
 
 
@@ -164,7 +164,7 @@ async def _roll_back(call: Call) -> Answer:
     chosen = await call.service.exclusively(
         lambda: call.ledger.look(lambda state: earlier(state, body.digest))
     )
-    found = await asyncio.to_thread(call.ledger.set_of, chosen)
+    found = await call.reading(call.ledger.set_of, chosen)
     gone = await call.service.exclusively(lambda: _gone(call, chosen))
     prepared = rolling_back(found, gone, emergency=body.emergency)
     stands = None if body.emergency else _still_approved(call, chosen, gone)

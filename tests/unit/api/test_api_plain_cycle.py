@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 import uvicorn
 from unit.api.test_api_corked import Sink
 from uvicorn.server import ServerState
 
+from pfgov.room import Room
 from pfgov_api.connections import BoundedProtocol, bounded
 from pfgov_api.plain import PlainCycle
 from pfgov_api.replies import Reply
@@ -64,7 +66,7 @@ def talking(
         app = Answers(reply)
         config = uvicorn.Config(app, log_config=None, access_log=False)
         config.load()
-        protocol = bounded(lambda: "r1")(config, ServerState(), {})
+        protocol = bounded(lambda: "r1", room=Room(100))(config, ServerState(), {})
         transport = Caller()
         protocol.connection_made(transport)
         try:
@@ -154,5 +156,78 @@ def test_whoever_has_gone_gets_nothing() -> None:
         app.go.set()
         await turns()
         assert transport.got == b""
+
+    talking(talk)
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_what_a_closed_connection_leaves_is_not_waited_for_without_end(is_paused: bool) -> None:
+    """Whoever does not take the last bytes of an answer keeps a connection for good, and a few thousand all of them."""
+
+    async def talk(protocol: BoundedProtocol, transport: Caller, app: Answers) -> None:
+        protocol.stalled_seconds = 0.01
+        app.go.set()
+        protocol.data_received(ASKED)
+        await turns()
+        if is_paused:
+            protocol.pause_writing()
+        protocol.transport.close()  # as uvicorn does when nothing more is asked
+        if is_paused:
+            protocol.resume_writing()
+        async with asyncio.timeout(20):
+            while "abort" not in transport.said:  # noqa: ASYNC110 - a timer of the loop's
+                await asyncio.sleep(0.001)
+
+    talking(talk)
+
+
+def test_whoever_says_nothing_makes_room() -> None:
+    """Connections on which nothing is asked keep out whoever asks something."""
+    room = Room(2)
+
+    class One:
+        def __init__(self, *, waits: bool) -> None:
+            self.waits_for_caller, self.has_gone = waits, False
+
+        def make_room(self) -> None:
+            self.has_gone = True
+
+    busy, silent, other, last = (One(waits=waits) for waits in (False, True, True, False))
+    for one in (busy, silent):
+        room.come(one)
+    assert not silent.has_gone
+    room.come(other)
+    assert (busy.has_gone, silent.has_gone, len(room)) == (False, True, 2)
+    room.use(other)
+    room.come(last)
+    assert other.has_gone
+    room.come(One(waits=True))
+    assert (busy.has_gone, last.has_gone, len(room)) == (False, False, 3)
+    for one in (busy, last, last):
+        room.go(one)
+    assert len(room) == 1
+
+
+def test_a_connection_waits_for_its_caller_unless_it_is_answered() -> None:
+    """Room is made by those who are being answered, or not by those who stall a head, a body or an answer."""
+
+    async def talk(protocol: BoundedProtocol, transport: Caller, app: Answers) -> None:
+        assert protocol.waits_for_caller
+        protocol.data_received(ASKED[:-1])
+        await turns()
+        assert protocol.waits_for_caller  # the body
+        protocol.data_received(ASKED[-1:])
+        await turns()
+        assert not protocol.waits_for_caller
+        protocol.pause_writing()
+        assert protocol.waits_for_caller  # the reader
+        protocol.resume_writing()
+        assert not protocol.waits_for_caller
+        app.go.set()
+        await turns()
+        assert protocol.waits_for_caller
+        protocol.make_room()
+        assert transport.said[0] == "close"
+        assert transport.got.count(b"HTTP/1.1") == 1
 
     talking(talk)

@@ -1,0 +1,84 @@
+"""Threads in which each principal has one thing under way, however much it asks for; what that is, is not known here.
+
+What may take long waits in them for whatever the same principal asked for before, so that everybody else loses one
+thread to it at most.  They are one ledger's: whoever waits for another ledger's disk or database waits elsewhere.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from pfgov.errors import EngineStoppedError
+
+T = TypeVar("T")
+
+
+class InTurn:
+    """The threads, and whose turn it is."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._turns: dict[str | None, tuple[asyncio.Lock, int]] = {}
+        self._is_closed = False
+
+    async def run(self, who: str | None, do: Callable[..., T], *arguments: object) -> T:
+        """Return what *do* returns, after whatever *who* has asked for before.
+
+        Raises:
+            EngineStoppedError: nothing is taken any more.
+            Exception: as *do* does.
+        """
+        turn, waiting = self._turns.get(who, (asyncio.Lock(), 0))
+        self._turns[who] = turn, waiting + 1
+        try:
+            async with turn:
+                if self._is_closed:
+                    raise EngineStoppedError("the ledger is being closed", hint="ask again")
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._threads, do, *arguments)
+        finally:
+            turn, waiting = self._turns[who]
+            if waiting == 1:
+                del self._turns[who]
+            else:
+                self._turns[who] = turn, waiting - 1
+
+    async def run_soon(
+        self, who: str | None, do: Callable[[], T], seconds: float, late: Callable[[], Exception]
+    ) -> T:
+        """Return what *do* returns; what has not begun within so many *seconds* never does.
+
+        What has begun keeps its principal's turn until it ends, whoever still waits.
+
+        Raises:
+            Exception: as *do* does, or *late* when the time is over.
+        """
+        begun = False
+
+        def begin() -> T:
+            nonlocal begun
+            begun = True
+            return do()
+
+        running = asyncio.ensure_future(self.run(who, begin))
+        running.add_done_callback(_heard)
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(running)
+        except TimeoutError:
+            raise late() from None
+        finally:
+            if not begun:
+                running.cancel()
+
+    def close(self) -> None:
+        """Take nothing more; nobody waits for what is under way."""
+        self._is_closed = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _heard(running: "asyncio.Future[T]") -> None:
+    """Take note of how it ended, so that asyncio does not complain where nobody waited."""
+    if not running.cancelled():
+        running.exception()
