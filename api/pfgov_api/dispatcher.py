@@ -261,7 +261,7 @@ async def answered(operation: Operation, call: Call) -> Answer:
             if operation.writes or time.monotonic() > patience:
                 raise
         else:
-            if operation.is_long and not call.grant.holds():
+            if not operation.writes and not call.grant.holds():
                 raise GrantEndedError(
                     "the key or token ended before there was an answer", hint="ask for a new one"
                 )
@@ -350,7 +350,8 @@ async def _call(
     body: Any = None
     if operation.body is not None:
         read = partial(parsed, operation.body, raw, optional=operation.body_optional)
-        body = read() if len(raw) < LARGE_BYTES else await asyncio.to_thread(read)
+        is_large = len(raw) >= LARGE_BYTES
+        body = await service.large.thread(grant.share, read) if is_large else read()
     return Call(
         operation=operation,
         service=service,

@@ -92,6 +92,10 @@ STRANGERS_SECONDS: Final = 1.0
 REQUESTS_PER_PRINCIPAL_MAX: Final = 100
 """Requests of one principal being answered: a tenth of the server's."""
 
+LARGE_PER_PRINCIPAL_MAX: Final = 4
+"""Requests of one principal with a body that is large, being read or answered: such a body may take thirty times its
+size of memory.  More wait."""
+
 STREAMS_PER_PRINCIPAL_MAX: Final = 100
 """Streams of one principal being sent."""
 

@@ -7,7 +7,7 @@ thread to it at most.  They are one ledger's: whoever waits for another ledger's
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pfgov.errors import EngineStoppedError
 
@@ -76,6 +76,48 @@ class InTurn:
         """Take nothing more; nobody waits for what is under way."""
         self._is_closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Places:
+    """How many things each principal has at once; with more it waits.  Of one event loop."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: dict[str | None, tuple[asyncio.Semaphore, int]] = {}
+        self._held: dict[asyncio.Task[Any] | None, str | None] = {}
+
+    async def thread(self, who: str | None, make: Callable[[], T]) -> T:
+        """Return what *make* makes in a thread, for the present task and in a place of *who*, when there is one.
+
+        It keeps the place until it gives it back by :meth:`leave`.
+        """
+        await self._enter(who)
+        return await asyncio.to_thread(make)
+
+    async def _enter(self, who: str | None) -> None:
+        room, users = self._known.get(who, (asyncio.Semaphore(self._most), 0))
+        self._known[who] = room, users + 1
+        try:
+            await room.acquire()
+        except BaseException:
+            self._forget(who)
+            raise
+        self._held[asyncio.current_task()] = who
+
+    def leave(self) -> None:
+        """Give back what the present task has, if it has any."""
+        task = asyncio.current_task()
+        if task in self._held:
+            who = self._held.pop(task)
+            self._known[who][0].release()
+            self._forget(who)
+
+    def _forget(self, who: str | None) -> None:
+        room, users = self._known[who]
+        if users == 1:
+            del self._known[who]
+        else:
+            self._known[who] = room, users - 1
 
 
 def _heard(running: "asyncio.Future[T]") -> None:

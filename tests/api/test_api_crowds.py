@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from support.api_server import Api
 from support.named_server import NamedApi
+from support.waiting import until
 
 from pfgov.app.local import LocalLedger
+from pfgov_api import dispatcher
+from pfgov_api.limits import LARGE_BYTES, LARGE_PER_PRINCIPAL_MAX
 
 CROWD = 40
 """Requests at once: more than there are threads, and fewer than one principal may have under way."""
@@ -132,9 +135,55 @@ def test_what_nobody_waits_for_any_more_is_not_asked(
             return sorted({one.result().status_code for one in done})
 
         assert api.run(refused()) == [503]
-        assert len(api.service._asking_threads._turns) == 1
+        ((_, waiting),) = api.service._asking_threads._turns.values()
+        assert waiting == 1, "more than what has begun is going to be asked"
     assert api.post("/api/discover", {"packet_id": "p1"}, scope="submitter").status_code == 200
     assert not api.service._asking_threads._turns
+
+
+def test_few_large_bodies_of_one_principal_are_at_hand_at_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A megabyte of small values takes thirty of memory, and a hundred such requests of one key all that there is."""
+    gate, begun, real = threading.Event(), [], dispatcher.parsed
+
+    def parsed(model: Any, raw: bytes, *, optional: bool) -> Any:
+        begun.append(len(raw))
+        gate.wait(60)
+        return real(model, raw, optional=optional)
+
+    monkeypatch.setattr(dispatcher, "parsed", parsed)
+    large = {"workload_type": "scan", "context_checkpoint": {"a": ["b"] * LARGE_BYTES}}
+    asking = _asking(api, "POST", "/api/packets", "submitter", json=large)
+
+    async def ask() -> list["asyncio.Future[Any]"]:
+        return [asyncio.ensure_future(api.client.request(**asking)) for _ in range(CROWD)]
+
+    asked = api.run(ask())
+    try:
+        until(lambda: [n for _, n in api.service.large._known.values()] == [CROWD], 30)
+        until(lambda: len(begun) == LARGE_PER_PRINCIPAL_MAX, 30)
+    finally:
+        gate.set()
+        api.run(asyncio.wait_for(asyncio.gather(*asked), 60))
+    assert {one.result().status_code for one in asked} == {201}
+    assert not api.service.large._known
+    assert not api.service.large._held
+
+
+@pytest.mark.parametrize(
+    ("held", "url"),
+    [("audit", "/api/packets/p1/audit"), ("packets", "/api/packets"), ("overview", "/api/ledger")],
+)
+def test_what_waited_is_given_to_nobody_whose_key_ended(
+    api: Api, monkeypatch: pytest.MonkeyPatch, held: str, url: str
+) -> None:
+    """Whoever has a hundred reads wait for their turn is answered long after its key was revoked."""
+    asking = _asking(api, "GET", url, "auditor")
+    with crowding(api, monkeypatch, held, asking) as asked:
+        ended = next(one for one in api.keyring.records() if one.scopes == ("auditor",))
+        api.keyring.revoke(ended.id, now=api.clock.now())
+    assert not {one.result().status_code for one in asked} & {200}
 
 
 def test_a_ledger_that_hangs_holds_up_no_other(
