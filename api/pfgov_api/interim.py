@@ -1,9 +1,9 @@
-"""What a server answers between two turns, when the next does not begin: that it lives, and that the rest has to wait.
+"""What a server answers before a turn that does not begin: that it lives, and that the rest has to wait.
 
-A server that takes the lead, or gives it away, closes one engine and opens another in its place.  That may take as long
-as a database is silent, and whoever watches over processes would end one that says nothing.  So a thread of its own
-answers meanwhile, at the sockets that stay; when all goes well, the next turn begins before that thread has said
-anything.  This module knows no ledger, for there is none at hand.
+A server that starts, takes the lead, or gives it away, opens an engine.  That may take as long as a database is silent,
+and whoever watches over processes would end one that says nothing.  So a thread of its own answers meanwhile, at the
+sockets that stay; when all goes well, the turn begins before that thread has said anything.  This module knows no
+ledger, for there is none at hand.
 """
 
 import contextlib
@@ -103,7 +103,8 @@ def reply_to(method: str, path: str, headers: Mapping[str, str]) -> Reply:
         reply = Reply(200, msgspec.json.encode({"status": "live", "version": __version__}))
     else:
         waits = StoreUnavailableError(
-            "this server changes between leading the ledger and standing by, and its database does not answer",
+            "this server begins, or changes between leading the ledger and standing by, and its database does not "
+            "answer",
             hint="ask again in a moment, or ask another server of the ledger",
         )
         reply = refusal(waits, request_id)

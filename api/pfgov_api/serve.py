@@ -141,7 +141,13 @@ def serve(  # noqa: PLR0913 - as many as the command has options
             service.root = root_over(rooted, service, directory)
             return service, Greeting.of(service, directory, address, is_new=is_new)
 
-        _take_turns(turns, begin, partial(_answer, sockets=sockets, interim=interim))
+        if interim is not None:
+            interim.begin()  # the first turn, too, may be long in coming
+        try:
+            _take_turns(turns, begin, partial(_answer, sockets=sockets, interim=interim))
+        finally:
+            if interim is not None:
+                interim.end()
         _closed.set()
     finally:
         _close(sockets)

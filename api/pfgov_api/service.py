@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from pfgov.app.analytics import Analytics
-from pfgov.app.hosting import INDEX_SECONDS, TICK_SECONDS, Engine, Host
+from pfgov.app.hosting import INDEX_SECONDS, PATIENCE_SECONDS, TICK_SECONDS, Engine, Host
 from pfgov.app.in_turn import Places
 from pfgov.app.root.keeping import Root
 from pfgov.app.tenancy import Keeper
@@ -211,7 +211,10 @@ class Service(Host):
     async def _weigh(self) -> None:
         """Learn what a loss would cost, and say it once: not again what the default ledger's service said."""
         try:
-            self.risks = await self._at_once(self.engine.store.risks)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                self.risks = await self._at_once(self.engine.store.risks)
+        except TimeoutError:  # nobody is answered before this is over
+            self.risks = ("it is not known what the database promises: it does not answer",)
         except PfgovError as error:
             self.risks = (f"it is not known what the database promises: {error.message}",)
         said = () if self._default is None else self._default.risks

@@ -1,8 +1,10 @@
 """The event loop asks no database anything: one that is silent would stop everything that the server does."""
 
 import asyncio
+import threading
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -10,6 +12,7 @@ import pytest
 from support.api_server import Api, path_values
 from support.ledgers import STORE_VARIABLE
 
+from pfgov_api import service
 from pfgov_api.operations import Operation
 from pfgov_api.routes import OPERATIONS
 
@@ -106,3 +109,20 @@ def test_a_packet_is_waited_for_outside_the_loop(api: Api, asked: list[str]) -> 
     answer = api.get("/api/packets/waited-for?wait=1", scope="operator")
     assert answer.json()["status"] not in {"COMPLETED", "CANCELLED"}
     assert not asked, asked[0]
+
+
+def test_a_server_begins_though_its_database_does_not_say_what_it_promises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that falls silent when a server takes the lead keeps it from saying that it lives."""
+    monkeypatch.setenv(STORE_VARIABLE, "postgresql")
+    monkeypatch.setattr(service, "PATIENCE_SECONDS", 0.1)
+    gate = threading.Event()
+    with Api(tmp_path) as api:
+        monkeypatch.setattr(type(api.engine.store), "risks", lambda _: gate.wait(60))
+        api.run(api.service.start())
+        try:
+            assert "does not answer" in api.service.risks[0]
+        finally:
+            gate.set()
+            api.run(api.service.stop())

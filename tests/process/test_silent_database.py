@@ -130,3 +130,17 @@ def test_a_server_lives_while_its_next_turn_does_not_begin(
     until(lambda: (found := ready(first)) is not None and "standby of" in found.text, 60)
     assert _alive(first) == 200
     assert _submit(first, "after").status_code == 201
+
+
+def test_a_server_lives_while_its_first_turn_does_not_begin(
+    servers: tuple[Server, Server], relay: Relay
+) -> None:
+    """A server that is started while its database is silent says nothing, and is started again without end."""
+    first, _ = servers
+    first.terminate()
+    relay.hold_new()
+    first.start("live")
+    waits = httpx2.get(f"{first.url}/api/health/ready", timeout=SOON)
+    assert (waits.status_code, waits.json()["code"]) == (503, "store.unavailable")
+    status, seconds = first.terminate()
+    assert (status, seconds < SOON) == (0, True)
