@@ -34,9 +34,13 @@ class InTurn:
         try:
             async with turn:
                 if self._is_closed:
-                    raise EngineStoppedError("the ledger is being closed", hint="ask again")
+                    raise _closed()
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(self._threads, do, *arguments)
+        except asyncio.CancelledError:
+            if self._is_closed and not _is_cancelled():  # it had not begun
+                raise _closed() from None
+            raise
         finally:
             turn, waiting = self._turns[who]
             if waiting == 1:
@@ -118,6 +122,16 @@ class Places:
             del self._known[who]
         else:
             self._known[who] = room, users - 1
+
+
+def _closed() -> EngineStoppedError:
+    return EngineStoppedError("the ledger is being closed", hint="ask again in a moment")
+
+
+def _is_cancelled() -> bool:
+    """Whether the present task is to end, and not only what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _heard(running: "asyncio.Future[T]") -> None:

@@ -12,7 +12,9 @@ from support.api_server import Api
 from support.named_server import NamedApi
 from support.waiting import until
 
+from pfgov.app.in_turn import InTurn
 from pfgov.app.local import LocalLedger
+from pfgov.errors import EngineStoppedError
 from pfgov_api import dispatcher
 from pfgov_api.limits import LARGE_BYTES, LARGE_PER_PRINCIPAL_MAX
 
@@ -184,6 +186,28 @@ def test_what_waited_is_given_to_nobody_whose_key_ended(
         ended = next(one for one in api.keyring.records() if one.scopes == ("auditor",))
         api.keyring.revoke(ended.id, now=api.clock.now())
     assert not {one.result().status_code for one in asked} & {200}
+
+
+def test_who_waits_for_a_thread_when_a_ledger_is_closed_is_told() -> None:
+    """A stream whose read had not begun when its ledger was closed ends as a mistake of ours, with a traceback."""
+
+    async def close() -> None:
+        reading, gate = InTurn(1, "reading"), threading.Event()
+        held = asyncio.ensure_future(reading.run("a", gate.wait, 60))
+        queued = [asyncio.ensure_future(reading.run(who, gate.is_set)) for who in "abc"]
+        given_up = asyncio.ensure_future(reading.run("d", gate.is_set))
+        await asyncio.sleep(0.01)
+        given_up.cancel()
+        reading.close()
+        gate.set()
+        assert await held
+        for one in queued:
+            with pytest.raises(EngineStoppedError):
+                await one
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+
+    asyncio.run(close())
 
 
 def test_a_ledger_that_hangs_holds_up_no_other(
