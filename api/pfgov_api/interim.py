@@ -11,7 +11,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 import uvicorn
@@ -39,6 +39,15 @@ class Interim:
         self._thread: threading.Thread | None = None
         self._over = threading.Event()
         self._server: uvicorn.Server | None = None
+
+    def __enter__(self) -> Self:
+        """Begin: the first turn, too, may be long in coming."""
+        self.begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self.end()
 
     def begin(self) -> None:
         """Begin, soon; where no thread can be had, whoever asks waits."""

@@ -127,7 +127,6 @@ def serve(  # noqa: PLR0913 - as many as the command has options
     try:
         address = local_url(host, sockets[0].getsockname()[1])
         turns = Turns(directory, node_url or address, signers)
-        interim = Interim(sockets) if turns.can_change else None
 
         def begin(engine: Engine, is_new: bool) -> tuple[Service, Greeting]:  # noqa: FBT001 - as it comes
             if check is not None:
@@ -141,13 +140,8 @@ def serve(  # noqa: PLR0913 - as many as the command has options
             service.root = root_over(rooted, service, directory)
             return service, Greeting.of(service, directory, address, is_new=is_new)
 
-        if interim is not None:
-            interim.begin()  # the first turn, too, may be long in coming
-        try:
+        with Interim(sockets) if turns.can_change else contextlib.nullcontext() as interim:
             _take_turns(turns, begin, partial(_answer, sockets=sockets, interim=interim))
-        finally:
-            if interim is not None:
-                interim.end()
         _closed.set()
     finally:
         _close(sockets)

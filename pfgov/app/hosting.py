@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
+from pfgov import limits
 from pfgov.app.in_turn import InTurn
 from pfgov.app.local.ledger import LocalLedger
 from pfgov.app.local.reading import LocalReading
@@ -36,17 +37,6 @@ from pfgov.engine.reading import LedgerReader
 from pfgov.engine.sequencing import MismatchError, UnknownOutcomeError, mismatch
 from pfgov.errors import BusyError, PfgovError, StoreError, StoreUnavailableError
 from pfgov.files import read_regular
-from pfgov.limits import (
-    ASKING_THREADS,
-    CLOCK_THREADS,
-    FOLLOW_UPS_PER_TICK_MAX,
-    HEARING_THREADS,
-    LONG_THREADS,
-    LOOKING_THREADS,
-    PROMPT_THREADS,
-    READING_THREADS,
-    SECTION_THREADS,
-)
 from pfgov.model import Wire
 from pfgov.storage.port import UnpublishedError
 from pfgov_ledger.keys import Signer, lines_of
@@ -122,14 +112,20 @@ class Host:
         self._ticker: asyncio.Task[None] | None = None
         self._halted: str | None = None
         # Its own, all of them: a disk or a database that hangs keeps nobody in another ledger waiting.
-        self.looking = InTurn(LOOKING_THREADS, "looking")
-        self.reading = InTurn(READING_THREADS, "reading")
-        self._asking_threads = InTurn(ASKING_THREADS, "asking")
-        self._long_threads = InTurn(LONG_THREADS, "long")
-        self._prompt_threads = ThreadPoolExecutor(PROMPT_THREADS, thread_name_prefix="prompt")
-        self._hearing_threads = ThreadPoolExecutor(HEARING_THREADS, thread_name_prefix="hearing")
-        self._clock_threads = ThreadPoolExecutor(CLOCK_THREADS, thread_name_prefix="clock")
-        self._section_threads = ThreadPoolExecutor(SECTION_THREADS, thread_name_prefix="section")
+        self.looking = InTurn(limits.LOOKING_THREADS, "looking")
+        self.reading = InTurn(limits.READING_THREADS, "reading")
+        self._asking_threads = InTurn(limits.ASKING_THREADS, "asking")
+        self._long_threads = InTurn(limits.LONG_THREADS, "long")
+        self._prompt_threads = ThreadPoolExecutor(
+            limits.PROMPT_THREADS, thread_name_prefix="prompt"
+        )
+        self._hearing_threads = ThreadPoolExecutor(
+            limits.HEARING_THREADS, thread_name_prefix="hearing"
+        )
+        self._clock_threads = ThreadPoolExecutor(limits.CLOCK_THREADS, thread_name_prefix="clock")
+        self._section_threads = ThreadPoolExecutor(
+            limits.SECTION_THREADS, thread_name_prefix="section"
+        )
         self._bridge = LoopBridge(engine)
         self._over_network = engine.store.can_be_led
         self._keeping = asyncio.Lock()
@@ -242,12 +238,8 @@ class Host:
             self._ticker = None
         for turns in (self.looking, self.reading, self._asking_threads, self._long_threads):
             turns.close()
-        for threads in (
-            self._prompt_threads,
-            self._hearing_threads,
-            self._section_threads,
-            self._clock_threads,
-        ):
+        heard = (self._prompt_threads, self._hearing_threads)
+        for threads in (*heard, self._section_threads, self._clock_threads):
             threads.shutdown(wait=False, cancel_futures=True)
         self._bridge.close()
         if self._loop_reader is not None:
@@ -344,7 +336,7 @@ class Host:
             except PfgovError:
                 break
             effective += report.effective
-            is_settled = not report.effective and report.tried < FOLLOW_UPS_PER_TICK_MAX
+            is_settled = not report.effective and report.tried < limits.FOLLOW_UPS_PER_TICK_MAX
         if effective:
             self.news.publish()
         return is_settled

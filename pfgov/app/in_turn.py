@@ -88,7 +88,8 @@ class Places:
     def __init__(self, most: int) -> None:
         self._most = most
         self._known: dict[str | None, tuple[asyncio.Semaphore, int]] = {}
-        self._held: dict[asyncio.Task[Any] | None, str | None] = {}
+        self.held: dict[asyncio.Task[Any] | None, str | None] = {}
+        """Which tasks have a place, and whose."""
 
     async def thread(self, who: str | None, make: Callable[[], T]) -> T:
         """Return what *make* makes in a thread, for the present task and in a place of *who*, when there is one.
@@ -106,13 +107,13 @@ class Places:
         except BaseException:
             self._forget(who)
             raise
-        self._held[asyncio.current_task()] = who
+        self.held[asyncio.current_task()] = who
 
     def leave(self) -> None:
         """Give back what the present task has, if it has any."""
         task = asyncio.current_task()
-        if task in self._held:
-            who = self._held.pop(task)
+        if task in self.held:
+            who = self.held.pop(task)
             self._known[who][0].release()
             self._forget(who)
 
