@@ -78,7 +78,7 @@ async def _ready(call: Call) -> Answer:
 async def _status(call: Call) -> Answer:
     status = await call.service.status()
     shown = {name: getattr(status, name) for name in status.__slots__}
-    counts = await asyncio.to_thread(call.ledger.packet_counts)  # all packets that ever were
+    counts = await call.reading(call.ledger.packet_counts)  # all packets that ever were
     node = call.service.node()
     held = {"packets": counts, "witnesses": _shown(call.service), "node": node}
     return Answer({**shown, **halt_of(status), **held})
