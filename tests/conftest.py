@@ -9,7 +9,6 @@ imports or how large it grows, so coverage must not ride along in the processes 
 
 import gc
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 
@@ -59,7 +58,7 @@ def pytest_sessionfinish(exitstatus: int) -> Iterator[None]:
     """Give the memory back; what a failed run wrote is kept until the next one."""
     yield
     if FOLDER is not None and exitstatus == pytest.ExitCode.OK:
-        shutil.rmtree(FOLDER, ignore_errors=True)
+        temporary_folder.give_back(FOLDER)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:

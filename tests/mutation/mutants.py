@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,8 @@ ROOT: Final = Path(__file__).parents[2]
 KILLED: Final = {1, 3, -11, -9, -24, 24, 36, 152, 255}
 """Exit codes of mutmut's workers for a mutant that a test saw: red, crashed, or no longer ending in time."""
 
+ENVIRONMENT: Final = {"PFGOV_MUTANTS": "1", "TMPDIR": tempfile.gettempdir()}
+"""Of whatever runs tests: mutmut runs them several times in one process, and the suite's own folder is of one run."""
 
 ALONE_SECONDS: Final = 900
 """After this long the tests of an area hang, on a slow machine, too."""
@@ -128,7 +131,7 @@ def stage(name: str, area: Area, work: Path) -> Path:
 def mutmut(place: Path, *arguments: str) -> int:
     """Run mutmut in *place* and return its exit status; what it prints goes through."""
     code = "from mutmut.__main__ import cli; cli()"
-    environment = {**os.environ, "PFGOV_MUTANTS": "1"}
+    environment = {**os.environ, **ENVIRONMENT}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=place, env=environment, check=False
     ).returncode
@@ -142,7 +145,7 @@ def is_seen(place: Path, area: Area, mutant: str) -> bool:
             subprocess.run(
                 [sys.executable, "-m", "pytest", *arguments, *area.tests],
                 cwd=place / "mutants",
-                env={**os.environ, "PFGOV_MUTANTS": "1", "MUTANT_UNDER_TEST": mutant},
+                env={**os.environ, **ENVIRONMENT, "MUTANT_UNDER_TEST": mutant},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 timeout=ALONE_SECONDS,

@@ -35,7 +35,7 @@ def make() -> Path | None:
     """Make a folder in memory and have every temporary file of this process and its children go there.
 
     Returns:
-        The folder, which the caller removes; None where the disk is used.
+        The folder, for :func:`give_back`; None where the disk is used.
     """
     if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
         return None
@@ -48,3 +48,10 @@ def make() -> Path | None:
     folder.chmod(0o711)  # some tests give a folder in it to another user
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     return folder
+
+
+def give_back(folder: Path) -> None:
+    """Remove what :func:`make` made; from here on temporary files go where they went before."""
+    os.environ.pop("TMPDIR", None)
+    tempfile.tempdir = None
+    shutil.rmtree(folder, ignore_errors=True)
