@@ -14,12 +14,13 @@ from typing import Any, Final
 import msgspec
 from support import review_world
 from support.hostile import Seeded, chance, one, some
-from support.world import FakePolicy, World, active_only
+from support.world import START, FakePolicy, World, active_only
 from unit.decide.decide_draws import MEMBERS, draw
 
 from pfgov.core import commands as c
 from pfgov.core import events as e
 from pfgov.core.decide import RULES, LeaseView, NeedsOverlayError, NeedsViewError
+from pfgov.core.lifecycle import TERMINAL
 from pfgov.errors import PfgovError
 
 DATA: Final = Path(__file__).parents[2] / "data" / "decide-walks"
@@ -60,6 +61,13 @@ COMMON: Final = (
 GOVERNING: Final = (
     c.Configure, c.Configure, c.ActivatePolicy, c.ProposePolicy, c.ApprovePolicy, c.TrustPublisher, c.RotatePublisher,
     c.RevokePublisher, c.RotateKey, c.RevokeKey, c.ResumeExpiry, c.HaltExpiry, c.EraseAttachment, c.ChangeLeader,
+)  # fmt: skip
+TRUSTING: Final = (
+    c.AssessTrust, c.AssessTrust, c.ExpireTrust, c.RegisterMember, c.UpdateMember, c.SubmitPacket, c.RefusePolicy,
+)  # fmt: skip
+PUBLISHING: Final = (
+    c.TrustPublisher, c.RotatePublisher, c.RotatePublisher, c.RevokePublisher, c.ActivatePolicy, c.RefusePolicy,
+    c.RegisterMember, c.SubmitPacket,
 )  # fmt: skip
 
 
@@ -130,10 +138,32 @@ def see(world: World, source: Seeded) -> None:
             )
 
 
+def counted(world: World) -> str:
+    """Return what the state has counted, which must be what a count finds."""
+    state = world.state
+    live = sum(packet.status not in TERMINAL for packet in state.packets.values())
+    expiring = sum(
+        one.attested is not None and one.attested.expires_at is not None
+        for one in state.members.values()
+    )
+    assert (state.live_packets, state.expiring, state.time) == (
+        live,
+        expiring,
+        world.entries[-1][0].time,
+    )
+    denials = [(one.principal, one.at - START, one.what) for one in state.denials]
+    return f"  # {live} live, {expiring} expiring, denied {plain(denials[-3:])} of {len(denials)}"
+
+
 def walk(
-    world: World, seed: int, common: tuple[type[c.Action], ...], settings: c.Pairs = ()
+    world: World,
+    seed: int,
+    common: tuple[type[c.Action], ...],
+    settings: c.Pairs = (),
+    *,
+    counts: bool = False,
 ) -> Iterator[str]:
-    """Take *STEPS* steps, and say after each what changed."""
+    """Take *STEPS* steps, and say after each what changed, with *counts* also what the state has counted."""
     source = Seeded(random.Random(seed))
     kinds = [kind for kind in RULES if kind not in RARE and kind is not c.CompletePacket]
     for name, mode in (("m1", "auto"), ("m2", "accept"), ("m3", "accept")):
@@ -158,6 +188,8 @@ def walk(
             see(world, source)
             yield from follow_ups(world)
         stored = touched(world, stored)
+        if counts:
+            yield counted(world)
     yield from rows(world)
 
 
@@ -187,6 +219,30 @@ RULES_OF_WALKS: Final = (
     obligations: [{type: redact, paths: [/secret]}]
 """
 )
+
+
+GUARDS: Final = """  - id: guarded
+    on: [submit, update, review, complete]
+    require: principal.id != "local" || !has(packet.labels.risk) || packet.labels.risk != "high"
+    message: "nothing risky by who sits here"
+  - id: no-strangers
+    on: [register]
+    require: '!has(member.region) || member.region != "nowhere"'
+    message: "nobody from nowhere"
+  - id: heavy
+    on: [update_member]
+    require: member.id != "m2"
+    message: "m2 stays as it is"
+  - id: bound
+    on: [activate]
+    require: principal.id != "local"
+    message: "not by who sits here"
+"""
+
+
+def _guarded(folder: Path) -> World:
+    points = "[register, place, retain, submit, update, update_member, review, complete, activate]"
+    return review_world.world_of(folder, RULES_OF_WALKS + GUARDS, on=points)
 
 
 def _judged(folder: Path) -> World:
@@ -220,6 +276,9 @@ WALKS: Final[dict[str, Callable[[Path], Iterator[str]]]] = {
     "older-1": lambda folder: walk(_older(1)(folder), 7, COMMON),
     "older-3": lambda folder: walk(_older(3)(folder), 8, (*COMMON, *GOVERNING)),
     "older-5": lambda folder: walk(_older(5)(folder), 9, COMMON),
+    "older-4": lambda folder: walk(_older(4)(folder), 10, (*COMMON, *GOVERNING), counts=True),
+    "guarded-11": lambda folder: walk(_guarded(folder), 11, (*COMMON, *TRUSTING), counts=True),
+    "published-12": lambda folder: walk(_plain(folder), 12, PUBLISHING, BUNDLED, counts=True),
 }
 """Each walk by its world and its seed, the commands that are common in it, and the settings it begins with."""
 
