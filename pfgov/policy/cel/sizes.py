@@ -114,7 +114,7 @@ def made_of(name: str, sizes: Sequence[Size], produced: int | None, declared: Si
         declared: What the type says, where nothing else is known.
     """
     rule = _RESULTS.get(name)
-    if rule is not None:
+    if rule is not None and sizes:  # `dyn` alone is a name without arguments
         return rule(sizes)
     if produced is None:
         return declared
