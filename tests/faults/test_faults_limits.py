@@ -32,9 +32,10 @@ CONTEXT = {"note": "x" * 900_000}
 class _Dying:
     """A pipe on which one message arrives, and then no memory is left."""
 
-    def __init__(self, error: BaseException) -> None:
+    def __init__(self, error: BaseException, *, closed: bool = False) -> None:
         self._messages = [b"one"]
         self._error = error
+        self.closed = closed
 
     def recv_bytes(self) -> bytes:
         if self._messages:
@@ -60,6 +61,14 @@ def test_faults_a_writer_whose_parent_is_gone_finishes(error: BaseException) -> 
     pipe: Any = _Dying(error)
     process._receive(pipe, requests, lambda: pytest.fail("it ended at once"))
     assert (requests.get(), requests.get()) == (b"one", None)
+
+
+def test_faults_a_writer_that_has_closed_its_pipe_is_not_ended() -> None:
+    """A writer that is done closes its pipe under the read of its other thread, and its process ends as if broken."""
+    requests: SimpleQueue[bytes | None] = SimpleQueue()
+    pipe: Any = _Dying(TypeError("an integer is required"), closed=True)
+    process._receive(pipe, requests, lambda: pytest.fail("it ended at once"))
+    assert requests.get() == b"one"
 
 
 @pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt(), ValueError("no message")])

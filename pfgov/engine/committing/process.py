@@ -204,7 +204,8 @@ def _receive(
         except (EOFError, OSError):
             requests.put(None)
     except BaseException:  # noqa: BLE001 - there may be no memory to look at it
-        end()
+        if not pipe.closed:  # else it was closed under the read, by this side, which has ended
+            end()
 
 
 def _answer(writer: Writer, verb: str, value: object) -> object:
