@@ -86,6 +86,8 @@ def test_api_relay_answers_everybody_when_the_writer_dies(engine: Engine, tmp_pa
                     await asyncio.sleep(0)  # they are decided, and handed over
                     engine._sequencer.committer._child.kill()  # type: ignore[attr-defined]
                     found += await asyncio.gather(*asked, return_exceptions=True)
+                    late = ask(bridge, f"late{turn}")  # the kill may find this one
+                    found += await asyncio.gather(late, return_exceptions=True)
                     found.append(await ask(bridge, f"after{turn}"))
         finally:
             bridge.close()
