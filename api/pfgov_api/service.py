@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from pfgov.app.analytics import Analytics
 from pfgov.app.hosting import INDEX_SECONDS, PATIENCE_SECONDS, TICK_SECONDS, Engine, Host
-from pfgov.app.in_turn import Places
+from pfgov.app.in_turn import HeldPlaces
 from pfgov.app.root.keeping import Root
 from pfgov.app.tenancy import Keeper
 from pfgov.app.tenancy.making import Made
@@ -160,7 +160,7 @@ class Service(Host):
         self.public_url: str | None = public_url if beside is None else beside.public_url
         self.access = access or Access(keyring, tokens)
         self.requests = Quota("requests", REQUESTS_PER_PRINCIPAL_MAX)
-        self.large = Places(LARGE_PER_PRINCIPAL_MAX)
+        self.large = HeldPlaces(LARGE_PER_PRINCIPAL_MAX)
         self.streams = Quota("streams", STREAMS_PER_PRINCIPAL_MAX)
         self.exports = Quota("exports", EXPORTS_PER_PRINCIPAL_MAX)
         # Processes of their own: so many for the whole server, however many ledgers it has.
@@ -324,7 +324,6 @@ class Service(Host):
     def dismiss(self, share: str | None, *, counted: bool) -> None:
         """Count an admitted request out, and out of the *share* of its principal."""
         self.in_flight -= counted
-        if self.large.held:
-            self.large.leave()
+        self.large.leave()
         if share is not None:
             self.requests.give(share)

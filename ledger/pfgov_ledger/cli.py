@@ -267,25 +267,12 @@ def _write_anchor(path: Path, text: str) -> None:
             "no new anchor: that takes an export, and an anchor with its genesis line",
             EXIT_NOT_CHECKED,
         )
-    import os
+    from pfgov_ledger import files
 
-    part = path.parent / f".{path.name}.{os.getpid()}"
     try:
-        with open(part, "x", encoding="ascii", opener=_for_its_owner_to_write) as file:
-            try:
-                file.write(text)
-                file.flush()
-                os.link(part, path)  # as a whole or not at all, and over nothing that lies there
-            finally:
-                part.unlink()
+        files.create(path, text.encode("ascii"), 0o644)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}", EXIT_NOT_CHECKED) from None
-
-
-def _for_its_owner_to_write(path: str, flags: int) -> int:
-    import os
-
-    return os.open(path, flags, 0o644)
 
 
 def _read_text(path: str, what: str) -> str:

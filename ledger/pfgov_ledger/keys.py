@@ -12,13 +12,12 @@ Nothing here decides what a key may do (that is in the log), and no secret appea
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from pfgov_ledger import entry, errors, note, strict64
+from pfgov_ledger import entry, errors, files, note, strict64
 
 ROLES: Final = ("log", "issuer", "recovery", "member", "witness", "publisher")
 SEED_BYTES: Final = 32
@@ -160,24 +159,8 @@ def write_file(path: Path, signer: SeedSigner) -> None:
     Raises:
         KeyFileError: The file exists already, or cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.unlink(missing_ok=True)
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                os.fchmod(handle, 0o600)
-                file.write(signer.to_text())
-                file.flush()
-                os.fsync(handle)
-            os.link(part, path)  # unlike a rename it never replaces a key
-        finally:
-            part.unlink()
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        files.create(path, signer.to_text().encode(), 0o600)
     except OSError as error:
         raise errors.KeyFileError(f"cannot write {path}: {error.strerror}") from None
 
@@ -190,16 +173,9 @@ def file_signer(path: Path) -> SeedSigner:
         KeyTextError: It is not a private key.
     """
     try:
-        # O_NONBLOCK: whoever reads a pipe waits for somebody to write it, perhaps for ever.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            found = os.fstat(handle).st_mode
-            raw = file.read(_TEXT_BYTES_MAX) if stat.S_ISREG(found) else b""
+        raw, mode = files.read_regular(path, _TEXT_BYTES_MAX)
     except OSError as error:
         raise errors.KeyFileError(f"cannot read {path}: {error.strerror}") from None
-    if not stat.S_ISREG(found):
-        raise errors.KeyFileError(f"cannot read {path}: it is no regular file")
-    mode = stat.S_IMODE(found)
     if mode & 0o077:
         raise errors.KeyFileError(
             f"others may read {path}; run chmod 600 on it", expected="0600", found=f"{mode:04o}"

@@ -5,11 +5,10 @@ in one step, only after a verification with exit status 0, and never by an older
 """
 
 import os
-import stat
 import tempfile
 from pathlib import Path
 
-from pfgov_ledger import checkpoint, errors, note
+from pfgov_ledger import checkpoint, errors, files, note
 from pfgov_ledger.checkpoint import Remembered
 
 
@@ -20,17 +19,11 @@ def load(path: Path) -> Remembered | None:
         errors.RememberError: The file cannot be read, or is not a checkpoint.
     """
     try:
-        # O_NONBLOCK: whoever reads a pipe waits for somebody to write it, perhaps for ever.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            is_regular = stat.S_ISREG(os.fstat(handle).st_mode)
-            raw = file.read(note.NOTE_BYTES_MAX + 1) if is_regular else b""
+        raw, _ = files.read_regular(path, note.NOTE_BYTES_MAX + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise errors.RememberError(f"cannot read {path}: {error.strerror}") from None
-    if not is_regular:
-        raise errors.RememberError(f"cannot read {path}: it is no regular file")
     try:
         return parse(raw)
     except errors.LedgerError as error:

@@ -14,12 +14,42 @@ from pfgov.errors import EngineStoppedError
 T = TypeVar("T")
 
 
+class Places:
+    """How many things each principal may have under way at once; with more it waits.  Of one event loop."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: dict[str | None, tuple[asyncio.Semaphore, int]] = {}
+
+    async def enter(self, who: str | None) -> None:
+        """Wait for a place of *who*, after whatever *who* has asked for before; :meth:`leave` gives it back."""
+        room, users = self._known.get(who, (asyncio.Semaphore(self._most), 0))
+        self._known[who] = room, users + 1
+        try:
+            await room.acquire()
+        except BaseException:
+            self._forget(who)
+            raise
+
+    def leave(self, who: str | None) -> None:
+        """Give a place of *who* back."""
+        self._known[who][0].release()
+        self._forget(who)
+
+    def _forget(self, who: str | None) -> None:
+        room, users = self._known[who]
+        if users == 1:
+            del self._known[who]
+        else:
+            self._known[who] = room, users - 1
+
+
 class InTurn:
     """The threads, and whose turn it is."""
 
     def __init__(self, threads: int, name: str) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._turns: dict[str | None, tuple[asyncio.Lock, int]] = {}
+        self._turns = Places(1)
         self._is_closed = False
 
     async def run(self, who: str | None, do: Callable[..., T], *arguments: object) -> T:
@@ -29,24 +59,18 @@ class InTurn:
             EngineStoppedError: nothing is taken any more.
             Exception: as *do* does.
         """
-        turn, waiting = self._turns.get(who, (asyncio.Lock(), 0))
-        self._turns[who] = turn, waiting + 1
+        await self._turns.enter(who)
         try:
-            async with turn:
-                if self._is_closed:
-                    raise _closed()
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads, do, *arguments)
+            if self._is_closed:
+                raise _closed()
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, do, *arguments)
         except asyncio.CancelledError:
             if self._is_closed and not _is_cancelled():  # it had not begun
                 raise _closed() from None
             raise
         finally:
-            turn, waiting = self._turns[who]
-            if waiting == 1:
-                del self._turns[who]
-            else:
-                self._turns[who] = turn, waiting - 1
+            self._turns.leave(who)
 
     async def run_soon(
         self, who: str | None, do: Callable[[], T], seconds: float, late: Callable[[], Exception]
@@ -82,47 +106,27 @@ class InTurn:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class Places:
-    """How many things each principal has at once; with more it waits.  Of one event loop."""
+class HeldPlaces:
+    """Places that tasks hold until they end; each has one at most."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._known: dict[str | None, tuple[asyncio.Semaphore, int]] = {}
-        self.held: dict[asyncio.Task[Any] | None, str | None] = {}
-        """Which tasks have a place, and whose."""
+        self._places = Places(most)
+        self._held: dict[asyncio.Task[Any] | None, str | None] = {}
 
     async def thread(self, who: str | None, make: Callable[[], T]) -> T:
         """Return what *make* makes in a thread, for the present task and in a place of *who*, when there is one.
 
         It keeps the place until it gives it back by :meth:`leave`.
         """
-        await self._enter(who)
+        await self._places.enter(who)
+        self._held[asyncio.current_task()] = who
         return await asyncio.to_thread(make)
 
-    async def _enter(self, who: str | None) -> None:
-        room, users = self._known.get(who, (asyncio.Semaphore(self._most), 0))
-        self._known[who] = room, users + 1
-        try:
-            await room.acquire()
-        except BaseException:
-            self._forget(who)
-            raise
-        self.held[asyncio.current_task()] = who
-
     def leave(self) -> None:
-        """Give back what the present task has, if it has any."""
+        """Give back what the present task holds, if it holds any."""
         task = asyncio.current_task()
-        if task in self.held:
-            who = self.held.pop(task)
-            self._known[who][0].release()
-            self._forget(who)
-
-    def _forget(self, who: str | None) -> None:
-        room, users = self._known[who]
-        if users == 1:
-            del self._known[who]
-        else:
-            self._known[who] = room, users - 1
+        if task in self._held:
+            self._places.leave(self._held.pop(task))
 
 
 def _closed() -> EngineStoppedError:

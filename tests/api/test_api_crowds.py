@@ -137,10 +137,10 @@ def test_what_nobody_waits_for_any_more_is_not_asked(
             return sorted({one.result().status_code for one in done})
 
         assert api.run(refused()) == [503]
-        ((_, waiting),) = api.service._asking_threads._turns.values()
+        ((_, waiting),) = api.service._asking_threads._turns._known.values()
         assert waiting == 1, "more than what has begun is going to be asked"
     assert api.post("/api/discover", {"packet_id": "p1"}, scope="submitter").status_code == 200
-    assert not api.service._asking_threads._turns
+    assert not api.service._asking_threads._turns._known
 
 
 def test_few_large_bodies_of_one_principal_are_at_hand_at_once(
@@ -163,14 +163,14 @@ def test_few_large_bodies_of_one_principal_are_at_hand_at_once(
 
     asked = api.run(ask())
     try:
-        until(lambda: [n for _, n in api.service.large._known.values()] == [CROWD], 30)
+        until(lambda: [n for _, n in api.service.large._places._known.values()] == [CROWD], 30)
         until(lambda: len(begun) == LARGE_PER_PRINCIPAL_MAX, 30)
     finally:
         gate.set()
         api.run(asyncio.wait_for(asyncio.gather(*asked), 60))
     assert {one.result().status_code for one in asked} == {201}
-    assert not api.service.large._known
-    assert not api.service.large.held
+    assert not api.service.large._places._known
+    assert not api.service.large._held
 
 
 @pytest.mark.parametrize(

@@ -270,7 +270,7 @@ def test_nobody_fills_the_threads_that_look_through_contexts() -> None:
         assert not any(one.done() for one in held)
         gate.set()
         assert await asyncio.gather(*held) == [True] * 5
-        assert looking._turns == {}
+        assert looking._turns._known == {}
         looking.close()
 
     asyncio.run(ask())

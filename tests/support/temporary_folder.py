@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-MEMORY = Path("/dev/shm")  # noqa: S108: a folder of this run is made in it
+MEMORY = Path("/dev/shm")
 PREFIX = "pfgov-tests-"
 FREE_BYTES_MIN = 6 << 30  # the suite writes 1 GB at most at a time
 MEMORY_BYTES_MIN = 8 << 30
