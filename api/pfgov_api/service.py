@@ -324,6 +324,7 @@ class Service(Host):
     def dismiss(self, share: str | None, *, counted: bool) -> None:
         """Count an admitted request out, and out of the *share* of its principal."""
         self.in_flight -= counted
-        self.large.leave()
+        if self.large.held:
+            self.large.leave()
         if share is not None:
             self.requests.give(share)

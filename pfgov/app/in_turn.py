@@ -111,7 +111,8 @@ class HeldPlaces:
 
     def __init__(self, most: int) -> None:
         self._places = Places(most)
-        self._held: dict[asyncio.Task[Any] | None, str | None] = {}
+        self.held: dict[asyncio.Task[Any] | None, str | None] = {}
+        """Which tasks have one, and whose."""
 
     async def thread(self, who: str | None, make: Callable[[], T]) -> T:
         """Return what *make* makes in a thread, for the present task and in a place of *who*, when there is one.
@@ -119,14 +120,14 @@ class HeldPlaces:
         It keeps the place until it gives it back by :meth:`leave`.
         """
         await self._places.enter(who)
-        self._held[asyncio.current_task()] = who
+        self.held[asyncio.current_task()] = who
         return await asyncio.to_thread(make)
 
     def leave(self) -> None:
         """Give back what the present task holds, if it holds any."""
         task = asyncio.current_task()
-        if task in self._held:
-            self._places.leave(self._held.pop(task))
+        if task in self.held:
+            self._places.leave(self.held.pop(task))
 
 
 def _closed() -> EngineStoppedError:

@@ -170,7 +170,7 @@ def test_few_large_bodies_of_one_principal_are_at_hand_at_once(
         api.run(asyncio.wait_for(asyncio.gather(*asked), 60))
     assert {one.result().status_code for one in asked} == {201}
     assert not api.service.large._places._known
-    assert not api.service.large._held
+    assert not api.service.large.held
 
 
 @pytest.mark.parametrize(

@@ -71,15 +71,29 @@ def compile_pattern(pattern: str) -> Any:
     """
     if len(pattern) > PATTERN_CHARACTERS:
         raise CelError(f"the pattern is longer than {PATTERN_CHARACTERS} characters")
+    try:
+        return compile_re2(pattern, PATTERN_MEMORY_BYTES)
+    except ValueError as error:
+        (reason,) = error.args
+        raise CelError(f"not a regular expression (RE2): {reason}") from None
+
+
+def compile_re2(pattern: str, memory: int | None) -> Any:
+    """Compile *pattern* in at most so many bytes of *memory*; in as many as RE2 takes by itself for None.
+
+    Raises:
+        ValueError: It is no RE2 pattern, or needs more; the text says why.
+    """
     options: Any = re2.Options()
     options.log_errors = False
-    options.max_mem = PATTERN_MEMORY_BYTES
+    if memory is not None:
+        options.max_mem = memory
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
         reason: object = error.args[0] if error.args else "invalid"
         shown = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        raise CelError(f"not a regular expression (RE2): {shown}") from None
+        raise ValueError(shown) from None
 
 
 def matches(text: object, pattern: object) -> object:

@@ -145,7 +145,8 @@ def _sound_patterns(reader: Reader, owners: Sequence[Node | None]) -> set[str]:
             steps += steps_of(node.text)
             sound.add(node.text)
         except ValueError as error:
-            reader.error("label", str(error), node)
+            hint = PATTERNS_COST if "too large" in str(error) else None  # in RE2's words
+            reader.error("label", str(error), node, hint)
             steps += limits.LABEL_PATTERN_STEPS_MAX // PATTERNS_WRONG_MAX
         if steps > limits.LABEL_PATTERN_STEPS_MAX:
             most = limits.LABEL_PATTERN_STEPS_MAX

@@ -16,7 +16,7 @@ from pfgov import limits
 from pfgov.core.labelling import LabelRefusal
 from pfgov.policy.cel import CelError
 from pfgov.policy.cel.limits import PATTERN_MEMORY_BYTES
-from pfgov.policy.cel.strings import re2
+from pfgov.policy.cel.strings import compile_re2
 from pfgov.policy.cel.times import parse_timestamp
 from pfgov.policy.cel.types import BOOL, DOUBLE, INT, TIMESTAMP, CelType, StringType
 from pfgov.policy.cel.values import Timestamp, written
@@ -90,13 +90,9 @@ def steps_of(text: str) -> int:
 
 
 def _compiled(text: str, memory: int | None) -> Any:
-    options: Any = re2.Options()
-    options.log_errors = False
-    if memory is not None:
-        options.max_mem = memory
     try:
-        return re2.compile(text, options)
-    except re2.error as error:
+        return compile_re2(text, memory)
+    except ValueError as error:
         raise ValueError(f"{text!r} is not an RE2 pattern: {error}") from None
 
 

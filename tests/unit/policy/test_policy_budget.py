@@ -302,6 +302,18 @@ def test_policy_patterns_of_labels_are_bounded_together(tmp_path: Path) -> None:
     assert caught.value.problems[0].file.endswith("labels.yaml")
 
 
+def test_policy_a_pattern_of_a_label_that_is_too_large_says_what_to_write(tmp_path: Path) -> None:
+    """Whoever bounds a length in a pattern is told that it is none, in the bytes of a library, and not what to do."""
+    with pytest.raises(PolicyErrors) as caught:
+        load_directory(_labels(tmp_path, [r"\pL{1,64}", "("]))
+    large, wrong = caught.value.problems
+    assert (
+        large.message == r"'\\pL{1,64}' is not an RE2 pattern: pattern too large - compile failed"
+    )
+    assert "repeat it without a number" in (large.hint or "")
+    assert (wrong.message, wrong.hint) == ("'(' is not an RE2 pattern: missing ): (", None)
+
+
 def test_policy_patterns_of_labels_are_bounded_over_all_files(tmp_path: Path) -> None:
     """Each file is within the bound; an engine takes no set of both, whoever offers it, and reads one that it has."""
     folder = _labels(tmp_path / "set", [f"{LARGE}{n}" for n in range(3)])
